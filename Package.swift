@@ -1,0 +1,51 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let package = Package(
+  name: "tutti",
+  products: [
+    .library(name: "Tutti", targets: ["Tutti"]),
+    .executable(name: "collbench", targets: ["collbench"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+  ],
+  targets: [
+    // Algorithms as data, and what reads them without executing them.
+    .target(name: "TuttiSchedule"),
+    .target(name: "TuttiAlgorithms", dependencies: ["TuttiSchedule"]),
+
+    // What Swift cannot say: SIMD variants per CPU, system call shims.
+    .target(name: "CTuttiKernels"),
+    .target(name: "CTuttiLinux"),
+
+    // Moving bytes between two ranks.
+    .target(name: "TuttiTransport", dependencies: ["CTuttiLinux"]),
+    .target(name: "TuttiTCP", dependencies: ["TuttiTransport", "CTuttiLinux"]),
+    .target(name: "TuttiSharedMemory", dependencies: ["TuttiTransport", "CTuttiLinux"]),
+
+    // Executing plans over links.
+    .target(name: "TuttiEngine", dependencies: ["TuttiSchedule", "TuttiTransport", "CTuttiKernels", "CTuttiLinux"]),
+
+    // Finding each other, trusting each other, failing together.
+    .target(
+      name: "TuttiBootstrap",
+      dependencies: ["TuttiTransport", "CTuttiLinux", .product(name: "Crypto", package: "swift-crypto")]
+    ),
+
+    .target(
+      name: "Tutti",
+      dependencies: [
+        "TuttiSchedule", "TuttiAlgorithms", "TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "TuttiEngine",
+        "TuttiBootstrap", .product(name: "Logging", package: "swift-log"),
+      ]
+    ),
+    .executableTarget(
+      name: "collbench",
+      dependencies: ["Tutti", .product(name: "ArgumentParser", package: "swift-argument-parser")]
+    ),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,166 @@
+#define _GNU_SOURCE
+#include "CTuttiLinux.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/membarrier.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// A bit per descriptor number: which ones a forked child must close.
+#define DESCRIPTOR_MAX 65536
+static _Atomic uint64_t registered[DESCRIPTOR_MAX / 64];
+uint32_t tutti_fork_generation = 0;
+
+static void close_registered_in_child(void) {
+  tutti_fork_generation++;
+  for (int word = 0; word < DESCRIPTOR_MAX / 64; word++) {
+    uint64_t bits = atomic_exchange_explicit(&registered[word], 0, memory_order_relaxed);
+    while (bits) {
+      int bit = __builtin_ctzll(bits);
+      bits &= bits - 1;
+      close(word * 64 + bit);
+    }
+  }
+}
+
+static void watch_forks(void) { pthread_atfork(NULL, NULL, close_registered_in_child); }
+
+void tutti_register_descriptor(int fd) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, watch_forks);
+  if (fd < 0 || fd >= DESCRIPTOR_MAX) return;
+  atomic_fetch_or_explicit(&registered[fd / 64], 1ull << (fd % 64), memory_order_relaxed);
+}
+
+void tutti_close(int fd) {
+  if (fd < 0) return;
+  if (fd < DESCRIPTOR_MAX) {
+    atomic_fetch_and_explicit(&registered[fd / 64], ~(1ull << (fd % 64)), memory_order_relaxed);
+  }
+  close(fd);
+}
+
+int tutti_eventfd(void) {
+  int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  tutti_register_descriptor(fd);
+  return fd;
+}
+
+void tutti_eventfd_ring(int fd) {
+  uint64_t one = 1;
+  while (write(fd, &one, sizeof one) < 0 && errno == EINTR) {
+  }
+}
+
+void tutti_eventfd_drain(int fd) {
+  uint64_t value;
+  while (read(fd, &value, sizeof value) < 0 && errno == EINTR) {
+  }
+}
+
+static int membarrier_available = 0;
+static void register_membarrier(void) {
+  membarrier_available = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0;
+}
+
+// Every process that uses the library registers, so that other ranks' barriers reach its threads.
+__attribute__((constructor)) static void prepare_membarrier(void) { register_membarrier(); }
+
+int tutti_membarrier(void) {
+  if (membarrier_available && syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) == 0) return 0;
+  atomic_thread_fence(memory_order_seq_cst);
+  return -1;
+}
+
+int tutti_memfd(const char *name, size_t bytes) {
+  int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (fd < 0) return fd;
+  if (ftruncate(fd, (off_t)bytes) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+    int code = errno;
+    close(fd);
+    errno = code;
+    return -1;
+  }
+  tutti_register_descriptor(fd);
+  return fd;
+}
+
+int tutti_pidfd_open(pid_t pid) {
+  int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+  tutti_register_descriptor(fd);
+  return fd;
+}
+
+ssize_t tutti_send_descriptors(int socket, const void *bytes, size_t length, const int *fds, int fd_count) {
+  struct iovec part = {(void *)bytes, length};
+  _Alignas(struct cmsghdr) char control[CMSG_SPACE(4 * sizeof(int))] = {0};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+  if (fd_count > 0 && fd_count <= 4) {
+    message.msg_control = control;
+    message.msg_controllen = CMSG_SPACE((size_t)fd_count * sizeof(int));
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN((size_t)fd_count * sizeof(int));
+    memcpy(CMSG_DATA(header), fds, (size_t)fd_count * sizeof(int));
+  }
+  ssize_t sent;
+  do {
+    sent = sendmsg(socket, &message, MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  return sent;
+}
+
+ssize_t tutti_receive_descriptors(int socket, void *bytes, size_t length, int *fds, int *fd_count) {
+  struct iovec part = {bytes, length};
+  _Alignas(struct cmsghdr) char control[CMSG_SPACE(4 * sizeof(int))] = {0};
+  struct msghdr message = {
+      .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  *fd_count = 0;
+  ssize_t received;
+  do {
+    received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  } while (received < 0 && errno == EINTR);
+  if (received < 0) return received;
+  for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+    int count = (int)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+    int received_fds[4];
+    if (count > 4) count = 4;
+    memcpy(received_fds, CMSG_DATA(header), (size_t)count * sizeof(int));
+    for (int i = 0; i < count; i++) {
+      tutti_register_descriptor(received_fds[i]);
+      if (*fd_count < 4) {
+        fds[(*fd_count)++] = received_fds[i];
+      } else {
+        tutti_close(received_fds[i]);
+      }
+    }
+  }
+  return received;
+}
+
+int tutti_peer_credentials(int socket, pid_t *pid, uid_t *uid) {
+  struct ucred credentials;
+  socklen_t length = sizeof credentials;
+  if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length) < 0) return -1;
+  *pid = credentials.pid;
+  *uid = credentials.uid;
+  return 0;
+}
+
+pid_t tutti_fork_sleeper(unsigned seconds) {
+  pid_t pid = fork();
+  if (pid == 0) {
+    while (seconds > 0) seconds = sleep(seconds);
+    _exit(0);
+  }
+  return pid;
+}

@@ -1,0 +1,130 @@
+/// The program of one rank for one collective: a pure function's result, never sized by elements.
+///
+/// Build one with ``ScheduleBuilder``. The verifier proves it, lowering turns it into a `Plan` for a given number of elements.
+public struct Schedule: Hashable, Sendable {
+  public let collective: Collective
+  public let rank: Int
+  public let rankCount: Int
+  public let root: Int
+  /// The number of chunks the data is cut into; the same on every rank. At least 1.
+  public let chunkCount: Int
+  /// Independent copies of the algorithm, each on its own part of the data. At least 1.
+  public let channelCount: Int
+  /// Scratch buffers, each with the layout of the whole data.
+  public let scratchCount: Int
+  /// The table that messages slice.
+  public let ranges: [ChunkRange]
+  public let steps: [Step]
+}
+
+/// Writes a schedule step by step, in program order.
+///
+/// ```swift
+/// var program = ScheduleBuilder(.allReduce, rank: rank, rankCount: 2, chunkCount: 1)
+/// program.send([.input(0)], to: 1 - rank, .copied)
+/// let theirs = program.receiveSlot([.input(0)], from: 1 - rank)
+/// program.reduce([.output(0)], rank == 0 ? [.input(0), theirs] : [theirs, .input(0)])
+/// ```
+public struct ScheduleBuilder {
+  /// An operand while building: chunks or a received slot.
+  public enum Operand: Hashable, Sendable {
+    case chunks([ChunkRange])
+    case slot(Slot)
+
+    public static func input(_ chunk: Int) -> Operand { .chunks([ChunkRange(.input, chunk)]) }
+    public static func output(_ chunk: Int) -> Operand { .chunks([ChunkRange(.output, chunk)]) }
+    public static func input(_ chunks: Range<Int>) -> Operand { .chunks([ChunkRange(.input, chunks)]) }
+    public static func output(_ chunks: Range<Int>) -> Operand { .chunks([ChunkRange(.output, chunks)]) }
+    public static func scratch(_ index: Int, _ chunks: Range<Int>) -> Operand {
+      .chunks([ChunkRange(.scratch(index), chunks)])
+    }
+  }
+
+  public let rank: Int
+  public let rankCount: Int
+  /// The channel of the steps that follow.
+  public var channel = 0
+  private let collective: Collective
+  private let root: Int
+  private let chunkCount: Int
+  private let channelCount: Int
+  private let scratchCount: Int
+  private var slotCount = 0
+  private var ranges: [ChunkRange] = []
+  private var steps: [Step] = []
+
+  public init(
+    _ collective: Collective, rank: Int, rankCount: Int, root: Int = 0, chunkCount: Int, channelCount: Int = 1,
+    scratchCount: Int = 0
+  ) {
+    self.collective = collective
+    self.rank = rank
+    self.rankCount = rankCount
+    self.root = root
+    self.chunkCount = chunkCount
+    self.channelCount = channelCount
+    self.scratchCount = scratchCount
+  }
+
+  private mutating func message(_ list: [ChunkRange]) -> Message {
+    ranges.append(contentsOf: list)
+    return Message(ranges: ranges.count - list.count..<ranges.count)
+  }
+
+  /// Sends the ranges, as one message, to each peer.
+  public mutating func send(_ list: [ChunkRange], to peers: Int..., lifetime: SourceLifetime = .held) {
+    send(list, to: peers, lifetime: lifetime)
+  }
+
+  /// Sends the ranges, as one message, to each peer. No peers: no step.
+  public mutating func send(_ list: [ChunkRange], to peers: [Int], lifetime: SourceLifetime = .held) {
+    guard !peers.isEmpty else { return }
+    steps.append(.send(message(list), to: peers, channel: channel, lifetime))
+  }
+
+  /// Receives one message into the ranges.
+  public mutating func receive(_ list: [ChunkRange], from peer: Int) {
+    steps.append(.receive(message(list), from: peer, channel: channel))
+  }
+
+  /// Receives one message, of the size of the ranges, for one later ``reduce(_:_:)``.
+  public mutating func receiveSlot(_ list: [ChunkRange], from peer: Int) -> Operand {
+    let slot = Slot(index: slotCount)
+    slotCount += 1
+    steps.append(.receiveSlot(message(list), slot, from: peer, channel: channel))
+    return .slot(slot)
+  }
+
+  /// Combines the operands, left to right, into the ranges. One operand: a copy.
+  public mutating func reduce(_ list: [ChunkRange], _ operands: [Operand]) {
+    let destination = message(list)
+    let sources = operands.map { operand -> Source in
+      switch operand {
+      case .chunks(let list): .chunks(message(list))
+      case .slot(let slot): .slot(slot)
+      }
+    }
+    steps.append(.reduce(destination, sources, channel: channel))
+  }
+
+  /// Copies ranges; in place, a copy from `input` to the same chunks of `output` moves nothing.
+  public mutating func copy(_ list: [ChunkRange], from source: [ChunkRange]) {
+    reduce(list, [.chunks(source)])
+  }
+
+  public func finish() -> Schedule {
+    Schedule(
+      collective: collective, rank: rank, rankCount: rankCount, root: root, chunkCount: chunkCount,
+      channelCount: channelCount, scratchCount: scratchCount, ranges: ranges, steps: steps)
+  }
+}
+
+extension ChunkRange {
+  public static func input(_ chunk: Int) -> ChunkRange { ChunkRange(.input, chunk) }
+  public static func output(_ chunk: Int) -> ChunkRange { ChunkRange(.output, chunk) }
+  public static func input(_ chunks: Range<Int>) -> ChunkRange { ChunkRange(.input, chunks) }
+  public static func output(_ chunks: Range<Int>) -> ChunkRange { ChunkRange(.output, chunks) }
+  public static func scratch(_ index: Int, _ chunks: Range<Int>) -> ChunkRange {
+    ChunkRange(.scratch(index), chunks)
+  }
+}

@@ -1,0 +1,68 @@
+/// The memory a chunk lies in. Every buffer has the layout of the schedule's chunk map.
+public enum Buffer: Hashable, Sendable {
+  /// What the caller gives. Never written, except that it is the same memory as `output` when a call is in place.
+  case input
+  /// What the caller gets.
+  case output
+  /// The engine's own memory, a full copy of the layout for each index below ``Schedule/scratchCount``.
+  case scratch(Int)
+}
+
+/// Consecutive chunks of one buffer: contiguous memory.
+public struct ChunkRange: Hashable, Sendable {
+  public var buffer: Buffer
+  public var chunks: Range<Int>
+
+  public init(_ buffer: Buffer, _ chunks: Range<Int>) {
+    self.buffer = buffer
+    self.chunks = chunks
+  }
+
+  public init(_ buffer: Buffer, _ chunk: Int) { self.init(buffer, chunk..<chunk + 1) }
+}
+
+/// An ordered list of chunk ranges that travels as one: a slice of ``Schedule/ranges``.
+///
+/// The message a rank sends and the message its peer receives have the same list of range sizes.
+public struct Message: Hashable, Sendable {
+  /// Indices into ``Schedule/ranges``.
+  public var ranges: Range<Int>
+
+  public init(ranges: Range<Int>) { self.ranges = ranges }
+}
+
+/// A message that was received but not placed: it is borrowed from the transport until the one reduce that reads it.
+public struct Slot: Hashable, Sendable {
+  public var index: Int
+
+  public init(index: Int) { self.index = index }
+}
+
+/// An operand of a reduce.
+public enum Source: Hashable, Sendable {
+  case chunks(Message)
+  case slot(Slot)
+}
+
+/// When the memory a send reads is free again.
+public enum SourceLifetime: UInt8, Hashable, Sendable {
+  /// When the receiver has consumed the message: nothing is copied on the way where the transport can do without.
+  case held
+  /// As soon as the message is on its way, whatever the receiver does: for exchanges in which both sides overwrite what they
+  /// send with what they receive.
+  case copied
+}
+
+/// One instruction of one rank. Program order fixes only the order of messages on a link's channel; everything else follows from data
+/// dependencies.
+public enum Step: Hashable, Sendable {
+  /// Sends the message to each of the peers, reading it once.
+  case send(Message, to: [Int], channel: Int, SourceLifetime)
+  /// Receives a message into chunks.
+  case receive(Message, from: Int, channel: Int)
+  /// Receives a message, with the sizes of the given chunks, to be read by one later reduce. The buffer of its ranges says nothing.
+  case receiveSlot(Message, Slot, from: Int, channel: Int)
+  /// Combines the sources in the order given, left to right, into chunks. One source is a copy; a slot must be read exactly
+  /// once. The destination may be the same chunks as one of the sources.
+  case reduce(Message, [Source], channel: Int)
+}

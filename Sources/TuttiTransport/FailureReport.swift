@@ -1,0 +1,85 @@
+/// What went wrong, as every layer below the public API says it: who, what, why, and what to do.
+///
+/// One immutable box, so that throwing or storing a failure moves one word. `Tutti` wraps it as `TuttiError`.
+package final class FailureReport: Error, Sendable {
+  package let code: FailureCode
+  /// The rank that observed the failure; -1 before a rank is known.
+  package let rank: Int
+  /// The rank at fault, or the peer waited for; -1 when no single rank is.
+  package let peer: Int
+  /// What happened, in one sentence without a trailing full stop.
+  package let message: String
+  /// What the reader can do about it; empty when there is nothing to do.
+  package let advice: String
+  /// The operation it happened in, as a person would write it: `all-reduce sum float32 x 1024`; empty outside one.
+  package let operation: String
+  /// The operation's number on its communicator, from 1; 0 outside an operation.
+  package let operationNumber: UInt64
+  /// Index of the plan's step that could not go on; -1 when not known.
+  package let step: Int
+  /// `tcp`, `shm`, ...; empty when no transport is involved.
+  package let transport: String
+  /// `errno` of the system call that failed; 0 when none did.
+  package let systemError: Int32
+
+  package init(
+    _ code: FailureCode, rank: Int = -1, peer: Int = -1, _ message: String, advice: String = "",
+    operation: String = "", operationNumber: UInt64 = 0, step: Int = -1, transport: String = "",
+    systemError: Int32 = 0
+  ) {
+    self.code = code
+    self.rank = rank
+    self.peer = peer
+    self.message = message
+    self.advice = advice
+    self.operation = operation
+    self.operationNumber = operationNumber
+    self.step = step
+    self.transport = transport
+    self.systemError = systemError
+  }
+}
+
+/// The kinds of failure. Raw values travel between ranks, so they are never renumbered.
+package enum FailureCode: UInt8, Sendable, CaseIterable {
+  /// A call's argument cannot be met (unknown algorithm, a size that does not fit).
+  case invalidArgument = 1
+  /// Environment variables or settings are missing, malformed or contradict each other.
+  case configuration = 2
+  /// The ranks could not find each other.
+  case rendezvous = 3
+  /// A connection did not prove the job's secret.
+  case authentication = 4
+  /// Peers speak different protocol versions.
+  case version = 5
+  /// Ranks disagree about the call they are in.
+  case mismatch = 6
+  /// A deadline passed.
+  case timeout = 7
+  /// A peer's process ended or its host cannot be reached.
+  case peerLost = 8
+  /// A system call or device failed.
+  case transport = 9
+  /// `abort` was called, here or on another rank.
+  case aborted = 10
+  /// The communicator was closed before the call.
+  case closed = 11
+  /// A schedule failed its proof.
+  case unproven = 12
+  /// Memory, descriptors or another resource ran out.
+  case resources = 13
+}
+
+extension FailureReport: CustomStringConvertible {
+  package var description: String {
+    var text = rank >= 0 ? "rank \(rank): \(message)" : message
+    if systemError != 0 { text += ": \(errorText(systemError))" }
+    if !operation.isEmpty {
+      text += " [\(operation)" + (operationNumber > 0 ? ", operation \(operationNumber)" : "")
+      text += (step >= 0 ? ", step \(step)" : "") + (transport.isEmpty ? "" : ", over \(transport)") + "]"
+    } else if !transport.isEmpty {
+      text += " [over \(transport)]"
+    }
+    return advice.isEmpty ? text : text + ". " + advice
+  }
+}

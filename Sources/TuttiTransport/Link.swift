@@ -1,0 +1,155 @@
+/// One end of an ordered, reliable, two-way connection between two ranks of one communicator, with lanes.
+///
+/// The unit on a link is the *segment*: up to ``segmentBytesMax`` payload bytes and the call they belong to.
+/// On each lane and direction segments arrive complete, once and in order. The receiver holds the credit: a sender has
+/// at most ``Lane/credit`` segments outstanding on a lane, and a link always takes in what its credit allowed, whether or
+/// not the engine asks for that lane, so that no lane can block another.
+///
+/// Threads: whoever holds the engine's lock calls; a link needs no locks of its own. Transports are `final` subclasses whose hot
+/// state is raw memory; the engine keeps links unmanaged in raw memory, so that a call costs one indirect jump.
+///
+/// Errors: a link never throws on the data path. It sets ``LinkStatus/failed`` and ``failure``, and from then on offers
+/// neither credit nor arrivals; the engine looks at the status when it makes no progress.
+package class Link {
+  /// The rank at the other end.
+  package let peer: Int
+  package let transport: TransportKind
+  /// The largest payload of one segment. The same at both ends.
+  package let segmentBytesMax: Int
+  /// Whether ``progress()`` must be called for segments to move. Shared memory needs no such call.
+  package let needsProgress: Bool
+  /// Links with the same non-zero group can hand one copy of a segment to several peers: see ``sendShared``.
+  package let shareGroup: UInt32
+  /// State the engine reads without a call.
+  package let status: UnsafeMutablePointer<LinkStatus>
+  /// Why the link failed. Set before ``LinkStatus/failed``.
+  package var failure: FailureReport?
+
+  package init(
+    peer: Int, transport: TransportKind, segmentBytesMax: Int, needsProgress: Bool, shareGroup: UInt32 = 0
+  ) {
+    self.peer = peer
+    self.transport = transport
+    self.segmentBytesMax = segmentBytesMax
+    self.needsProgress = needsProgress
+    self.shareGroup = shareGroup
+    status = .allocate(capacity: 1)
+    status.initialize(to: LinkStatus())
+  }
+
+  deinit { status.deallocate() }
+
+  /// Marks the link as failed; the first failure stays.
+  package final func fail(_ report: FailureReport) {
+    guard failure == nil else { return }
+    failure = report
+    status.pointee.failed = true
+  }
+
+  // MARK: The data path
+
+  /// Moves bytes: flushes what is queued, reads what has come. Never blocks.
+  package func progress() { fatalError("abstract") }
+
+  /// Whether one more segment can be sent on `lane` now: credit is there and the transport has room.
+  package func canSend(_ lane: Int) -> Bool { fatalError("abstract") }
+
+  /// Sends one segment. Precondition: ``canSend(_:)``.
+  ///
+  /// `source` must stay unchanged until ``released(_:)`` reaches the returned sequence number.
+  /// - Parameter copied: The source must become free without waiting for the receiver to consume the segment: a link that
+  ///   would have the receiver read straight from `source` copies it instead.
+  /// - Returns: The segment's sequence number on this lane and direction, from 1.
+  package func send(
+    _ lane: Int, _ call: CallSignature, _ count: UInt64, _ source: UnsafeRawPointer, _ bytes: Int, copied: Bool
+  ) -> UInt64 { fatalError("abstract") }
+
+  /// The number of segments sent on `lane` whose source is free.
+  package func released(_ lane: Int) -> UInt64 { fatalError("abstract") }
+
+  /// The memory in which the next segment of `lane` travels, to be written in place and followed by ``commit``, or nil where
+  /// this transport has none. Precondition: ``canSend(_:)``. Calling it again before `commit` returns the same memory.
+  package func reserve(_ lane: Int, _ bytes: Int) -> UnsafeMutableRawPointer? { nil }
+
+  /// Sends the segment written into ``reserve(_:_:)``'s memory. Returns its sequence number, whose source is free at once.
+  package func commit(_ lane: Int, _ call: CallSignature, _ count: UInt64, _ bytes: Int) -> UInt64 {
+    fatalError("abstract")
+  }
+
+  /// Sends to this link's peer the segment that `original`, of the same ``shareGroup``, has just sent on the same lane with
+  /// the given sequence number, without another copy of the payload. Precondition: ``canSend(_:)``. The source is free when
+  /// `original` says so.
+  package func sendShared(
+    _ lane: Int, _ call: CallSignature, _ count: UInt64, _ bytes: Int, original: Link, originalSequence: UInt64
+  ) -> UInt64 { fatalError("abstract") }
+
+  /// Offers the destination of the next segment on `lane`, so that bytes that have not come yet may be read straight into it.
+  ///
+  /// A hint, repeated as often as the engine looks. The link uses it only for a segment whose call, count and size are equal
+  /// to these, and then says so in ``Arrival/placed``.
+  package func offer(
+    _ lane: Int, _ call: CallSignature, _ count: UInt64, _ destination: UnsafeMutableRawPointer, _ bytes: Int
+  ) {}
+
+  /// The oldest segment on `lane` that has arrived in full and was not consumed, or nil. The pointer, and the payload behind
+  /// it, stay valid until ``consume(_:)``.
+  package func peek(_ lane: Int) -> UnsafePointer<Arrival>? { fatalError("abstract") }
+
+  /// Gives back the segment ``peek(_:)`` returned, and with it one credit. Its memory belongs to the link again.
+  package func consume(_ lane: Int) { fatalError("abstract") }
+
+  // MARK: Waiting and the end
+
+  /// A descriptor to wait on (`poll`) for this link to make progress; -1 when the peer rings the doorbell instead.
+  package var descriptor: Int32 { -1 }
+
+  /// Whether output is queued, so that a waiter must also wait for the descriptor to become writable.
+  package var wantsWrite: Bool { false }
+
+  /// Releases descriptors and mappings. Idempotent; no data-path call follows.
+  package func close() {}
+}
+
+/// The part of a link's state that is read without a call.
+@frozen @usableFromInline
+package struct LinkStatus {
+  package var failed = false
+  @inlinable package init() {}
+}
+
+/// A segment that has arrived in full.
+@frozen @usableFromInline
+package struct Arrival {
+  /// The sender's call and its element count; the receiver compares them with its own.
+  package var call: CallSignature
+  package var count: UInt64
+  /// Where the payload lies; undefined when ``placed``.
+  package var payload: UnsafeRawPointer
+  package var bytes: Int
+  /// The payload is already in the destination last offered.
+  package var placed: Bool
+
+  @inlinable
+  package init(call: CallSignature, count: UInt64, payload: UnsafeRawPointer, bytes: Int, placed: Bool) {
+    self.call = call
+    self.count = count
+    self.payload = payload
+    self.bytes = bytes
+    self.placed = placed
+  }
+}
+
+/// The transports, by the names users type and read. Raw values travel between ranks.
+package enum TransportKind: UInt8, Sendable, CaseIterable {
+  case inProcess = 1
+  case sharedMemory = 2
+  case tcp = 3
+
+  package var name: String {
+    switch self {
+    case .inProcess: "inprocess"
+    case .sharedMemory: "shm"
+    case .tcp: "tcp"
+    }
+  }
+}
