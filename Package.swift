@@ -38,14 +38,25 @@ let package = Package(
     .target(
       name: "Tutti",
       dependencies: [
-        "TuttiSchedule", "TuttiAlgorithms", "TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "TuttiEngine",
-        "TuttiBootstrap", .product(name: "Logging", package: "swift-log"),
+        "CTuttiLinux", "TuttiSchedule", "TuttiAlgorithms", "TuttiTransport", "TuttiTCP", "TuttiSharedMemory",
+        "TuttiEngine", "TuttiBootstrap", .product(name: "Logging", package: "swift-log"),
       ]
     ),
     .executableTarget(
       name: "collbench",
       dependencies: ["Tutti", .product(name: "ArgumentParser", package: "swift-argument-parser")]
     ),
+
+    .target(name: "CTuttiAllocations", path: "Tests/CTuttiAllocations"),
+    .testTarget(name: "TidyTests"),
+    .testTarget(name: "TuttiKernelsTests", dependencies: ["CTuttiKernels"]),
+    .testTarget(name: "TuttiScheduleTests", dependencies: ["TuttiSchedule"]),
+    .testTarget(name: "TuttiAlgorithmsTests", dependencies: ["TuttiAlgorithms", "TuttiSchedule"]),
+    .testTarget(name: "TuttiTransportTests", dependencies: ["TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "CTuttiLinux"]),
+    .testTarget(
+      name: "TuttiBootstrapTests", dependencies: ["TuttiBootstrap", "TuttiTransport", "CTuttiLinux"]),
+    .testTarget(name: "TuttiTests", dependencies: ["Tutti", "CTuttiAllocations"]),
+    .testTarget(name: "CollbenchTests", dependencies: ["collbench"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -82,7 +82,8 @@ package struct Plan: Hashable, Sendable {
     package var delta: Int64 = 0
   }
 
-  /// Steps that are executed in order, because they use the same link, direction and channel, or because they only touch memory.
+  /// Steps that are executed in order, because they use the same link, direction and channel, or because they only touch
+  /// memory.
   package typealias Queue = Range<Int32>
 
   package var rank: Int

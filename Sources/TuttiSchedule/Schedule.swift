@@ -1,6 +1,7 @@
 /// The program of one rank for one collective: a pure function's result, never sized by elements.
 ///
-/// Build one with ``ScheduleBuilder``. The verifier proves it, lowering turns it into a `Plan` for a given number of elements.
+/// Build one with ``ScheduleBuilder``. The verifier proves it, lowering turns it into a `Plan` for a given number of
+/// elements.
 public struct Schedule: Hashable, Sendable {
   public let collective: Collective
   public let rank: Int

@@ -53,14 +53,15 @@ public enum SourceLifetime: UInt8, Hashable, Sendable {
   case copied
 }
 
-/// One instruction of one rank. Program order fixes only the order of messages on a link's channel; everything else follows from data
-/// dependencies.
+/// One instruction of one rank. Program order fixes only the order of messages on a link's channel; everything else follows
+/// from data dependencies.
 public enum Step: Hashable, Sendable {
   /// Sends the message to each of the peers, reading it once.
   case send(Message, to: [Int], channel: Int, SourceLifetime)
   /// Receives a message into chunks.
   case receive(Message, from: Int, channel: Int)
-  /// Receives a message, with the sizes of the given chunks, to be read by one later reduce. The buffer of its ranges says nothing.
+  /// Receives a message, with the sizes of the given chunks, to be read by one later reduce. The buffer of its ranges says
+  /// nothing.
   case receiveSlot(Message, Slot, from: Int, channel: Int)
   /// Combines the sources in the order given, left to right, into chunks. One source is a copy; a slot must be read exactly
   /// once. The destination may be the same chunks as one of the sources.

@@ -3,9 +3,9 @@
 /// Two ranks are in the same call exactly when their signatures and element counts are equal. Packed into 64 bits
 /// because the comparison happens once per segment:
 /// bits 0-31 operation number, 32-43 root, 44-51 algorithm, 52-55 operation, 56-59 data type, 60-63 collective.
-@frozen @usableFromInline
-package struct CallSignature: Equatable, Sendable {
-  package var rawValue: UInt64
+@frozen
+public struct CallSignature: Equatable, Sendable {
+  @usableFromInline package var rawValue: UInt64
 
   @inlinable package init(rawValue: UInt64) { self.rawValue = rawValue }
 

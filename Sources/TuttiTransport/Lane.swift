@@ -3,16 +3,18 @@
 /// Two operations in flight may be progressed in different order on different ranks; on one shared stream they would
 /// deadlock. So operation k uses the lanes of slot `k mod operationSlots`, one lane for each channel of its
 /// schedule, and waits for operation `k - operationSlots` to finish first.
+@frozen @usableFromInline
 package enum Lane {
   /// Operations of one communicator that make progress at the same time.
-  package static let operationSlots = 2
+  @inlinable package static var operationSlots: Int { 2 }
   /// Channels of one schedule that have a lane of their own; further channels share them round robin.
-  package static let channels = 2
+  @inlinable package static var channels: Int { 2 }
   /// Lanes of a link.
-  package static let count = operationSlots * channels
+  @inlinable package static var count: Int { operationSlots * channels }
   /// Segments a sender may have outstanding on one lane before the receiver must have consumed the first.
-  package static let credit = 4
+  @inlinable package static var credit: Int { 4 }
 
+  /// The lane of a channel of the operation in a slot.
   @inlinable
   package static func index(operationSlot: Int, channel: Int) -> Int {
     operationSlot * channels + (channel & (channels - 1))

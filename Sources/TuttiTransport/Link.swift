@@ -8,9 +8,13 @@
 /// Threads: whoever holds the engine's lock calls; a link needs no locks of its own. Transports are `final` subclasses whose hot
 /// state is raw memory; the engine keeps links unmanaged in raw memory, so that a call costs one indirect jump.
 ///
-/// Errors: a link never throws on the data path. It sets ``LinkStatus/failed`` and ``failure``, and from then on offers
-/// neither credit nor arrivals; the engine looks at the status when it makes no progress.
-package class Link {
+/// Public types and `open` members here are no API (no product has this module): Swift lets another module of the package
+/// override nothing less than `open`.
+///
+/// Errors: a link never throws on the data path. It sets ``LinkStatus/failed`` and ``failure``; from then on it gives no
+/// credit and takes nothing in, but what arrived in full before stays readable, so that a peer may finish and leave. The engine
+/// looks at the status when it makes no progress.
+open class Link {
   /// The rank at the other end.
   package let peer: Int
   package let transport: TransportKind
@@ -49,10 +53,10 @@ package class Link {
   // MARK: The data path
 
   /// Moves bytes: flushes what is queued, reads what has come. Never blocks.
-  package func progress() { fatalError("abstract") }
+  open func progress() { fatalError("abstract") }
 
   /// Whether one more segment can be sent on `lane` now: credit is there and the transport has room.
-  package func canSend(_ lane: Int) -> Bool { fatalError("abstract") }
+  open func canSend(_ lane: Int) -> Bool { fatalError("abstract") }
 
   /// Sends one segment. Precondition: ``canSend(_:)``.
   ///
@@ -60,26 +64,26 @@ package class Link {
   /// - Parameter copied: The source must become free without waiting for the receiver to consume the segment: a link that
   ///   would have the receiver read straight from `source` copies it instead.
   /// - Returns: The segment's sequence number on this lane and direction, from 1.
-  package func send(
+  open func send(
     _ lane: Int, _ call: CallSignature, _ count: UInt64, _ source: UnsafeRawPointer, _ bytes: Int, copied: Bool
   ) -> UInt64 { fatalError("abstract") }
 
   /// The number of segments sent on `lane` whose source is free.
-  package func released(_ lane: Int) -> UInt64 { fatalError("abstract") }
+  open func released(_ lane: Int) -> UInt64 { fatalError("abstract") }
 
   /// The memory in which the next segment of `lane` travels, to be written in place and followed by ``commit``, or nil where
   /// this transport has none. Precondition: ``canSend(_:)``. Calling it again before `commit` returns the same memory.
-  package func reserve(_ lane: Int, _ bytes: Int) -> UnsafeMutableRawPointer? { nil }
+  open func reserve(_ lane: Int, _ bytes: Int) -> UnsafeMutableRawPointer? { nil }
 
   /// Sends the segment written into ``reserve(_:_:)``'s memory. Returns its sequence number, whose source is free at once.
-  package func commit(_ lane: Int, _ call: CallSignature, _ count: UInt64, _ bytes: Int) -> UInt64 {
+  open func commit(_ lane: Int, _ call: CallSignature, _ count: UInt64, _ bytes: Int) -> UInt64 {
     fatalError("abstract")
   }
 
   /// Sends to this link's peer the segment that `original`, of the same ``shareGroup``, has just sent on the same lane with
   /// the given sequence number, without another copy of the payload. Precondition: ``canSend(_:)``. The source is free when
   /// `original` says so.
-  package func sendShared(
+  open func sendShared(
     _ lane: Int, _ call: CallSignature, _ count: UInt64, _ bytes: Int, original: Link, originalSequence: UInt64
   ) -> UInt64 { fatalError("abstract") }
 
@@ -87,47 +91,52 @@ package class Link {
   ///
   /// A hint, repeated as often as the engine looks. The link uses it only for a segment whose call, count and size are equal
   /// to these, and then says so in ``Arrival/placed``.
-  package func offer(
+  open func offer(
     _ lane: Int, _ call: CallSignature, _ count: UInt64, _ destination: UnsafeMutableRawPointer, _ bytes: Int
   ) {}
 
   /// The oldest segment on `lane` that has arrived in full and was not consumed, or nil. The pointer, and the payload behind
   /// it, stay valid until ``consume(_:)``.
-  package func peek(_ lane: Int) -> UnsafePointer<Arrival>? { fatalError("abstract") }
+  open func peek(_ lane: Int) -> UnsafePointer<Arrival>? { fatalError("abstract") }
 
   /// Gives back the segment ``peek(_:)`` returned, and with it one credit. Its memory belongs to the link again.
-  package func consume(_ lane: Int) { fatalError("abstract") }
+  open func consume(_ lane: Int) { fatalError("abstract") }
 
   // MARK: Waiting and the end
 
   /// A descriptor to wait on (`poll`) for this link to make progress; -1 when the peer rings the doorbell instead.
-  package var descriptor: Int32 { -1 }
+  open var descriptor: Int32 { -1 }
 
   /// Whether output is queued, so that a waiter must also wait for the descriptor to become writable.
-  package var wantsWrite: Bool { false }
+  open var wantsWrite: Bool { false }
 
-  /// Releases descriptors and mappings. Idempotent; no data-path call follows.
-  package func close() {}
+  /// The longest a waiter may sleep before it calls ``progress()`` again, in nanoseconds. Finite only where arrivals are hidden
+  /// on purpose, so that nothing wakes the waiter when one shows up.
+  open var maximumPark: UInt64 { .max }
+
+  /// Releases descriptors and mappings, and returns only when the peer no longer reads sources sent here, or after a bounded
+  /// wait: a failed operation closes its links before it gives the caller's buffers back. Idempotent; no data-path call follows.
+  open func close() {}
 }
 
 /// The part of a link's state that is read without a call.
 @frozen @usableFromInline
 package struct LinkStatus {
-  package var failed = false
+  @usableFromInline package var failed = false
   @inlinable package init() {}
 }
 
 /// A segment that has arrived in full.
-@frozen @usableFromInline
-package struct Arrival {
+@frozen
+public struct Arrival {
   /// The sender's call and its element count; the receiver compares them with its own.
-  package var call: CallSignature
-  package var count: UInt64
+  @usableFromInline package var call: CallSignature
+  @usableFromInline package var count: UInt64
   /// Where the payload lies; undefined when ``placed``.
-  package var payload: UnsafeRawPointer
-  package var bytes: Int
+  @usableFromInline package var payload: UnsafeRawPointer
+  @usableFromInline package var bytes: Int
   /// The payload is already in the destination last offered.
-  package var placed: Bool
+  @usableFromInline package var placed: Bool
 
   @inlinable
   package init(call: CallSignature, count: UInt64, payload: UnsafeRawPointer, bytes: Int, placed: Bool) {

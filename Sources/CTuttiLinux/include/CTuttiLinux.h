@@ -2,6 +2,7 @@
 #ifndef TUTTI_LINUX_H
 #define TUTTI_LINUX_H
 
+#include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -23,6 +24,9 @@ static inline void tutti_pause(void) {
 #endif
 }
 
+/// sched_yield(2): lets another runnable thread have this core.
+static inline void tutti_yield(void) { sched_yield(); }
+
 /// Descriptors that a forked child must close. Every descriptor the library opens is registered through these,
 /// so that a child never keeps a connection of its parent alive. Async-signal-safe in the child.
 void tutti_register_descriptor(int fd);
@@ -31,6 +35,9 @@ void tutti_close(int fd);
 /// How often this process is the child of a fork that happened after the library was used. A communicator
 /// remembers the value at its birth and is dead when it changed.
 extern uint32_t tutti_fork_generation;
+static inline uint32_t tutti_current_fork_generation(void) { return tutti_fork_generation; }
+/// Names the calling thread, for debuggers; 15 bytes at most.
+void tutti_name_thread(const char *name);
 
 /// eventfd(2), non-blocking and close-on-exec, registered. Negative with errno on failure.
 int tutti_eventfd(void);
@@ -43,8 +50,24 @@ void tutti_eventfd_drain(int fd);
 /// global expedited). Returns 0, or -1 where the kernel does not offer it; callers then bound their waits.
 int tutti_membarrier(void);
 
+/// Waits while `*word == expected`, at most `timeout_ns`: futex(2), private to the process. Wakes also by chance.
+void tutti_futex_wait(const void *word, uint32_t expected, uint64_t timeout_ns);
+/// Wakes up to `count` waiters of `word`.
+void tutti_futex_wake(const void *word, int count);
+
+/// ppoll(2) with a time limit in nanoseconds and no signal mask.
+struct pollfd;
+int tutti_poll(struct pollfd *descriptors, size_t count, uint64_t timeout_ns);
+/// Processors this process may run on (sched_getaffinity(2)); at least 1.
+int tutti_processors(void);
+
+/// Starts a detached thread with every signal blocked. 0, or an errno value.
+int tutti_start_thread(void (*body)(void *), void *context, const char *name);
+
 /// memfd_create(2) with sealing, of the given size, sealed against shrinking and growing. Registered.
 int tutti_memfd(const char *name, size_t bytes);
+/// Whether the descriptor is sealed against shrinking and growing (1), or not or unknown (0).
+int tutti_is_sealed(int fd);
 /// pidfd_open(2). Registered. Negative with errno on failure.
 int tutti_pidfd_open(pid_t pid);
 
@@ -53,11 +76,41 @@ ssize_t tutti_send_descriptors(int socket, const void *bytes, size_t length, con
 /// Receives up to `length` bytes and up to 4 descriptors (registered, close-on-exec). Stores how many came.
 ssize_t tutti_receive_descriptors(int socket, void *bytes, size_t length, int *fds, int *fd_count);
 
+/// Moves bytes on a stream socket without blocking and without SIGPIPE. `second` follows `first` in one system call; either may
+/// be empty. Bytes moved (0 from a receive: the peer has shut down), or the negative errno; never EINTR.
+ssize_t tutti_socket_send(int socket, const void *first, size_t first_length, const void *second, size_t second_length);
+ssize_t tutti_socket_receive(int socket, void *first, size_t first_length, void *second, size_t second_length);
+
+/// Keeps the compiler from moving memory accesses across; the CPU's side is the caller's (see tutti_membarrier).
+static inline void tutti_compiler_fence(void) { __asm__ volatile("" ::: "memory"); }
+
+/// socket(2), non-blocking and close-on-exec, registered. Negative with errno on failure.
+int tutti_socket(int domain, int type);
+/// accept4(2), non-blocking and close-on-exec, registered. Negative with errno on failure.
+int tutti_accept(int listener);
+
+/// epoll_create1(2), registered; its descriptor can itself be polled or watched.
+int tutti_epoll(void);
+/// Watches `fd` for `events` (the POLL* bits), or changes what a watched one is watched for. `token` comes back with events.
+int tutti_epoll_watch(int epoll, int fd, uint32_t events, uint64_t token);
+int tutti_epoll_unwatch(int epoll, int fd);
+/// Waits for up to `capacity` (at most 64) events; 0 when `timeout_ms` passed or a signal came; -1 waits for ever.
+int tutti_epoll_wait(int epoll, uint64_t *tokens, uint32_t *events, int capacity, int timeout_ms);
+
+/// timerfd_create(2) on CLOCK_MONOTONIC, non-blocking and close-on-exec, registered.
+int tutti_timerfd(void);
+/// Makes the timer readable once at `at_ns`; 0 disarms it and forgets an expiry.
+int tutti_timerfd_set(int fd, uint64_t at_ns);
+
 /// The process at the other end of a Unix socket (SO_PEERCRED). 0, or negative with errno.
 int tutti_peer_credentials(int socket, pid_t *pid, uid_t *uid);
 
 /// fork(2), which Swift hides, for tests that need a child sharing every descriptor of its parent.
 /// Forks a child that sleeps for `seconds` and exits. Returns the child's pid.
 pid_t tutti_fork_sleeper(unsigned seconds);
+
+/// Has the kernel send SIGKILL to this process when `parent` dies (prctl(2), PR_SET_PDEATHSIG). Returns 0, or -1
+/// when the parent is already gone: the caller then ends by itself.
+int tutti_die_with_parent(pid_t parent);
 
 #endif

@@ -1,0 +1,62 @@
+# Shared by the scripts in this folder; sourced, never run. Works on Debian 12 or later and on Ubuntu, as root or with sudo.
+# shellcheck shell=bash
+
+# The root of the repository. Every script works from there, wherever it is called from.
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
+# What the package is built and tested with.
+SWIFT_MINIMUM=6.3
+
+say() { printf '== %s\n' "$*" >&2; }
+
+die() {
+  printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+  exit 1
+}
+
+# Runs a command as root.
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    die "needs root for: $*. Run it as root, or install sudo."
+  fi
+}
+
+# ensure_packages WHAT=PACKAGE...: installs the package of each WHAT that is missing. WHAT is a command, or a file when it
+# begins with a slash.
+ensure_packages() {
+  local entry what missing=()
+  for entry in "$@"; do
+    what="${entry%%=*}"
+    case "$what" in
+      /*) [ -e "$what" ] || missing+=("${entry#*=}") ;;
+      *) command -v "$what" >/dev/null || [ -x "/usr/sbin/$what" ] || missing+=("${entry#*=}") ;;
+    esac
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  command -v apt-get >/dev/null || die "please install: ${missing[*]} (there is no apt-get here to do it)."
+  say "installing ${missing[*]}"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq </dev/null >&2 ||
+    die "apt-get update failed; please install by hand: ${missing[*]}."
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" \
+    </dev/null >&2 || die "apt-get could not install: ${missing[*]}. Install them by hand."
+}
+
+# Makes sure that Swift is there and new enough, with what it needs to compile and link C.
+ensure_toolchain() {
+  ensure_packages git=git ld=binutils gcc=gcc g++=g++ /usr/include/stdlib.h=libc6-dev \
+    /etc/ssl/certs/ca-certificates.crt=ca-certificates
+  command -v swift >/dev/null ||
+    die "swift is not in PATH. Install Swift $SWIFT_MINIMUM or later (https://www.swift.org/install/linux/) and add its usr/bin to PATH."
+  local version
+  version="$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9][0-9.]*\).*/\1/p' | head -n 1)"
+  [ -n "$version" ] || die "'swift --version' does not run: $(swift --version 2>&1 | head -n 3)"
+  if [ "$(printf '%s\n' "$SWIFT_MINIMUM" "$version" | sort -V | head -n 1)" != "$SWIFT_MINIMUM" ]; then
+    die "swift $version is too old. Install Swift $SWIFT_MINIMUM or later: https://www.swift.org/install/linux/"
+  fi
+}
+
+# Prints the comment block at the top of the calling script as its help.
+print_help() { sed -n '2,/^$/{/^#/!q;s/^# \{0,1\}//;p}' "$0"; }

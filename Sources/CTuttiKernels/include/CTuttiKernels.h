@@ -1,0 +1,95 @@
+// Element-wise combining and copying of memory, in the widest vectors the CPU has.
+//
+// This is C because Swift compiles a function for one instruction set only. Every variant gives the same bits:
+// - integers wrap;
+// - min and max are IEEE 754-2019 minimum and maximum: -0 < +0, a NaN operand gives the one canonical quiet NaN
+//   (0x7fc00000, 0x7ff8000000000000). The payload of a NaN that a sum gives is unspecified;
+// - sums round to nearest even and keep denormals, whatever the caller's floating-point control register says;
+// - swapping the two operands of any combine changes no bit (but a sum's NaN payload).
+// Memory need not be aligned, not even to the element. Nothing here allocates, locks or fails.
+#ifndef TUTTI_KERNELS_H
+#define TUTTI_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// The numbers are part of the wire format. Those without a kernel are reserved: tutti_combine gives NULL.
+enum {
+  TUTTI_INT8 = 0,
+  TUTTI_UINT8 = 1,
+  TUTTI_INT32 = 2,
+  TUTTI_UINT32 = 3,
+  TUTTI_INT64 = 4,
+  TUTTI_UINT64 = 5,
+  TUTTI_FLOAT16 = 6,
+  TUTTI_BFLOAT16 = 7,
+  TUTTI_FLOAT32 = 8,
+  TUTTI_FLOAT64 = 9,
+  TUTTI_DATA_TYPE_COUNT = 10
+};
+
+enum { TUTTI_SUM = 0, TUTTI_PRODUCT = 1, TUTTI_MIN = 2, TUTTI_MAX = 3, TUTTI_OPERATION_COUNT = 4 };
+
+/// Combines `source_count` arrays of `count` elements element-wise, left to right, into `destination`.
+///
+/// - destination: `count` elements. May be identical to one of the sources; otherwise overlaps none of them.
+/// - second: gets the same values, or is NULL. Overlaps nothing.
+/// - sources: at least one; one source is a copy, bit for bit. Fewer than one traps.
+/// - streaming: non-zero stores `destination` (never `second`) past the cache where it can be aligned, and fences
+///   before returning, so that a later store of a flag publishes the data.
+typedef void (*tutti_combine_function)(
+    void *destination, void *second, const void *const *sources, int source_count, size_t count, int streaming);
+
+/// The fastest kernel this CPU runs for a type and an operation, or NULL where there is none. Ask once and keep it.
+tutti_combine_function tutti_combine(int data_type, int operation);
+
+/// Copies `bytes`; the two areas do not overlap. `streaming` non-zero stores past the cache where that can be done,
+/// and fences before returning.
+void tutti_copy(void *destination, const void *source, size_t bytes, int streaming);
+
+// For tests: each variant on its own, from the plainest (0) to the widest.
+
+int tutti_variant_count(void);
+/// "baseline", "avx2", "avx512"; NULL out of range.
+const char *tutti_variant_name(int variant);
+/// Whether this CPU and its operating system run the variant.
+int tutti_variant_supported(int variant);
+/// Like tutti_combine; the result may only be called where the variant is supported.
+tutti_combine_function tutti_combine_variant(int variant, int data_type, int operation);
+/// The streaming tutti_copy of one variant.
+void tutti_copy_variant(int variant, void *destination, const void *source, size_t bytes);
+
+// The floating-point control register of the calling thread (MXCSR on x86-64, FPCR on AArch64). Kernels look at it
+// and tests change it.
+
+#if defined(__x86_64__)
+#define TUTTI_FLOAT_CONTROL_FLUSH 0x8040u   // flush-to-zero, denormals-are-zero
+#define TUTTI_FLOAT_CONTROL_UPWARD 0x4000u  // round towards +infinity
+#define TUTTI_FLOAT_CONTROL_CHANGES 0xe040u // every bit that changes a result
+#elif defined(__aarch64__)
+#define TUTTI_FLOAT_CONTROL_FLUSH 0x1000000u   // FZ
+#define TUTTI_FLOAT_CONTROL_UPWARD 0x400000u   // RMode
+#define TUTTI_FLOAT_CONTROL_CHANGES 0x1c00003u // FZ, RMode, AH, FIZ
+#else
+#error "CTuttiKernels knows x86-64 and AArch64. Add the control register and the stores of this CPU."
+#endif
+
+static inline uint64_t tutti_float_control(void) {
+#if defined(__x86_64__)
+  return __builtin_ia32_stmxcsr();
+#else
+  uint64_t value;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(value));
+  return value;
+#endif
+}
+
+static inline void tutti_set_float_control(uint64_t value) {
+#if defined(__x86_64__)
+  __builtin_ia32_ldmxcsr((uint32_t)value);
+#else
+  __asm__ volatile("msr fpcr, %0" : : "r"(value) : "memory");
+#endif
+}
+
+#endif

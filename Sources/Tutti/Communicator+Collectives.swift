@@ -1,0 +1,118 @@
+import TuttiEngine
+import TuttiSchedule
+import TuttiTransport
+
+extension Communicator {
+  // MARK: All-reduce
+
+  /// Combines `input` element-wise across all ranks and leaves the result in every rank's `output`.
+  ///
+  /// Every rank calls this in the same order with the same count, type, operation and algorithm. The result is bit-identical on all ranks
+  /// and on every run; it may differ between algorithms.
+  ///
+  /// - Parameters:
+  ///   - input: Shape `[count]`; any alignment. Not written, unless it is `output`: then the call is in place.
+  ///   - output: Shape `[count]`; equal to `input`, or not overlapping it.
+  ///   - count: Elements; may be 0 and need not divide by the rank count.
+  ///   - algorithm: A name of `collbench list`; nil or `auto` for the communicator's own choice. The same on every rank.
+  ///   - timeout: Wall-clock limit of the whole operation; nil for the communicator's.
+  /// - Throws: ``TuttiError`` with `.timeout`, `.peerLost`, `.transport`, `.mismatch`: the communicator is then aborted and `output`
+  ///   unspecified. `.invalidArgument` leaves the communicator as it was.
+  /// - Complexity: Each rank sends about `2(n-1)/n x count x size` bytes with the bandwidth-optimal algorithms.
+  /// - SeeAlso: `docs/ALGORITHMS.md`.
+  @available(*, noasync, message: "use startAllReduce and 'try await work.value'")
+  public func allReduce(
+    from input: UnsafeRawPointer, to output: UnsafeMutableRawPointer, count: Int, type: DataType, _ operation: ReduceOp,
+    algorithm: String? = nil, timeout: Duration? = nil
+  ) throws(TuttiError) {
+    do throws(FailureReport) {
+      try member.engine.run(
+        try request(.allReduce, from: input, to: output, count: count, type: type, operation, algorithm, timeout))
+    } catch { throw TuttiError(error) }
+  }
+
+  /// Combines an array element-wise across all ranks, in place.
+  ///
+  /// - Parameter values: Shape `[count]`, the same on every rank; `count` may be 0 and need not divide by the rank count.
+  /// - Throws: As ``allReduce(from:to:count:type:_:algorithm:timeout:)``.
+  @available(*, noasync, message: "use startAllReduce and 'try await work.value'")
+  public func allReduce<Element: TuttiElement>(
+    _ values: inout [Element], _ operation: ReduceOp, algorithm: String? = nil, timeout: Duration? = nil
+  ) throws(TuttiError) {
+    let result = values.withUnsafeMutableBytes { bytes -> Result<Void, TuttiError> in
+      // An empty array has no address; nothing is read or written there.
+      let base = bytes.baseAddress ?? UnsafeMutableRawPointer(bitPattern: 64)!
+      do throws(TuttiError) {
+        try allReduce(
+          from: base, to: base, count: bytes.count / MemoryLayout<Element>.stride, type: Element.dataType, operation,
+          algorithm: algorithm, timeout: timeout)
+        return .success(())
+      } catch { return .failure(error) }
+    }
+    try result.get()
+  }
+
+  /// Combines a span element-wise across all ranks, in place.
+  ///
+  /// - Parameter values: Shape `[count]`, the same on every rank; `count` may be 0 and need not divide by the rank count.
+  /// - Throws: As ``allReduce(from:to:count:type:_:algorithm:timeout:)``.
+  @available(*, noasync, message: "use startAllReduce and 'try await work.value'")
+  public func allReduce<Element: TuttiElement>(
+    _ values: inout MutableSpan<Element>, _ operation: ReduceOp, algorithm: String? = nil, timeout: Duration? = nil
+  ) throws(TuttiError) {
+    let result = values.withUnsafeMutableBytes { bytes -> Result<Void, TuttiError> in
+      let base = bytes.baseAddress ?? UnsafeMutableRawPointer(bitPattern: 64)!
+      do throws(TuttiError) {
+        try allReduce(
+          from: base, to: base, count: bytes.count / MemoryLayout<Element>.stride, type: Element.dataType, operation,
+          algorithm: algorithm, timeout: timeout)
+        return .success(())
+      } catch { return .failure(error) }
+    }
+    try result.get()
+  }
+
+  /// Starts an all-reduce and returns at once. See ``allReduce(from:to:count:type:_:algorithm:timeout:)``.
+  ///
+  /// The memory belongs to the operation until its ``Work`` is done: the caller keeps it alive, and neither reads nor writes it.
+  public func startAllReduce(
+    from input: UnsafeRawPointer, to output: UnsafeMutableRawPointer, count: Int, type: DataType, _ operation: ReduceOp,
+    algorithm: String? = nil, timeout: Duration? = nil
+  ) throws(TuttiError) -> Work {
+    do throws(FailureReport) {
+      let number = try member.engine.begin(
+        try request(.allReduce, from: input, to: output, count: count, type: type, operation, algorithm, timeout), owner: nil)
+      return Work(communicator: self, number: number)
+    } catch { throw TuttiError(error) }
+  }
+
+  /// Starts an all-reduce of a buffer in place and returns at once. The operation keeps the buffer alive until it ends.
+  public func startAllReduce<Element>(
+    _ buffer: TuttiBuffer<Element>, _ operation: ReduceOp, algorithm: String? = nil, timeout: Duration? = nil
+  ) throws(TuttiError) -> Work {
+    do throws(FailureReport) {
+      let base = UnsafeMutableRawPointer(buffer.pointer.baseAddress!)
+      let number = try member.engine.begin(
+        try request(
+          .allReduce, from: base, to: base, count: buffer.count, type: Element.dataType, operation, algorithm, timeout),
+        owner: buffer)
+      return Work(communicator: self, number: number)
+    } catch { throw TuttiError(error) }
+  }
+
+  // MARK: Barrier
+
+  /// Returns once every rank has called it.
+  ///
+  /// - Throws: ``TuttiError`` as of any collective.
+  /// - Complexity: Dissemination: `ceil(log2 n)` rounds of empty messages.
+  @available(*, noasync, message: "a barrier blocks its thread")
+  public func barrier(algorithm: String? = nil, timeout: Duration? = nil) throws(TuttiError) {
+    do throws(FailureReport) {
+      let nowhere = UnsafeMutableRawPointer(bitPattern: 64).unsafelyUnwrapped
+      try member.engine.run(
+        try request(
+          .barrier, from: nowhere, to: nowhere, count: 0, type: .int32, .sum, algorithm, timeout))
+    } catch { throw TuttiError(error) }
+  }
+}

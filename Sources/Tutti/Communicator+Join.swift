@@ -1,0 +1,154 @@
+import CTuttiLinux
+import Glibc
+import Logging
+import TuttiBootstrap
+import TuttiSharedMemory
+import TuttiTransport
+
+extension Communicator {
+  /// Joins the other ranks of the job that launched this process, and returns when all of them have.
+  ///
+  /// Who this process is comes from `TUTTI_RANK`, `TUTTI_SIZE`, `TUTTI_RENDEZVOUS`, or from `RANK`, `WORLD_SIZE`, `MASTER_ADDR`, `MASTER_PORT`.
+  /// `TUTTI_SECRET` or `TUTTI_SECRET_FILE` holds the secret that every connection proves. See `docs/SECURITY.md`.
+  ///
+  /// - Parameters:
+  ///   - environment: The variables to read; nil for the process's own.
+  ///   - options: Equal on all ranks, but for the time limits.
+  /// - Throws: ``TuttiError`` with `.configuration`, `.rendezvous`, `.authentication`, `.version`, `.mismatch` or `.timeout`, naming the variable or
+  ///   the rank.
+  public static func join(
+    environment: [String: String]? = nil, options: CommunicatorOptions = CommunicatorOptions()
+  ) throws(TuttiError) -> Communicator {
+    do throws(FailureReport) {
+      return try Communicator(
+        joinedMember(environment ?? processEnvironment(), options), timeout: options.timeout)
+    } catch { throw TuttiError(error) }
+  }
+
+  private static func joinedMember(
+    _ environment: [String: String], _ options: CommunicatorOptions
+  ) throws(FailureReport) -> CommunicatorMember {
+    if options.transport == .inProcess {
+      throw FailureReport(
+        .configuration, "the in-process transport joins threads of one process, not processes",
+        advice: "Call Communicator.inProcess(rankCount:), or choose shm or tcp")
+    }
+    let identity = try LaunchIdentity.read(environment)
+    let network = try NetworkSettings.read(environment)
+    let secret = try JobSecret.read(environment)
+    let patience = options.joinTimeout.map(nanoseconds) ?? UInt64(network.joinTimeoutSeconds * 1e9)
+    let membership = try Membership.join(
+      identity: identity, secret: secret, settings: ["transport": options.transport.name],
+      transports: try offeredTransports(options.transport, rank: identity.rank), network: network,
+      deadline: monotonicNanoseconds() &+ patience)
+    do throws(FailureReport) {
+      return try activate(membership, options)
+    } catch {
+      membership.report(error)
+      membership.leave()
+      throw error
+    }
+  }
+
+  /// What this process can use. Falling back from shared memory is loud, and an error where shared memory was asked for.
+  private static func offeredTransports(_ choice: TransportChoice, rank: Int) throws(FailureReport) -> [TransportKind] {
+    if choice == .tcp { return [.tcp] }
+    let descriptor = tutti_memfd("tutti-probe", 4096)
+    if descriptor >= 0 {
+      tutti_close(descriptor)
+      return choice == .sharedMemory ? [.sharedMemory] : [.sharedMemory, .tcp]
+    }
+    let report = FailureReport(
+      .transport, rank: rank, "shared memory cannot be used: memfd_create failed",
+      advice: "A seccomp filter may forbid it; allow memfd_create, or choose --transport tcp", transport: "shm", systemError: errno)
+    if choice == .sharedMemory { throw report }
+    Logger(label: "tutti").warning("\(report.description). Ranks of this host will use TCP, which is several times slower.")
+    return [.tcp]
+  }
+
+  private static func activate(
+    _ membership: Membership, _ options: CommunicatorOptions
+  ) throws(FailureReport) -> CommunicatorMember {
+    let rank = membership.rank
+    let local = (0..<membership.rankCount).filter { membership.isSameHost($0) }
+    if options.transport == .sharedMemory, local.count < membership.rankCount {
+      let far = membership.members.first { !membership.isSameHost($0.rank) }!
+      throw FailureReport(
+        .configuration, rank: rank, peer: far.rank,
+        "shared memory was asked for, but rank \(far.rank) is on host \(far.host.name) and rank \(rank) on \(membership.members[rank].host.name)",
+        advice: "Choose --transport auto or tcp", transport: "shm")
+    }
+    let sharing = local.filter { membership.members[$0].transports.contains(.sharedMemory) }
+    let isSharing = sharing.count > 1 && sharing.contains(rank)
+    let endpoint =
+      isSharing
+      ? try SharedMemoryEndpoint(
+        rank: rank, localIndex: sharing.firstIndex(of: rank)!, geometry: SharedMemoryGeometry(rankCount: sharing.count))
+      : nil
+    let policy = AlgorithmPolicy(
+      rankCount: membership.rankCount, isOneHost: isSharing && sharing.count == membership.rankCount,
+      segmentBytesMax: smallestSegment(membership))
+    let member = try JoinedMember(
+      membership: membership, endpoint: endpoint, sharedMemoryPeers: isSharing ? Set(sharing) : [], policy: policy)
+    member.activate(doorbell: member.doorbell, ranksOnHost: local.count)
+    return member
+  }
+
+  /// The largest segment that every link of the communicator carries: from what all ranks know, so equal on all of them.
+  private static func smallestSegment(_ membership: Membership) -> Int {
+    let sharing = membership.members.filter { $0.transports.contains(.sharedMemory) }
+    let groups = Dictionary(grouping: sharing, by: \.host).values.filter { $0.count > 1 }
+    return groups.map { SharedMemoryGeometry(rankCount: $0.count).windowBytes }
+      .reduce(JoinedMember.tcpSegmentBytesMax, min)
+  }
+
+  private static func processEnvironment() -> [String: String] {
+    var result: [String: String] = [:]
+    var entry = environ
+    while let text = entry.pointee {
+      let pair = String(cString: text).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      if pair.count == 2 { result[String(pair[0])] = String(pair[1]) }
+      entry += 1
+    }
+    return result
+  }
+
+  // MARK: In one process
+
+  /// Makes a communicator whose ranks are threads of this process: element r of the result is for rank r's thread.
+  ///
+  /// For tests, and for trying algorithms: every rank calls its own element from a thread of its own.
+  /// - Parameter rankCount: 1 to 512.
+  public static func inProcess(
+    rankCount: Int, options: CommunicatorOptions = CommunicatorOptions()
+  ) throws(TuttiError) -> [Communicator] {
+    try inProcess(rankCount: rankCount, options: options, faults: nil)
+  }
+
+  /// The same, over links that misbehave as the seed says.
+  package static func inProcess(
+    rankCount: Int, options: CommunicatorOptions, faults: InProcessFaults?
+  ) throws(TuttiError) -> [Communicator] {
+    do throws(FailureReport) {
+      guard (1...512).contains(rankCount) else {
+        throw FailureReport(
+          .invalidArgument, "a communicator of \(rankCount) ranks cannot be made in one process", advice: "Ask for 1 to 512")
+      }
+      guard options.transport == .auto || options.transport == .inProcess else {
+        throw FailureReport(
+          .configuration, "ranks of one process use the in-process transport, not \(options.transport.name)",
+          advice: "Choose auto or inprocess, or start processes")
+      }
+      let group = InProcessGroup(rankCount: rankCount, faults: faults)
+      let policy = AlgorithmPolicy(
+        rankCount: rankCount, isOneHost: true, segmentBytesMax: InProcessGroup.segmentBytesMax)
+      var members: [InProcessMember] = []
+      for (rank, controlPlane) in InProcessControlPlane.makeGroup(rankCount: rankCount).enumerated() {
+        members.append(try InProcessMember(rank: rank, controlPlane: controlPlane, group: group, policy: policy))
+      }
+      group.admit(members)
+      for member in members { member.activate(doorbell: member.doorbell, ranksOnHost: rankCount) }
+      return members.map { Communicator($0, timeout: options.timeout) }
+    } catch { throw TuttiError(error) }
+  }
+}

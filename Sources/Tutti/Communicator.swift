@@ -1,0 +1,94 @@
+import TuttiAlgorithms
+import TuttiEngine
+import TuttiSchedule
+import TuttiTransport
+
+/// A fixed group of ranks that communicate: this process's (or thread's) membership of it.
+///
+/// Every rank makes the same collective calls in the same order. Calls from several threads are serialised in call order; several
+/// operations can be in flight. After the first error the communicator is aborted on every rank, and every call throws that error.
+public final class Communicator: Sendable {
+  let member: CommunicatorMember
+  let defaultTimeout: UInt64
+
+  init(_ member: CommunicatorMember, timeout: Duration) {
+    self.member = member
+    defaultTimeout = Self.nanoseconds(timeout)
+  }
+
+  deinit { member.close() }
+
+  /// This process's number, in `0..<rankCount`.
+  public var rank: Int { member.rank }
+  /// The number of ranks.
+  public var rankCount: Int { member.rankCount }
+
+  /// Aborts the communicator on every rank: all pending and later calls throw `reason`. Local, bounded, from any thread.
+  public func abort(_ reason: String) {
+    let cause = FailureReport(.aborted, rank: rank, peer: rank, "rank \(rank) aborted: \(reason)")
+    if member.engine.abort(cause) { member.engineFailed(cause) }
+  }
+
+  /// Ends this rank's membership, after its last operation. Later calls throw `.closed`; peers do not take it for a death. Idempotent;
+  /// dropping the last reference does the same.
+  public func close() { member.close() }
+
+  /// How the last call ran.
+  public var lastOperation: OperationInfo {
+    let last = member.engine.lastCall
+    return OperationInfo(algorithm: last.algorithm, transport: last.transports.map(\.name).joined(separator: "+"))
+  }
+
+  // MARK: Requests
+
+  static func nanoseconds(_ duration: Duration) -> UInt64 {
+    let (seconds, attoseconds) = duration.components
+    if seconds < 0 { return 0 }
+    // A century is never; the sum with a clock reading stays in range.
+    return UInt64(min(seconds, 3_155_760_000)) * 1_000_000_000 + UInt64(max(0, attoseconds) / 1_000_000_000)
+  }
+
+  @inline(__always)
+  func request(
+    _ collective: Collective, from input: UnsafeRawPointer, to output: UnsafeMutableRawPointer, count: Int, type: DataType,
+    _ operation: ReduceOp, _ algorithm: String?, _ timeout: Duration?
+  ) throws(FailureReport) -> Request {
+    try member.checkProcess()
+    let identifier = algorithm == nil ? 0 : try identifier(of: algorithm.unsafelyUnwrapped, collective)
+    if count < 0 || count > Int.max / 16 { throw badCount(count) }
+    return Request(
+      key: PlanKey(
+        collective: collective, algorithm: identifier, dataType: type.rawValue, inPlace: input == UnsafeRawPointer(output),
+        count: UInt64(bitPattern: Int64(count))),
+      reduction: operation.rawValue, elementBytes: type.size, input: input, output: output,
+      timeout: timeout.map(Self.nanoseconds) ?? defaultTimeout)
+  }
+
+  @inline(never)
+  private func badCount(_ count: Int) -> FailureReport {
+    FailureReport(
+      .invalidArgument, rank: rank, "a count of \(count) elements does not fit", advice: "Counts go from 0 to \(Int.max / 16)")
+  }
+
+  @inline(never)
+  private func identifier(of name: String, _ collective: Collective) throws(FailureReport) -> UInt8 {
+    if name == "auto" { return 0 }
+    if let algorithm = AlgorithmRegistry.algorithm(collective, named: name) {
+      if algorithm.isDefined(rankCount: rankCount) { return algorithm.identifier }
+      throw FailureReport(
+        .invalidArgument, rank: rank, "algorithm \(name) is not defined for \(rankCount) ranks",
+        advice: "Choose another one of collbench list")
+    }
+    let known = AlgorithmRegistry.algorithms(for: collective).map(\.name).joined(separator: ", ")
+    throw FailureReport(
+      .invalidArgument, rank: rank, "\(collective.name) has no algorithm '\(name)'", advice: "It has \(known), and auto")
+  }
+}
+
+/// How a call ran.
+public struct OperationInfo: Sendable, Hashable {
+  /// The algorithm's name; what `auto` stood for.
+  public let algorithm: String
+  /// The transports that carried it: `shm`, `tcp`, `inprocess`, or `shm+tcp`; empty for a single rank.
+  public let transport: String
+}

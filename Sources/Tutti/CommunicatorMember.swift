@@ -1,0 +1,154 @@
+import CTuttiLinux
+import Synchronization
+import TuttiAlgorithms
+import TuttiBootstrap
+import TuttiEngine
+import TuttiSchedule
+import TuttiTransport
+
+/// One rank of one communicator: its engine, its control plane, and how links come to be. What `Communicator` is a face of.
+///
+/// Subclassed by where the other ranks are: other processes, or threads of this one.
+class CommunicatorMember: EngineDelegate, @unchecked Sendable {
+  // @unchecked: immutable after `init` but for `engineStorage`, set once before the member is shared, and the mutex.
+
+  let rank: Int
+  let rankCount: Int
+  let controlPlane: any ControlPlane
+  let policy: AlgorithmPolicy
+  private var engineStorage: Engine?
+  /// The value of `tutti_current_fork_generation()` this member was born with.
+  let forks = tutti_current_fork_generation()
+  private let isClosed = Atomic<Bool>(false)
+
+  var engine: Engine { engineStorage.unsafelyUnwrapped }
+
+  init(rank: Int, rankCount: Int, controlPlane: any ControlPlane, policy: AlgorithmPolicy) {
+    self.rank = rank
+    self.rankCount = rankCount
+    self.controlPlane = controlPlane
+    self.policy = policy
+  }
+
+  /// Makes the engine and connects the control plane to it. Called once, before anybody else knows this member.
+  final func activate(doorbell: Doorbell, ranksOnHost: Int) {
+    engineStorage = Engine(rank: rank, rankCount: rankCount, doorbell: doorbell, ranksOnHost: ranksOnHost, delegate: self)
+    controlPlane.activate(
+      ControlHandlers(
+        onConnection: { [weak self] peer, role, descriptor in
+          guard let self else { return tutti_close(descriptor) }
+          self.accept(from: peer, role, descriptor)
+        },
+        onFailure: { [weak self] cause in _ = self?.engine.abort(cause) },
+        status: { [weak self] in self?.status() ?? RankStatus() }))
+  }
+
+  /// A peer has dialed this rank for a link. On the service thread; must not block.
+  func accept(from peer: Int, _ role: ConnectionRole, _ descriptor: Int32) { tutti_close(descriptor) }
+
+  /// What this rank is doing, for another rank's diagnosis.
+  final func status() -> RankStatus {
+    let snapshot = engine.snapshot
+    return RankStatus(
+      entered: snapshot.entered, completed: snapshot.completed, waitingFor: snapshot.waitingFor,
+      operation: snapshot.entered == 0 ? "" : describe(snapshot.call, count: snapshot.count))
+  }
+
+  /// Whether calls may go on in this process: not in the child of a fork.
+  @inline(__always)
+  final func checkProcess() throws(FailureReport) {
+    if tutti_current_fork_generation() != forks { throw forkedReport() }
+  }
+
+  @inline(never)
+  private func forkedReport() -> FailureReport {
+    FailureReport(
+      .closed, rank: rank, "this communicator belongs to the parent of a forked process",
+      advice: "A child makes a communicator of its own, or execs")
+  }
+
+  final func closedReport() -> FailureReport {
+    FailureReport(
+      .closed, rank: rank, "the communicator was closed on rank \(rank)", advice: "Call close() after the last operation")
+  }
+
+  // MARK: Links
+
+  func openLink(to peer: Int, deadline: UInt64) throws(FailureReport) { fatalError("abstract") }
+
+  func takeLinks() throws(FailureReport) -> [Link] { fatalError("abstract") }
+
+  // MARK: Plans
+
+  final func makePlan(_ key: PlanKey) throws(FailureReport) -> CompiledPlan {
+    let elementBytes = UInt64(DataType(rawValue: key.dataType)?.size ?? 1)
+    let bytes = key.count * elementBytes
+    let algorithm: any Algorithm
+    if key.algorithm == 0 {
+      let name = policy.algorithm(key.collective, bytes: bytes)
+      guard let chosen = AlgorithmRegistry.algorithm(key.collective, named: name) else {
+        preconditionFailure("the policy for \(key.collective.name) names no algorithm: \(name)")
+      }
+      algorithm = chosen
+    } else {
+      // The call above looked the name up.
+      algorithm = AlgorithmRegistry.algorithm(identifier: key.algorithm).unsafelyUnwrapped
+    }
+    let schedule = algorithm.schedule(rank: rank, rankCount: rankCount, root: Int(key.root))
+    let map = ChunkMap(balanced: key.count, chunkCount: schedule.chunkCount, granule: max(1, 64 / elementBytes))
+    do throws(LoweringError) {
+      let plan = try Plan(
+        lowering: schedule, chunkMap: map, elementBytes: Int(elementBytes), inPlace: key.inPlace,
+        segmentBytes: policy.segmentBytes(bytes: bytes), streaming: policy.isStreaming(bytes: bytes))
+      return CompiledPlan(
+        plan, algorithm: algorithm.name, algorithmIdentifier: algorithm.identifier, collective: key.collective)
+    } catch {
+      throw FailureReport(
+        .unproven, rank: rank, "algorithm \(algorithm.name) cannot run on \(rankCount) ranks: \(error.description)",
+        advice: "Run collbench verify, and choose another algorithm")
+    }
+  }
+
+  // MARK: Failure
+
+  final func explain(loss: FailureReport) -> FailureReport {
+    loss.code == .peerLost || loss.code == .transport
+      ? controlPlane.explainLoss(of: loss.peer, otherwise: loss) : loss
+  }
+
+  final func explainTimeout(
+    operationNumber: UInt64, operation: String, waitingFor peer: Int, timeoutNanoseconds: UInt64, step: Int
+  ) -> FailureReport {
+    controlPlane.diagnoseTimeout(
+      ExpiredWait(
+        operationNumber: operationNumber, operation: operation, waitingFor: peer,
+        timeoutSeconds: Double(timeoutNanoseconds) / 1e9, step: step))
+  }
+
+  final func engineFailed(_ cause: FailureReport) { controlPlane.report(cause) }
+
+  func settle() {}
+
+  final func describe(_ call: CallSignature, count: UInt64) -> String {
+    let collective = Collective(rawValue: call.collective)
+    let name = collective?.name ?? "collective \(call.collective)"
+    let algorithm = AlgorithmRegistry.algorithm(identifier: call.algorithm)?.name ?? "number \(call.algorithm)"
+    if collective == .barrier { return "\(name) (\(algorithm))" }
+    let operation = ReduceOp(rawValue: call.operation)?.name ?? "operation \(call.operation)"
+    let type = DataType(rawValue: call.dataType)?.name ?? "type \(call.dataType)"
+    return "\(name) \(operation) \(type) x \(count) (\(algorithm))"
+  }
+
+  // MARK: The end
+
+  /// Ends this rank's part: later calls throw, links close, the others are told that this was no death. Idempotent.
+  final func close() {
+    if isClosed.exchange(true, ordering: .sequentiallyConsistent) { return }
+    engine.abort(closedReport())
+    controlPlane.leave()
+    engine.close()
+    closeTransports()
+  }
+
+  func closeTransports() {}
+}

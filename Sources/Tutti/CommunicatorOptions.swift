@@ -1,0 +1,26 @@
+/// Which transport carries the data.
+public enum TransportChoice: String, Sendable, CaseIterable {
+  /// Shared memory between ranks of one host, TCP between hosts.
+  case auto = "auto"
+  /// Shared memory only: an error where two ranks are not on one host.
+  case sharedMemory = "shm"
+  case tcp = "tcp"
+  /// Ranks are threads of this process: see ``Communicator/inProcess(rankCount:options:)``.
+  case inProcess = "inprocess"
+
+  /// The name on the command line, in JSON and in errors.
+  public var name: String { rawValue }
+
+  public init?(name: String) { self.init(rawValue: name) }
+}
+
+/// How a communicator is made. Equal on all ranks, but for `timeout`.
+public struct CommunicatorOptions: Sendable {
+  public var transport = TransportChoice.auto
+  /// Wall-clock limit of an operation that does not set its own.
+  public var timeout = Duration.seconds(300)
+  /// Wall-clock limit of joining; nil for `TUTTI_TIMEOUT` or 60 seconds.
+  public var joinTimeout: Duration?
+
+  public init() {}
+}

@@ -1,0 +1,39 @@
+/// Memory of a fixed number of elements, reference-counted, for operations that outlive the call that starts them.
+///
+/// A started operation keeps the buffer alive until it ends. Between the start and the end of the wait its elements are the operation's:
+/// do not read or write them.
+public final class TuttiBuffer<Element: TuttiElement>: @unchecked Sendable {
+  // @unchecked: whoever shares a buffer orders the accesses, as with any memory; the object owns the memory until deinit.
+
+  /// Page-aligned, `count` initialised elements.
+  public let pointer: UnsafeMutableBufferPointer<Element>
+
+  public var count: Int { pointer.count }
+
+  /// - Parameters:
+  ///   - count: Elements; may be 0.
+  ///   - value: The initial value of each.
+  public init(count: Int, repeating value: Element) {
+    precondition(count >= 0, "a buffer cannot have \(count) elements")
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: max(1, count * MemoryLayout<Element>.stride), alignment: 4096)
+    let elements = memory.bindMemory(to: Element.self, capacity: count)
+    elements.initialize(repeating: value, count: count)
+    pointer = UnsafeMutableBufferPointer(start: elements, count: count)
+  }
+
+  /// Copies the elements of a sequence.
+  public convenience init(_ elements: some Collection<Element>) where Element: ExpressibleByIntegerLiteral {
+    self.init(count: elements.count, repeating: 0)
+    for (index, element) in elements.enumerated() { pointer[index] = element }
+  }
+
+  deinit { UnsafeMutableRawPointer(pointer.baseAddress!).deallocate() }
+
+  public subscript(index: Int) -> Element {
+    get { pointer[index] }
+    set { pointer[index] = newValue }
+  }
+
+  /// The elements as an array.
+  public var elements: [Element] { Array(pointer) }
+}

@@ -1,0 +1,32 @@
+import TuttiEngine
+import TuttiTransport
+
+/// A started operation. Dropping it does not cancel anything: the operation runs on, and its buffers stay in use.
+public struct Work: Sendable {
+  let communicator: Communicator
+  /// The operation's number on its communicator, from 1.
+  public let number: UInt64
+
+  /// Whether the operation has ended well.
+  public var isDone: Bool { communicator.member.engine.isDone(number) }
+
+  /// Blocks until the operation has ended; this thread makes the progress meanwhile.
+  ///
+  /// The deadline is the one given at the start. Several threads may wait for one operation, in any order on any rank.
+  /// - Throws: ``TuttiError``: the communicator is then aborted, and the buffers are unspecified.
+  @available(*, noasync, message: "use 'try await work.value'")
+  public func wait() throws(TuttiError) {
+    do throws(FailureReport) { try communicator.member.engine.wait(for: number) } catch { throw TuttiError(error) }
+  }
+
+  /// Suspends until the operation has ended; the progress thread makes the progress meanwhile.
+  public var value: Void {
+    get async throws(TuttiError) {
+      await withCheckedContinuation { continuation in
+        communicator.member.engine.notify(number) { continuation.resume() }
+      }
+      if isDone { return }
+      throw TuttiError(communicator.member.engine.failure ?? communicator.member.closedReport())
+    }
+  }
+}

@@ -1,0 +1,48 @@
+import TuttiSchedule
+
+/// Direct, in one phase: everyone sends everything to everyone, and folds all inputs in rank order.
+///
+/// Peers are taken in rotated order, so that not all send to rank 0 first. Sends are copied: in place, the input is
+/// overwritten while slower peers have yet to read it.
+public struct OneShotAllReduce: Algorithm {
+  public var name: String { "one-shot" }
+  public var identifier: UInt8 { 5 }
+  public var collective: Collective { .allReduce }
+
+  public init() {}
+
+  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+    guard rankCount > 1 else { return copyOnly(rank: rank) }
+    var program = ScheduleBuilder(.allReduce, rank: rank, rankCount: rankCount, root: root, chunkCount: 1)
+    let others = (1..<rankCount).map { (rank + $0) % rankCount }
+    program.send([.input(0)], to: others, lifetime: .copied)
+    var operands = Array(repeating: ScheduleBuilder.Operand.input(0), count: rankCount)
+    for peer in others.reversed() { operands[peer] = program.receiveSlot([.output(0)], from: peer) }
+    program.reduce([.output(0)], operands)
+    return program.finish()
+  }
+}
+
+/// Direct, in two phases: rank j folds chunk j of everyone in rank order, then sends it to everyone.
+///
+/// Moves the fewest bytes that an all-reduce can, in two latencies, over n - 1 links for each rank.
+public struct TwoShotAllReduce: Algorithm {
+  public var name: String { "two-shot" }
+  public var identifier: UInt8 { 6 }
+  public var collective: Collective { .allReduce }
+
+  public init() {}
+
+  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+    guard rankCount > 1 else { return copyOnly(rank: rank) }
+    var program = ScheduleBuilder(.allReduce, rank: rank, rankCount: rankCount, root: root, chunkCount: rankCount)
+    let others = (1..<rankCount).map { (rank + $0) % rankCount }
+    for peer in others { program.send([.input(peer)], to: peer) }
+    var operands = Array(repeating: ScheduleBuilder.Operand.input(rank), count: rankCount)
+    for peer in others.reversed() { operands[peer] = program.receiveSlot([.output(rank)], from: peer) }
+    program.reduce([.output(rank)], operands)
+    program.send([.output(rank)], to: others)
+    for peer in others.reversed() { program.receive([.output(peer)], from: peer) }
+    return program.finish()
+  }
+}

@@ -1,0 +1,39 @@
+import TuttiSchedule
+
+/// Double binary tree (Sanders, Speck & Träff, Parallel Computing 35(12), 2009): two trees, on a channel each, reduce half
+/// of the data each towards their roots and send it back down. Every rank is interior in at most one tree.
+///
+/// Each half is one message; segments pipeline it. A rank folds the subtree before it, itself and the subtree after it at
+/// once.
+public struct DoubleBinaryTreeAllReduce: Algorithm {
+  public var name: String { "double-binary-tree" }
+  public var identifier: UInt8 { 4 }
+  public var collective: Collective { .allReduce }
+
+  public init() {}
+
+  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+    guard rankCount > 1 else { return copyOnly(rank: rank) }
+    var program = ScheduleBuilder(
+      .allReduce, rank: rank, rankCount: rankCount, root: root, chunkCount: 2, channelCount: 2)
+    for half in 0..<2 {
+      program.channel = half
+      let tree = BinaryTree(rankCount: rankCount, second: half == 1)
+      let parent = tree.parent(of: rank)
+      let left = tree.leftChild(of: rank)
+      let right = tree.rightChild(of: rank)
+      if left == nil && right == nil {
+        if let parent { program.send([.input(half)], to: parent) }
+      } else {
+        var operands = [ScheduleBuilder.Operand.input(half)]
+        if let left { operands.insert(program.receiveSlot([.output(half)], from: left), at: 0) }
+        if let right { operands.append(program.receiveSlot([.output(half)], from: right)) }
+        program.reduce([.output(half)], operands)
+        if let parent { program.send([.output(half)], to: parent) }
+      }
+      if let parent { program.receive([.output(half)], from: parent) }
+      program.send([.output(half)], to: [left, right].compactMap { $0 })
+    }
+    return program.finish()
+  }
+}

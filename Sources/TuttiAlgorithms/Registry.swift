@@ -1,0 +1,32 @@
+import TuttiSchedule
+
+/// The algorithms this library comes with.
+///
+/// A new one is a file of its own, one line here, and an entry in `docs/ALGORITHMS.md`; the tests then prove it.
+public enum AlgorithmRegistry {
+  /// All algorithms, in the order they are listed to users.
+  public static let all: [any Algorithm] = [
+    RingAllReduce.ring,
+    RingAllReduce.ring2,
+    RecursiveDoublingAllReduce(),
+    DoubleBinaryTreeAllReduce(),
+    OneShotAllReduce(),
+    TwoShotAllReduce(),
+    DisseminationBarrier(),
+  ]
+
+  /// The algorithms of one collective, in the order they are listed to users.
+  public static func algorithms(for collective: Collective) -> [any Algorithm] {
+    all.filter { $0.collective == collective }
+  }
+
+  /// The algorithm of that name, or nil.
+  public static func algorithm(_ collective: Collective, named name: String) -> (any Algorithm)? {
+    all.first { $0.collective == collective && $0.name == name }
+  }
+
+  /// The algorithm another rank spoke of, or nil when this version does not know it.
+  public static func algorithm(identifier: UInt8) -> (any Algorithm)? {
+    all.first { $0.identifier == identifier }
+  }
+}

@@ -1,0 +1,103 @@
+import TuttiTransport
+
+/// What a rank says about itself when another one looks for the cause of a time-out.
+package struct RankStatus: Hashable, Sendable {
+  /// Number of the operation last entered; 0 before the first.
+  package var entered: UInt64
+  /// Number of the operation up to which all are completed.
+  package var completed: UInt64
+  /// The rank it waits for now; -1 when it waits for none.
+  package var waitingFor: Int
+  /// The operation last entered, as a person would write it.
+  package var operation: String
+
+  package init(entered: UInt64 = 0, completed: UInt64 = 0, waitingFor: Int = -1, operation: String = "") {
+    self.entered = entered
+    self.completed = completed
+    self.waitingFor = waitingFor
+    self.operation = operation
+  }
+
+  var isInside: Bool { entered > completed }
+}
+
+/// What a rank's runtime does with the control plane's news. None of them may block or call back into the control plane's
+/// ``ControlPlane/diagnoseTimeout(_:)`` or ``ControlPlane/explainLoss(of:otherwise:)``.
+package struct ControlHandlers: Sendable {
+  /// A peer has dialed this rank for a data link and proved the secret. Owns the descriptor from then on: non-blocking,
+  /// close-on-exec, registered with `tutti_register_descriptor`. Called on the service thread.
+  package var onConnection: @Sendable (_ peer: Int, _ role: ConnectionRole, _ descriptor: Int32) -> Void
+  /// The communicator has failed: the first cause. Called once, on the service thread or the thread that reported it.
+  package var onFailure: @Sendable (FailureReport) -> Void
+  /// What this rank is doing. Called on the service thread.
+  package var status: @Sendable () -> RankStatus
+
+  package init(
+    onConnection: @escaping @Sendable (_ peer: Int, _ role: ConnectionRole, _ descriptor: Int32) -> Void,
+    onFailure: @escaping @Sendable (FailureReport) -> Void,
+    status: @escaping @Sendable () -> RankStatus
+  ) {
+    self.onConnection = onConnection
+    self.onFailure = onFailure
+    self.status = status
+  }
+}
+
+/// A wait that has reached its deadline.
+package struct ExpiredWait: Sendable {
+  package var operationNumber: UInt64
+  /// As a person would write it: `all-reduce sum float32 x 1024`.
+  package var operation: String
+  /// The rank this rank waits for; -1 when it is not one rank.
+  package var waitingFor: Int
+  package var timeoutSeconds: Double
+  /// The plan's step; -1 when not known.
+  package var step: Int
+  /// The transport of the link waited on; empty when not known.
+  package var transport: String
+
+  package init(
+    operationNumber: UInt64, operation: String, waitingFor: Int, timeoutSeconds: Double, step: Int = -1,
+    transport: String = ""
+  ) {
+    self.operationNumber = operationNumber
+    self.operation = operation
+    self.waitingFor = waitingFor
+    self.timeoutSeconds = timeoutSeconds
+    self.step = step
+    self.transport = transport
+  }
+}
+
+/// How the ranks of one communicator fail together and find out who is to blame. One object a rank.
+///
+/// Everything may be called from any thread.
+package protocol ControlPlane: AnyObject, Sendable {
+  var rank: Int { get }
+  var rankCount: Int { get }
+
+  /// Sets the handlers, once. What came before is delivered now, on the calling thread.
+  func activate(_ handlers: ControlHandlers)
+
+  /// Makes `cause` the communicator's failure on all ranks, unless it already has one. Local, bounded (100 ms), idempotent. The news is
+  /// handed to the kernel before this returns, so the process may exit right after.
+  func report(_ cause: FailureReport)
+
+  /// Why the communicator failed; nil while it has not.
+  var firstCause: FailureReport? { get }
+
+  /// A link to `peer` broke. Waits up to 200 ms for the control plane to know why (a death, a cause from elsewhere).
+  ///
+  /// - Returns: The cause to throw and report: the first cause, or what is known about the peer, or `otherwise`.
+  func explainLoss(of peer: Int, otherwise: FailureReport) -> FailureReport
+
+  /// Follows the chain of waits and names the rank at fault: the nearest one that does not answer within 200 ms, or the one that has not
+  /// entered the operation, or the chain's end. Takes 2 s at most, and spreads the result.
+  ///
+  /// - Returns: The report to throw: `.timeout` with ``FailureReport/peer`` at fault; an earlier first cause if there is one.
+  func diagnoseTimeout(_ wait: ExpiredWait) -> FailureReport
+
+  /// Leaves in good order: says goodbye, so that the end of this process is not a death, and gives up every descriptor. After it, and in
+  /// a forked child, the other calls do nothing. Idempotent.
+  func leave()
+}

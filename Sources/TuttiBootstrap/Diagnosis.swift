@@ -1,0 +1,114 @@
+import TuttiTransport
+
+/// Finds the rank at fault for a wait that reached its deadline, by following who waits for whom.
+///
+/// Pure but for `ask`. Invariant: asks each rank at most once, so it ends after `rankCount` questions, or when `deadline` passes.
+struct Diagnosis {
+  /// What became of a question.
+  enum Reply: Equatable {
+    case status(RankStatus)
+    /// This rank has left: the one asked, or one on the way to it.
+    case left(Int)
+    /// This rank did not answer: the one asked, or the nearest one on the way to it that did not.
+    case silent(Int)
+    /// The communicator has failed meanwhile.
+    case overtaken
+  }
+
+  let rank: Int
+  let rankCount: Int
+  let wait: ExpiredWait
+  let deadline: UInt64
+  /// `rank 2 (pid 123 on host-a)`.
+  let describe: (Int) -> String
+  let ask: (Int) -> Reply
+
+  /// - Returns: The cause; nil when the communicator has failed meanwhile.
+  func findCause() -> FailureReport? {
+    guard (0..<rankCount).contains(wait.waitingFor), wait.waitingFor != rank else {
+      return report(
+        peer: -1, "no rank to wait for is known", "Raise the timeout if the operation is just slow")
+    }
+    var asked: Set<Int> = [rank]
+    var waiter = rank
+    var suspect = wait.waitingFor
+    // The operation that `suspect` is awaited in; the chain may lead back to earlier ones.
+    var awaited = wait.operationNumber
+    while true {
+      asked.insert(suspect)
+      switch ask(suspect) {
+      case .overtaken:
+        return nil
+      case .silent(let peer):
+        return report(
+          peer: peer, "\(describe(peer)) does not answer" + (waiter == rank ? "" : via(waiter, suspect)),
+          "It is stopped, swapping, or cut off from the others: look at its process and host")
+      case .left(let peer):
+        return report(
+          peer: peer, "\(describe(peer)) has closed the communicator" + (peer == suspect ? "" : via(waiter, suspect)),
+          "All ranks must make the same calls before any of them closes")
+      case .status(let status):
+        if let found = judge(suspect, status, waiter: waiter, awaited: awaited, asked: asked) { return found }
+        awaited = min(awaited, status.entered)
+        waiter = suspect
+        suspect = status.waitingFor
+      }
+    }
+  }
+
+  /// Nil: `suspect` is itself waiting for a rank that has not been asked.
+  private func judge(
+    _ suspect: Int, _ status: RankStatus, waiter: Int, awaited: UInt64, asked: Set<Int>
+  ) -> FailureReport? {
+    let chain = waiter == rank ? "" : via(waiter, suspect)
+    guard status.isInside else {
+      if status.entered < awaited {
+        return report(
+          peer: suspect, "\(describe(suspect)) has not called operation \(awaited)\(what(awaited)); \(last(status))" + chain,
+          "It is busy elsewhere, or left its loop early: look at what it does instead")
+      }
+      return report(
+        peer: suspect, "\(describe(suspect)) has completed operation \(status.completed) and waits for nothing" + chain,
+        "Data between \(describe(waiter)) and it is late or lost: look at the link between them")
+    }
+    if status.entered == wait.operationNumber, !wait.operation.isEmpty, !status.operation.isEmpty,
+      status.operation != wait.operation
+    {
+      return report(
+        peer: suspect,
+        "\(describe(suspect)) is in a different call: its operation \(status.entered) is \(status.operation), here it is "
+          + wait.operation + chain,
+        "All ranks must make the same calls in the same order")
+    }
+    let inside = "is in operation \(status.entered) (\(status.operation))"
+    guard (0..<rankCount).contains(status.waitingFor), status.waitingFor != suspect else {
+      return report(
+        peer: suspect, "\(describe(suspect)) \(inside) and waits for no other rank" + chain,
+        "It is slow: look at its load, or raise the timeout")
+    }
+    guard !asked.contains(status.waitingFor), monotonicNanoseconds() < deadline else {
+      return report(
+        peer: suspect, "\(describe(suspect)) \(inside) and waits for \(describe(status.waitingFor))" + chain,
+        "All ranks asked are alive and in the operation: raise the timeout, or look for a slow link")
+    }
+    return nil
+  }
+
+  private func what(_ number: UInt64) -> String {
+    number == wait.operationNumber && !wait.operation.isEmpty ? " (\(wait.operation))" : ""
+  }
+
+  private func last(_ status: RankStatus) -> String {
+    status.completed == 0 ? "it has completed none" : "it last completed operation \(status.completed)"
+  }
+
+  private func via(_ waiter: Int, _ suspect: Int) -> String { "; rank \(waiter) waits for rank \(suspect)" }
+
+  private func report(peer: Int, _ finding: String, _ advice: String) -> FailureReport {
+    let awaited = (0..<rankCount).contains(wait.waitingFor) ? " waiting for rank \(wait.waitingFor)" : ""
+    return FailureReport(
+      .timeout, rank: rank, peer: peer,
+      "timed out after \(secondsText(wait.timeoutSeconds)) s\(awaited): \(finding)", advice: advice,
+      operation: wait.operation, operationNumber: wait.operationNumber, step: wait.step, transport: wait.transport)
+  }
+}

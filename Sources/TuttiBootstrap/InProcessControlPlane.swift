@@ -1,0 +1,117 @@
+import Synchronization
+import TuttiTransport
+
+/// The control plane of ranks that are threads of one process: one shared object instead of connections, with the same behaviour.
+///
+/// Owned by the ranks' objects; lives as long as one of them does.
+package final class InProcessControlPlane: ControlPlane {
+  package let rank: Int
+  private let group: Group
+
+  package var rankCount: Int { group.rankCount }
+
+  /// Makes the control planes of a group, by rank.
+  package static func makeGroup(rankCount: Int) -> [InProcessControlPlane] {
+    precondition(rankCount > 0)
+    let group = Group(rankCount: rankCount)
+    return (0..<rankCount).map { InProcessControlPlane(rank: $0, group: group) }
+  }
+
+  private init(rank: Int, group: Group) {
+    self.rank = rank
+    self.group = group
+  }
+
+  package func activate(_ handlers: ControlHandlers) {
+    let failure = group.state.withLock { state in
+      precondition(state.handlers[rank] == nil, "handlers are set once")
+      state.handlers[rank] = handlers
+      return state.departed.contains(rank) ? nil : state.firstCause
+    }
+    if let failure { handlers.onFailure(failure) }
+  }
+
+  package func report(_ cause: FailureReport) { group.fail(cause, reporter: rank) }
+
+  package var firstCause: FailureReport? {
+    group.state.withLock { $0.departed.contains(rank) ? $0.causeAtDeparture[rank] : $0.firstCause }
+  }
+
+  package func explainLoss(of peer: Int, otherwise: FailureReport) -> FailureReport {
+    _ = Clock.wait(until: monotonicNanoseconds() + 200 * Clock.millisecond) {
+      group.state.withLock { $0.firstCause != nil || $0.departed.contains(peer) }
+    }
+    if let cause = firstCause { return cause }
+    guard group.state.withLock({ $0.departed.contains(peer) }) else { return otherwise }
+    return FailureReport(
+      .peerLost, rank: rank, peer: peer, "rank \(peer) closed its communicator while this rank still waited for it",
+      advice: "All ranks must make the same calls before any of them closes", operation: otherwise.operation,
+      operationNumber: otherwise.operationNumber, step: otherwise.step, transport: otherwise.transport)
+  }
+
+  package func diagnoseTimeout(_ wait: ExpiredWait) -> FailureReport {
+    let diagnosis = Diagnosis(
+      rank: rank, rankCount: rankCount, wait: wait, deadline: monotonicNanoseconds() + 1500 * Clock.millisecond,
+      describe: { "rank \($0)" }, ask: { [group] in group.ask($0) })
+    if let found = firstCause ?? diagnosis.findCause() { report(found) }
+    return firstCause ?? FailureReport(.closed, rank: rank, "the communicator was closed during the operation")
+  }
+
+  package func leave() {
+    group.state.withLock { state in
+      guard state.departed.insert(rank).inserted else { return }
+      state.causeAtDeparture[rank] = state.firstCause
+      state.handlers[rank] = nil
+    }
+  }
+
+  /// Makes this rank as good as dead: the others learn that it ended, as from a process that was killed.
+  package func kill() {
+    let cause = FailureReport(
+      .peerLost, rank: rank, peer: rank, "rank \(rank) ended without leaving the communicator",
+      advice: "Look at what its thread did last")
+    group.fail(cause, reporter: rank)
+  }
+
+  /// Makes this rank answer no more questions, as a stopped process would.
+  package func freeze() { _ = group.state.withLock { $0.frozen.insert(rank) } }
+}
+
+/// What the ranks of an in-process group share.
+private final class Group: Sendable {
+  struct State {
+    var handlers: [ControlHandlers?]
+    var firstCause: FailureReport?
+    var departed: Set<Int> = []
+    var causeAtDeparture: [Int: FailureReport] = [:]
+    var frozen: Set<Int> = []
+  }
+
+  let rankCount: Int
+  let state: Mutex<State>
+
+  init(rankCount: Int) {
+    self.rankCount = rankCount
+    state = Mutex(State(handlers: Array(repeating: nil, count: rankCount)))
+  }
+
+  func fail(_ cause: FailureReport, reporter: Int) {
+    let handlers = state.withLock { state -> [ControlHandlers] in
+      guard state.firstCause == nil, !state.departed.contains(reporter) else { return [] }
+      state.firstCause = cause
+      return state.handlers.compactMap { $0 }
+    }
+    for handler in handlers { handler.onFailure(cause) }
+  }
+
+  func ask(_ target: Int) -> Diagnosis.Reply {
+    let (reply, handlers) = state.withLock { state -> (Diagnosis.Reply?, ControlHandlers?) in
+      if state.firstCause != nil { return (.overtaken, nil) }
+      if state.departed.contains(target) { return (.left(target), nil) }
+      if state.frozen.contains(target) { return (.silent(target), nil) }
+      return (nil, state.handlers[target])
+    }
+    if let reply { return reply }
+    return .status(handlers?.status() ?? RankStatus())
+  }
+}

@@ -1,0 +1,81 @@
+import Glibc
+import TuttiTransport
+
+/// This host's network addresses, and choosing among them.
+enum Interfaces {
+  struct Entry: Hashable {
+    let name: String
+    let address: SocketAddress
+  }
+
+  /// Addresses of interfaces that are up, without link-local ones.
+  static func list() -> [Entry] {
+    var head: UnsafeMutablePointer<ifaddrs>?
+    guard getifaddrs(&head) == 0 else { return [] }
+    defer { freeifaddrs(head) }
+    var entries: [Entry] = []
+    var next = head
+    while let current = next?.pointee {
+      next = current.ifa_next
+      guard current.ifa_flags & UInt32(IFF_UP) != 0, let pointer = current.ifa_addr,
+        let address = SocketAddress(UnsafePointer(pointer)), !address.isLinkLocal
+      else { continue }
+      entries.append(Entry(name: String(cString: current.ifa_name), address: address))
+    }
+    return entries
+  }
+
+  /// Addresses other hosts may reach, IPv4 first.
+  static func reachable(among entries: [Entry] = list()) -> [SocketAddress] {
+    let addresses = entries.map(\.address).filter { !$0.isLoopback }
+    return addresses.filter { $0.family == AF_INET } + addresses.filter { $0.family == AF_INET6 }
+  }
+
+  /// The address `TUTTI_INTERFACE` means: the first of the named interface (IPv4 before IPv6), or the first in the subnet.
+  static func choose(_ text: String, among entries: [Entry] = list()) throws(FailureReport) -> SocketAddress {
+    let matching: [Entry]
+    if text.contains("/") {
+      guard let subnet = Subnet(text) else {
+        throw FailureReport(
+          .configuration, "TUTTI_INTERFACE=\"\(text)\" is not a subnet", advice: "Write it as 10.0.0.0/8 or fd00::/16")
+      }
+      matching = entries.filter { subnet.contains($0.address) }
+    } else {
+      matching = entries.filter { $0.name == text }
+    }
+    if let four = matching.first(where: { $0.address.family == AF_INET }) { return four.address }
+    if let first = matching.first { return first.address }
+    let known = entries.map { "\($0.name) (\($0.address.hostText))" }.joined(separator: ", ")
+    throw FailureReport(
+      .configuration, "TUTTI_INTERFACE=\"\(text)\" matches no interface of this host that is up and has an address",
+      advice: "This host has \(known.isEmpty ? "none" : known)")
+  }
+}
+
+/// A range of addresses, as `10.0.0.0/8`.
+struct Subnet {
+  private let base: SocketAddress
+  private let prefix: Int
+
+  init?(_ text: String) {
+    let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+    guard parts.count == 2, let base = SocketAddress(numeric: String(parts[0]), port: 0), let prefix = Int(parts[1]),
+      (0...(base.family == AF_INET ? 32 : 128)).contains(prefix)
+    else { return nil }
+    self.base = base
+    self.prefix = prefix
+  }
+
+  func contains(_ address: SocketAddress) -> Bool {
+    switch (base, address) {
+    case (.ipv4(let base, _), .ipv4(let address, _)):
+      return prefix == 0 || (base ^ address) >> UInt32(32 - prefix) == 0
+    case (.ipv6(let high, let low, _), .ipv6(let otherHigh, let otherLow, _)):
+      if prefix == 0 { return true }
+      if prefix <= 64 { return (high ^ otherHigh) >> UInt64(64 - prefix) == 0 }
+      return high == otherHigh && (low ^ otherLow) >> UInt64(128 - prefix) == 0
+    default:
+      return false
+    }
+  }
+}

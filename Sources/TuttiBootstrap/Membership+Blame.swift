@@ -1,0 +1,65 @@
+import CTuttiLinux
+import TuttiTransport
+
+// Explaining failures that this rank notices itself: a link that broke, a wait that reached its deadline.
+
+extension Membership {
+  package func explainLoss(of peer: Int, otherwise: FailureReport) -> FailureReport {
+    guard !isForked else { return otherwise }
+    // A cause on its way is better than a departure that may be its consequence, but a departure is not waited out.
+    var departed = false
+    _ = Clock.wait(until: monotonicNanoseconds() + 200 * Clock.millisecond) {
+      state.withLock { state in
+        departed = state.departed.contains(peer) || state.board?[peer] == .left
+        return state.firstCause != nil || departed || state.hasLeft
+      }
+    }
+    if let cause = firstCause { return cause }
+    guard departed else { return otherwise }
+    return FailureReport(
+      .peerLost, rank: rank, peer: peer,
+      "\(members[peer].description) closed its communicator while this rank still waited for it",
+      advice: "All ranks must make the same calls before any of them closes", operation: otherwise.operation,
+      operationNumber: otherwise.operationNumber, step: otherwise.step, transport: otherwise.transport)
+  }
+
+  package func diagnoseTimeout(_ wait: ExpiredWait) -> FailureReport {
+    let diagnosis = Diagnosis(
+      rank: rank, rankCount: rankCount, wait: wait, deadline: monotonicNanoseconds() + 1500 * Clock.millisecond,
+      describe: { [members] in members[$0].description }, ask: { [self] in ask($0) })
+    if let found = firstCause ?? diagnosis.findCause() { report(found) }
+    return firstCause ?? FailureReport(.closed, rank: rank, "the communicator was closed during the operation")
+  }
+
+  /// Asks `target` and every rank on the way to it; waits 200 ms for all.
+  private func ask(_ target: Int) -> Diagnosis.Reply {
+    let path = tree.path(from: rank, to: target)
+    let id = state.withLock { state in
+      let id = state.nextQuestion
+      state.nextQuestion += 1
+      var question = Question()
+      if state.departed.contains(path[0]) { question.answers[path[0]] = .left }
+      state.questions[id] = question
+      for rank in path { route(.question(id: id, asker: self.rank, target: rank), to: rank, &state) }
+      return id
+    }
+    _ = Clock.wait(until: monotonicNanoseconds() + 200 * Clock.millisecond) {
+      state.withLock { state in
+        let answers = state.questions[id]?.answers ?? [:]
+        return answers.count == path.count || answers.values.contains(.left) || state.firstCause != nil || state.hasLeft
+      }
+    }
+    return state.withLock { state in
+      let answers = state.questions.removeValue(forKey: id)?.answers ?? [:]
+      if state.firstCause != nil || state.hasLeft { return .overtaken }
+      for rank in path {
+        switch answers[rank] {
+        case nil: return .silent(rank)
+        case .left: return .left(rank)
+        case .status(let status): if rank == target { return .status(status) }
+        }
+      }
+      return .silent(target)
+    }
+  }
+}

@@ -1,0 +1,105 @@
+import CTuttiLinux
+import Glibc
+import TuttiTransport
+
+// Dialing the listeners of other ranks.
+
+extension Membership {
+  /// Opens an authenticated connection to a peer's listener for a data link. Only the rank with the higher number of the two dials; the peer
+  /// gets the other end through ``ControlHandlers/onConnection``. Blocks.
+  ///
+  /// - Parameters:
+  ///   - role: `.tcpLink`, or `.sharedMemoryLink` for a Unix socket to a peer on the same host.
+  ///   - deadline: Monotonic nanoseconds.
+  /// - Returns: A connected socket of the caller's: non-blocking, close-on-exec, registered; TCP without delay.
+  /// - Throws: The communicator's first cause; `.peerLost`, `.timeout`, `.authentication`, `.resources`, naming the peer.
+  package func connect(to peer: Int, role: ConnectionRole, deadline: UInt64) throws(FailureReport) -> Int32 {
+    precondition(peer < rank && (role == .tcpLink || role == .sharedMemoryLink))
+    do {
+      return try dial(peer, role, deadline: deadline)
+    } catch {
+      if let cause = firstCause { throw cause }
+      throw error.code == .peerLost ? explainLoss(of: peer, otherwise: error) : error
+    }
+  }
+
+  /// Dials any listener of this communicator.
+  func dial(_ peer: Int, _ role: ConnectionRole, deadline: UInt64) throws(FailureReport) -> Int32 {
+    let member = members[peer]
+    let addresses: [SocketAddress]
+    switch role {
+    case .tcpLink:
+      addresses = member.addresses
+    case .sharedMemoryLink, .departureBoard:
+      guard isSameHost(peer) else {
+        throw FailureReport(
+          .invalidArgument, rank: rank, peer: peer, "\(member.description) is not on this rank's host (\(members[rank].host.name))",
+          advice: "Shared memory reaches ranks of the same host and network namespace; use tcp or auto")
+      }
+      addresses = [.abstractUnix(member.unixName)]
+    case .control, .rendezvous:
+      addresses = isSameHost(peer) ? [.abstractUnix(member.unixName)] : member.addresses
+    }
+    var last = FailureReport(.peerLost, rank: rank, peer: peer, "\(member.description) has no address")
+    for address in addresses {
+      // Several addresses are guesses: one that swallows packets must not use up the time of the others.
+      let limit = addresses.count == 1 ? deadline : min(deadline, monotonicNanoseconds() + 2 * Clock.second)
+      do {
+        return try dial(member, at: address, role, deadline: limit)
+      } catch {
+        last = error
+        if error.code == .authentication || error.code == .version || error.code == .aborted { throw error }
+      }
+    }
+    throw last
+  }
+
+  private func dial(
+    _ member: MemberRecord, at address: SocketAddress, _ role: ConnectionRole, deadline: UInt64
+  ) throws(FailureReport) -> Int32 {
+    let peer = member.rank
+    let giveUp: () -> Bool = { [self] in isForked || state.withLock { $0.firstCause != nil || $0.hasLeft } }
+    while true {
+      switch Sockets.connect(to: address, deadline: deadline, giveUp: giveUp) {
+      case .success(let raw):
+        let socket = OwnedDescriptor(raw)
+        let hello = HandshakeHello(
+          role: role, from: rank, to: peer, rankCount: rankCount, communicator: communicator, nonce: Handshake.freshNonce())
+        do {
+          try HandshakeDialer(socket: raw, deadline: deadline, giveUp: giveUp).run(hello: hello, key: key)
+        } catch .silent {
+          throw silence(member, address)
+        } catch {
+          throw HandshakeFailureText.report(
+            error, rank: rank, peer: peer, what: "\(member.description) at \(address)", secret: secret)
+        }
+        return socket.handOver()
+      case .failure(let error):
+        switch error.code {
+        case EAGAIN where monotonicNanoseconds() < deadline && !giveUp():
+          // The peer's backlog is full; it is working it off.
+          Clock.pause(Clock.millisecond)
+        case EAGAIN, ETIMEDOUT:
+          throw silence(member, address)
+        case ECANCELED:
+          throw FailureReport(.aborted, rank: rank, peer: peer, "connecting to \(member.description) was given up")
+        case EMFILE, ENFILE, ENOBUFS, ENOMEM:
+          throw FailureReport(
+            .resources, rank: rank, peer: peer, "cannot open a connection to \(member.description)",
+            advice: "Raise the limit of open files (ulimit -n)", systemError: error.code)
+        default:
+          throw FailureReport(
+            .peerLost, rank: rank, peer: peer, "\(member.description) cannot be connected to at \(address)",
+            advice: "It has ended, or a firewall is between: TUTTI_INTERFACE and TUTTI_PORT_RANGE choose address and ports",
+            systemError: error.code)
+        }
+      }
+    }
+  }
+
+  private func silence(_ member: MemberRecord, _ address: SocketAddress) -> FailureReport {
+    FailureReport(
+      .timeout, rank: rank, peer: member.rank, "\(member.description) does not answer at \(address)",
+      advice: "It is stopped, or a firewall is between: TUTTI_INTERFACE and TUTTI_PORT_RANGE choose address and ports")
+  }
+}

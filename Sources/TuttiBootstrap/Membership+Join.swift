@@ -1,0 +1,203 @@
+import CTuttiLinux
+import Glibc
+import TuttiTransport
+
+// Joining: rendezvous at rank 0, the table of members, the control tree, and the word to begin.
+
+extension Membership {
+  /// Joins the job. Returns when every rank has joined and the control tree stands.
+  ///
+  /// - Parameters:
+  ///   - settings: Names and values that must be equal on all ranks; at most 64, each text at most 256 bytes.
+  ///   - transports: The transports this rank offers.
+  ///   - deadline: Monotonic nanoseconds; the earliest of all ranks' counts. Rank 0's reason may come a second later.
+  ///   - version: The protocol version to speak; tests pass another.
+  /// - Throws: `.rendezvous` (rank 0 unreachable, ranks missing, port in use), `.authentication`, `.version`, `.configuration` (two
+  ///   processes with one rank, differing settings, unknown interface), `.peerLost`, `.resources`. When ranks do not fit together, all get
+  ///   the same report.
+  package static func join(
+    identity: LaunchIdentity, secret: JobSecret, settings: [String: String] = [:], transports: [TransportKind],
+    network: NetworkSettings = NetworkSettings(), deadline: UInt64, version: UInt16 = protocolVersion
+  ) throws(FailureReport) -> Membership {
+    try checkBounds(settings, identity.rank)
+    let record = MemberRecord(
+      rank: identity.rank, process: .current(), host: .current(), addresses: [], unixName: "", transports: transports)
+    var request = JoinRequest(
+      rankCount: identity.rankCount, member: record, settings: settings, patienceMilliseconds: UInt32.max)
+    if identity.rankCount == 1 {
+      return Membership(rank: 0, members: [record], communicator: .random(), secret: secret, service: nil)
+    }
+    let now = monotonicNanoseconds()
+    request.patienceMilliseconds = UInt32(clamping: (max(deadline, now) - now) / Clock.millisecond)
+    let service = try ServiceThread.shared()
+    let join = Join(identity: identity, secret: secret, network: network, deadline: deadline, service: service)
+    return identity.rank == 0
+      ? try join.lead(request, version: version) : try join.follow(request, version: version)
+  }
+
+  private static func checkBounds(_ settings: [String: String], _ rank: Int) throws(FailureReport) {
+    let longest = settings.flatMap { [$0.key, $0.value] }.map(\.utf8.count).max() ?? 0
+    guard settings.count <= JoinRequest.settingsMax, longest <= JoinRequest.settingBytesMax else {
+      throw FailureReport(
+        .configuration, rank: rank, "too many settings to agree on, or one is too long",
+        advice: "At most \(JoinRequest.settingsMax) settings of \(JoinRequest.settingBytesMax) bytes each")
+    }
+  }
+}
+
+/// One rank's way through a join.
+private struct Join {
+  let identity: LaunchIdentity
+  let secret: JobSecret
+  let network: NetworkSettings
+  let deadline: UInt64
+  let service: ServiceThread
+
+  func lead(_ own: JoinRequest, version: UInt16) throws(FailureReport) -> Membership {
+    let leader = try RendezvousLeader(identity: identity, secret: secret, deadline: deadline, version: version)
+    defer { leader.close() }
+    do throws(FailureReport) {
+      var own = own
+      let requests = try leader.gather(own: own)
+      let listeners = try openListeners(leaderPlace(leader))
+      own.member.addresses = listeners.addresses
+      own.member.unixName = listeners.unixName
+      let members = [own.member] + requests.dropFirst().map(\.member)
+      let membership = Membership(
+        rank: 0, members: members, communicator: .random(), secret: secret, service: service)
+      do throws(FailureReport) {
+        try makeBoard(membership)
+        try membership.startListening(listeners.handOver())
+        leader.announce(membership.communicator, members)
+        try leader.begin(members: members) { membership.isAttached }
+        try membership.establish()
+        return membership
+      } catch {
+        membership.closeEverything()
+        throw error
+      }
+    } catch {
+      try leader.refuseAll(error)
+    }
+  }
+
+  func follow(_ own: JoinRequest, version: UInt16) throws(FailureReport) -> Membership {
+    let guest = try RendezvousGuest.meet(identity, secret: secret, deadline: deadline, version: version)
+    do throws(FailureReport) {
+      return try follow(own, guest)
+    } catch {
+      // Rank 0 tells the others; a report that came from it is only heard again by nobody.
+      guest.send(.failed(error))
+      throw error
+    }
+  }
+
+  private func follow(_ own: JoinRequest, _ guest: RendezvousGuest) throws(FailureReport) -> Membership {
+    let listeners = try openListeners(guestPlace(guest))
+    var request = own
+    request.member.addresses = listeners.addresses
+    request.member.unixName = listeners.unixName
+    guest.send(.request(request))
+    guard case .table(let communicator, let members) = try guest.receive(), members.count == identity.rankCount else {
+      throw FailureReport(.rendezvous, rank: identity.rank, peer: 0, "rank 0 sent something else than the table of ranks")
+    }
+    let membership = Membership(
+      rank: identity.rank, members: members, communicator: communicator, secret: secret, service: service)
+    do throws(FailureReport) {
+      try makeBoard(membership)
+      try membership.startListening(listeners.handOver())
+      try fetchBoard(membership)
+      try membership.attachToParent(deadline: deadline)
+      try membership.awaitAttachment(deadline: deadline, guest: guest)
+      guest.send(.attached)
+      guard case .begin = try guest.receive() else {
+        throw FailureReport(.rendezvous, rank: identity.rank, peer: 0, "rank 0 sent something else than the word to begin")
+      }
+      try membership.establish()
+      return membership
+    } catch {
+      membership.closeEverything()
+      throw error
+    }
+  }
+
+  private func openListeners(_ place: MemberListeners.Place) throws(FailureReport) -> MemberListeners {
+    try MemberListeners(rank: identity.rank, place: place, portRange: network.portRange)
+  }
+
+  // MARK: Which address
+
+  private func leaderPlace(_ leader: RendezvousLeader) throws(FailureReport) -> MemberListeners.Place {
+    if let interface = network.interface { return .only(try Interfaces.choose(interface)) }
+    switch identity.rendezvous {
+    case .tcp(let host, _) where !identity.rendezvous.isLoopback:
+      if let numeric = SocketAddress(numeric: host, port: 0) { return .only(numeric) }
+      let seen = leader.addressesSeen
+      return .everywhere(seen + Interfaces.reachable().filter { !seen.contains($0) })
+    default:
+      return .only(loopback)
+    }
+  }
+
+  private func guestPlace(_ guest: RendezvousGuest) throws(FailureReport) -> MemberListeners.Place {
+    if let interface = network.interface { return .only(try Interfaces.choose(interface)) }
+    guard !identity.rendezvous.isLoopback, let local = guest.localAddress else { return .only(loopback) }
+    // Rank 0's host name led to a loopback address here: good for this host's ranks, not for those of others.
+    if local.isLoopback { return .everywhere(Interfaces.reachable() + [local]) }
+    return .only(local)
+  }
+
+  private var loopback: SocketAddress {
+    if case .tcp(let host, _) = identity.rendezvous, let numeric = SocketAddress(numeric: host, port: 0) { return numeric }
+    return .ipv4(0x7F00_0001, port: 0)
+  }
+
+  // MARK: The departure board
+
+  /// The lowest rank of a host makes its board, before it accepts those who come for it. A rank alone on its host needs none.
+  private func makeBoard(_ membership: Membership) throws(FailureReport) {
+    let local = membership.localRanks
+    guard local.count > 1, local[0] == identity.rank else { return }
+    let board = try DepartureBoard(rankCount: membership.rankCount)
+    membership.state.withLock { $0.board = board }
+  }
+
+  /// The other ranks of the host fetch it there.
+  private func fetchBoard(_ membership: Membership) throws(FailureReport) {
+    let local = membership.localRanks
+    guard local[0] != identity.rank else { return }
+    let socket = OwnedDescriptor(try membership.dial(local[0], .departureBoard, deadline: deadline))
+    let board = try DepartureBoard.receive(from: socket.raw, rankCount: membership.rankCount, deadline: deadline)
+    membership.state.withLock { $0.board = board }
+  }
+}
+
+extension Membership {
+  /// The ranks of this host, ascending.
+  fileprivate var localRanks: [Int] { members.indices.filter { isSameHost($0) } }
+
+  /// Whether every tree edge of this rank stands, or stood.
+  fileprivate var isAttached: Bool {
+    state.withLock { state in
+      tree.neighbours(of: rank).allSatisfy { state.edges[$0] != nil || state.lost[$0] != nil || state.departed.contains($0) }
+    }
+  }
+
+  fileprivate func attachToParent(deadline: UInt64) throws(FailureReport) {
+    guard let parent = tree.parent(of: rank) else { return }
+    let descriptor = try dial(parent, .control, deadline: deadline)
+    state.withLock { attach(&$0, parent, descriptor) }
+  }
+
+  /// Waits for the children's connections, and for a word of rank 0 that they will not come.
+  fileprivate func awaitAttachment(deadline: UInt64, guest: RendezvousGuest) throws(FailureReport) {
+    while !isAttached {
+      if monotonicNanoseconds() >= deadline || Sockets.wait(
+        guest.connection.descriptor, for: POLLIN, until: monotonicNanoseconds() + Clock.millisecond)
+      {
+        _ = try guest.receive()
+        throw FailureReport(.rendezvous, rank: rank, peer: 0, "rank 0 sent something unexpected while ranks connected")
+      }
+    }
+  }
+}

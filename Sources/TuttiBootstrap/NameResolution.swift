@@ -1,0 +1,49 @@
+import Glibc
+import Synchronization
+import TuttiTransport
+
+/// Host names to addresses, with a deadline: getaddrinfo(3) has none, so it runs on a thread of its own that is left behind when it
+/// takes too long.
+enum NameResolution {
+  private final class Answer: Sendable {
+    let value = Mutex<(done: Bool, addresses: [SocketAddress], problem: String)>((false, [], ""))
+  }
+
+  /// - Returns: The name's addresses in the system's order; IPv4-mapped and link-local ones are left out.
+  /// - Throws: `.rendezvous` when the name does not resolve by `deadline`.
+  static func resolve(_ name: String, port: UInt16, deadline: UInt64) throws(FailureReport) -> [SocketAddress] {
+    if let numeric = SocketAddress(numeric: name, port: port) { return [numeric] }
+    let answer = Answer()
+    try startDetachedThread("tutti-resolve") {
+      let found = lookUp(name, port: port)
+      answer.value.withLock { $0 = (true, found.addresses, found.problem) }
+    }
+    let done = Clock.wait(until: deadline) { answer.value.withLock { $0.done } }
+    let (addresses, problem) = answer.value.withLock { ($0.addresses, $0.problem) }
+    guard done, !addresses.isEmpty else {
+      throw FailureReport(
+        .rendezvous, "the rendezvous host \"\(name)\" has no address: \(done ? problem : "no answer in time")",
+        advice: "Check TUTTI_RENDEZVOUS or MASTER_ADDR for a misspelt name, and that this host can resolve it")
+    }
+    return addresses
+  }
+
+  private static func lookUp(_ name: String, port: UInt16) -> (addresses: [SocketAddress], problem: String) {
+    var hints = addrinfo()
+    hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+    var head: UnsafeMutablePointer<addrinfo>?
+    let code = getaddrinfo(name, nil, &hints, &head)
+    guard code == 0 else { return ([], String(cString: gai_strerror(code))) }
+    defer { freeaddrinfo(head) }
+    var addresses: [SocketAddress] = []
+    var next = head
+    while let current = next?.pointee {
+      next = current.ai_next
+      guard let pointer = current.ai_addr, let address = SocketAddress(UnsafePointer(pointer))?.withPort(port),
+        !address.isLinkLocal, !addresses.contains(address)
+      else { continue }
+      addresses.append(address)
+    }
+    return (addresses, addresses.isEmpty ? "only link-local addresses" : "")
+  }
+}

@@ -1,0 +1,154 @@
+import CTuttiLinux
+import Glibc
+import TuttiTransport
+
+// Sockets as the bootstrap uses them: non-blocking, close-on-exec, registered to be closed in forked children, never raising
+// SIGPIPE.
+
+/// A descriptor closed when it goes out of scope, unless it was handed on.
+struct OwnedDescriptor: ~Copyable {
+  let raw: Int32
+
+  init(_ raw: Int32) { self.raw = raw }
+
+  consuming func handOver() -> Int32 {
+    let descriptor = raw
+    discard self
+    return descriptor
+  }
+
+  deinit { tutti_close(raw) }
+}
+
+enum Sockets {
+  /// Waits until `descriptor` is ready for `events`, has an error or was hung up. False at the deadline.
+  static func wait(_ descriptor: Int32, for events: Int32, until deadline: UInt64) -> Bool {
+    while true {
+      var entry = pollfd(fd: descriptor, events: Int16(events), revents: 0)
+      let count = poll(&entry, 1, Clock.pollTimeout(until: deadline))
+      if count > 0 { return true }
+      if count < 0, errno != EINTR { return true }
+      if monotonicNanoseconds() >= deadline { return false }
+    }
+  }
+
+  /// Starts listening on `address` (port 0: any). Throws with `errno` in ``FailureReport/systemError``.
+  static func listen(on address: SocketAddress, dualStack: Bool = false) throws(FailureReport) -> Int32 {
+    let socket = OwnedDescriptor(try systemCall("socket") { tutti_socket(address.family, Int32(SOCK_STREAM.rawValue)) })
+    if address.family != AF_UNIX {
+      // A listener of the last run leaves connections in TIME_WAIT; they do not make the port busy.
+      setOption(socket.raw, SOL_SOCKET, SO_REUSEADDR, 1)
+    }
+    if address.family == AF_INET6 { setOption(socket.raw, Int32(IPPROTO_IPV6), IPV6_V6ONLY, dualStack ? 0 : 1) }
+    let raw = socket.raw
+    try systemCall("bind") { address.withSocketAddress { bind(raw, $0, $1) } }
+    try systemCall("listen") { Glibc.listen(raw, 1024) }
+    return socket.handOver()
+  }
+
+  /// Connects to `address`, waiting until `deadline` at most.
+  ///
+  /// - Parameter giveUp: Looked at every 50 ms; true ends the attempt with `ECANCELED`.
+  /// - Returns: The socket, or the `errno` of the failure; `ETIMEDOUT` at the deadline.
+  static func connect(
+    to address: SocketAddress, deadline: UInt64, giveUp: () -> Bool = { false }
+  ) -> Result<Int32, SystemError> {
+    let raw = tutti_socket(address.family, Int32(SOCK_STREAM.rawValue))
+    guard raw >= 0 else { return .failure(SystemError(code: errno)) }
+    let socket = OwnedDescriptor(raw)
+    if address.withSocketAddress({ Glibc.connect(raw, $0, $1) }) < 0 {
+      let code = errno
+      // An abstract Unix socket whose backlog is full answers EAGAIN and does not go on by itself.
+      guard code == EINPROGRESS || code == EINTR else { return .failure(SystemError(code: code)) }
+      while true {
+        if giveUp() { return .failure(SystemError(code: ECANCELED)) }
+        if wait(raw, for: POLLOUT, until: min(deadline, monotonicNanoseconds() + 50 * Clock.millisecond)) { break }
+        if monotonicNanoseconds() >= deadline { return .failure(SystemError(code: ETIMEDOUT)) }
+      }
+      var failure: Int32 = 0
+      var length = socklen_t(MemoryLayout<Int32>.size)
+      getsockopt(raw, SOL_SOCKET, SO_ERROR, &failure, &length)
+      if failure != 0 { return .failure(SystemError(code: failure)) }
+    }
+    // Dialing a free port of this host's ephemeral range can pick that same port as the source: the socket is connected to itself.
+    if address.family != AF_UNIX, localAddress(raw) == remoteAddress(raw) {
+      return .failure(SystemError(code: ECONNREFUSED))
+    }
+    prepare(raw, family: address.family)
+    return .success(socket.handOver())
+  }
+
+  /// Sets what every connection of a job has: no delay for small messages, and an end to waiting for a host that is gone.
+  static func prepare(_ socket: Int32, family: Int32) {
+    guard family != AF_UNIX else { return }
+    setOption(socket, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+    setOption(socket, SOL_SOCKET, SO_KEEPALIVE, 1)
+    setOption(socket, Int32(IPPROTO_TCP), TCP_KEEPIDLE, 3)
+    setOption(socket, Int32(IPPROTO_TCP), TCP_KEEPINTVL, 2)
+    setOption(socket, Int32(IPPROTO_TCP), TCP_KEEPCNT, 3)
+    setOption(socket, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, 10_000)
+  }
+
+  private static func setOption(_ socket: Int32, _ level: Int32, _ name: Int32, _ value: Int32) {
+    var value = value
+    setsockopt(socket, level, name, &value, socklen_t(MemoryLayout<Int32>.size))
+  }
+
+  static func localAddress(_ socket: Int32) -> SocketAddress? { address(socket, getsockname) }
+
+  static func remoteAddress(_ socket: Int32) -> SocketAddress? { address(socket, getpeername) }
+
+  private static func address(
+    _ socket: Int32, _ query: (Int32, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
+  ) -> SocketAddress? {
+    var storage = sockaddr_storage()
+    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    return withUnsafeMutablePointer(to: &storage) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        query(socket, $0, &length) == 0 ? SocketAddress(UnsafePointer($0)) : nil
+      }
+    }
+  }
+
+  /// Sends what fits now. Returns how much, or the `errno`; 0 when nothing fits.
+  static func sendNow(_ socket: Int32, _ bytes: ArraySlice<UInt8>) -> Result<Int, SystemError> {
+    while true {
+      let sent = bytes.withUnsafeBytes { send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+      if sent >= 0 { return .success(sent) }
+      switch errno {
+      case EINTR: continue
+      case EAGAIN: return .success(0)
+      case let code: return .failure(SystemError(code: code))
+      }
+    }
+  }
+
+  /// What came from a socket.
+  enum Received {
+    case bytes([UInt8])
+    case nothing
+    /// The other side has closed: code 0, or an `errno`.
+    case end(Int32)
+  }
+
+  /// Takes up to `max` bytes that are there now.
+  static func receiveNow(_ socket: Int32, max: Int) -> Received {
+    var count = 0
+    var code: Int32 = 0
+    let bytes = [UInt8](unsafeUninitializedCapacity: max) { buffer, filled in
+      repeat {
+        count = recv(socket, buffer.baseAddress, max, 0)
+        code = errno
+      } while count < 0 && code == EINTR
+      filled = Swift.max(count, 0)
+    }
+    if count > 0 { return .bytes(bytes) }
+    if count == 0 { return .end(0) }
+    return code == EAGAIN ? .nothing : .end(code)
+  }
+}
+
+/// An `errno` value.
+struct SystemError: Error, Equatable {
+  let code: Int32
+}

@@ -1,0 +1,158 @@
+import TuttiSchedule
+
+/// A plan in the form the engine runs: the same tables in raw memory, so that reading a step costs no retain and no bounds check.
+package final class CompiledPlan: @unchecked Sendable {
+  // @unchecked: the tables are immutable; `uses` and `linksReady` are touched by the holder of the engine's lock alone.
+
+  let tables: UnsafeMutablePointer<PlanTables>
+  /// The name of the algorithm it was made from, for results and errors.
+  package let algorithm: String
+  package let algorithmIdentifier: UInt8
+  package let collective: Collective
+  package let stepCount: Int
+  /// All ranks it talks to.
+  let peers: [Int]
+  let scratchBytes: Int
+  /// Operations that run it now; the cache does not drop it meanwhile.
+  var uses = 0
+
+  package init(_ plan: Plan, algorithm: String, algorithmIdentifier: UInt8, collective: Collective) {
+    self.algorithm = algorithm
+    self.algorithmIdentifier = algorithmIdentifier
+    self.collective = collective
+    stepCount = plan.steps.count
+    peers = plan.allPeers.map(Int.init)
+    scratchBytes = plan.scratchCount * Int(plan.bufferBytes)
+    tables = .allocate(capacity: 1)
+    tables.initialize(
+      to: PlanTables(
+        steps: Self.copy(Self.steps(of: plan)), extents: Self.copy(plan.extents), peers: Self.copy(plan.peers),
+        sources: Self.copy(plan.sources.map(CompiledSource.init)), edges: Self.copy(plan.edges.map(CompiledEdge.init)),
+        queues: Self.copy(plan.queues),
+        queueSteps: Self.copy(plan.queueSteps), stepCount: plan.steps.count,
+        peerCount: plan.peers.count, queueCount: plan.queues.count,
+        scratchCount: plan.scratchCount, bufferBytes: Int(plan.bufferBytes), segmentBytes: plan.segmentBytes))
+  }
+
+  private static func steps(of plan: Plan) -> [CompiledStep] {
+    var queueOfStep = [Int32](repeating: -1, count: plan.steps.count)
+    for (index, queue) in plan.queues.enumerated() {
+      for position in queue { queueOfStep[Int(plan.queueSteps[Int(position)])] = Int32(index) }
+    }
+    return zip(plan.steps, queueOfStep).map { CompiledStep($0, queue: $1) }
+  }
+
+  private static func copy<Element>(_ elements: [Element]) -> UnsafeMutablePointer<Element> {
+    let memory = UnsafeMutablePointer<Element>.allocate(capacity: max(1, elements.count))
+    for (index, element) in elements.enumerated() { (memory + index).initialize(to: element) }
+    return memory
+  }
+
+  deinit {
+    tables.pointee.steps.deallocate()
+    tables.pointee.extents.deallocate()
+    tables.pointee.peers.deallocate()
+    tables.pointee.sources.deallocate()
+    tables.pointee.edges.deallocate()
+    tables.pointee.queues.deallocate()
+    tables.pointee.queueSteps.deallocate()
+    tables.deallocate()
+  }
+}
+
+/// See `Plan`, whose tables these are. Owned by a ``CompiledPlan``.
+struct PlanTables {
+  let steps: UnsafeMutablePointer<CompiledStep>
+  let extents: UnsafeMutablePointer<Plan.Extent>
+  let peers: UnsafeMutablePointer<Int32>
+  let sources: UnsafeMutablePointer<CompiledSource>
+  let edges: UnsafeMutablePointer<CompiledEdge>
+  let queues: UnsafeMutablePointer<Plan.Queue>
+  let queueSteps: UnsafeMutablePointer<Int32>
+  let stepCount: Int
+  let peerCount: Int
+  let queueCount: Int
+  let scratchCount: Int
+  let bufferBytes: Int
+  let segmentBytes: Int
+  /// Every link of the plan is there. Links stay for a communicator's life.
+  var linksReady = false
+}
+
+/// `Plan.Step` as the loop reads it. Types of this module, because a comparison of another module's enumeration is a call.
+struct CompiledStep {
+  let kind: StepKind
+  let channel: UInt8
+  let isCopied: Bool
+  let isStreaming: Bool
+  let bytes: Int
+  let segmentCount: UInt64
+  let extents: Range<Int32>
+  let peers: Range<Int32>
+  let sources: Range<Int32>
+  let edges: Range<Int32>
+  let fusedSend: Int32
+  /// The queue the step is in.
+  let queue: Int32
+  let origin: Int32
+
+  init(_ step: Plan.Step, queue: Int32) {
+    kind =
+      switch step.kind {
+      case .send: .send
+      case .receive: .receive
+      case .combine: .combine
+      }
+    channel = step.channel
+    isCopied = step.copied
+    isStreaming = step.streaming
+    bytes = Int(step.bytes)
+    segmentCount = step.segmentCount
+    extents = step.extents
+    peers = step.peers
+    sources = step.sources
+    edges = step.edges
+    fusedSend = step.fusedSend
+    self.queue = queue
+    origin = step.origin
+  }
+}
+
+enum StepKind: UInt8 { case send, receive, combine }
+
+/// `Plan.Source`.
+struct CompiledSource {
+  let isSlot: Bool
+  let extent: Int32
+  let peer: Int32
+
+  init(_ source: Plan.Source) {
+    isSlot = source.kind == .slot
+    extent = source.extent
+    peer = source.peer
+  }
+}
+
+/// `Plan.Edge`.
+struct CompiledEdge {
+  let kind: EdgeKind
+  let step: Int32
+  let lower: UInt64
+  let upper: UInt64
+  let delta: Int64
+
+  init(_ edge: Plan.Edge) {
+    kind =
+      switch edge.kind {
+      case .executed: .executed
+      case .released: .released
+      case .completed: .completed
+      }
+    step = edge.step
+    lower = edge.lower
+    upper = edge.upper
+    delta = edge.delta
+  }
+}
+
+enum EdgeKind: UInt8 { case executed, released, completed }

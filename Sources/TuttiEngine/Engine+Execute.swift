@@ -1,0 +1,406 @@
+import CTuttiKernels
+import TuttiSchedule
+import TuttiTransport
+
+/// The inner loop: one pass over the running operations, at most one segment of each queue at a time, so that sending, combining
+/// and placing take turns and segments stay in cache. Everything here runs under the lock.
+extension Engine {
+  /// Makes what progress can be made without waiting. Returns whether there was any.
+  @inline(__always)
+  func pass() -> Bool {
+    let core = core
+    var moved = admit()
+    for index in 0..<Lane.operationSlots {
+      let slot = core.pointee.slots + index
+      if slot.pointee.isActive && advance(slot, index) { moved = true }
+    }
+    return moved
+  }
+
+  /// One segment of each queue of one operation.
+  private func advance(_ slot: UnsafeMutablePointer<OperationSlot>, _ slotIndex: Int) -> Bool {
+    let operation = slot.pointee.operation
+    let tables = operation.pointee.tables
+    if !tables.pointee.linksReady && !collectLinks(tables, operation.pointee.plan) { return false }
+    let heads = slot.pointee.heads
+    let cursors = slot.pointee.cursors
+    var moved = false
+    for queue in 0..<tables.pointee.queueCount {
+      let end = tables.pointee.queues[queue].upperBound
+      let head = heads[queue]
+      if head == end { continue }
+      let index = tables.pointee.queueSteps[Int(head)]
+      let step = tables.pointee.steps + Int(index)
+      let cursor = cursors + Int(index)
+      // A send may have been done by the combine that feeds it.
+      if cursor.pointee.segments < step.pointee.segmentCount {
+        let hasMoved =
+          switch step.pointee.kind {
+          case .send: executeSend(slot, slotIndex, step, cursor)
+          case .receive: executeReceive(slot, slotIndex, step, cursor)
+          case .combine: executeCombine(slot, slotIndex, index, step, cursor)
+          }
+        if !hasMoved { continue }
+      }
+      moved = true
+      if cursor.pointee.segments == step.pointee.segmentCount {
+        heads[queue] = head + 1
+        if head + 1 == end { slot.pointee.openQueues -= 1 }
+      }
+    }
+    if slot.pointee.openQueues == 0 && sourcesAreReleased(slot, slotIndex) {
+      complete(slot, slotIndex)
+      return true
+    }
+    return moved
+  }
+
+  // MARK: Segments
+
+  /// Bytes of the segment a cursor stands at.
+  @inline(__always)
+  private func segmentBytes(
+    _ tables: UnsafeMutablePointer<PlanTables>, _ step: UnsafeMutablePointer<CompiledStep>, _ cursor: UnsafeMutablePointer<Cursor>
+  ) -> Int {
+    if step.pointee.bytes == 0 { return 0 }
+    let extent = tables.pointee.extents + Int(step.pointee.extents.lowerBound + cursor.pointee.extent)
+    return min(tables.pointee.segmentBytes, Int(extent.pointee.bytes - cursor.pointee.offset))
+  }
+
+  /// Address of the segment a cursor stands at, in the extents that begin at `firstExtent`.
+  @inline(__always)
+  private func address(
+    _ slot: UnsafeMutablePointer<OperationSlot>, _ tables: UnsafeMutablePointer<PlanTables>, _ firstExtent: Int32,
+    _ step: UnsafeMutablePointer<CompiledStep>, _ cursor: UnsafeMutablePointer<Cursor>
+  ) -> UnsafeMutableRawPointer {
+    // An empty stream has no extent; its address is never followed.
+    if step.pointee.bytes == 0 { return slot.pointee.bases[1] }
+    let extent = tables.pointee.extents + Int(firstExtent + cursor.pointee.extent)
+    return slot.pointee.bases[Int(extent.pointee.memory)] + Int(extent.pointee.offset + cursor.pointee.offset)
+  }
+
+  @inline(__always)
+  private func move(
+    _ tables: UnsafeMutablePointer<PlanTables>, _ step: UnsafeMutablePointer<CompiledStep>,
+    _ cursor: UnsafeMutablePointer<Cursor>, past bytes: Int
+  ) {
+    cursor.pointee.segments += 1
+    if bytes == 0 { return }
+    cursor.pointee.position += UInt64(bytes)
+    cursor.pointee.offset += UInt64(bytes)
+    let extent = tables.pointee.extents + Int(step.pointee.extents.lowerBound + cursor.pointee.extent)
+    if cursor.pointee.offset == extent.pointee.bytes {
+      cursor.pointee.extent += 1
+      cursor.pointee.offset = 0
+    }
+  }
+
+  /// Whether everything a segment that ends at stream position `end` depends on has happened.
+  @inline(__always)
+  private func isReady(
+    _ slot: UnsafeMutablePointer<OperationSlot>, _ slotIndex: Int, _ tables: UnsafeMutablePointer<PlanTables>,
+    _ step: UnsafeMutablePointer<CompiledStep>, end: UInt64, except ignored: Int32 = -1
+  ) -> Bool {
+    for index in step.pointee.edges {
+      let edge = tables.pointee.edges + Int(index)
+      let other = Int(edge.pointee.step)
+      if edge.pointee.kind == .completed {
+        if slot.pointee.cursors[other].segments < tables.pointee.steps[other].segmentCount { return false }
+        continue
+      }
+      if end <= edge.pointee.lower || edge.pointee.step == ignored { continue }
+      let needed = UInt64(Int64(min(end, edge.pointee.upper)) + edge.pointee.delta)
+      let position =
+        edge.pointee.kind == .executed
+        ? slot.pointee.cursors[other].position : releasedPosition(slot, slotIndex, tables, other)
+      if position < needed { return false }
+    }
+    return true
+  }
+
+  /// How far the receivers have released a send's stream.
+  private func releasedPosition(
+    _ slot: UnsafeMutablePointer<OperationSlot>, _ slotIndex: Int, _ tables: UnsafeMutablePointer<PlanTables>, _ index: Int
+  ) -> UInt64 {
+    let step = tables.pointee.steps + index
+    let cursor = slot.pointee.cursors + index
+    var segments = cursor.pointee.segments
+    let lane = Lane.index(operationSlot: slotIndex, channel: Int(step.pointee.channel))
+    for peer in step.pointee.peers {
+      let first = slot.pointee.firstSequences[Int(peer)]
+      if first == 0 { return 0 }
+      let released = link(Int(tables.pointee.peers[Int(peer)]))._withUnsafeGuaranteedRef { link in
+        if link.needsProgress { link.progress() }
+        return link.released(lane)
+      }
+      segments = released < first ? 0 : min(segments, released - first + 1)
+    }
+    if segments == cursor.pointee.segments { return cursor.pointee.position }
+    var left = segments
+    var position: UInt64 = 0
+    let unit = UInt64(tables.pointee.segmentBytes)
+    for index in step.pointee.extents {
+      let bytes = tables.pointee.extents[Int(index)].bytes
+      let count = (bytes + unit - 1) / unit
+      if left < count { return position + left * unit }
+      left -= count
+      position += bytes
+    }
+    return position
+  }
+
+  @inline(__always)
+  private func link(_ peer: Int) -> Unmanaged<Link> { core.pointee.links[peer].unsafelyUnwrapped }
+
+  @inline(__always)
+  private func hasCredit(_ link: Unmanaged<Link>, _ lane: Int) -> Bool {
+    link._withUnsafeGuaranteedRef { link in
+      if link.canSend(lane) { return true }
+      if !link.needsProgress { return false }
+      link.progress()
+      return link.canSend(lane)
+    }
+  }
+
+  // MARK: Steps
+
+  private func executeSend(
+    _ slot: UnsafeMutablePointer<OperationSlot>, _ slotIndex: Int, _ step: UnsafeMutablePointer<CompiledStep>,
+    _ cursor: UnsafeMutablePointer<Cursor>
+  ) -> Bool {
+    let operation = slot.pointee.operation
+    let tables = operation.pointee.tables
+    let bytes = segmentBytes(tables, step, cursor)
+    guard isReady(slot, slotIndex, tables, step, end: cursor.pointee.position + UInt64(bytes)) else { return false }
+    let lane = Lane.index(operationSlot: slotIndex, channel: Int(step.pointee.channel))
+    for peer in step.pointee.peers where !hasCredit(link(Int(tables.pointee.peers[Int(peer)])), lane) { return false }
+    let source = address(slot, tables, step.pointee.extents.lowerBound, step, cursor)
+    let call = operation.pointee.call
+    let count = operation.pointee.count
+    let first = link(Int(tables.pointee.peers[Int(step.pointee.peers.lowerBound)]))
+    let sequence = first._withUnsafeGuaranteedRef {
+      $0.send(lane, call, count, source, bytes, copied: step.pointee.isCopied)
+    }
+    finishSend(slot, step, cursor, lane, bytes, source, first, sequence)
+    return true
+  }
+
+  /// Hands the segment that the first peer's link has just sent to the other peers, and moves the cursor.
+  @inline(__always)
+  private func finishSend(
+    _ slot: UnsafeMutablePointer<OperationSlot>, _ step: UnsafeMutablePointer<CompiledStep>,
+    _ cursor: UnsafeMutablePointer<Cursor>, _ lane: Int, _ bytes: Int, _ source: UnsafeRawPointer, _ first: Unmanaged<Link>,
+    _ sequence: UInt64
+  ) {
+    let operation = slot.pointee.operation
+    let tables = operation.pointee.tables
+    let isFirstSegment = cursor.pointee.segments == 0
+    let peers = step.pointee.peers
+    if isFirstSegment { slot.pointee.firstSequences[Int(peers.lowerBound)] = sequence }
+    var peer = peers.lowerBound + 1
+    while peer < peers.upperBound {
+      let other = link(Int(tables.pointee.peers[Int(peer)]))
+      let otherSequence = first._withUnsafeGuaranteedRef { first in
+        other._withUnsafeGuaranteedRef { link in
+          link.shareGroup != 0 && link.shareGroup == first.shareGroup
+            ? link.sendShared(
+              lane, operation.pointee.call, operation.pointee.count, bytes, original: first, originalSequence: sequence)
+            : link.send(
+              lane, operation.pointee.call, operation.pointee.count, source, bytes, copied: step.pointee.isCopied)
+        }
+      }
+      if isFirstSegment { slot.pointee.firstSequences[Int(peer)] = otherSequence }
+      peer += 1
+    }
+    move(tables, step, cursor, past: bytes)
+  }
+
+  /// The arrived segment at the head of a lane, checked against this rank's call; nil when there is none yet.
+  @inline(__always)
+  private func arrival(
+    _ link: Unmanaged<Link>, _ lane: Int, _ operation: UnsafeMutablePointer<Operation>, _ bytes: Int,
+    offering destination: UnsafeMutableRawPointer?
+  ) -> UnsafePointer<Arrival>? {
+    let found = link._withUnsafeGuaranteedRef { link -> UnsafePointer<Arrival>? in
+      if let arrival = link.peek(lane) { return arrival }
+      if !link.needsProgress { return nil }
+      if let destination { link.offer(lane, operation.pointee.call, operation.pointee.count, destination, bytes) }
+      link.progress()
+      return link.peek(lane)
+    }
+    guard let found else { return nil }
+    if found.pointee.call == operation.pointee.call && found.pointee.count == operation.pointee.count
+      && found.pointee.bytes == bytes
+    {
+      return found
+    }
+    noteMismatch(link, found, operation, bytes)
+    return nil
+  }
+
+  private func executeReceive(
+    _ slot: UnsafeMutablePointer<OperationSlot>, _ slotIndex: Int, _ step: UnsafeMutablePointer<CompiledStep>,
+    _ cursor: UnsafeMutablePointer<Cursor>
+  ) -> Bool {
+    let operation = slot.pointee.operation
+    let tables = operation.pointee.tables
+    let bytes = segmentBytes(tables, step, cursor)
+    guard isReady(slot, slotIndex, tables, step, end: cursor.pointee.position + UInt64(bytes)) else { return false }
+    let lane = Lane.index(operationSlot: slotIndex, channel: Int(step.pointee.channel))
+    let link = link(Int(tables.pointee.peers[Int(step.pointee.peers.lowerBound)]))
+    let destination = address(slot, tables, step.pointee.extents.lowerBound, step, cursor)
+    guard let arrival = arrival(link, lane, operation, bytes, offering: destination) else { return false }
+    if bytes > 0 && !arrival.pointee.placed {
+      tutti_copy(destination, arrival.pointee.payload, bytes, step.pointee.isStreaming ? 1 : 0)
+    }
+    link._withUnsafeGuaranteedRef { $0.consume(lane) }
+    move(tables, step, cursor, past: bytes)
+    return true
+  }
+
+  private func executeCombine(
+    _ slot: UnsafeMutablePointer<OperationSlot>, _ slotIndex: Int, _ index: Int32, _ step: UnsafeMutablePointer<CompiledStep>,
+    _ cursor: UnsafeMutablePointer<Cursor>
+  ) -> Bool {
+    let operation = slot.pointee.operation
+    let tables = operation.pointee.tables
+    let bytes = segmentBytes(tables, step, cursor)
+    guard isReady(slot, slotIndex, tables, step, end: cursor.pointee.position + UInt64(bytes)) else { return false }
+    let lane = Lane.index(operationSlot: slotIndex, channel: Int(step.pointee.channel))
+    let sources = core.pointee.sources
+    var sourceCount = 0
+    for index in step.pointee.sources {
+      let source = tables.pointee.sources + Int(index)
+      if source.pointee.isSlot {
+        guard let arrival = arrival(link(Int(source.pointee.peer)), lane, operation, bytes, offering: nil) else {
+          return false
+        }
+        sources[sourceCount] = arrival.pointee.payload
+      } else {
+        sources[sourceCount] = UnsafeRawPointer(address(slot, tables, source.pointee.extent, step, cursor))
+      }
+      sourceCount += 1
+    }
+    if bytes > 0 {
+      let destination = address(slot, tables, step.pointee.extents.lowerBound, step, cursor)
+      let fused = step.pointee.fusedSend
+      if fused < 0 || !combineIntoSend(slot, slotIndex, index, fused, cursor, destination, sourceCount, bytes, step) {
+        combine(operation, destination, nil, sourceCount, bytes, step.pointee.isStreaming)
+      }
+    }
+    for index in step.pointee.sources {
+      let source = tables.pointee.sources + Int(index)
+      if source.pointee.isSlot {
+        link(Int(source.pointee.peer))._withUnsafeGuaranteedRef { $0.consume(lane) }
+      }
+    }
+    move(tables, step, cursor, past: bytes)
+    return true
+  }
+
+  @inline(__always)
+  private func combine(
+    _ operation: UnsafeMutablePointer<Operation>, _ destination: UnsafeMutableRawPointer, _ second: UnsafeMutableRawPointer?,
+    _ sourceCount: Int, _ bytes: Int, _ streaming: Bool
+  ) {
+    let sources = core.pointee.sources
+    if sourceCount == 1 && second == nil {
+      tutti_copy(destination, sources[0].unsafelyUnwrapped, bytes, streaming ? 1 : 0)
+      return
+    }
+    operation.pointee.combine(
+      destination, second, sources, Int32(truncatingIfNeeded: sourceCount), bytes / operation.pointee.elementBytes,
+      streaming ? 1 : 0)
+  }
+
+  /// Combines straight into the memory the next send travels in, and sends it: one pass over the data instead of two. Returns
+  /// whether the send's turn had come and its link has such memory; otherwise nothing was done.
+  private func combineIntoSend(
+    _ slot: UnsafeMutablePointer<OperationSlot>, _ slotIndex: Int, _ index: Int32, _ fused: Int32,
+    _ cursor: UnsafeMutablePointer<Cursor>, _ destination: UnsafeMutableRawPointer, _ sourceCount: Int, _ bytes: Int,
+    _ step: UnsafeMutablePointer<CompiledStep>
+  ) -> Bool {
+    let operation = slot.pointee.operation
+    let tables = operation.pointee.tables
+    let send = tables.pointee.steps + Int(fused)
+    let sendCursor = slot.pointee.cursors + Int(fused)
+    let head = slot.pointee.heads[Int(send.pointee.queue)]
+    guard tables.pointee.queueSteps[Int(head)] == fused, sendCursor.pointee.position == cursor.pointee.position,
+      isReady(slot, slotIndex, tables, send, end: cursor.pointee.position + UInt64(bytes), except: index)
+    else { return false }
+    let lane = Lane.index(operationSlot: slotIndex, channel: Int(send.pointee.channel))
+    for peer in send.pointee.peers where !hasCredit(link(Int(tables.pointee.peers[Int(peer)])), lane) { return false }
+    let first = link(Int(tables.pointee.peers[Int(send.pointee.peers.lowerBound)]))
+    guard let window = first._withUnsafeGuaranteedRef({ $0.reserve(lane, bytes) }) else { return false }
+    combine(operation, destination, window, sourceCount, bytes, step.pointee.isStreaming)
+    let sequence = first._withUnsafeGuaranteedRef {
+      $0.commit(lane, operation.pointee.call, operation.pointee.count, bytes)
+    }
+    finishSend(slot, send, sendCursor, lane, bytes, destination, first, sequence)
+    return true
+  }
+
+  // MARK: The end of an operation
+
+  /// Whether no peer and no kernel buffer reads this operation's memory any more.
+  @inline(__always)
+  private func sourcesAreReleased(_ slot: UnsafeMutablePointer<OperationSlot>, _ slotIndex: Int) -> Bool {
+    let tables = slot.pointee.operation.pointee.tables
+    for index in 0..<tables.pointee.stepCount where tables.pointee.steps[index].kind == .send {
+      let step = tables.pointee.steps + index
+      let lane = Lane.index(operationSlot: slotIndex, channel: Int(step.pointee.channel))
+      for peer in step.pointee.peers {
+        let last = slot.pointee.firstSequences[Int(peer)] + step.pointee.segmentCount - 1
+        let isReleased = link(Int(tables.pointee.peers[Int(peer)]))._withUnsafeGuaranteedRef { link in
+          if link.released(lane) >= last { return true }
+          if !link.needsProgress { return false }
+          link.progress()
+          return link.released(lane) >= last
+        }
+        if !isReleased { return false }
+      }
+    }
+    return true
+  }
+
+  @inline(__always)
+  private func complete(_ slot: UnsafeMutablePointer<OperationSlot>, _ slotIndex: Int) {
+    let operation = slot.pointee.operation
+    slot.pointee.isActive = false
+    core.pointee.inFlight -= 1
+    operation.pointee.plan._withUnsafeGuaranteedRef { $0.uses -= 1 }
+    let number = operation.pointee.number
+    if let owner = operation.pointee.owner { owner.release() }
+    completedNumbers[slotIndex].store(number, ordering: .releasing)
+    if core.pointee.followers != 0 || !core.pointee.handlers.isEmpty { announce(number) }
+  }
+
+  /// Tells threads and tasks that wait for this operation.
+  @inline(never)
+  private func announce(_ number: UInt64) {
+    wakeFollowers()
+    let due = core.pointee.handlers.filter { $0.number == number }
+    core.pointee.handlers.removeAll { $0.number == number }
+    for (_, handler) in due { handler() }
+  }
+
+  @inline(never)
+  private func noteMismatch(
+    _ link: Unmanaged<Link>, _ arrival: UnsafePointer<Arrival>, _ operation: UnsafeMutablePointer<Operation>, _ bytes: Int
+  ) {
+    if core.pointee.pendingFailure != nil { return }
+    let link = link.takeUnretainedValue()
+    let theirs = delegate.describe(arrival.pointee.call, count: arrival.pointee.count)
+    let ours = delegate.describe(operation.pointee.call, count: operation.pointee.count)
+    let isSameCall = arrival.pointee.call == operation.pointee.call && arrival.pointee.count == operation.pointee.count
+    core.pointee.pendingFailure = FailureReport(
+      .mismatch, rank: rank, peer: link.peer,
+      isSameCall
+        ? "rank \(link.peer) sent \(arrival.pointee.bytes) bytes of \(ours) where rank \(rank) expects \(bytes)"
+        : "ranks disagree about operation \(operation.pointee.number): rank \(rank) called \(ours), rank \(link.peer) called \(theirs)",
+      advice: isSameCall
+        ? "All ranks of a job must run the same version of Tutti"
+        : "Every rank must make the same calls in the same order, with equal count, type and operation",
+      operation: ours, operationNumber: operation.pointee.number, transport: link.transport.name)
+  }
+}

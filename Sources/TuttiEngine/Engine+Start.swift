@@ -1,0 +1,154 @@
+import CTuttiKernels
+import CTuttiLinux
+import TuttiSchedule
+import TuttiTransport
+
+/// From a request to a running operation: plan, links, number, slot.
+extension Engine {
+  /// Assigns the next number and starts the operation, or queues it for its slot. Under the lock, which may be dropped meanwhile.
+  @inline(__always)
+  func start(_ request: borrowing Request, owner: AnyObject?) throws(FailureReport) -> UInt64 {
+    let core = core
+    if hasFailed.load(ordering: .acquiring) { throw failure! }
+    let plan: Unmanaged<CompiledPlan>
+    let memo = core.pointee.memo + PlanMemo.place(request.key)
+    if memo.pointee.key == request.key, let known = memo.pointee.plan {
+      plan = known
+    } else {
+      plan = try findPlan(request)
+      memo.pointee.key = request.key
+      memo.pointee.plan = plan
+    }
+    core.pointee.lastPlan = plan
+    if core.pointee.lastStarted - core.pointee.lastAdmitted >= EngineCore.pendingCapacity
+      || !plan._withUnsafeGuaranteedRef({ $0.tables.pointee.linksReady })
+    {
+      try prepareSlowly(plan, deadline: monotonicNanoseconds() &+ request.timeout)
+    }
+    return enqueue(request, plan, owner: owner)
+  }
+
+  @inline(__always)
+  private func enqueue(
+    _ request: borrowing Request, _ plan: Unmanaged<CompiledPlan>, owner: AnyObject?
+  ) -> UInt64 {
+    let core = core
+    let number = core.pointee.lastStarted + 1
+    core.pointee.lastStarted = number
+    core.pointee.inFlight += 1
+    let (tables, algorithm) = plan._withUnsafeGuaranteedRef { plan in
+      plan.uses += 1
+      return (plan.tables, plan.algorithmIdentifier)
+    }
+    let call = CallSignature(
+      collective: UInt8(truncatingIfNeeded: request.key.packed >> 24), dataType: request.key.dataType, operation: request.reduction,
+      algorithm: algorithm, root: Int(request.key.root), operationNumber: number)
+    entered.store(number, ordering: .relaxed)
+    enteredCall.store(call.rawValue, ordering: .relaxed)
+    enteredCount.store(request.key.count, ordering: .relaxed)
+    let operation = Operation(
+      number: number, call: call, count: request.key.count, elementBytes: request.elementBytes, plan: plan, tables: tables,
+      combine: tutti_combine(Int32(request.key.dataType), Int32(request.reduction)).unsafelyUnwrapped,
+      input: UnsafeMutableRawPointer(mutating: request.input), output: request.output, deadline: 0,
+      timeout: request.timeout, owner: owner.map(Unmanaged.passRetained))
+    let slot = core.pointee.slots + Int(number % UInt64(Lane.operationSlots))
+    if core.pointee.lastAdmitted == number - 1 && !slot.pointee.isActive {
+      core.pointee.lastAdmitted = number
+      slot.pointee.begin(operation)
+    } else {
+      (core.pointee.pending + Int(number % EngineCore.pendingCapacity)).initialize(to: operation)
+    }
+    return number
+  }
+
+  /// Gives the next queued operation its slot if that is free. Returns whether it did.
+  @inline(__always)
+  func admit() -> Bool {
+    let core = core
+    if core.pointee.lastAdmitted == core.pointee.lastStarted { return false }
+    return admitSlowly()
+  }
+
+  @inline(never)
+  private func admitSlowly() -> Bool {
+    let number = core.pointee.lastAdmitted + 1
+    let slot = core.pointee.slots + Int(number % UInt64(Lane.operationSlots))
+    if slot.pointee.isActive { return false }
+    core.pointee.lastAdmitted = number
+    slot.pointee.begin(core.pointee.pending[Int(number % EngineCore.pendingCapacity)])
+    return true
+  }
+
+  @inline(never)
+  private func findPlan(_ request: borrowing Request) throws(FailureReport) -> Unmanaged<CompiledPlan> {
+    let core = core
+    let plan: CompiledPlan
+    if let cached = core.pointee.cache.find(request.key) {
+      plan = cached
+    } else {
+      // Made without the lock: lowering takes time. Two threads may make the same plan; either will do.
+      lock.unlock()
+      defer { lock.lock() }
+      plan = try delegate.makePlan(request.key)
+    }
+    if core.pointee.cache.find(request.key) == nil, core.pointee.cache.insert(plan, for: request.key) {
+      // A plan was dropped, and it may be remembered.
+      core.pointee.memo.update(repeating: PlanMemo(), count: PlanMemo.count)
+      core.pointee.lastPlan = nil
+    }
+    let kept = core.pointee.cache.find(request.key)!
+    return Unmanaged.passUnretained(kept)
+  }
+
+  /// Opens the links a plan needs for the first time, and waits for room in the queue of started operations.
+  @inline(never)
+  private func prepareSlowly(_ plan: Unmanaged<CompiledPlan>, deadline: UInt64) throws(FailureReport) {
+    let plan = plan.takeUnretainedValue()
+    // Dropping the lock must not let the cache evict the plan.
+    plan.uses += 1
+    defer { plan.uses -= 1 }
+    if !plan.tables.pointee.linksReady {
+      let missing = plan.peers.filter { core.pointee.links[$0] == nil }
+      lock.unlock()
+      do throws(FailureReport) {
+        for peer in missing { try delegate.openLink(to: peer, deadline: deadline) }
+      } catch {
+        let report = failed(delegate.explain(loss: error))
+        lock.lock()
+        throw report
+      }
+      lock.lock()
+    }
+    while core.pointee.lastStarted - core.pointee.lastAdmitted >= EngineCore.pendingCapacity {
+      // Room comes when the operation in the next slot ends.
+      let next = core.pointee.lastAdmitted + 1
+      do throws(FailureReport) { try driveUntilDone(next - UInt64(Lane.operationSlots)) } catch {
+        lock.lock()
+        throw error
+      }
+      lock.lock()
+      _ = pass()
+    }
+    if hasFailed.load(ordering: .acquiring) { throw failure! }
+  }
+
+  /// Takes in links that peers opened. Returns whether all of the plan's are there now.
+  @inline(never)
+  func collectLinks(_ tables: UnsafeMutablePointer<PlanTables>, _ plan: Unmanaged<CompiledPlan>) -> Bool {
+    do throws(FailureReport) {
+      for link in try delegate.takeLinks() { install(link) }
+    } catch {
+      core.pointee.pendingFailure = error
+      return false
+    }
+    let isReady = plan.takeUnretainedValue().peers.allSatisfy { core.pointee.links[$0] != nil }
+    tables.pointee.linksReady = isReady
+    return isReady
+  }
+
+  /// Makes `link` the link to its peer. Under the lock.
+  private func install(_ link: Link) {
+    core.pointee.ownedLinks.append(link)
+    core.pointee.links[link.peer] = Unmanaged.passUnretained(link)
+  }
+}

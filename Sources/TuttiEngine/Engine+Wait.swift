@@ -1,0 +1,267 @@
+import CTuttiLinux
+import Glibc
+import Synchronization
+import TuttiSchedule
+import TuttiTransport
+
+/// Driving until an operation ends: spinning, yielding, parking, deadlines. One caller's thread leads; others follow it.
+extension Engine {
+  /// Drives, or follows the thread that does, until the operation has ended. Called with the lock held, returns and throws without it.
+  @inline(__always)
+  func driveUntilDone(_ number: UInt64) throws(FailureReport) {
+    let isLeading = !core.pointee.hasLeader
+    if isLeading {
+      core.pointee.hasLeader = true
+      if core.pointee.parkedThreads != 0 { doorbell.disarm() }
+      // The common case: a peer that is just as fast.
+      var passes = 0
+      while passes < policy.spinPasses {
+        if pass() {
+          if isDone(number) {
+            stopLeading()
+            lock.unlock()
+            return
+          }
+          passes = 0
+        } else {
+          passes += 1
+          tutti_pause()
+        }
+        // A long operation that always finds something to do must still see an abort.
+        if hasFailed.load(ordering: .relaxed) { break }
+      }
+    }
+    try driveSlowly(number, isLeading: isLeading)
+  }
+
+  /// Leadership ends; somebody else may take it. Under the lock.
+  @inline(__always)
+  private func stopLeading() {
+    core.pointee.hasLeader = false
+    waitingFor.store(-1, ordering: .relaxed)
+    if core.pointee.followers != 0 || core.pointee.inFlight != 0 { handOver() }
+  }
+
+  @inline(never)
+  private func handOver() {
+    if core.pointee.followers != 0 { wakeFollowers() }
+    wakeBackground()
+  }
+
+  /// The waiting that takes time. The lock is held on entry and not at the end.
+  @inline(never)
+  private func driveSlowly(_ number: UInt64, isLeading: Bool) throws(FailureReport) {
+    var isLeading = isLeading
+    var idle = IdleTime()
+    while true {
+      if hasFailed.load(ordering: .acquiring) {
+        leave(isLeading)
+        delegate.settle()
+        throw failure!
+      }
+      if isDone(number) {
+        leave(isLeading)
+        return
+      }
+      if !isLeading {
+        if core.pointee.hasLeader {
+          follow()
+          continue
+        }
+        core.pointee.hasLeader = true
+        isLeading = true
+      }
+      if pass() {
+        idle.reset()
+        continue
+      }
+      if let cause = findFailure(&idle, number) {
+        leave(isLeading)
+        throw failed(cause())
+      }
+      rest(&idle, yieldAfter: policy.yieldAfter, parkAfter: policy.parkAfter)
+    }
+  }
+
+  private func leave(_ isLeading: Bool) {
+    if isLeading { stopLeading() }
+    lock.unlock()
+  }
+
+  /// Sleeps until the leader has ended an operation or left. Drops the lock meanwhile.
+  private func follow() {
+    core.pointee.followers += 1
+    let seen = epoch.value
+    lock.unlock()
+    epoch.wait(while: seen, nanoseconds: 10_000_000)
+    lock.lock()
+    core.pointee.followers -= 1
+  }
+
+  func wakeFollowers() {
+    epoch.wake()
+  }
+
+  // MARK: Idling
+
+  /// Time without progress, of one driver.
+  struct IdleTime {
+    var passes = 0
+    /// When the clock was first read since the last progress; 0 before.
+    var since: UInt64 = 0
+    var now: UInt64 = 0
+
+    mutating func reset() { self = IdleTime() }
+  }
+
+  /// Reasons to give up, looked for while nothing moves. Returns what makes the report, to be called without the lock.
+  func findFailure(_ idle: inout IdleTime, _ number: UInt64) -> (() -> FailureReport)? {
+    idle.passes += 1
+    idle.now = monotonicNanoseconds()
+    if idle.since == 0 { idle.since = idle.now }
+    if let report = core.pointee.pendingFailure { return { report } }
+    // All links take in what their credit allows, so that no peer is stuck on a full socket because this rank waits for another.
+    if idle.passes & 15 == 0 || idle.now - idle.since >= policy.parkAfter {
+      for link in core.pointee.ownedLinks {
+        if link.needsProgress { link.progress() }
+        if let report = link.failure, isNeeded(link) {
+          let delegate = delegate
+          return { delegate.explain(loss: report) }
+        }
+      }
+    }
+    for index in 0..<Lane.operationSlots {
+      let slot = core.pointee.slots + index
+      guard slot.pointee.isActive else { continue }
+      let operation = slot.pointee.operation
+      if operation.pointee.deadline == 0 { operation.pointee.deadline = idle.now &+ operation.pointee.timeout }
+      if idle.now >= operation.pointee.deadline {
+        let blocked = blockedStep(slot, index)
+        let described = delegate.describe(operation.pointee.call, count: operation.pointee.count)
+        let (delegate, timeout, operationNumber) = (delegate, operation.pointee.timeout, operation.pointee.number)
+        return {
+          delegate.explainTimeout(
+            operationNumber: operationNumber, operation: described, waitingFor: blocked.peer, timeoutNanoseconds: timeout,
+            step: blocked.step)
+        }
+      }
+    }
+    return nil
+  }
+
+  /// A broken link matters when a running operation still has something to do on it.
+  private func isNeeded(_ link: Link) -> Bool {
+    for index in 0..<Lane.operationSlots {
+      let slot = core.pointee.slots + index
+      guard slot.pointee.isActive else { continue }
+      let tables = slot.pointee.operation.pointee.tables
+      for step in 0..<tables.pointee.stepCount {
+        let isDone = slot.pointee.cursors[step].segments == tables.pointee.steps[step].segmentCount
+        if isDone && tables.pointee.steps[step].kind != .send { continue }
+        if peers(of: step, tables).contains(link.peer) { return true }
+      }
+    }
+    return false
+  }
+
+  private func peers(of step: Int, _ tables: UnsafeMutablePointer<PlanTables>) -> [Int] {
+    let entry = tables.pointee.steps[step]
+    return entry.peers.map { Int(tables.pointee.peers[Int($0)]) }
+      + entry.sources.compactMap {
+        let source = tables.pointee.sources[Int($0)]
+        return source.isSlot ? Int(source.peer) : nil
+      }
+  }
+
+  /// The first step of an operation that waits for a peer, and that peer.
+  private func blockedStep(_ slot: UnsafeMutablePointer<OperationSlot>, _ slotIndex: Int) -> (step: Int, peer: Int) {
+    let tables = slot.pointee.operation.pointee.tables
+    var firstSend: (step: Int, peer: Int)?
+    if !tables.pointee.linksReady {
+      let plan = slot.pointee.operation.pointee.plan.takeUnretainedValue()
+      return (-1, plan.peers.first { core.pointee.links[$0] == nil } ?? -1)
+    }
+    for queue in 0..<tables.pointee.queueCount {
+      let head = slot.pointee.heads[queue]
+      if head == tables.pointee.queues[queue].upperBound { continue }
+      let index = Int(tables.pointee.queueSteps[Int(head)])
+      let lane = Lane.index(operationSlot: slotIndex, channel: Int(tables.pointee.steps[index].channel))
+      for peer in peers(of: index, tables) {
+        guard let link = core.pointee.links[peer]?.takeUnretainedValue() else { continue }
+        let origin = Int(tables.pointee.steps[index].origin)
+        if tables.pointee.steps[index].kind == .send {
+          if firstSend == nil && !link.canSend(lane) { firstSend = (origin, peer) }
+        } else if link.peek(lane) == nil {
+          return (origin, peer)
+        }
+      }
+    }
+    if let firstSend { return firstSend }
+    // All steps are done, and a peer has not yet read what was sent to it.
+    for step in 0..<tables.pointee.stepCount where tables.pointee.steps[step].kind == .send {
+      if let peer = peers(of: step, tables).first { return (Int(tables.pointee.steps[step].origin), peer) }
+    }
+    return (-1, -1)
+  }
+
+  /// Spins, yields or parks, by how long nothing has moved. May drop the lock meanwhile.
+  func rest(_ idle: inout IdleTime, yieldAfter: UInt64, parkAfter: UInt64) {
+    if lock.isContended {
+      lock.yield()
+      return
+    }
+    let elapsed = idle.now - idle.since
+    if elapsed < yieldAfter {
+      for _ in 0..<16 { tutti_pause() }
+      return
+    }
+    if idle.passes & 63 == 0 { publishWaitingFor() }
+    if elapsed < parkAfter {
+      tutti_yield()
+      return
+    }
+    park(idle)
+  }
+
+  /// Lets a diagnosis see which rank this one waits for.
+  private func publishWaitingFor() {
+    for index in 0..<Lane.operationSlots where core.pointee.slots[index].isActive {
+      waitingFor.store(blockedStep(core.pointee.slots + index, index).peer, ordering: .relaxed)
+      return
+    }
+  }
+
+  /// Sleeps in the kernel until a peer rings, a socket is ready, or a bound is reached. Drops the lock meanwhile.
+  private func park(_ idle: IdleTime) {
+    publishWaitingFor()
+    let isSeen = doorbell.arm()
+    if pass() || hasFailed.load(ordering: .acquiring) {
+      doorbell.disarm()
+      return
+    }
+    // Without certainty that senders see the flag, and with links that need a look now and then, sleep in short naps.
+    var bound: UInt64 = isSeen ? 100_000_000 : 1_000_000
+    for index in 0..<Lane.operationSlots where core.pointee.slots[index].isActive {
+      if !core.pointee.slots[index].operation.pointee.tables.pointee.linksReady { bound = min(bound, 1_000_000) }
+      let deadline = core.pointee.slots[index].operation.pointee.deadline
+      if deadline != 0 { bound = min(bound, deadline > idle.now ? deadline - idle.now : 0) }
+    }
+    withUnsafeTemporaryAllocation(of: pollfd.self, capacity: core.pointee.ownedLinks.count + 1) { descriptors in
+      descriptors[0] = pollfd(fd: doorbell.descriptor, events: Int16(POLLIN), revents: 0)
+      var count = 1
+      for link in core.pointee.ownedLinks {
+        bound = min(bound, link.maximumPark)
+        if link.descriptor < 0 || link.failure != nil { continue }
+        let events = link.wantsWrite ? Int16(POLLIN | POLLOUT) : Int16(POLLIN)
+        descriptors[count] = pollfd(fd: link.descriptor, events: events, revents: 0)
+        count += 1
+      }
+      core.pointee.parkedThreads += 1
+      lock.unlock()
+      _ = tutti_poll(descriptors.baseAddress, count, bound)
+      lock.lock()
+      core.pointee.parkedThreads -= 1
+    }
+    doorbell.disarm()
+  }
+}

@@ -1,0 +1,222 @@
+import CTuttiKernels
+import CTuttiLinux
+import Synchronization
+import TuttiSchedule
+import TuttiTransport
+
+/// Runs the plans of one communicator over its links: one rank's half of every collective.
+///
+/// Whoever waits drives: a blocking call and ``wait(for:)`` make progress on the caller's thread, under the engine's lock; a progress thread,
+/// started by the first asynchronous call, drives while nobody waits. Operation k runs in slot `k mod Lane.operationSlots`, on lanes of its
+/// own, once operation `k - Lane.operationSlots` has ended.
+///
+/// The state the loop touches is trivial structs behind `let` pointers: no reference counting, exclusivity checks or allocation per step.
+/// After the first failure nothing moves any more, and every pending and later call throws that failure.
+package final class Engine: @unchecked Sendable {
+  // @unchecked: `core` and what it points to belong to the holder of `lock`; everything else is immutable or atomic.
+
+  package let rank: Int
+  package let rankCount: Int
+  package let doorbell: Doorbell
+  let lock = EngineLock()
+  let core: UnsafeMutablePointer<EngineCore>
+  /// Owns this engine.
+  unowned let delegate: any EngineDelegate
+  let policy: WaitingPolicy
+
+  /// For each operation slot, the number of the last operation that ended in it.
+  let completedNumbers: UnsafeMutablePointer<Atomic<UInt64>>
+  /// The last operation started; what a diagnosis reads without the lock.
+  let entered = Atomic<UInt64>(0)
+  let enteredCall = Atomic<UInt64>(0)
+  let enteredCount = Atomic<UInt64>(0)
+  /// The rank the driver last saw itself waiting for; -1 when none.
+  let waitingFor = Atomic<Int>(-1)
+  /// Raised once ``firstFailure`` is set.
+  let hasFailed = Atomic<Bool>(false)
+  private let firstFailure = Mutex<FailureReport?>(nil)
+  /// Changes when an operation ends or a driver leaves, for threads that wait while another drives.
+  let epoch = WakeWord()
+  /// What the progress thread sleeps on.
+  let background = BackgroundState()
+
+  /// - Parameters:
+  ///   - doorbell: Rings when a peer has published something and this rank is parked.
+  ///   - ranksOnHost: Ranks that compete for this host's processors, this one included.
+  package init(
+    rank: Int, rankCount: Int, doorbell: Doorbell, ranksOnHost: Int, delegate: any EngineDelegate
+  ) {
+    self.rank = rank
+    self.rankCount = rankCount
+    self.doorbell = doorbell
+    self.delegate = delegate
+    policy = WaitingPolicy(ranksOnHost: ranksOnHost)
+    core = .allocate(capacity: 1)
+    core.initialize(to: EngineCore(rankCount: rankCount))
+    completedNumbers = .allocate(capacity: Lane.operationSlots)
+    for slot in 0..<Lane.operationSlots { (completedNumbers + slot).initialize(to: Atomic(0)) }
+  }
+
+  deinit {
+    core.pointee.deallocate()
+    core.deinitialize(count: 1)
+    core.deallocate()
+    completedNumbers.deinitialize(count: Lane.operationSlots)
+    completedNumbers.deallocate()
+  }
+
+  // MARK: Calls
+
+  /// Runs one operation to its end on the caller's thread.
+  ///
+  /// - Throws: The first failure of the communicator, if it has failed or fails meanwhile; buffers are then unspecified.
+  package func run(_ request: borrowing Request) throws(FailureReport) {
+    lock.lock()
+    let number: UInt64
+    do throws(FailureReport) { number = try start(request, owner: nil) } catch {
+      lock.unlock()
+      throw error
+    }
+    try driveUntilDone(number)
+  }
+
+  /// Starts one operation and returns its number at once; it makes progress in the background and in ``wait(for:)``.
+  ///
+  /// - Parameter owner: Keeps the memory alive; released when the operation ends.
+  package func begin(_ request: borrowing Request, owner: AnyObject?) throws(FailureReport) -> UInt64 {
+    lock.lock()
+    defer { lock.unlock() }
+    try startBackground()
+    let number = try start(request, owner: owner)
+    _ = pass()
+    wakeBackground()
+    return number
+  }
+
+  /// Waits for the operation with this number, driving meanwhile.
+  package func wait(for number: UInt64) throws(FailureReport) {
+    if isDone(number) { return }
+    lock.lock()
+    try driveUntilDone(number)
+  }
+
+  /// Whether the operation with this number has ended well.
+  @inline(__always)
+  package func isDone(_ number: UInt64) -> Bool {
+    completedNumbers[Int(number % UInt64(Lane.operationSlots))].load(ordering: .acquiring) >= number
+  }
+
+  /// Calls `handler` once, when the operation has ended, well or not; from the thread that notices, under no lock of the caller's.
+  package func notify(_ number: UInt64, _ handler: @escaping @Sendable () -> Void) {
+    lock.lock()
+    let isOver = isDone(number) || hasFailed.load(ordering: .acquiring)
+    if !isOver { core.pointee.handlers.append((number, handler)) }
+    lock.unlock()
+    if isOver { handler() }
+  }
+
+  // MARK: Failure
+
+  /// Why the communicator has failed, if it has.
+  package var failure: FailureReport? {
+    hasFailed.load(ordering: .acquiring) ? firstFailure.withLock { $0 } : nil
+  }
+
+  /// Makes every pending and later call throw `cause`, unless it has failed before. Local, bounded, from any thread.
+  ///
+  /// - Returns: Whether this was the first failure.
+  @discardableResult
+  package func abort(_ cause: FailureReport) -> Bool {
+    let isFirst = firstFailure.withLock { first in
+      if first != nil { return false }
+      first = cause
+      return true
+    }
+    hasFailed.store(true, ordering: .releasing)
+    doorbell.ring()
+    wakeFollowers()
+    background.wake()
+    return isFirst
+  }
+
+  /// Returns once no thread is inside the loop: after ``abort(_:)``, nothing reads or writes callers' memory any more.
+  package func quiesce() {
+    lock.lock()
+    lock.unlock()
+  }
+
+  /// Aborts with `cause`, tells the other ranks, and returns the failure to throw: the first, which may be another. Without the lock.
+  func failed(_ cause: FailureReport) -> FailureReport {
+    abort(cause)
+    delegate.engineFailed(cause)
+    delegate.settle()
+    runHandlersAfterFailure()
+    return failure ?? cause
+  }
+
+  func runHandlersAfterFailure() {
+    lock.lock()
+    let handlers = core.pointee.handlers
+    core.pointee.handlers = []
+    lock.unlock()
+    for (_, handler) in handlers { handler() }
+  }
+
+  /// Stops the progress thread and closes the links. No call follows. Idempotent.
+  package func close() {
+    background.stop()
+    lock.lock()
+    for link in core.pointee.ownedLinks { link.close() }
+    lock.unlock()
+    runHandlersAfterFailure()
+  }
+
+  // MARK: State for a diagnosis
+
+  /// What this rank is doing, read without the lock: the last operation entered, the last one ended, and the rank waited for.
+  package var snapshot: (entered: UInt64, completed: UInt64, call: CallSignature, count: UInt64, waitingFor: Int) {
+    var completed: UInt64 = 0
+    for slot in 0..<Lane.operationSlots {
+      completed = max(completed, completedNumbers[slot].load(ordering: .acquiring))
+    }
+    return (
+      entered.load(ordering: .acquiring), completed, CallSignature(rawValue: enteredCall.load(ordering: .relaxed)),
+      enteredCount.load(ordering: .relaxed), waitingFor.load(ordering: .relaxed)
+    )
+  }
+
+  /// The algorithm of the last call, and the transports of the links that exist; for results.
+  package var lastCall: (algorithm: String, transports: [TransportKind]) {
+    lock.lock()
+    defer { lock.unlock() }
+    let links = core.pointee.ownedLinks
+    return (
+      core.pointee.lastPlan?.takeUnretainedValue().algorithm ?? "",
+      TransportKind.allCases.filter { kind in links.contains { $0.transport == kind } }
+    )
+  }
+}
+
+/// One call, as the layer above describes it.
+package struct Request: ~Copyable {
+  package var key: PlanKey
+  /// Number of the reduction (CTuttiKernels).
+  package var reduction: UInt8
+  package var elementBytes: Int
+  package var input: UnsafeRawPointer
+  package var output: UnsafeMutableRawPointer
+  /// Nanoseconds the operation may take.
+  package var timeout: UInt64
+
+  package init(
+    key: PlanKey, reduction: UInt8, elementBytes: Int, input: UnsafeRawPointer, output: UnsafeMutableRawPointer,
+    timeout: UInt64
+  ) {
+    self.key = key
+    self.reduction = reduction
+    self.elementBytes = elementBytes
+    self.input = input
+    self.output = output
+    self.timeout = timeout
+  }
+}

@@ -1,0 +1,82 @@
+import TuttiSchedule
+import TuttiTransport
+
+/// The engine's mutable state. Belongs to the holder of the engine's lock.
+struct EngineCore {
+  /// Operations that may be started and wait for their slot.
+  static let pendingCapacity: UInt64 = 64
+
+  /// For each rank, the link to it; unretained, owned by `ownedLinks`.
+  let links: UnsafeMutablePointer<Unmanaged<Link>?>
+  let slots: UnsafeMutablePointer<OperationSlot>
+  /// Started operations that wait for their slot, by number modulo the capacity.
+  let pending: UnsafeMutablePointer<Operation>
+  /// Operands of the combine in hand.
+  let sources: UnsafeMutablePointer<UnsafeRawPointer?>
+  /// The number of the last operation started, and of the last that got its slot.
+  var lastStarted: UInt64 = 0
+  var lastAdmitted: UInt64 = 0
+  /// Operations started that have not ended.
+  var inFlight: UInt64 = 0
+  /// A caller's thread is driving.
+  var hasLeader = false
+  var followers = 0
+  /// Threads that sleep in the kernel for the doorbell; a new leader lowers its flag, so that peers do not ring in vain.
+  var parkedThreads = 0
+  /// When the last asynchronous operation was started, in monotonic nanoseconds.
+  var lastBegin: UInt64 = 0
+
+  /// The plans of recent calls: repeating a call costs a comparison. Entries of `cache`.
+  let memo: UnsafeMutablePointer<PlanMemo>
+  /// The plan of the last call, for results.
+  var lastPlan: Unmanaged<CompiledPlan>?
+  var cache = PlanCache()
+  var ownedLinks: [Link] = []
+  var handlers: [(number: UInt64, handler: @Sendable () -> Void)] = []
+  /// A failure found while a plan was being executed, to be thrown by the driver.
+  var pendingFailure: FailureReport?
+
+  init(rankCount: Int) {
+    links = .allocate(capacity: rankCount)
+    links.initialize(repeating: nil, count: rankCount)
+    slots = .allocate(capacity: Lane.operationSlots)
+    for slot in 0..<Lane.operationSlots { (slots + slot).initialize(to: OperationSlot()) }
+    pending = .allocate(capacity: Int(Self.pendingCapacity))
+    memo = .allocate(capacity: PlanMemo.count)
+    memo.initialize(repeating: PlanMemo(), count: PlanMemo.count)
+    sources = .allocate(capacity: rankCount + 1)
+    sources.initialize(repeating: nil, count: rankCount + 1)
+  }
+
+  func deallocate() {
+    for slot in 0..<Lane.operationSlots {
+      if slots[slot].isActive { slots[slot].operation.pointee.owner?.release() }
+      slots[slot].deallocate()
+    }
+    var number = lastAdmitted
+    while number < lastStarted {
+      number += 1
+      pending[Int(number % Self.pendingCapacity)].owner?.release()
+    }
+    links.deallocate()
+    slots.deallocate()
+    pending.deallocate()
+    sources.deallocate()
+    memo.deallocate()
+  }
+}
+
+/// One remembered plan; a key hashes to one place.
+struct PlanMemo {
+  static let count = 16
+
+  var key = PlanKey(collective: .barrier, algorithm: 0, dataType: 0, inPlace: false, count: .max)
+  var plan: Unmanaged<CompiledPlan>?
+
+  @inline(__always)
+  static func place(_ key: PlanKey) -> Int {
+    // Fibonacci hashing: the top bits of a product mix all bits below.
+    let mixed = (key.count ^ (key.packed &* 0x9E37_79B9_7F4A_7C15)) &* 0x9E37_79B9_7F4A_7C15
+    return Int(mixed >> 60)
+  }
+}

@@ -1,0 +1,32 @@
+import TuttiTransport
+
+/// What the engine asks of the layers that know the other ranks. Called without the engine's lock where it may block.
+package protocol EngineDelegate: AnyObject, Sendable {
+  /// A plan needs a link to `peer`. The rank whose turn it is to dial does so now, until `deadline`; the other returns at once and its link
+  /// comes through ``takeLinks()``. Called without the lock.
+  func openLink(to peer: Int, deadline: UInt64) throws(FailureReport)
+
+  /// Links that peers have opened since the last call. Called under the lock; must not block.
+  func takeLinks() throws(FailureReport) -> [Link]
+
+  /// Lowers the plan for a key that is not cached. Called without the lock.
+  func makePlan(_ key: PlanKey) throws(FailureReport) -> CompiledPlan
+
+  /// A link broke. Returns the cause to report, once the control plane had a moment to know better.
+  func explain(loss: FailureReport) -> FailureReport
+
+  /// An operation passed its deadline while it waited for `peer`. Returns what to report, naming the rank at fault.
+  func explainTimeout(
+    operationNumber: UInt64, operation: String, waitingFor peer: Int, timeoutNanoseconds: UInt64, step: Int
+  ) -> FailureReport
+
+  /// The engine has failed for the reason given; the other ranks are to be told.
+  func engineFailed(_ cause: FailureReport)
+
+  /// Returns once no other rank of this process can be reading or writing this rank's memory any more. Called without the lock, after a
+  /// failure and before it is thrown.
+  func settle()
+
+  /// What a person calls this call.
+  func describe(_ call: CallSignature, count: UInt64) -> String
+}

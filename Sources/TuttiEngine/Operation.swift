@@ -1,0 +1,121 @@
+import CTuttiKernels
+import TuttiSchedule
+import TuttiTransport
+
+/// One started call: what to run and on which memory. Trivial apart from the references it holds unmanaged.
+struct Operation {
+  /// From 1, in call order; the same on all ranks.
+  var number: UInt64
+  var call: CallSignature
+  /// Elements.
+  var count: UInt64
+  var elementBytes: Int
+  var plan: Unmanaged<CompiledPlan>
+  var tables: UnsafeMutablePointer<PlanTables>
+  var combine: CombineFunction
+  var input: UnsafeMutableRawPointer
+  var output: UnsafeMutableRawPointer
+  /// Monotonic nanoseconds.
+  var deadline: UInt64
+  /// For messages: what the deadline was, in nanoseconds.
+  var timeout: UInt64
+  /// What keeps the memory alive until the operation ends; retained.
+  var owner: Unmanaged<AnyObject>?
+}
+
+/// `tutti_combine_function`, not optional.
+typealias CombineFunction =
+  @convention(c) (
+    UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafePointer<UnsafeRawPointer?>?, Int32, Int, Int32
+  ) -> Void
+
+/// How far a step has come.
+struct Cursor {
+  /// Bytes of the stream that are done.
+  var position: UInt64 = 0
+  /// Segments that are done.
+  var segments: UInt64 = 0
+  /// The extent the next segment lies in, relative to the step's first, and the offset in it.
+  var extent: Int32 = 0
+  var offset: UInt64 = 0
+}
+
+/// One of the communicator's operation slots: the operation that runs on its lanes, and the memory it needs to run. Reused; grows.
+struct OperationSlot {
+  var isActive = false
+  /// Valid while `isActive`; owned.
+  let operation: UnsafeMutablePointer<Operation>
+  /// All steps are done; sources are still being read.
+  var isDraining = false
+  var openQueues = 0
+  var cursors: UnsafeMutablePointer<Cursor>
+  var cursorCapacity: Int
+  /// Position in `queueSteps` of each queue's next step.
+  var heads: UnsafeMutablePointer<Int32>
+  var headCapacity: Int
+  /// For each entry of the plan's `peers`: the sequence number of the send's first segment on that link, 0 before.
+  var firstSequences: UnsafeMutablePointer<UInt64>
+  var sequenceCapacity: Int
+  /// Base address of each of the plan's buffers.
+  var bases: UnsafeMutablePointer<UnsafeMutableRawPointer>
+  var baseCapacity: Int
+  var scratch: UnsafeMutableRawPointer
+  var scratchCapacity: Int
+
+  init() {
+    operation = .allocate(capacity: 1)
+    cursorCapacity = 16
+    cursors = .allocate(capacity: cursorCapacity)
+    headCapacity = 16
+    heads = .allocate(capacity: headCapacity)
+    sequenceCapacity = 16
+    firstSequences = .allocate(capacity: sequenceCapacity)
+    baseCapacity = 4
+    bases = .allocate(capacity: baseCapacity)
+    scratchCapacity = 64
+    scratch = .allocate(byteCount: scratchCapacity, alignment: 64)
+  }
+
+  /// Makes `operation` the slot's own and sets every cursor to its start. Allocates only when a plan is larger than any before.
+  mutating func begin(_ operation: Operation) {
+    let tables = operation.tables.pointee
+    Self.grow(&cursors, &cursorCapacity, tables.stepCount)
+    Self.grow(&heads, &headCapacity, tables.queueCount)
+    Self.grow(&firstSequences, &sequenceCapacity, tables.peerCount)
+    Self.grow(&bases, &baseCapacity, 2 + tables.scratchCount)
+    let scratchBytes = tables.scratchCount * tables.bufferBytes
+    if scratchBytes > scratchCapacity {
+      scratch.deallocate()
+      scratch = .allocate(byteCount: scratchBytes, alignment: 64)
+      scratchCapacity = scratchBytes
+    }
+    cursors.update(repeating: Cursor(), count: tables.stepCount)
+    firstSequences.update(repeating: 0, count: tables.peerCount)
+    for queue in 0..<tables.queueCount { heads[queue] = tables.queues[queue].lowerBound }
+    bases[0] = operation.input
+    bases[1] = operation.output
+    for index in 0..<tables.scratchCount { bases[2 + index] = scratch + index * tables.bufferBytes }
+    openQueues = tables.queueCount
+    isDraining = false
+    self.operation.initialize(to: operation)
+    isActive = true
+  }
+
+  private static func grow<Element: BitwiseCopyable>(
+    _ memory: inout UnsafeMutablePointer<Element>, _ capacity: inout Int, _ wanted: Int
+  ) {
+    if wanted <= capacity { return }
+    memory.deallocate()
+    capacity = max(wanted, capacity * 2)
+    memory = .allocate(capacity: capacity)
+  }
+
+  func deallocate() {
+    operation.deallocate()
+    cursors.deallocate()
+    heads.deallocate()
+    firstSequences.deallocate()
+    bases.deallocate()
+    scratch.deallocate()
+  }
+}

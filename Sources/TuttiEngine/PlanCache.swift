@@ -1,0 +1,62 @@
+import TuttiSchedule
+
+/// What a plan depends on. Equal keys, equal plans.
+///
+/// Two words, because every call compares them with the last call's.
+@frozen @usableFromInline
+package struct PlanKey: Hashable, Sendable {
+  @usableFromInline package let count: UInt64
+  @usableFromInline package let packed: UInt64
+
+  /// - Parameters:
+  ///   - algorithm: The algorithm's identifier, or 0 for the communicator's own choice.
+  ///   - count: Elements.
+  @inlinable
+  package init(
+    collective: Collective, algorithm: UInt8, dataType: UInt8, inPlace: Bool, root: Int32 = 0, count: UInt64
+  ) {
+    self.count = count
+    packed =
+      UInt64(UInt32(bitPattern: root)) << 32 | UInt64(collective.rawValue) << 24 | UInt64(algorithm) << 16
+      | UInt64(dataType) << 8 | (inPlace ? 1 : 0)
+  }
+
+  // The number came from a collective.
+  package var collective: Collective { Collective(rawValue: UInt8(packed >> 24 & 0xFF)).unsafelyUnwrapped }
+  package var algorithm: UInt8 { UInt8(packed >> 16 & 0xFF) }
+  package var dataType: UInt8 { UInt8(packed >> 8 & 0xFF) }
+  package var inPlace: Bool { packed & 1 != 0 }
+  package var root: Int32 { Int32(truncatingIfNeeded: packed >> 32) }
+}
+
+/// The plans of one communicator, most recently used last, at most ``capacity`` of them. Used under the engine's lock.
+struct PlanCache {
+  static let capacity = 64
+
+  private var plans: [PlanKey: (plan: CompiledPlan, lastUse: UInt64)] = [:]
+  private var clock: UInt64 = 0
+
+  var count: Int { plans.count }
+
+  mutating func find(_ key: PlanKey) -> CompiledPlan? {
+    clock += 1
+    guard let index = plans.index(forKey: key) else { return nil }
+    plans.values[index].lastUse = clock
+    return plans.values[index].plan
+  }
+
+  /// Returns whether another plan was dropped to make room.
+  mutating func insert(_ plan: CompiledPlan, for key: PlanKey) -> Bool {
+    clock += 1
+    var hasDropped = false
+    if plans.count >= Self.capacity {
+      let idle = plans.filter { $0.value.plan.uses == 0 }
+      if let oldest = idle.min(by: { $0.value.lastUse < $1.value.lastUse }) {
+        plans[oldest.key] = nil
+        hasDropped = true
+      }
+    }
+    plans[key] = (plan, clock)
+    return hasDropped
+  }
+}

@@ -1,0 +1,141 @@
+import CTuttiLinux
+import Synchronization
+import TuttiTransport
+
+/// The thread that drives while no caller does: started by the first asynchronous operation, asleep while nothing is in flight.
+///
+/// It holds its engine only while it is awake and working, so that dropping the last communicator ends it.
+final class BackgroundState: Sendable {
+  /// Changes to wake the thread; what it sleeps on.
+  let word: WakeWord = WakeWord()
+  let isRunning = Atomic<Bool>(false)
+  let mustStop = Atomic<Bool>(false)
+  /// Asleep without a bound: a start must wake it. Otherwise it looks by itself within ``nap``.
+  let isAsleep = Atomic<Bool>(false)
+
+  /// Nanoseconds between looks while asynchronous operations come and go: waking a thread for each would cost more than they do.
+  static let nap: UInt64 = 100_000
+  /// How long after the last start it keeps looking by itself.
+  static let lingering: UInt64 = 10_000_000
+
+  func wake() {
+    if isRunning.load(ordering: .acquiring) { word.wake() }
+  }
+
+  /// Ends the thread and waits until it has left the engine.
+  func stop() {
+    mustStop.store(true, ordering: .sequentiallyConsistent)
+    while isRunning.load(ordering: .acquiring) {
+      word.wake()
+      tutti_yield()
+    }
+  }
+}
+
+/// A futex word in memory of its own.
+final class WakeWord: @unchecked Sendable {
+  // @unchecked: the word is atomic and lives as long as this object.
+  let address: UnsafeMutablePointer<Atomic<UInt32>>
+
+  init() {
+    address = .allocate(capacity: 1)
+    address.initialize(to: Atomic(0))
+  }
+
+  deinit { address.deallocate() }
+
+  var value: UInt32 { address.pointee.load(ordering: .acquiring) }
+
+  /// Wakes every thread that waits for the value to change.
+  func wake() {
+    address.pointee.wrappingAdd(1, ordering: .sequentiallyConsistent)
+    tutti_futex_wake(address, .max)
+  }
+
+  /// Waits until the value is no longer `seen`, at most `nanoseconds`; may return early.
+  func wait(while seen: UInt32, nanoseconds: UInt64) { tutti_futex_wait(address, seen, nanoseconds) }
+}
+
+extension Engine {
+  /// Sees to it that something drives what is in flight. Under the lock.
+  func wakeBackground() {
+    let background = background
+    if background.isRunning.load(ordering: .relaxed) {
+      if background.isAsleep.load(ordering: .sequentiallyConsistent) { background.word.wake() }
+    }
+  }
+
+  /// Starts the thread at the first asynchronous operation. Under the lock.
+  func startBackground() throws(FailureReport) {
+    core.pointee.lastBegin = monotonicNanoseconds()
+    if background.isRunning.load(ordering: .relaxed) { return }
+    background.isRunning.store(true, ordering: .releasing)
+    let context = Unmanaged.passRetained(self)
+    let code = tutti_start_thread(
+      { Unmanaged<Engine>.fromOpaque($0!).takeRetainedValue().driveInBackground() }, context.toOpaque(), "tutti-progress")
+    if code != 0 {
+      context.release()
+      background.isRunning.store(false, ordering: .releasing)
+      throw FailureReport(
+        .resources, rank: rank, "the progress thread could not be started", advice: "Raise the thread limit (ulimit -u)",
+        systemError: code)
+    }
+  }
+
+  private func driveInBackground() {
+    defer { background.isRunning.store(false, ordering: .releasing) }
+    var idle = IdleTime()
+    while !background.mustStop.load(ordering: .sequentiallyConsistent) {
+      let seen = background.word.value
+      guard lock.tryLock() else {
+        background.word.wait(while: seen, nanoseconds: BackgroundState.nap)
+        continue
+      }
+      let isFailed = hasFailed.load(ordering: .acquiring)
+      if core.pointee.hasLeader || core.pointee.inFlight == 0 || isFailed {
+        idle.reset()
+        if isFailed && !core.pointee.handlers.isEmpty {
+          lock.unlock()
+          delegate.settle()
+          runHandlersAfterFailure()
+          continue
+        }
+        sleep(seen, mayWork: core.pointee.inFlight != 0 && !isFailed)
+        continue
+      }
+      if pass() {
+        idle.reset()
+        stepAside(seen)
+        continue
+      }
+      if let cause = findFailure(&idle, 0) {
+        lock.unlock()
+        _ = failed(cause())
+        continue
+      }
+      rest(&idle, yieldAfter: 0, parkAfter: policy.backgroundParkAfter)
+      stepAside(seen)
+    }
+  }
+
+  /// Drops the lock, and leaves time to a caller that wants it.
+  private func stepAside(_ seen: UInt32) {
+    let isWanted = lock.isContended
+    lock.unlock()
+    if isWanted { background.word.wait(while: seen, nanoseconds: BackgroundState.nap) }
+  }
+
+  /// Sleeps until there may be something to do. Called with the lock held, returns without it.
+  private func sleep(_ seen: UInt32, mayWork: Bool) {
+    let isLingering = monotonicNanoseconds() &- core.pointee.lastBegin < BackgroundState.lingering
+    if !isLingering && !mayWork {
+      background.isAsleep.store(true, ordering: .sequentiallyConsistent)
+      lock.unlock()
+      background.word.wait(while: seen, nanoseconds: 1_000_000_000)
+      background.isAsleep.store(false, ordering: .sequentiallyConsistent)
+    } else {
+      lock.unlock()
+      background.word.wait(while: seen, nanoseconds: BackgroundState.nap)
+    }
+  }
+}

@@ -1,0 +1,27 @@
+import CTuttiLinux
+
+/// How long a waiter spins, then yields, before it parks. Times in nanoseconds without progress.
+///
+/// A rank with a core of its own spins: waking from the kernel costs several exchanges. Where ranks share cores the
+/// peer waited for may need this very core, so a waiter yields almost at once.
+struct WaitingPolicy {
+  /// Passes without progress before the clock is looked at.
+  let spinPasses: Int
+  let yieldAfter: UInt64
+  let parkAfter: UInt64
+  /// The same for the progress thread, which must leave the core to computation.
+  let backgroundParkAfter: UInt64 = 20_000
+
+  init(ranksOnHost: Int) {
+    let cores = Int(tutti_processors())
+    if ranksOnHost <= cores {
+      spinPasses = 256
+      yieldAfter = 50_000
+      parkAfter = 1_000_000
+    } else {
+      spinPasses = 8
+      yieldAfter = 0
+      parkAfter = 500_000
+    }
+  }
+}

@@ -1,0 +1,159 @@
+// How lowering turns messages into extents and data dependencies.
+
+extension Lowering {
+  // MARK: Messages
+
+  /// A chunk range that was checked, and its memory.
+  struct Resolved: Equatable {
+    var memory: Plan.Memory
+    var chunks: Range<Int>
+  }
+
+  func resolve(_ message: Message, namesMemory: Bool = true) throws(LoweringError) -> [Resolved] {
+    guard message.ranges.lowerBound >= 0, message.ranges.upperBound <= schedule.ranges.count else {
+      throw refuse(.bounds, "a slice of \(schedule.ranges.count) ranges", "\(message.ranges)")
+    }
+    var result: [Resolved] = []
+    result.reserveCapacity(message.ranges.count)
+    for range in schedule.ranges[message.ranges] {
+      guard range.chunks.lowerBound >= 0, range.chunks.upperBound <= schedule.chunkCount else {
+        throw refuse(.bounds, "chunks in 0..<\(schedule.chunkCount)", "\(range.chunks)")
+      }
+      let memory: Plan.Memory
+      switch range.buffer {
+      case .input: memory = inPlace ? 1 : 0
+      case .output: memory = 1
+      case .scratch(let index):
+        guard !namesMemory || (0..<schedule.scratchCount).contains(index) else {
+          throw refuse(.bounds, "scratch below \(schedule.scratchCount)", "scratch \(index)")
+        }
+        memory = namesMemory ? 2 + Plan.Memory(index) : 0
+      }
+      result.append(Resolved(memory: memory, chunks: range.chunks))
+    }
+    return result
+  }
+
+  func bytes(_ range: Resolved) -> UInt64 { offsets[range.chunks.upperBound] - offsets[range.chunks.lowerBound] }
+
+  func sizes(of step: Plan.Step) -> [UInt64] { step.extents.map { plan.extents[Int($0)].bytes } }
+
+  func match(_ destination: [Resolved], _ source: [Resolved]) throws(LoweringError) {
+    guard destination.map(bytes) == source.map(bytes) else {
+      throw refuse(
+        .sizes, "sources of \(destination.map(bytes)) bytes, as the destination", "\(source.map(bytes)) bytes")
+    }
+  }
+
+  mutating func appendExtents(_ ranges: [Resolved]) {
+    for range in ranges where bytes(range) > 0 {
+      plan.extents.append(
+        Plan.Extent(memory: range.memory, offset: offsets[range.chunks.lowerBound], bytes: bytes(range)))
+    }
+  }
+
+  mutating func makeStep(
+    _ kind: Plan.Kind, _ channel: Int, _ ranges: [Resolved]
+  ) throws(LoweringError) -> Plan.Step {
+    guard (0..<schedule.channelCount).contains(channel) else {
+      throw refuse(.address, "a channel below \(schedule.channelCount)", "\(channel)")
+    }
+    var step = Plan.Step(kind: kind, channel: UInt8(channel), origin: Int32(origin))
+    let first = Int32(plan.extents.count)
+    appendExtents(ranges)
+    step.extents = first..<Int32(plan.extents.count)
+    var segments: UInt64 = 0
+    for index in step.extents {
+      let size = plan.extents[Int(index)].bytes
+      step.bytes += size
+      segments += Plan.segmentCount(ofExtent: size, segmentBytes: plan.segmentBytes)
+    }
+    step.segmentCount = max(segments, 1)
+    return step
+  }
+
+  // MARK: Dependencies
+
+  /// A step that moves no bytes has no byte hazards, but it still follows whoever wrote the chunks it names: that is how
+  /// empty messages synchronise.
+  mutating func read(_ ranges: [Resolved], by step: Int32, isSend: Bool, empty: Bool) {
+    var position: UInt64 = 0
+    for range in ranges {
+      for chunk in range.chunks {
+        let size = offsets[chunk + 1] - offsets[chunk]
+        let writer = hazards.lastWriter(range.memory, chunk)
+        if size > 0 {
+          if writer >= 0 {
+            wasRead[Int(writer)] = true
+            if plan.steps[Int(writer)].fusedSend != step { wasReadUnfused[Int(writer)] = true }
+          }
+          hazards.read(range.memory, chunk, by: step, isSend: isSend, at: position, bytes: size, into: &runs)
+        } else if empty, writer >= 0 {
+          predecessors.append(writer)
+        }
+        position += size
+      }
+    }
+  }
+
+  mutating func write(_ ranges: [Resolved], by step: Int32) {
+    var position: UInt64 = 0
+    for range in ranges {
+      for chunk in range.chunks {
+        let size = offsets[chunk + 1] - offsets[chunk]
+        hazards.write(range.memory, chunk, by: step, at: position, bytes: size, into: &runs)
+        position += size
+      }
+    }
+  }
+
+  /// Notes the send in the combine whose whole destination it is the first to read.
+  mutating func fuse(_ step: inout Plan.Step, _ number: Int32, _ ranges: [Resolved]) {
+    guard step.bytes > 0, let start = ranges.first(where: { bytes($0) > 0 }) else { return }
+    let first = start.chunks.first { offsets[$0 + 1] > offsets[$0] }!
+    let writer = Int(hazards.lastWriter(start.memory, first))
+    guard writer >= 0, plan.steps[writer].kind == .combine, !wasRead[writer] else { return }
+    guard step.extents.count == plan.steps[writer].extents.count,
+      zip(step.extents, plan.steps[writer].extents).allSatisfy({ plan.extents[Int($0)] == plan.extents[Int($1)] })
+    else { return }
+    for range in ranges {
+      for chunk in range.chunks where offsets[chunk + 1] > offsets[chunk] {
+        guard hazards.lastWriter(range.memory, chunk) == writer else { return }
+      }
+    }
+    plan.steps[writer].fusedSend = number
+  }
+
+  /// Marks the destination's chunks, which must not overlap one another.
+  mutating func markDestination(_ ranges: [Resolved], _ step: Int32) throws(LoweringError) {
+    var position: UInt64 = 0
+    for range in ranges {
+      for chunk in range.chunks {
+        let cell = Int(range.memory) * schedule.chunkCount + chunk
+        guard stamp[cell] != step else {
+          throw refuse(.overlap, "each chunk written once by the step", "chunk \(chunk) written twice", chunk: chunk)
+        }
+        stamp[cell] = step
+        stampPosition[cell] = position
+        position += offsets[chunk + 1] - offsets[chunk]
+      }
+    }
+  }
+
+  /// A source may be the destination itself, but not a shifted part of it: it would be overwritten before it is read.
+  func checkOverlap(_ source: [Resolved], _ step: Int32) throws(LoweringError) {
+    var position: UInt64 = 0
+    for range in source {
+      for chunk in range.chunks {
+        let cell = Int(range.memory) * schedule.chunkCount + chunk
+        let size = offsets[chunk + 1] - offsets[chunk]
+        guard size == 0 || stamp[cell] != step || stampPosition[cell] == position else {
+          throw refuse(
+            .overlap, "a source that is the destination or apart from it", "chunk \(chunk) at another position",
+            chunk: chunk)
+        }
+        position += size
+      }
+    }
+  }
+}

@@ -1,0 +1,119 @@
+// Proves the schedules of all ranks together, by the five properties of ``ProvenProperty``.
+//
+// Matched messages are checked on the schedules, because both ends must agree for every chunk map. Everything else is
+// checked on lowered plans, the same that the engine executes: in place and not, with chunks of several segments, of uneven
+// and of no size.
+
+package struct Verifier {
+  /// A chunk map to prove with. An element is one segment and one cell of symbolic memory.
+  private struct Setting {
+    var inPlace: Bool
+    var sizes: String
+    /// Segments of a chunk.
+    var segments: @Sendable (Int) -> UInt64
+
+    var text: String { (inPlace ? "in place" : "out of place") + ", " + sizes }
+  }
+
+  private static let settings: [Setting] = [false, true].flatMap { inPlace in
+    [
+      Setting(inPlace: inPlace, sizes: "chunks of 3 segments") { _ in 3 },
+      Setting(inPlace: inPlace, sizes: "chunks of 2, 0, 1, 3, ... segments") { [2, 0, 1, 3][$0 % 4] },
+      Setting(inPlace: inPlace, sizes: "no elements") { _ in 0 },
+    ]
+  }
+
+  /// Bytes of the one element that is a segment.
+  static let cellBytes = 64
+
+  /// The schedules of all ranks, by rank.
+  let schedules: [Schedule]
+  let collective: Collective
+  let rankCount: Int
+  let root: Int
+  var setting = ""
+  var report = ProofReport()
+
+  /// Proves that the schedules of all ranks perform the collective.
+  ///
+  /// - Parameter schedules: The schedule of a rank in `0..<rankCount`.
+  /// - Throws: ``ProofFailure``, the first counterexample found.
+  /// - Complexity: O(segments x log) time for the job as a whole; two integers for each pair of ranks.
+  @discardableResult
+  package static func prove(
+    collective: Collective, rankCount: Int, root: Int, schedules: (Int) -> Schedule
+  ) throws(ProofFailure) -> ProofReport {
+    var verifier = Verifier(
+      schedules: (0..<rankCount).map(schedules), collective: collective, rankCount: rankCount, root: root)
+    try verifier.proveAll()
+    return verifier.report
+  }
+
+  private mutating func proveAll() throws(ProofFailure) {
+    report.rankCount = rankCount
+    try checkAgreement()
+    for setting in Verifier.settings {
+      let chunkCount = schedules[0].chunkCount
+      var offsets: [UInt64] = [0]
+      for chunk in 0..<chunkCount { offsets.append(offsets[chunk] + setting.segments(chunk)) }
+      // A barrier has no elements, whatever it is called with.
+      if collective == .barrier && offsets[chunkCount] > 0 { continue }
+      self.setting = setting.text
+      try prove(ChunkMap(offsets: offsets), inPlace: setting.inPlace)
+    }
+  }
+
+  private mutating func prove(_ chunkMap: ChunkMap, inPlace: Bool) throws(ProofFailure) {
+    let plans = try lower(chunkMap, inPlace: inPlace)
+    if report.steps == 0 {
+      try checkMessages()
+      try checkInputsUnwritten()
+      report.steps = schedules.reduce(0) { $0 + $1.steps.count }
+    }
+    let graph = EventGraph(plans)
+    report.events += graph.eventCount
+    report.waits += graph.edgeCount
+    guard let order = graph.topologicalOrder() else { throw deadlock(graph) }
+    if collective == .barrier {
+      try checkBarrier(graph, order)
+    } else {
+      var execution = SymbolicExecution(self, graph, chunkMap, inPlace: inPlace)
+      try execution.run(order)
+      try execution.checkPostcondition()
+    }
+  }
+
+  private func lower(_ chunkMap: ChunkMap, inPlace: Bool) throws(ProofFailure) -> [Plan] {
+    var plans: [Plan] = []
+    plans.reserveCapacity(rankCount)
+    for schedule in schedules {
+      do throws(LoweringError) {
+        plans.append(
+          try Plan(
+            lowering: schedule, chunkMap: chunkMap, elementBytes: Verifier.cellBytes, inPlace: inPlace,
+            segmentBytes: Verifier.cellBytes, streaming: false))
+      } catch {
+        let property: ProvenProperty =
+          switch error.kind {
+          case .bounds, .overlap: .memory
+          case .address, .sizes, .order: .matchedMessages
+          }
+        throw failure(
+          property, rank: error.rank, step: error.step, chunk: error.chunk, expected: error.expected,
+          found: error.found)
+      }
+    }
+    return plans
+  }
+
+  /// A failure at a step of a rank's schedule.
+  func failure(
+    _ property: ProvenProperty, rank: Int = -1, step: Int = -1, chunk: Int = -1, expected: String, found: String,
+    details: [String] = []
+  ) -> ProofFailure {
+    ProofFailure(
+      property: property, collective: collective, rankCount: rankCount, root: root, setting: setting, rank: rank,
+      step: step, stepText: step >= 0 ? schedules[rank].text(ofStep: step) : "", chunk: chunk, expected: expected,
+      found: found, details: details)
+  }
+}

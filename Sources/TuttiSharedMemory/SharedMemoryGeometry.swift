@@ -1,0 +1,57 @@
+import TuttiTransport
+
+/// How a rank's shared region is laid out: a pure function of the number of ranks on the host, equal on all of them.
+///
+/// A region is written by its owner alone and mapped read-only by the others, so that no peer can damage what a rank
+/// publishes. It holds, from offset 0:
+/// - the header: the owner's parked flag, and what a peer checks before it trusts the rest;
+/// - for each (peer, lane) a *ring*: ``Lane/credit`` slots of 128 bytes, and the line in which the owner counts what it has
+///   consumed from that peer on that lane;
+/// - for each (peer, lane) ``Lane/credit`` *windows* of ``windowBytes`` for payloads that do not fit a slot.
+package struct SharedMemoryGeometry: Equatable, Sendable {
+  /// Two cache lines: neighbouring slots do not share what the adjacent-line prefetcher fetches.
+  package static let slotBytes = 128
+  /// Sequence, call, count, size and acknowledgement.
+  package static let slotHeaderBytes = 32
+  /// Payload that rides in the slot; the first 32 bytes of it in the flag's own cache line.
+  package static let inlineBytes = slotBytes - slotHeaderBytes
+  package static let headerBytes = 4096
+  package static let ringBytes = (Lane.count * (Lane.credit + 1)) * slotBytes
+
+  /// Ranks on this host, including the owner.
+  package let rankCount: Int
+  /// The largest payload of a segment.
+  package let windowBytes: Int
+
+  /// - Parameter windowBytesMax: An upper bound on the window, for tests and tuning; a power of two.
+  package init(rankCount: Int, windowBytesMax: Int = 256 << 10) {
+    self.rankCount = rankCount
+    // Windows must stay in cache, and a rank's own memory small with many peers.
+    let budget = 4 << 20
+    var bytes = 4096
+    while bytes < windowBytesMax && bytes * 2 * max(1, rankCount - 1) * Lane.count * Lane.credit <= budget { bytes *= 2 }
+    windowBytes = bytes
+  }
+
+  /// Bytes of the whole region; touched only as far as it is used.
+  package var regionBytes: Int { windowsOffset + rankCount * Lane.count * Lane.credit * windowBytes }
+
+  private var windowsOffset: Int {
+    (Self.headerBytes + rankCount * Self.ringBytes + 4095) & ~4095
+  }
+
+  /// Offset of the slots the owner writes for `peer` (an index among the host's ranks) on `lane`.
+  package func slots(peer: Int, lane: Int) -> Int {
+    Self.headerBytes + peer * Self.ringBytes + lane * (Lane.credit + 1) * Self.slotBytes
+  }
+
+  /// Offset of the owner's count of segments it has consumed from `peer` on `lane`.
+  package func acknowledgement(peer: Int, lane: Int) -> Int {
+    slots(peer: peer, lane: lane) + Lane.credit * Self.slotBytes
+  }
+
+  /// Offset of the owner's windows for `peer` on `lane`.
+  package func windows(peer: Int, lane: Int) -> Int {
+    windowsOffset + (peer * Lane.count + lane) * Lane.credit * windowBytes
+  }
+}

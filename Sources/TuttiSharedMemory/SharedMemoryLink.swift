@@ -1,0 +1,260 @@
+import CTuttiLinux
+import Glibc
+import Synchronization
+import TuttiTransport
+
+/// A link between two ranks of one host: slots and windows of the sender's region, read in place by the receiver.
+///
+/// A segment of up to ``SharedMemoryGeometry/inlineBytes`` rides in its slot; the sequence number that publishes it is in the
+/// same cache line as its first bytes. A larger one lies in a window, which several peers may read (``sendShared``). The receiver
+/// counts what it has consumed in its own region and repeats the count in the slots it sends, so that an exchange never reads a
+/// third line. Nothing a peer writes is trusted as an index or a length without a check.
+package final class SharedMemoryLink: Link {
+  private let endpoint: SharedMemoryEndpoint
+  private let peerRegion: SharedMemoryRegion
+  private let peerDoorbellDescriptor: Int32
+  private let peerDoorbell: DoorbellView
+  /// One for each lane; owned.
+  private let lanes: UnsafeMutablePointer<LaneState>
+  /// The peers that still read a window: `Lane.count * Lane.credit * host ranks`; owned.
+  private let readers: UnsafeMutablePointer<Reader>
+  private let readersPerSlot: Int
+  private var isClosed = false
+
+  /// A peer that was handed one of this link's windows.
+  private struct Reader {
+    var link: Unmanaged<SharedMemoryLink>
+    var sequence: UInt64
+  }
+
+  private struct LaneState {
+    /// This rank's slots and windows towards the peer.
+    var outgoing: UnsafeMutableRawPointer
+    var windows: UnsafeMutableRawPointer
+    /// The peer's slots towards this rank.
+    var incoming: UnsafeMutableRawPointer
+    /// Where this rank counts what it has consumed, and where the peer does.
+    var consumedCount: UnsafeMutablePointer<Atomic<UInt64>>
+    var peerConsumedCount: UnsafeMutablePointer<Atomic<UInt64>>
+    var sent: UInt64 = 0
+    /// Segments the peer is known to have consumed.
+    var acknowledged: UInt64 = 0
+    var consumed: UInt64 = 0
+    /// Readers of each of the `Lane.credit` windows.
+    var readerCounts: (UInt16, UInt16, UInt16, UInt16) = (0, 0, 0, 0)
+    var arrival = Arrival(
+      call: CallSignature(rawValue: 0), count: 0, payload: UnsafeRawPointer(bitPattern: 16)!, bytes: 0, placed: false)
+  }
+
+  /// - Parameter peerDoorbell: The peer's eventfd; ownership is taken.
+  init(
+    peer: Int, endpoint: SharedMemoryEndpoint, peerRegion: SharedMemoryRegion, peerIndex: Int, peerDoorbell: Int32
+  ) {
+    let geometry = endpoint.region.geometry
+    self.endpoint = endpoint
+    self.peerRegion = peerRegion
+    peerDoorbellDescriptor = peerDoorbell
+    self.peerDoorbell = DoorbellView(descriptor: peerDoorbell, parked: peerRegion.parked)
+    readersPerSlot = geometry.rankCount
+    lanes = .allocate(capacity: Lane.count)
+    readers = .allocate(capacity: Lane.count * Lane.credit * readersPerSlot)
+    for lane in 0..<Lane.count {
+      lanes.advanced(by: lane).initialize(
+        to: LaneState(
+          outgoing: endpoint.region.base + geometry.slots(peer: peerIndex, lane: lane),
+          windows: endpoint.region.base + geometry.windows(peer: peerIndex, lane: lane),
+          incoming: peerRegion.base + geometry.slots(peer: endpoint.localIndex, lane: lane),
+          consumedCount: endpoint.region.word(geometry.acknowledgement(peer: peerIndex, lane: lane)),
+          peerConsumedCount: peerRegion.word(geometry.acknowledgement(peer: endpoint.localIndex, lane: lane))))
+    }
+    super.init(
+      peer: peer, transport: .sharedMemory, segmentBytesMax: geometry.windowBytes, needsProgress: false, shareGroup: 1)
+  }
+
+  deinit {
+    close()
+    lanes.deallocate()
+    readers.deallocate()
+  }
+
+  package override func close() {
+    if isClosed { return }
+    isClosed = true
+    tutti_close(peerDoorbellDescriptor)
+  }
+
+  // MARK: Sending
+
+  @inline(__always)
+  private static func slotIndex(_ sequence: UInt64) -> Int { Int((sequence &- 1) & UInt64(Lane.credit - 1)) }
+
+  package override func progress() {}
+
+  package override func canSend(_ lane: Int) -> Bool {
+    let state = lanes + lane
+    if state.pointee.sent &- state.pointee.acknowledged >= UInt64(Lane.credit) {
+      // Never more than was sent, whatever the peer wrote.
+      let count = state.pointee.peerConsumedCount.pointee.load(ordering: .acquiring)
+      if count <= state.pointee.sent { state.pointee.acknowledged = max(state.pointee.acknowledged, count) }
+      if state.pointee.sent &- state.pointee.acknowledged >= UInt64(Lane.credit) { return false }
+    }
+    let slot = Self.slotIndex(state.pointee.sent + 1)
+    return readerCount(state, slot) == 0 || readersAreDone(lane, slot)
+  }
+
+  @inline(__always)
+  private func readerCount(_ state: UnsafeMutablePointer<LaneState>, _ slot: Int) -> Int {
+    withUnsafeBytes(of: &state.pointee.readerCounts) { Int($0.load(fromByteOffset: slot * 2, as: UInt16.self)) }
+  }
+
+  @inline(__always)
+  private func setReaderCount(_ state: UnsafeMutablePointer<LaneState>, _ slot: Int, _ count: Int) {
+    withUnsafeMutableBytes(of: &state.pointee.readerCounts) {
+      $0.storeBytes(of: UInt16(count), toByteOffset: slot * 2, as: UInt16.self)
+    }
+  }
+
+  private func readersAreDone(_ lane: Int, _ slot: Int) -> Bool {
+    let state = lanes + lane
+    let list = readers + (lane * Lane.credit + slot) * readersPerSlot
+    var left = readerCount(state, slot)
+    while left > 0 {
+      let reader = list[left - 1]
+      let isDone = reader.link._withUnsafeGuaranteedRef { link in
+        link.lanes[lane].peerConsumedCount.pointee.load(ordering: .acquiring) >= reader.sequence
+      }
+      if !isDone { break }
+      left -= 1
+    }
+    setReaderCount(state, slot, left)
+    return left == 0
+  }
+
+  package override func send(
+    _ lane: Int, _ call: CallSignature, _ count: UInt64, _ source: UnsafeRawPointer, _ bytes: Int, copied: Bool
+  ) -> UInt64 {
+    let state = lanes + lane
+    let slot = Self.slotIndex(state.pointee.sent + 1)
+    let line = state.pointee.outgoing + slot * SharedMemoryGeometry.slotBytes
+    if bytes <= SharedMemoryGeometry.inlineBytes {
+      let payload = line + SharedMemoryGeometry.slotHeaderBytes
+      if bytes == 8 {
+        payload.storeBytes(of: source.loadUnaligned(as: UInt64.self), as: UInt64.self)
+      } else if bytes > 0 {
+        payload.copyMemory(from: source, byteCount: bytes)
+      }
+      return publish(state, line, call, count, bytes)
+    }
+    (state.pointee.windows + slot * segmentBytesMax).copyMemory(from: source, byteCount: bytes)
+    return publishWindow(
+      state, line, call, count, bytes, windowOffset: state.pointee.windows + slot * segmentBytesMax - endpoint.region.base)
+  }
+
+  package override func reserve(_ lane: Int, _ bytes: Int) -> UnsafeMutableRawPointer? {
+    if bytes <= SharedMemoryGeometry.inlineBytes { return nil }
+    let state = lanes + lane
+    return state.pointee.windows + Self.slotIndex(state.pointee.sent + 1) * segmentBytesMax
+  }
+
+  package override func commit(_ lane: Int, _ call: CallSignature, _ count: UInt64, _ bytes: Int) -> UInt64 {
+    let state = lanes + lane
+    let slot = Self.slotIndex(state.pointee.sent + 1)
+    return publishWindow(
+      state, state.pointee.outgoing + slot * SharedMemoryGeometry.slotBytes, call, count, bytes,
+      windowOffset: state.pointee.windows + slot * segmentBytesMax - endpoint.region.base)
+  }
+
+  package override func sendShared(
+    _ lane: Int, _ call: CallSignature, _ count: UInt64, _ bytes: Int, original: Link, originalSequence: UInt64
+  ) -> UInt64 {
+    // The share group guarantees the class.
+    let owner = unsafeDowncast(original, to: SharedMemoryLink.self)
+    let ownerState = owner.lanes + lane
+    let ownerSlot = Self.slotIndex(originalSequence)
+    let state = lanes + lane
+    let line = state.pointee.outgoing + Self.slotIndex(state.pointee.sent + 1) * SharedMemoryGeometry.slotBytes
+    if bytes <= SharedMemoryGeometry.inlineBytes {
+      let payload = ownerState.pointee.outgoing + ownerSlot * SharedMemoryGeometry.slotBytes + SharedMemoryGeometry.slotHeaderBytes
+      (line + SharedMemoryGeometry.slotHeaderBytes).copyMemory(from: payload, byteCount: bytes)
+      return publish(state, line, call, count, bytes)
+    }
+    let sequence = publishWindow(
+      state, line, call, count, bytes,
+      windowOffset: ownerState.pointee.windows + ownerSlot * segmentBytesMax - endpoint.region.base)
+    let readerCount = owner.readerCount(ownerState, ownerSlot)
+    owner.readers[(lane * Lane.credit + ownerSlot) * readersPerSlot + readerCount] = Reader(
+      link: Unmanaged.passUnretained(self), sequence: sequence)
+    owner.setReaderCount(ownerState, ownerSlot, readerCount + 1)
+    return sequence
+  }
+
+  /// Publishes a slot whose payload area holds the offset of its window in this rank's region.
+  @inline(__always)
+  private func publishWindow(
+    _ state: UnsafeMutablePointer<LaneState>, _ line: UnsafeMutableRawPointer, _ call: CallSignature, _ count: UInt64,
+    _ bytes: Int, windowOffset: Int
+  ) -> UInt64 {
+    (line + SharedMemoryGeometry.slotHeaderBytes).storeBytes(of: UInt64(windowOffset), as: UInt64.self)
+    return publish(state, line, call, count, bytes)
+  }
+
+  @inline(__always)
+  private func publish(
+    _ state: UnsafeMutablePointer<LaneState>, _ line: UnsafeMutableRawPointer, _ call: CallSignature, _ count: UInt64,
+    _ bytes: Int
+  ) -> UInt64 {
+    let sequence = state.pointee.sent + 1
+    state.pointee.sent = sequence
+    line.storeBytes(of: call.rawValue, toByteOffset: 8, as: UInt64.self)
+    line.storeBytes(of: count, toByteOffset: 16, as: UInt64.self)
+    let sizes = UInt64(UInt32(truncatingIfNeeded: bytes)) | UInt64(UInt32(truncatingIfNeeded: state.pointee.consumed)) << 32
+    line.storeBytes(of: sizes, toByteOffset: 24, as: UInt64.self)
+    line.assumingMemoryBound(to: Atomic<UInt64>.self).pointee.store(sequence, ordering: .releasing)
+    peerDoorbell.wakeIfParked()
+    return sequence
+  }
+
+  /// The payload is copied before it is published.
+  package override func released(_ lane: Int) -> UInt64 { lanes[lane].sent }
+
+  // MARK: Receiving
+
+  package override func peek(_ lane: Int) -> UnsafePointer<Arrival>? {
+    let state = lanes + lane
+    let expected = state.pointee.consumed + 1
+    let line = state.pointee.incoming + Self.slotIndex(expected) * SharedMemoryGeometry.slotBytes
+    let sequence = line.assumingMemoryBound(to: Atomic<UInt64>.self).pointee.load(ordering: .acquiring)
+    if sequence != expected { return nil }
+    let sizes = line.load(fromByteOffset: 24, as: UInt64.self)
+    let bytes = Int(sizes & 0xFFFF_FFFF)
+    // The peer's count of what it consumed from us, widened to 64 bits; never beyond what was sent.
+    let advance = UInt32(truncatingIfNeeded: sizes >> 32) &- UInt32(truncatingIfNeeded: state.pointee.acknowledged)
+    let acknowledged = state.pointee.acknowledged + UInt64(advance)
+    if acknowledged <= state.pointee.sent { state.pointee.acknowledged = acknowledged }
+    var payload = UnsafeRawPointer(line + SharedMemoryGeometry.slotHeaderBytes)
+    if bytes > SharedMemoryGeometry.inlineBytes {
+      let offset = payload.load(as: UInt64.self)
+      guard bytes <= segmentBytesMax, offset <= UInt64(peerRegion.geometry.regionBytes - bytes) else {
+        fail(
+          FailureReport(
+            .transport, rank: endpoint.rank, peer: peer, "rank \(peer) published a segment outside its shared memory region",
+            advice: "Its process is corrupt", transport: "shm"))
+        return nil
+      }
+      payload = UnsafeRawPointer(peerRegion.base + Int(offset))
+    }
+    let arrival = withUnsafeMutablePointer(to: &state.pointee.arrival) { $0 }
+    arrival.pointee.call = CallSignature(rawValue: line.load(fromByteOffset: 8, as: UInt64.self))
+    arrival.pointee.count = line.load(fromByteOffset: 16, as: UInt64.self)
+    arrival.pointee.payload = payload
+    arrival.pointee.bytes = bytes
+    return UnsafePointer(arrival)
+  }
+
+  package override func consume(_ lane: Int) {
+    let state = lanes + lane
+    state.pointee.consumed += 1
+    state.pointee.consumedCount.pointee.store(state.pointee.consumed, ordering: .releasing)
+    peerDoorbell.wakeIfParked()
+  }
+}

@@ -1,0 +1,126 @@
+import CTuttiLinux
+import Glibc
+import Synchronization
+import TuttiTransport
+
+/// A mapped region: this rank's own, writable, or a peer's, read-only. Owns the mapping, not the descriptor.
+package final class SharedMemoryRegion: @unchecked Sendable {
+  // @unchecked: the mapping is immutable as a pointer; what it holds is published through atomics.
+
+  package let base: UnsafeMutableRawPointer
+  package let geometry: SharedMemoryGeometry
+
+  /// Maps the region behind `descriptor` (mmap(2)).
+  ///
+  /// - Throws: `.transport` when the descriptor is not a sealed region of the expected size, so that a peer cannot shrink it later.
+  package init(mapping descriptor: Int32, geometry: SharedMemoryGeometry, writable: Bool) throws(FailureReport) {
+    var status = stat()
+    try systemCall("fstat") { fstat(descriptor, &status) }
+    guard Int(status.st_size) == geometry.regionBytes, tutti_is_sealed(descriptor) != 0 else {
+      throw FailureReport(
+        .transport, "a peer offered a shared memory region of \(status.st_size) bytes where \(geometry.regionBytes) sealed ones are expected",
+        advice: "All ranks of a job must run the same version of Tutti", transport: "shm")
+    }
+    let protection = writable ? PROT_READ | PROT_WRITE : PROT_READ
+    guard let base = mmap(nil, geometry.regionBytes, protection, MAP_SHARED, descriptor, 0), base != MAP_FAILED else {
+      throw FailureReport(
+        .resources, "mmap of \(geometry.regionBytes) bytes of shared memory failed",
+        advice: "Check the memory limit (ulimit -v, cgroup memory.max)", transport: "shm", systemError: errno)
+    }
+    self.base = base
+    self.geometry = geometry
+  }
+
+  deinit { munmap(base, geometry.regionBytes) }
+
+  /// The owner's parked flag.
+  package var parked: UnsafeMutablePointer<Atomic<UInt32>> {
+    base.assumingMemoryBound(to: Atomic<UInt32>.self)
+  }
+
+  package func word(_ offset: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
+    (base + offset).assumingMemoryBound(to: Atomic<UInt64>.self)
+  }
+}
+
+/// A rank's own end of shared memory: its region, its doorbell, and the exchange that turns an authenticated Unix socket into a link.
+package final class SharedMemoryEndpoint: Sendable {
+  package let region: SharedMemoryRegion
+  package let doorbell: Doorbell
+  package let rank: Int
+  /// This rank's index among the host's ranks.
+  package let localIndex: Int
+  private let memory: Int32
+
+  /// Creates the region as an anonymous sealed file (memfd_create(2)): nothing to clean up, no /dev/shm limit.
+  package init(rank: Int, localIndex: Int, geometry: SharedMemoryGeometry) throws(FailureReport) {
+    let memory = try systemCall(
+      "memfd_create", advice: "Shared memory needs memfd_create(2); a seccomp filter may forbid it: choose --transport tcp"
+    ) { tutti_memfd("tutti", geometry.regionBytes) }
+    self.memory = memory
+    self.rank = rank
+    self.localIndex = localIndex
+    do throws(FailureReport) {
+      region = try SharedMemoryRegion(mapping: memory, geometry: geometry, writable: true)
+      doorbell = try Doorbell(flag: region.parked)
+    } catch {
+      tutti_close(memory)
+      throw error
+    }
+  }
+
+  deinit { tutti_close(memory) }
+
+  /// What the two ends tell each other beside the descriptors.
+  private struct Introduction {
+    static let magic: UInt64 = 0x3130_5449_5454_5554
+    var magic = Self.magic
+    var rank: UInt32
+    var localIndex: UInt32
+    var localRankCount: UInt32
+    var windowBytes: UInt32
+  }
+
+  /// Sends this rank's region and doorbell over an authenticated Unix socket. Never blocks on a fresh socket.
+  package func introduce(over socket: Int32) throws(FailureReport) {
+    var words = Introduction(
+      rank: UInt32(rank), localIndex: UInt32(localIndex), localRankCount: UInt32(region.geometry.rankCount),
+      windowBytes: UInt32(region.geometry.windowBytes))
+    let descriptors = [memory, doorbell.descriptor]
+    try systemCall("sendmsg", advice: "Passing descriptors between ranks failed; choose --transport tcp") {
+      withUnsafeBytes(of: &words) { tutti_send_descriptors(socket, $0.baseAddress!, $0.count, descriptors, 2) }
+    }
+  }
+
+  /// Receives the peer's introduction and makes the link; nil when it has not come yet on a non-blocking socket.
+  ///
+  /// - Parameter peer: The rank the handshake authenticated; the introduction must agree.
+  package func acceptIntroduction(over socket: Int32, from peer: Int) throws(FailureReport) -> SharedMemoryLink? {
+    var words = Introduction(rank: 0, localIndex: 0, localRankCount: 0, windowBytes: 0)
+    var descriptors: [Int32] = [-1, -1, -1, -1]
+    var count: Int32 = 0
+    let size = MemoryLayout<Introduction>.size
+    let received = withUnsafeMutableBytes(of: &words) {
+      tutti_receive_descriptors(socket, $0.baseAddress!, size, &descriptors, &count)
+    }
+    if received < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) { return nil }
+    // The link duplicates nothing: it takes the doorbell's descriptor, and the mapping outlives the memory's.
+    var keepsDoorbell = false
+    defer {
+      for index in 0..<Int(count) where !(keepsDoorbell && index == 1) { tutti_close(descriptors[index]) }
+    }
+    guard received == size, count == 2, words.magic == Introduction.magic, Int(words.rank) == peer,
+      Int(words.localRankCount) == region.geometry.rankCount, Int(words.windowBytes) == region.geometry.windowBytes,
+      Int(words.localIndex) < region.geometry.rankCount, Int(words.localIndex) != localIndex
+    else {
+      throw FailureReport(
+        received == 0 ? .peerLost : .transport, rank: rank, peer: peer,
+        "rank \(peer) closed the connection or sent a malformed introduction while a shared memory link was opened",
+        advice: "All ranks of a job must run the same version of Tutti", transport: "shm")
+    }
+    let theirs = try SharedMemoryRegion(mapping: descriptors[0], geometry: region.geometry, writable: false)
+    keepsDoorbell = true
+    return SharedMemoryLink(
+      peer: peer, endpoint: self, peerRegion: theirs, peerIndex: Int(words.localIndex), peerDoorbell: descriptors[1])
+  }
+}

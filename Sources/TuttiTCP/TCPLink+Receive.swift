@@ -1,0 +1,172 @@
+import CTuttiLinux
+import Glibc
+import TuttiTransport
+
+/// Reading and parsing. Every byte is the peer's and untrusted until checked here.
+extension TCPLink {
+  /// System calls per call of `progress`, so that one busy link cannot hold up the others.
+  private static let receivesPerProgress = 4
+
+  func receive() {
+    // Headers that came along with the last large segment were left for now.
+    if state.pointee.restBytes == 0 && state.pointee.end != state.pointee.start && !parse() { return }
+    for _ in 0..<Self.receivesPerProgress {
+      let more = state.pointee.restBytes > 0 ? receiveRest() : receiveFrames()
+      if !more { return }
+    }
+  }
+
+  /// Reads as much as there is, many small frames at a time, or one header when a large segment is expected. Returns whether
+  /// there may be more.
+  private func receiveFrames() -> Bool {
+    makeRoom()
+    let end = state.pointee.end
+    let wanted =
+      state.pointee.exactHeaders
+      ? TCPFrame.headerBytes - (end - state.pointee.start) : TCPReceiveMemory.chunkBytes - end
+    let moved = tutti_socket_receive(socket, memory.chunk(state.pointee.chunk) + end, wanted, nil, 0)
+    guard moved > 0 else {
+      inputEnded(moved)
+      return false
+    }
+    state.pointee.end = end + moved
+    // A short read means that the socket is empty: asking again would only cost a system call.
+    return parse() && moved == wanted
+  }
+
+  /// Reads the rest of a large segment to where it goes and, in the same system call, the header after it.
+  private func receiveRest() -> Bool {
+    makeRoom()
+    let rest = state.pointee.restBytes
+    let chunk = memory.chunk(state.pointee.chunk) + state.pointee.end
+    let moved = tutti_socket_receive(socket, state.pointee.restTarget, rest, chunk, TCPFrame.headerBytes)
+    guard moved > 0 else {
+      inputEnded(moved)
+      return false
+    }
+    if moved < rest {
+      state.pointee.restTarget! += moved
+      state.pointee.restBytes = rest - moved
+      return false
+    }
+    state.pointee.restBytes = 0
+    state.pointee.end += moved - rest
+    publish(state.pointee.restLane, state.pointee.restArrival, home: state.pointee.restHome)
+    // The engine gets to offer the next destination before the next header is looked at.
+    return false
+  }
+
+  /// Makes sure that the largest small frame fits behind `start`.
+  private func makeRoom() {
+    let start = state.pointee.start
+    let end = state.pointee.end
+    let current = state.pointee.chunk
+    if start == end && memory.chunkUse[current] == 0 {
+      state.pointee.start = 0
+      state.pointee.end = 0
+    } else if TCPReceiveMemory.chunkBytes - start < TCPFrame.headerBytes + TCPReceiveMemory.smallBytesMax {
+      let next = memory.freeChunk(besides: current)
+      memcpy(memory.chunk(next), memory.chunk(current) + start, end - start)
+      state.pointee.chunk = next
+      state.pointee.start = 0
+      state.pointee.end = end - start
+    }
+  }
+
+  /// Takes all complete frames of the chunk, and the beginning of a large one. Returns false when the link failed.
+  private func parse() -> Bool {
+    while state.pointee.end - state.pointee.start >= TCPFrame.headerBytes {
+      let start = state.pointee.start
+      let header = TCPHeader(base: memory.chunk(state.pointee.chunk) + start)
+      let bytes = header.bytes
+      if header.isOurs && header.kind == TCPFrame.data && bytes <= TCPReceiveMemory.smallBytesMax {
+        state.pointee.exactHeaders = false
+        if state.pointee.end - start < TCPFrame.headerBytes + bytes { return checkData(header) }
+        guard acceptData(header) else { return false }
+        takeSmall(header, bytes)
+      } else if header.isOurs && header.kind == TCPFrame.data {
+        guard acceptData(header) else { return false }
+        takeLarge(header, bytes)
+      } else {
+        guard acceptCredit(header) else { return false }
+        state.pointee.start = start + TCPFrame.headerBytes
+      }
+    }
+    return true
+  }
+
+  /// A small segment stays where it was read, unless that is misaligned for a kernel's loads.
+  private func takeSmall(_ header: TCPHeader, _ bytes: Int) {
+    let payload = header.base + TCPFrame.headerBytes
+    state.pointee.start += TCPFrame.headerBytes + bytes
+    if Int(bitPattern: payload) & 7 == 0 {
+      publishInChunk(header, payload, bytes)
+    } else {
+      let slot = takeSlot()
+      memcpy(memory.slot(slot), payload, bytes)
+      publish(header.lane, arrival(header, at: memory.slot(slot), placed: false), home: Int32(slot))
+    }
+  }
+
+  /// A large segment goes to the destination offered for it, or to a slot; what is in the chunk already is copied there, unless
+  /// all of it is and nobody has offered.
+  private func takeLarge(_ header: TCPHeader, _ bytes: Int) {
+    let lane = header.lane
+    let payload = header.base + TCPFrame.headerBytes
+    let here = min(state.pointee.end - state.pointee.start - TCPFrame.headerBytes, bytes)
+    let offer = lanes + lane
+    let placed =
+      offer.pointee.offeredSequence == header.sequence && offer.pointee.offeredBytes == bytes
+      && offer.pointee.offeredCall == header.call && offer.pointee.offeredCount == header.count
+    state.pointee.start += TCPFrame.headerBytes + here
+    state.pointee.exactHeaders = true
+    if here == bytes && !placed && Int(bitPattern: payload) & 7 == 0 {
+      publishInChunk(header, payload, bytes)
+      return
+    }
+    let slot = placed ? -1 : takeSlot()
+    let target = placed ? offer.pointee.offeredDestination! : memory.slot(slot)
+    let home = placed ? Home.destination : Int32(slot)
+    memcpy(target, payload, here)
+    let arrival = arrival(header, at: target, placed: placed)
+    if here == bytes {
+      publish(lane, arrival, home: home)
+    } else {
+      state.pointee.restBytes = bytes - here
+      state.pointee.restTarget = target + here
+      state.pointee.restLane = lane
+      state.pointee.restHome = home
+      state.pointee.restArrival = arrival
+    }
+  }
+
+  private func takeSlot() -> Int {
+    let slot = state.pointee.freeSlots.trailingZeroBitCount
+    precondition(slot < 64, "more arrivals than granted")
+    state.pointee.freeSlots &= state.pointee.freeSlots &- 1
+    return slot
+  }
+
+  @inline(__always)
+  private func arrival(_ header: TCPHeader, at payload: UnsafeRawPointer, placed: Bool) -> Arrival {
+    Arrival(
+      call: CallSignature(rawValue: header.call), count: header.count, payload: payload, bytes: header.bytes, placed: placed)
+  }
+
+  @inline(__always)
+  private func publishInChunk(_ header: TCPHeader, _ payload: UnsafeRawPointer, _ bytes: Int) {
+    let chunk = state.pointee.chunk
+    memory.chunkUse[chunk] &+= 1
+    publish(
+      header.lane, arrival(header, at: payload, placed: false), home: Home.firstChunk &+ Int32(truncatingIfNeeded: chunk))
+  }
+
+  @inline(__always)
+  private func publish(_ lane: Int, _ arrival: Arrival, home: Int32) {
+    let sequence = lanes[lane].received &+ 1
+    let index = index(lane, sequence)
+    arrivals[index] = arrival
+    homes[index] = home
+    lanes[lane].received = sequence
+  }
+}

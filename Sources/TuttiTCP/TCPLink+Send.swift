@@ -1,0 +1,75 @@
+import CTuttiLinux
+import Glibc
+import TuttiTransport
+
+/// Sending: one frame at a time, written at once as far as the kernel takes it, the rest by `flush`.
+extension TCPLink {
+  /// Takes what a call to send moved off the unfinished frame. Returns whether the frame is now written in full.
+  func settle(_ moved: Int) -> Bool {
+    if moved < 0 {
+      if moved != -Int(EAGAIN) { outputFailed(Int32(-moved)) }
+      return false
+    }
+    let ofHead = min(moved, state.pointee.pendingHeadBytes)
+    state.pointee.pendingHead! += ofHead
+    state.pointee.pendingHeadBytes -= ofHead
+    if moved > ofHead {
+      state.pointee.pendingBody! += moved - ofHead
+      state.pointee.pendingBodyBytes -= moved - ofHead
+    }
+    guard state.pointee.pendingHeadBytes + state.pointee.pendingBodyBytes == 0 else { return false }
+    state.pointee.pendingLane = -1
+    state.pointee.canWrite = true
+    return true
+  }
+
+  /// Keeps what the kernel did not take.
+  @inline(never)
+  func keep(
+    moved: Int, _ head: UnsafeRawPointer, _ headBytes: Int, _ body: UnsafeRawPointer?, _ bodyBytes: Int, lane: Int
+  ) {
+    state.pointee.canWrite = false
+    state.pointee.pendingHead = head
+    state.pointee.pendingHeadBytes = headBytes
+    state.pointee.pendingBody = body
+    state.pointee.pendingBodyBytes = bodyBytes
+    state.pointee.pendingLane = bodyBytes > 0 ? lane : -1
+    _ = settle(moved)
+  }
+
+  /// Writes the unfinished frame, then credit that is due.
+  @inline(never)
+  func flush() {
+    if !state.pointee.canWrite {
+      guard state.pointee.sendError == 0, !state.pointee.closed else { return }
+      let moved = tutti_socket_send(
+        socket, state.pointee.pendingHead, state.pointee.pendingHeadBytes, state.pointee.pendingBody,
+        state.pointee.pendingBodyBytes)
+      guard settle(moved) else { return }
+    }
+    if state.pointee.creditDue != 0 { sendCredit() }
+  }
+
+  /// One frame for every lane that is owed half its credit or more, all in one system call.
+  private func sendCredit() {
+    var length = 0
+    for lane in 0..<laneCount where state.pointee.creditDue & (1 << UInt32(lane)) != 0 {
+      let consumed = lanes[lane].consumed
+      lanes[lane].announced = consumed
+      TCPFrame.encode(
+        into: output + length, kind: TCPFrame.credit, lane: lane, bytes: 0, acknowledged: consumed, sequence: 0, call: 0,
+        count: 0)
+      length += TCPFrame.headerBytes
+    }
+    state.pointee.creditDue = 0
+    let moved = tutti_socket_send(socket, output, length, nil, 0)
+    if moved != length { keep(moved: moved, output, length, nil, 0, lane: -1) }
+  }
+
+  /// The connection takes no more output. What the peer sent before it went is still to be read, so the link fails only when
+  /// the input ends too, which it does at once on a dead connection.
+  private func outputFailed(_ code: Int32) {
+    state.pointee.sendError = code
+    state.pointee.canWrite = false
+  }
+}

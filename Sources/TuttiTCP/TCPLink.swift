@@ -1,0 +1,196 @@
+import CTuttiLinux
+import Glibc
+import TuttiTransport
+
+/// A link over one connected TCP socket that carries all lanes.
+///
+/// Owns the socket and the memory arrivals lie in. Invariants: at most one frame is partly written, and nothing is written
+/// before it is complete; whatever the peer sends, memory and work are bounded by the credit granted to it, because a frame
+/// beyond the credit, the size or the order agreed on ends the link.
+///
+/// One system call sends a segment and, while the receiver keeps up, one receives it. Large segments are read straight into
+/// the destination offered for them, or into a slot. Consumed segments are acknowledged in the headers of data going the
+/// other way, or by a frame of their own once half the credit is owed.
+package final class TCPLink: Link, @unchecked Sendable {
+  // @unchecked: whoever holds the engine's lock calls; all memory below is owned by this object until deinit.
+
+  /// This end's rank, for messages.
+  let rank: Int
+  /// What the kernel granted.
+  package let socketOptions: TCPSocketOptions
+  let socket: Int32
+  let credit: UInt64
+  let laneCount: Int
+  /// Both per lane and sequence number modulo the credit. Homes say what an arrival occupies: see ``Home``.
+  let arrivals: UnsafeMutablePointer<Arrival>
+  let homes: UnsafeMutablePointer<Int32>
+  let lanes: UnsafeMutablePointer<TCPLane>
+  let state: UnsafeMutablePointer<TCPLinkState>
+  let memory: TCPReceiveMemory
+  /// A header and, for a small segment, its payload; or the credit frames of all lanes.
+  let output: UnsafeMutableRawPointer
+
+  /// Segments up to this size are copied behind their header, which is cheaper than gathering two pieces.
+  static let copiedBytesMax = 4096
+
+  /// - Parameters:
+  ///   - socket: Connected and authenticated. Ownership is taken, also when this throws.
+  ///   - peer: The rank at the other end.
+  ///   - rank: The rank at this end.
+  ///   - segmentBytesMax: The largest payload; equal at both ends, below 4 GiB.
+  /// - Throws: `.transport` when the socket refuses an option, `.resources` when address space runs out.
+  package init(socket: Int32, peer: Int, rank: Int, segmentBytesMax: Int) throws(FailureReport) {
+    precondition(Lane.count <= 16 && Lane.count * Lane.credit < 64 && Lane.credit & (Lane.credit - 1) == 0)
+    precondition(segmentBytesMax >= 0 && segmentBytesMax <= Int(UInt32.max))
+    tutti_register_descriptor(socket)
+    do throws(FailureReport) {
+      socketOptions = try TCPSocketOptions.apply(to: socket)
+      memory = try TCPReceiveMemory(outstandingMax: Lane.count * Lane.credit, segmentBytesMax: segmentBytesMax)
+    } catch {
+      tutti_close(socket)
+      throw error
+    }
+    self.socket = socket
+    self.rank = rank
+    credit = UInt64(Lane.credit)
+    laneCount = Lane.count
+    let outstandingMax = Lane.count * Lane.credit
+    let nothing = Arrival(call: CallSignature(rawValue: 0), count: 0, payload: memory.base, bytes: 0, placed: false)
+    arrivals = .allocate(capacity: outstandingMax)
+    arrivals.initialize(repeating: nothing, count: outstandingMax)
+    homes = .allocate(capacity: outstandingMax)
+    homes.initialize(repeating: Home.destination, count: outstandingMax)
+    lanes = .allocate(capacity: Lane.count)
+    lanes.initialize(repeating: TCPLane(), count: Lane.count)
+    state = .allocate(capacity: 1)
+    state.initialize(to: TCPLinkState(restArrival: nothing, freeSlots: (1 << UInt64(outstandingMax)) - 1))
+    output = .allocate(
+      byteCount: max(TCPFrame.headerBytes + Self.copiedBytesMax, Lane.count * TCPFrame.headerBytes), alignment: 64)
+    super.init(peer: peer, transport: .tcp, segmentBytesMax: segmentBytesMax, needsProgress: true)
+  }
+
+  deinit {
+    close()
+    memory.deallocate()
+    arrivals.deallocate()
+    homes.deallocate()
+    lanes.deallocate()
+    state.deallocate()
+    output.deallocate()
+  }
+
+  /// What an arrival occupies until it is consumed: a slot (its index), a chunk (its index from `firstChunk`), or neither.
+  enum Home {
+    static let destination: Int32 = -1
+    static let firstChunk: Int32 = 64
+  }
+
+  @inline(__always) func index(_ lane: Int, _ sequence: UInt64) -> Int {
+    lane * Int(credit) + Int(truncatingIfNeeded: sequence & (credit - 1))
+  }
+
+  // MARK: Sending
+
+  package override func canSend(_ lane: Int) -> Bool {
+    state.pointee.canWrite && lanes[lane].sent &- lanes[lane].acknowledged < credit && !status.pointee.failed
+  }
+
+  /// The source is free as soon as the kernel has all of it, so `copied` makes no difference.
+  package override func send(
+    _ lane: Int, _ call: CallSignature, _ count: UInt64, _ source: UnsafeRawPointer, _ bytes: Int, copied: Bool
+  ) -> UInt64 {
+    precondition(bytes >= 0 && bytes <= segmentBytesMax && state.pointee.canWrite, "send without canSend")
+    let sequence = lanes[lane].sent &+ 1
+    let consumed = lanes[lane].consumed
+    lanes[lane].sent = sequence
+    lanes[lane].announced = consumed
+    state.pointee.creditDue &= ~(1 << UInt32(lane))
+    TCPFrame.encode(
+      into: output, kind: TCPFrame.data, lane: lane, bytes: bytes, acknowledged: consumed, sequence: sequence,
+      call: call.rawValue, count: count)
+    if bytes <= Self.copiedBytesMax {
+      memcpy(output + TCPFrame.headerBytes, source, bytes)
+      let length = TCPFrame.headerBytes + bytes
+      let moved = tutti_socket_send(socket, output, length, nil, 0)
+      if moved != length { keep(moved: moved, output, length, nil, 0, lane: -1) }
+    } else {
+      let moved = tutti_socket_send(socket, output, TCPFrame.headerBytes, source, bytes)
+      if moved != TCPFrame.headerBytes + bytes {
+        keep(moved: moved, output, TCPFrame.headerBytes, source, bytes, lane: lane)
+      }
+    }
+    return sequence
+  }
+
+  package override func released(_ lane: Int) -> UInt64 {
+    lanes[lane].sent &- (state.pointee.pendingLane == lane ? 1 : 0)
+  }
+
+  // MARK: Receiving what has come
+
+  package override func offer(
+    _ lane: Int, _ call: CallSignature, _ count: UInt64, _ destination: UnsafeMutableRawPointer, _ bytes: Int
+  ) {
+    let state = lanes + lane
+    // An offer is for one sequence number: left over, it must not catch the segment after.
+    state.pointee.offeredSequence = state.pointee.consumed &+ 1
+    state.pointee.offeredCall = call.rawValue
+    state.pointee.offeredCount = count
+    state.pointee.offeredBytes = bytes
+    state.pointee.offeredDestination = destination
+  }
+
+  package override func peek(_ lane: Int) -> UnsafePointer<Arrival>? {
+    let state = lanes + lane
+    let consumed = state.pointee.consumed
+    if state.pointee.received == consumed { return nil }
+    return UnsafePointer(arrivals + index(lane, consumed &+ 1))
+  }
+
+  package override func consume(_ lane: Int) {
+    let state = lanes + lane
+    precondition(state.pointee.consumed != state.pointee.received, "nothing to consume")
+    let sequence = state.pointee.consumed &+ 1
+    let home = homes[index(lane, sequence)]
+    if home >= Home.firstChunk {
+      memory.chunkUse[Int(home &- Home.firstChunk)] &-= 1
+    } else if home >= 0 {
+      self.state.pointee.freeSlots |= 1 << UInt64(home)
+    }
+    state.pointee.consumed = sequence
+    if sequence &- state.pointee.announced >= credit / 2 { self.state.pointee.creditDue |= 1 << UInt32(lane) }
+  }
+
+  // MARK: Waiting and the end
+
+  /// A call that completes a large segment returns at once, even if more has come, so that the engine can offer a
+  /// destination for the next one first; call again before parking.
+  package override func progress() {
+    if status.pointee.failed { return }
+    if !state.pointee.canWrite || state.pointee.creditDue != 0 { flush() }
+    receive()
+  }
+
+  package override var descriptor: Int32 { state.pointee.closed ? -1 : socket }
+
+  package override var wantsWrite: Bool { state.pointee.pendingHeadBytes + state.pointee.pendingBodyBytes > 0 }
+
+  package override func close() {
+    if state.pointee.closed { return }
+    if !status.pointee.failed {
+      flush()
+      discardInput()
+    }
+    state.pointee.closed = true
+    state.pointee.canWrite = false
+    tutti_close(socket)
+  }
+
+  /// Unread input would make the kernel reset the connection on close, and the peer lose what is on its way to it.
+  private func discardInput() {
+    let chunk = memory.freeChunk(besides: -1)
+    for _ in 0..<1024 {
+      if tutti_socket_receive(socket, memory.chunk(chunk), TCPReceiveMemory.chunkBytes, nil, 0) <= 0 { return }
+    }
+  }
+}

@@ -1,0 +1,286 @@
+import CTuttiLinux
+import Glibc
+import Synchronization
+
+/// One end of a link between two ranks that are threads of one process.
+///
+/// A segment is a descriptor in a lock-free ring with one producer and one consumer; its payload is the sender's source itself,
+/// which is released when the receiver consumes the segment, or a window of the link where the caller asked for a copy.
+/// Invariant: a source is read only between `peek` and `consume`, announced in a flag that `close` at the other end waits for.
+///
+/// With ``InProcessFaults`` every arrival, credit and release comes late, and payloads come piece by piece: see the
+/// extension beside the faults.
+package final class InProcessLink: Link, @unchecked Sendable {
+  // @unchecked: whoever holds the engine's lock calls; `channel` is shared with the other end and synchronises by itself.
+
+  let channel: InProcessChannel
+  let side: Int
+  let rank: Int
+  let mask: UInt64
+  let lanes: UnsafeMutablePointer<InProcessLane>
+  let faults: InProcessFaultState?
+  private let condition: UnsafeMutablePointer<Atomic<UInt32>>
+  private let bell: DoorbellView
+  /// Kept so that `bell` stays valid.
+  private let peerDoorbell: Doorbell
+  private let doorbell: Doorbell
+  private let closed: UnsafeMutablePointer<Bool>
+
+  /// How long `close` waits for the other rank to stop reading a source. Far above what one segment takes.
+  private static let closeWaitNanoseconds: UInt64 = 250_000_000
+
+  /// Makes both ends of a link between `rankA` (the first result) and `rankB`.
+  ///
+  /// - Parameters:
+  ///   - doorbells: The ranks' doorbells, in the same order; kept alive by the links.
+  ///   - segmentBytesMax: The largest payload of a segment.
+  ///   - faults: nil for a link that works.
+  /// - Throws: `.resources` when address space for the windows runs out.
+  package static func makePair(
+    rankA: Int, rankB: Int, doorbells: (Doorbell, Doorbell), segmentBytesMax: Int, faults: InProcessFaults? = nil
+  ) throws(FailureReport) -> (InProcessLink, InProcessLink) {
+    let channel = try InProcessChannel(segmentBytesMax: segmentBytesMax)
+    return (
+      InProcessLink(channel, side: 0, rank: rankA, peer: rankB, doorbells.0, peerDoorbell: doorbells.1, faults),
+      InProcessLink(channel, side: 1, rank: rankB, peer: rankA, doorbells.1, peerDoorbell: doorbells.0, faults)
+    )
+  }
+
+  private init(
+    _ channel: InProcessChannel, side: Int, rank: Int, peer: Int, _ doorbell: Doorbell, peerDoorbell: Doorbell,
+    _ faults: InProcessFaults?
+  ) {
+    self.channel = channel
+    self.side = side
+    self.rank = rank
+    self.doorbell = doorbell
+    self.peerDoorbell = peerDoorbell
+    bell = peerDoorbell.view
+    condition = channel.condition
+    mask = UInt64(channel.credit - 1)
+    lanes = .allocate(capacity: Lane.count)
+    for lane in 0..<Lane.count { (lanes + lane).initialize(to: InProcessLane(channel, side: side, lane: lane)) }
+    closed = .allocate(capacity: 1)
+    closed.initialize(to: false)
+    self.faults = faults.map {
+      InProcessFaultState($0, rank: rank, peer: peer, segmentBytesMax: channel.segmentBytesMax)
+    }
+    super.init(
+      peer: peer, transport: .inProcess, segmentBytesMax: channel.segmentBytesMax, needsProgress: faults != nil)
+  }
+
+  deinit {
+    close()
+    lanes.deallocate()
+    closed.deallocate()
+  }
+
+  // MARK: Sending
+
+  package override func progress() {
+    if let faults { progress(faults) }
+  }
+
+  package override func canSend(_ lane: Int) -> Bool {
+    let state = lanes + lane
+    if state.pointee.sent &- state.pointee.creditSeen <= mask { return isHealthy() }
+    state.pointee.creditSeen = consumedByPeer(lane, as: .credit)
+    return state.pointee.sent &- state.pointee.creditSeen <= mask && isHealthy()
+  }
+
+  package override func send(
+    _ lane: Int, _ call: CallSignature, _ count: UInt64, _ source: UnsafeRawPointer, _ bytes: Int, copied: Bool
+  ) -> UInt64 {
+    precondition(bytes >= 0 && bytes <= segmentBytesMax, "segment larger than the link takes")
+    let state = lanes + lane
+    let sequence = state.pointee.sent &+ 1
+    precondition(sequence &- state.pointee.creditSeen <= mask &+ 1, "send without canSend")
+    let index = Int(truncatingIfNeeded: sequence & mask)
+    let slot = state.pointee.outgoing + index
+    let held = !copied && bytes > 0
+    var payload = source
+    if !held {
+      let window = state.pointee.window + index * state.pointee.windowStride
+      memcpy(window, source, bytes)
+      payload = UnsafeRawPointer(window)
+    }
+    state.pointee.heldFlags = state.pointee.heldFlags & ~(1 << UInt32(index)) | (held ? 1 : 0) << UInt32(index)
+    state.pointee.sent = sequence
+    slot.pointee.arrival = Arrival(call: call, count: count, payload: payload, bytes: bytes, placed: false)
+    slot.pointee.held = held
+    if let faults, faults.countSeverance() {
+      sever()
+      return sequence
+    }
+    slot.pointee.sequence.store(sequence, ordering: .releasing)
+    bell.wakeIfParked()
+    return sequence
+  }
+
+  package override func released(_ lane: Int) -> UInt64 {
+    let state = lanes + lane
+    let sent = state.pointee.sent
+    if state.pointee.releaseSeen == sent { return sent }
+    var released = max(consumedByPeer(lane, as: .release), state.pointee.releaseSeen)
+    // Copied segments are free wherever they are, but a count can only say so up to the first held one.
+    while released < sent && state.pointee.heldFlags & (1 << UInt32(truncatingIfNeeded: (released &+ 1) & mask)) == 0 {
+      released &+= 1
+    }
+    state.pointee.releaseSeen = released
+    if released != sent && condition.pointee.load(ordering: .acquiring) != 0 {
+      // The peer may have consumed the last ones after the look above and before it left.
+      if state.pointee.outgoingReceiver.pointee.consumed.load(ordering: .acquiring) == sent { return sent }
+      notice()
+    }
+    return released
+  }
+
+  @inline(__always)
+  private func consumedByPeer(_ lane: Int, as view: InProcessFaultState.View) -> UInt64 {
+    let consumed = lanes[lane].outgoingReceiver.pointee.consumed.load(ordering: .acquiring)
+    guard let faults else { return consumed }
+    return faults.delayed(consumed, lane, view)
+  }
+
+  // MARK: Receiving
+
+  package override func peek(_ lane: Int) -> UnsafePointer<Arrival>? {
+    if let faults { return peek(lane, faults) }
+    guard let slot = next(lane) ?? lastLook(lane) else { return nil }
+    return startReading(lane, slot) ? arrival(of: slot) : nil
+  }
+
+  package override func consume(_ lane: Int) {
+    let state = lanes + lane
+    state.pointee.incomingReceiver.pointee.reading.store(0, ordering: .releasing)
+    let consumed = state.pointee.consumed &+ 1
+    state.pointee.consumed = consumed
+    faults?.forget(lane)
+    state.pointee.incomingReceiver.pointee.consumed.store(consumed, ordering: .releasing)
+    bell.wakeIfParked()
+  }
+
+  /// The slot of the oldest segment that was published and not consumed.
+  @inline(__always)
+  func next(_ lane: Int) -> UnsafeMutablePointer<InProcessSlot>? {
+    let state = lanes + lane
+    let sequence = state.pointee.consumed &+ 1
+    let slot = state.pointee.incoming + Int(truncatingIfNeeded: sequence & mask)
+    return slot.pointee.sequence.load(ordering: .acquiring) == sequence ? slot : nil
+  }
+
+  /// Nothing has come. If nothing can come any more the link fails, but only after one more look: the peer may have sent its last
+  /// segment just before it left.
+  @inline(__always)
+  func lastLook(_ lane: Int) -> UnsafeMutablePointer<InProcessSlot>? {
+    if condition.pointee.load(ordering: .acquiring) == 0 { return nil }
+    if let slot = next(lane) { return slot }
+    notice()
+    return nil
+  }
+
+  /// Announces that the segment's payload is being read. Returns false when it is the source of a rank that has closed its end,
+  /// and so may be gone. The other side of this is in `close`.
+  @inline(__always)
+  func startReading(_ lane: Int, _ slot: UnsafeMutablePointer<InProcessSlot>) -> Bool {
+    guard slot.pointee.held else { return true }
+    let reading = lanes[lane].incomingReceiver
+    reading.pointee.reading.store(1, ordering: .relaxed)
+    tutti_compiler_fence()
+    if condition.pointee.load(ordering: .acquiring) & peerClosed == 0 { return true }
+    reading.pointee.reading.store(0, ordering: .releasing)
+    notice()
+    return false
+  }
+
+  @inline(__always)
+  func arrival(of slot: UnsafeMutablePointer<InProcessSlot>) -> UnsafePointer<Arrival> {
+    UnsafeRawPointer(slot).assumingMemoryBound(to: Arrival.self)
+  }
+
+  // MARK: The end
+
+  private var peerClosed: UInt32 { 1 << UInt32(1 - side) }
+
+  /// Whether a segment can still reach the other rank.
+  @inline(__always)
+  private func isHealthy() -> Bool {
+    if condition.pointee.load(ordering: .acquiring) == 0 { return !status.pointee.failed }
+    notice()
+    return false
+  }
+
+  /// Fails the link because an end is closed or it was severed.
+  @inline(never)
+  private func notice() {
+    let condition = condition.pointee.load(ordering: .acquiring)
+    let what =
+      condition & InProcessChannel.severed != 0 ? "the link to rank \(peer) was severed" : "rank \(peer) closed its link"
+    fail(
+      FailureReport(
+        .peerLost, rank: rank, peer: peer, what, advice: "Look at what rank \(peer) reported for the cause.",
+        transport: transport.name))
+  }
+
+  /// Breaks the link at both ends, as a lost connection would.
+  package func sever() {
+    condition.pointee.bitwiseOr(InProcessChannel.severed, ordering: .acquiringAndReleasing)
+    doorbell.ring()
+    peerDoorbell.ring()
+  }
+
+  package override var maximumPark: UInt64 { faults == nil ? .max : InProcessFaults.maximumParkNanoseconds }
+
+  /// After this the other rank reads no source of this one. Segments sent as copies stay readable.
+  package override func close() {
+    if closed.pointee { return }
+    closed.pointee = true
+    for lane in 0..<Lane.count { lanes[lane].incomingReceiver.pointee.reading.store(0, ordering: .releasing) }
+    condition.pointee.bitwiseOr(1 << UInt32(side), ordering: .sequentiallyConsistent)
+    peerDoorbell.ring()
+    // A reader announces itself with a plain store and then looks at `condition`; this barrier pays for both sides.
+    // Where the kernel has none, a plain store is seen within a millisecond all the same.
+    let isCertain = tutti_membarrier() == 0
+    let start = monotonicNanoseconds()
+    let earliest = isCertain ? start : start + 1_000_000
+    var now = start
+    while now < earliest || isBeingRead() && now < start + Self.closeWaitNanoseconds {
+      sched_yield()
+      now = monotonicNanoseconds()
+    }
+  }
+
+  private func isBeingRead() -> Bool {
+    for lane in 0..<Lane.count where lanes[lane].outgoingReceiver.pointee.reading.load(ordering: .acquiring) != 0 {
+      return true
+    }
+    return false
+  }
+}
+
+/// One end's view of a lane, both directions. Plain memory that only this end touches; the pointers lead into the channel.
+struct InProcessLane {
+  let outgoing: UnsafeMutablePointer<InProcessSlot>
+  let outgoingReceiver: UnsafeMutablePointer<InProcessReceiver>
+  let window: UnsafeMutableRawPointer
+  let windowStride: Int
+  let incoming: UnsafeMutablePointer<InProcessSlot>
+  let incomingReceiver: UnsafeMutablePointer<InProcessReceiver>
+  var sent: UInt64 = 0
+  /// Consumed segments as last seen, so that the peer's cache line is only read when credit seems to be used up.
+  var creditSeen: UInt64 = 0
+  var releaseSeen: UInt64 = 0
+  /// By slot (bits): whether the segment last sent there reads its source.
+  var heldFlags: UInt32 = 0
+  /// Incoming segments consumed.
+  var consumed: UInt64 = 0
+
+  init(_ channel: InProcessChannel, side: Int, lane: Int) {
+    outgoing = channel.ring(direction: side, lane: lane)
+    outgoingReceiver = channel.receiver(direction: side, lane: lane)
+    window = channel.window(direction: side, lane: lane)
+    windowStride = channel.windowStride
+    incoming = channel.ring(direction: 1 - side, lane: lane)
+    incomingReceiver = channel.receiver(direction: 1 - side, lane: lane)
+  }
+}

@@ -1,0 +1,40 @@
+import CTuttiLinux
+import Glibc
+import Tutti
+import TuttiAlgorithms
+import TuttiSchedule
+
+/// The names the command line knows, in the order it prints them. Everything a user can type is looked up here.
+enum Catalog {
+  static let collectives = Collective.allCases.map(\.name)
+  static let types = DataType.allCases.map(\.name)
+  static let operations = ReduceOp.allCases.map(\.name)
+  static let transports = TransportChoice.allCases.map(\.name)
+  static let formats = ["table", "json", "csv"]
+
+  /// The algorithms for a collective, in the registry's order.
+  static func algorithms(for collective: Collective) -> [String] {
+    AlgorithmRegistry.algorithms(for: collective).map(\.name)
+  }
+
+  /// Why a transport cannot be used on this machine; nil when it can.
+  static func obstacle(to transport: String) -> String? {
+    switch transport {
+    case "shm":
+      let memory = tutti_memfd("collbench", 4096)
+      guard memory >= 0 else { return "memfd_create: \(systemErrorText())" }
+      tutti_close(memory)
+      let process = tutti_pidfd_open(getpid())
+      guard process >= 0 else { return "pidfd_open: \(systemErrorText())" }
+      tutti_close(process)
+      return nil
+    case "tcp":
+      let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+      guard descriptor >= 0 else { return "socket: \(systemErrorText())" }
+      defer { close(descriptor) }
+      return listen(descriptor, 1) == 0 ? nil : "listen: \(systemErrorText())"
+    default:
+      return nil
+    }
+  }
+}

@@ -1,0 +1,45 @@
+import TuttiSchedule
+
+/// One line of results: one collective, size and algorithm.
+struct Measurement: Sendable {
+  var collective: Collective
+  var bytes: Int
+  var count: Int
+  /// nil where the collective carries no data.
+  var type: String?
+  var operation: String?
+  var rankCount: Int
+  /// The algorithm and transport that ran, not those asked for.
+  var algorithm: String
+  var transport: String
+  var inPlace: Bool
+  /// Nanoseconds of each iteration, the maximum over ranks, ascending.
+  var times: [Double]
+  /// Over all ranks; nil when nothing was compared.
+  var wrongElements: Int?
+
+  var minimum: Double { times[0] }
+  var maximum: Double { times[times.count - 1] }
+  var mean: Double { times.reduce(0, +) / Double(times.count) }
+
+  var median: Double {
+    let middle = times.count / 2
+    return times.count % 2 == 1 ? times[middle] : (times[middle - 1] + times[middle]) / 2
+  }
+
+  /// The smallest time that 99 of 100 iterations do not exceed (nearest rank).
+  var percentile99: Double { times[(times.count * 99 + 99) / 100 - 1] }
+
+  /// Bytes of the buffer over the median time, in 10^9 bytes a second.
+  var algorithmBandwidth: Double { median > 0 ? Double(bytes) / median : 0 }
+
+  /// What the slowest wire carried, as nccl-tests defines it (doc/PERFORMANCE.md): comparable with the hardware's bandwidth
+  /// whatever the rank count.
+  var busBandwidth: Double {
+    let ranks = Double(rankCount)
+    switch collective {
+    case .allReduce: return algorithmBandwidth * 2 * (ranks - 1) / ranks
+    case .barrier: return 0
+    }
+  }
+}

@@ -1,0 +1,105 @@
+import ArgumentParser
+import Glibc
+import Tutti
+
+// The ways a process takes part in a run as ranks: as one, or with a thread for each of them.
+
+/// This process is one rank: of the launcher in another process of this program, or of any other launcher.
+func runLaunchedRank(_ configuration: RunConfiguration) throws {
+  var options = CommunicatorOptions()
+  options.transport = configuration.transport
+  options.timeout = configuration.timeoutDuration
+  let communicator: Communicator
+  do {
+    communicator = try Communicator.join(options: options)
+  } catch {
+    let rank = (getenv("TUTTI_RANK") ?? getenv("RANK")).map { String(cString: $0) }
+    Terminal.error(errorLine(rank: rank, "\(error)"))
+    throw ExitCode.failure
+  }
+  guard runRank(communicator, configuration) else { throw ExitCode.failure }
+}
+
+/// The ranks are threads of this process.
+func runThreads(_ configuration: RunConfiguration, ranks: Int) throws {
+  var options = CommunicatorOptions()
+  options.transport = .inProcess
+  options.timeout = configuration.timeoutDuration
+  let communicators: [Communicator]
+  do {
+    communicators = try Communicator.inProcess(rankCount: ranks, options: options)
+  } catch {
+    throw CommandFailure("\(error)")
+  }
+  var threads: [pthread_t] = []
+  var succeeded = true
+  for communicator in communicators.dropFirst() {
+    var thread = pthread_t()
+    // Owned by the thread from here on: it takes the reference over.
+    let task = Unmanaged.passRetained(RankThread(communicator, configuration)).toOpaque()
+    let code = pthread_create(&thread, nil, rankThreadMain, task)
+    guard code == 0 else {
+      Unmanaged<RankThread>.fromOpaque(task).release()
+      communicators[0].abort("collbench could not start all threads")
+      Terminal.error("collbench: could not start a thread for rank \(communicator.rank): \(systemErrorText(code))")
+      succeeded = false
+      break
+    }
+    threads.append(thread)
+  }
+  if succeeded { succeeded = runRank(communicators[0], configuration) }
+  for thread in threads {
+    var result: UnsafeMutableRawPointer?
+    pthread_join(thread, &result)
+    succeeded = succeeded && result == nil
+  }
+  if !succeeded { throw ExitCode.failure }
+}
+
+/// What a rank's thread needs.
+private final class RankThread {
+  let communicator: Communicator
+  let configuration: RunConfiguration
+  init(_ communicator: Communicator, _ configuration: RunConfiguration) {
+    self.communicator = communicator
+    self.configuration = configuration
+  }
+}
+
+/// - Returns: nil on success, as `pthread_join` hands it on.
+private func rankThreadMain(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+  guard let argument else { return nil }
+  let task = Unmanaged<RankThread>.fromOpaque(argument).takeRetainedValue()
+  return runRank(task.communicator, task.configuration) ? nil : UnsafeMutableRawPointer(bitPattern: 1)
+}
+
+/// Runs one rank and says, on standard error, what failed on it. Rank 0 reports the results.
+///
+/// - Returns: Whether everything ran and every result was right.
+private func runRank(_ communicator: Communicator, _ configuration: RunConfiguration) -> Bool {
+  let rank = communicator.rank
+  defer { communicator.close() }
+  do {
+    var report: Report?
+    if rank == 0 { report = try Report(configuration, rankCount: communicator.rankCount) }
+    let correct = try RankRun(communicator: communicator, configuration: configuration).run { report?.add($0) }
+    try report?.finish()
+    if !correct && rank == 0 {
+      Terminal.error(errorLine(rank: "0", "results are wrong: see wrongElements. This is a bug in tutti; please report it"))
+    }
+    return correct
+  } catch {
+    if rank == 0 { Progress.clear() }
+    Terminal.error(errorLine(rank: "\(rank)", "\(error)"))
+    // The others may still be waiting for this rank when the failure is this program's own.
+    if !(error is TuttiError) { communicator.abort("collbench failed on rank \(rank): \(error)") }
+    return false
+  }
+}
+
+/// `collbench: rank 2: message`, naming the rank once.
+private func errorLine(rank: String?, _ message: String) -> String {
+  guard let rank else { return "collbench: \(message)" }
+  let prefix = "rank \(rank): "
+  return "collbench: " + (message.hasPrefix(prefix) ? "" : prefix) + message
+}

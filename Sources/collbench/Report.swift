@@ -1,0 +1,93 @@
+/// Turns measurements into the chosen format. Only rank 0 has one.
+///
+/// A table on standard output grows line by line; JSON, CSV and files appear whole at the end, so that a run that fails
+/// leaves no half document behind.
+struct Report {
+  private let configuration: RunConfiguration
+  private let rankCount: Int
+  private let system = SystemFacts.current()
+  private let file: OutputFile?
+  private var measurements: [Measurement] = []
+
+  init(_ configuration: RunConfiguration, rankCount: Int) throws {
+    self.configuration = configuration
+    self.rankCount = rankCount
+    file = try configuration.output.map { try OutputFile(path: $0) }
+    if streams { Terminal.write(table.header) }
+  }
+
+  private var streams: Bool { configuration.format == .table && file == nil }
+  private var table: TableFormat { TableFormat(configuration: configuration, rankCount: rankCount, system: system) }
+
+  mutating func add(_ measurement: Measurement) {
+    measurements.append(measurement)
+    if streams { Terminal.write(table.line(measurement, highlight: Terminal.red)) }
+  }
+
+  func finish() throws {
+    let text: String
+    switch configuration.format {
+    case .table:
+      if streams { return }
+      text = table.header + measurements.map { table.line($0) }.joined()
+    case .json: text = json.text() + "\n"
+    case .csv: text = CSVFormat.text(measurements)
+    }
+    if let file { try file.write(text) } else { Terminal.write(text) }
+  }
+
+  // MARK: JSON
+
+  private var json: JSONValue {
+    .object([
+      ("version", .integer(reportVersion)),
+      ("tutti", .string(toolVersion)),
+      (
+        "system",
+        .object([
+          ("host", .string(system.host)), ("cpu", .string(system.cpu)), ("cores", .integer(system.cores)),
+          ("memoryBytes", .integer(system.memoryBytes)), ("kernel", .string(system.kernel)),
+        ])
+      ),
+      ("configuration", configurationJSON),
+      ("results", .array(measurements.map(Self.json))),
+    ])
+  }
+
+  private var configurationJSON: JSONValue {
+    let data = configuration.carriesData
+    return .object([
+      ("collective", .string(configuration.collective.name)), ("ranks", .integer(rankCount)),
+      ("transport", .string(configuration.transport.name)), ("algorithm", .string(configuration.algorithms.name)),
+      ("sizes", .array(configuration.sizes.map { .integer($0) })),
+      ("dtype", data ? .string(configuration.type.name) : .null),
+      ("op", data ? .string(configuration.operation.name) : .null),
+      ("iterations", .optional(configuration.iterations)), ("warmup", .optional(configuration.warmup)),
+      ("inPlace", .bool(configuration.inPlace)), ("check", .bool(configuration.check)),
+      ("timeoutSeconds", .number(configuration.timeout)),
+    ])
+  }
+
+  private static func json(_ measurement: Measurement) -> JSONValue {
+    let microseconds = { (nanoseconds: Double) in JSONValue.number((nanoseconds).rounded() / 1000) }
+    return .object([
+      ("collective", .string(measurement.collective.name)), ("bytes", .integer(measurement.bytes)),
+      ("count", .integer(measurement.count)), ("dtype", .optional(measurement.type)),
+      ("op", .optional(measurement.operation)),
+      // No collective of today has a root.
+      ("root", .null), ("ranks", .integer(measurement.rankCount)), ("algorithm", .string(measurement.algorithm)),
+      ("transport", .string(measurement.transport)), ("inPlace", .bool(measurement.inPlace)),
+      ("iterations", .integer(measurement.times.count)),
+      (
+        "timeMicroseconds",
+        .object([
+          ("min", microseconds(measurement.minimum)), ("median", microseconds(measurement.median)),
+          ("p99", microseconds(measurement.percentile99)), ("mean", microseconds(measurement.mean)),
+          ("max", microseconds(measurement.maximum)),
+        ])
+      ),
+      ("algbwGBps", .number(measurement.algorithmBandwidth)), ("busbwGBps", .number(measurement.busBandwidth)),
+      ("wrongElements", .optional(measurement.wrongElements)),
+    ])
+  }
+}

@@ -1,0 +1,64 @@
+import ArgumentParser
+import CTuttiLinux
+import Glibc
+
+/// `collbench run`: measures a collective, in one of three roles.
+///
+/// With `--ranks N` this process is the launcher and measures nothing itself (or, over `inprocess`, has N threads as ranks).
+/// Without, it is one rank of whatever started it.
+struct RunCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run", abstract: "Measures a collective and checks its results bit for bit. The default command.")
+
+  @OptionGroup var options: RunOptions
+
+  func validate() throws { _ = try options.configuration() }
+
+  func run() throws {
+    if let parent = options.launchedBy, tutti_die_with_parent(parent) != 0 { throw ExitCode.failure }
+    let configuration = try options.configuration()
+    do {
+      if let path = configuration.output { _ = try OutputFile(path: path) }
+      try run(configuration)
+    } catch let failure as CommandFailure {
+      Terminal.error("collbench: \(failure)")
+      throw ExitCode.failure
+    }
+  }
+
+  private func run(_ configuration: RunConfiguration) throws {
+    if options.launchedBy != nil { return try runLaunchedRank(configuration) }
+    guard let ranks = options.ranks else {
+      guard configuration.transport != .inProcess else {
+        throw CommandFailure("--transport inprocess joins the threads of one process: give --ranks N.")
+      }
+      guard launchVariables.contains(where: isSet) else { throw CommandFailure(noRanks) }
+      return try runLaunchedRank(configuration)
+    }
+    let identity = ["TUTTI_RANK", "TUTTI_SIZE"]
+    if let variable = identity.first(where: isSet) {
+      throw CommandFailure(
+        """
+        --ranks starts processes of its own, but \(variable) says that this one is already a rank. Leave --ranks out to join \
+        as that rank, or unset \(variable).
+        """)
+    }
+    if configuration.transport == .inProcess { return try runThreads(configuration, ranks: ranks) }
+    let status = try Launcher(rankCount: ranks, timeout: configuration.timeout).run()
+    if status != 0 { throw ExitCode(status) }
+  }
+}
+
+/// Any of these, not empty, says that something launched this process as a rank.
+private let launchVariables = ["TUTTI_RANK", "TUTTI_SIZE", "TUTTI_RENDEZVOUS", "RANK", "WORLD_SIZE"]
+
+private func isSet(_ variable: String) -> Bool {
+  guard let value = getenv(variable) else { return false }
+  return value.pointee != 0
+}
+
+private let noRanks = """
+  no ranks to run on. Either give --ranks N, to start N processes on this machine, or start collbench once for each rank with \
+  TUTTI_RANK, TUTTI_SIZE and TUTTI_RENDEZVOUS (host:port of rank 0) set, or RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, and \
+  with the same TUTTI_SECRET on every rank.
+  """

@@ -1,0 +1,63 @@
+import Glibc
+
+/// What a reader needs to judge a number: the machine it was measured on. Never the environment, which holds secrets.
+struct SystemFacts {
+  let host: String
+  let cpu: String
+  /// Logical processors this process may use.
+  let cores: Int
+  let kernel: String
+  let memoryBytes: Int
+
+  static func current() -> SystemFacts {
+    var name = utsname()
+    uname(&name)
+    let cpu = field("model name", in: "/proc/cpuinfo") ?? field("CPU part", in: "/proc/cpuinfo") ?? "unknown"
+    return SystemFacts(
+      host: text(of: &name.nodename), cpu: cpu, cores: usableCores(), kernel: "Linux " + text(of: &name.release),
+      memoryBytes: memory("MemTotal") ?? 0)
+  }
+
+  /// Bytes a new program may use without swapping; nil where the kernel does not say.
+  static func availableMemory() -> Int? { memory("MemAvailable") }
+
+  private static func memory(_ key: String) -> Int? {
+    guard let value = field(key, in: "/proc/meminfo"), let digits = value.split(separator: " ").first else { return nil }
+    return Int(digits).map { $0 * 1024 }
+  }
+
+  private static func usableCores() -> Int {
+    let online = sysconf(Int32(_SC_NPROCESSORS_ONLN))
+    // A bit mask in hexadecimal, in groups with commas.
+    guard let mask = field("Cpus_allowed", in: "/proc/self/status") else { return online }
+    let allowed = mask.compactMap(\.hexDigitValue).reduce(0) { $0 + $1.nonzeroBitCount }
+    return allowed > 0 ? min(allowed, online) : online
+  }
+
+  /// The value of the first `key : value` line of a /proc file.
+  private static func field(_ key: String, in path: String) -> String? {
+    guard let file = fopen(path, "re") else { return nil }
+    defer { fclose(file) }
+    var line: UnsafeMutablePointer<CChar>?
+    var capacity = 0
+    defer { free(line) }
+    while getline(&line, &capacity, file) > 0, let line {
+      let parts = String(cString: line).split(separator: ":", maxSplits: 1)
+      guard parts.count == 2, trimmed(parts[0]) == key else { continue }
+      return trimmed(parts[1])
+    }
+    return nil
+  }
+
+  private static func trimmed(_ text: Substring) -> String {
+    let isSpace: (Character) -> Bool = { $0.isWhitespace }
+    let head = text.drop(while: isSpace)
+    guard let last = head.lastIndex(where: { !isSpace($0) }) else { return "" }
+    return String(head[...last])
+  }
+
+  /// A fixed C character array, up to its first zero.
+  private static func text<Field>(of field: inout Field) -> String {
+    withUnsafeBytes(of: &field) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+  }
+}

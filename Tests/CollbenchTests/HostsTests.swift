@@ -1,0 +1,61 @@
+import Foundation
+import Testing
+
+/// Whether this machine lets tests make hosts of network namespaces.
+enum TestHosts {
+  /// Where every test has to run, one that cannot fails instead of being skipped.
+  static let canRun: Bool = {
+    if ProcessInfo.processInfo.environment["TUTTI_REQUIRE_ALL_TESTS"] == "1" { return true }
+    guard geteuid() == 0, let probe = try? Running("/usr/bin/unshare", ["--net", "true"]) else { return false }
+    probe.process.waitUntilExit()
+    return probe.process.terminationStatus == 0
+  }()
+}
+
+/// collbench over several hosts, which `Scripts/test-hosts` makes of network namespaces.
+@Suite(.serialized, .enabled(if: TestHosts.canRun, "needs root and network namespaces: run Scripts/test as root"))
+struct HostsTests {
+  /// Two hosts with two ranks each.
+  private func run(_ flags: String, _ command: String, limit: Double) async throws -> Outcome {
+    let arguments = "2 --ranks-per-host 2 \(flags) -- \(Tool.path) \(command)"
+    let script = Tool.root.appending(path: "Scripts/test-hosts").path
+    let running = try Running(script, arguments.split(separator: " ").map(String.init))
+    let pid = running.pid
+    let outcome = try await running.outcome(limit: limit)
+    let left = (try? FileManager.default.contentsOfDirectory(atPath: "/run/netns")) ?? []
+    #expect(!left.contains { $0.hasPrefix("tutti-\(pid)-") }, "namespaces stayed behind: \(left)")
+    return outcome
+  }
+
+  @Test func sharedMemoryInsideTCPBetween() async throws {
+    let outcome = try await run(
+      "--rate 2gbit", "all-reduce --sizes 8,64K,1M --iterations 5 --algorithm all --format json", limit: 120)
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    let results = try results(outcome.output)
+    #expect(results.count == 3 * RunTests.allReduceAlgorithms.count)
+    for result in results {
+      #expect(result["wrongElements"] as? Int == 0)
+      #expect(result["ranks"] as? Int == 4)
+    }
+    let transports = Set(results.compactMap { $0["transport"] as? String })
+    #expect(transports.contains("shm+tcp"), "\(transports)")
+    #expect(transports.allSatisfy { $0.contains("tcp") }, "\(transports)")
+  }
+
+  @Test func aCutLinkGivesEveryRankAnError() async throws {
+    let outcome = try await run(
+      "--cut-after \(3 * Tool.slowness) --grace 30",
+      "all-reduce --sizes 64K --iterations 1000000 --timeout \(4 * Tool.slowness)", limit: 60)
+    #expect(outcome.status == 1)
+    #expect(outcome.errors.contains("unplugging host 1"))
+    for rank in 0..<4 { #expect(!outcome.errors(ofRank: rank).isEmpty, "rank \(rank): \(outcome.errors)") }
+  }
+
+  @Test func theFirstFailureIsTheStatus() async throws {
+    let script = Tool.root.appending(path: "Scripts/test-hosts").path
+    let arguments = ["3", "--grace", "0.5", "--", "bash", "-c", "[ $TUTTI_RANK = 1 ] && exit 7; sleep 600"]
+    let outcome = try await Running(script, arguments).outcome(limit: 20)
+    #expect(outcome.status == 7)
+    #expect(outcome.errors.contains("rank 1 failed with status 7"))
+  }
+}

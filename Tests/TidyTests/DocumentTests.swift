@@ -1,0 +1,71 @@
+import Foundation
+import Testing
+
+/// What the documents and comments point to is there.
+@Suite struct DocumentTests {
+  @Test func linksResolve() {
+    var complaints: [String] = []
+    for file in Repository.documents {
+      for (index, target) in links(of: file) {
+        if target.contains("://") || target.hasPrefix("mailto:") { continue }
+        let parts = target.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        let folder = URL(filePath: "/" + file.path).deletingLastPathComponent()
+        let path = parts[0].isEmpty ? file.path : String(folder.appending(path: parts[0]).standardized.path.dropFirst())
+        guard FileManager.default.fileExists(atPath: Repository.root.appending(path: path).path) else {
+          complaints.append(file.complaint(index, "'\(target)' does not exist"))
+          continue
+        }
+        if parts.count == 2, path.hasSuffix(".md"), !headings(of: path).contains(parts[1]) {
+          complaints.append(file.complaint(index, "\(path) has no heading '#\(parts[1])'"))
+        }
+      }
+    }
+    expectNone(complaints)
+  }
+
+  /// Comments, messages and scripts that send the reader to a document.
+  @Test func namedDocumentsExist() {
+    var complaints: [String] = []
+    for file in Repository.code + Repository.scripts {
+      for (index, line) in file.lines.enumerated() {
+        for match in line.matches(of: /\bdocs\/[A-Za-z0-9_\/-]+\.md\b/) {
+          if FileManager.default.fileExists(atPath: Repository.root.appending(path: String(match.0)).path) { continue }
+          complaints.append(file.complaint(index, "\(match.0) does not exist"))
+        }
+      }
+    }
+    expectNone(complaints)
+  }
+
+  @Test func decisionsAreIndexed() throws {
+    let index = try #require(SourceFile(path: "docs/decisions/README.md"))
+    let notes = Repository.files(in: ["docs/decisions"], endings: [".md"]).map { $0.path.split(separator: "/").last! }
+    expectNone(
+      notes.filter { $0 != "README.md" && !index.lines.joined().contains("(\($0))") }
+        .map { "docs/decisions/README.md: \($0) is not in the index" })
+  }
+
+  /// Links with the line they are on; code blocks are left out.
+  private func links(of file: SourceFile) -> [(Int, String)] {
+    var found: [(Int, String)] = []
+    var isCode = false
+    for (index, line) in file.lines.enumerated() {
+      if line.hasPrefix("```") { isCode.toggle() }
+      if isCode { continue }
+      let prose = line.replacing(/`[^`]*`/, with: "")
+      found += prose.matches(of: /\]\(([^)\s]+)\)/).map { (index, String($0.1)) }
+    }
+    return found
+  }
+
+  /// The anchors of a document's headings, made as common renderers make them.
+  private func headings(of path: String) -> Set<String> {
+    let lines = SourceFile(path: path)?.lines ?? []
+    return Set(
+      lines.filter { $0.hasPrefix("#") }.map { line in
+        line.drop { $0 == "#" || $0 == " " }.lowercased()
+          .filter { $0.isLetter || $0.isNumber || $0 == " " || $0 == "-" || $0 == "_" }
+          .replacingOccurrences(of: " ", with: "-")
+      })
+  }
+}

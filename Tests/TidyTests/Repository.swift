@@ -1,0 +1,66 @@
+import Foundation
+import Testing
+
+/// The files of this repository as the tidy tests read them: as text, without building or importing anything.
+enum Repository {
+  /// Found from this file's own place: Tests/TidyTests/Repository.swift.
+  static let root = URL(filePath: #filePath).resolvingSymlinksInPath().deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent()
+
+  /// Files below the folders whose name ends with one of the endings, in a stable order. Build folders are left out.
+  static func files(in folders: [String], endings: [String]) -> [SourceFile] {
+    folders.flatMap { folder -> [SourceFile] in
+      let start = root.appending(path: folder)
+      guard let paths = FileManager.default.subpaths(atPath: start.path) else { return [] }
+      return paths.sorted().filter { path in
+        endings.contains { path.hasSuffix($0) } && !path.split(separator: "/").contains { $0.hasPrefix(".build") }
+      }.compactMap { SourceFile(path: "\(folder)/\($0)") }
+    }
+  }
+
+  static let swiftSources = files(in: ["Sources"], endings: [".swift"])
+  static let sources = files(in: ["Sources"], endings: [".swift", ".c", ".h"])
+  static let code = files(in: ["Sources", "Tests", "Examples", "Benchmarks"], endings: [".swift", ".c", ".h"])
+  static let scripts = files(in: ["Scripts", ".ci"], endings: [""]).filter { !$0.path.hasSuffix("/") }
+  static let documents =
+    files(in: ["docs", "Examples", "Benchmarks"], endings: [".md"])
+    + ["README.md", "CHANGELOG.md"].compactMap { SourceFile(path: $0) }
+}
+
+struct SourceFile {
+  /// Relative to the root, with `/`.
+  let path: String
+  let lines: [String]
+
+  init?(path: String) {
+    guard let text = try? String(contentsOf: Repository.root.appending(path: path), encoding: .utf8) else { return nil }
+    self.path = path
+    lines = text.components(separatedBy: "\n")
+  }
+
+  /// Lines of text: a final line end opens no further one.
+  var lineCount: Int { lines.last == "" ? lines.count - 1 : lines.count }
+
+  /// `Sources/X/...` is of module X.
+  var module: String { String(path.split(separator: "/")[1]) }
+
+  /// The line without a comment and without what string literals say, so that words in prose are not taken for code.
+  func code(_ index: Int) -> String {
+    let line = lines[index].replacing(/"(\\.|[^"\\])*"/, with: "\"\"")
+    return line.firstRange(of: "//").map { String(line[..<$0.lowerBound]) } ?? line
+  }
+
+  /// Whether there is a comment on the line or on one of the `distance` lines above it.
+  func hasComment(near index: Int, within distance: Int = 3) -> Bool {
+    lines[max(0, index - distance)...index].contains { $0.contains("//") }
+  }
+
+  /// One complaint, so that an editor can jump to it.
+  func complaint(_ index: Int, _ message: String) -> String { "\(path):\(index + 1): \(message)" }
+}
+
+/// Fails with every complaint at once, one a line.
+func expectNone(_ complaints: [String], sourceLocation: SourceLocation = #_sourceLocation) {
+  guard !complaints.isEmpty else { return }
+  Issue.record(Comment(rawValue: "\n" + complaints.joined(separator: "\n")), sourceLocation: sourceLocation)
+}

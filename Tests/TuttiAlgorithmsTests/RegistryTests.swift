@@ -1,0 +1,65 @@
+import Testing
+import TuttiAlgorithms
+import TuttiSchedule
+
+/// The registry, and the parts that algorithms share.
+@Suite struct RegistryTests {
+  /// Names and identifiers are contracts: users type the ones, ranks compare the others.
+  @Test func contractsAreKept() {
+    let contracts = AlgorithmRegistry.all.map { "\($0.identifier) \($0.collective.name) \($0.name)" }
+    #expect(
+      contracts == [
+        "1 all-reduce ring", "2 all-reduce ring-2", "3 all-reduce recursive-doubling", "4 all-reduce double-binary-tree",
+        "5 all-reduce one-shot", "6 all-reduce two-shot", "7 barrier dissemination",
+      ])
+  }
+
+  @Test func lookup() {
+    #expect(AlgorithmRegistry.algorithm(.allReduce, named: "two-shot")?.identifier == 6)
+    #expect(AlgorithmRegistry.algorithm(.barrier, named: "ring") == nil)
+    #expect(AlgorithmRegistry.algorithm(identifier: 7)?.name == "dissemination")
+    #expect(AlgorithmRegistry.algorithm(identifier: 0) == nil)
+    #expect(AlgorithmRegistry.algorithms(for: .barrier).map(\.name) == ["dissemination"])
+  }
+
+  @Test func eachRankIsInteriorInAtMostOneTree() {
+    for rankCount in 1...130 {
+      let trees = [false, true].map { BinaryTree(rankCount: rankCount, second: $0) }
+      for tree in trees {
+        var roots = 0
+        for rank in 0..<rankCount {
+          let children = [tree.leftChild(of: rank), tree.rightChild(of: rank)].compactMap { $0 }
+          for child in children { #expect(tree.parent(of: child) == rank) }
+          roots += tree.parent(of: rank) == nil ? 1 : 0
+          var depth = 0
+          var at = rank
+          while let parent = tree.parent(of: at) {
+            at = parent
+            depth += 1
+          }
+          #expect(1 << depth <= rankCount)
+        }
+        #expect(roots == 1)
+      }
+      for rank in 0..<rankCount {
+        #expect(trees.count { $0.leftChild(of: rank) != nil || $0.rightChild(of: rank) != nil } <= 1)
+      }
+    }
+  }
+
+  /// A rank's program must not grow with the job: these are the steps that `docs/ALGORITHMS.md` states.
+  @Test func programsAreAsLongAsStated() {
+    func steps(_ name: String, _ rankCount: Int) -> Int {
+      let algorithm = AlgorithmRegistry.all.first { $0.name == name }!
+      return (0..<rankCount).map { algorithm.schedule(rank: $0, rankCount: rankCount, root: 0).steps.count }.max()!
+    }
+    #expect(steps("ring", 100) == 1 + 3 * 99 + 99 + 98)
+    #expect(steps("ring-2", 100) == 2 * steps("ring", 100))
+    #expect(steps("recursive-doubling", 64) == 3 * 6)
+    #expect(steps("recursive-doubling", 100) == 2 + 3 * 6 + 1)
+    #expect(steps("double-binary-tree", 100) <= 2 + 6)
+    #expect(steps("one-shot", 100) == 1 + 99 + 1)
+    #expect(steps("two-shot", 100) == 99 + 99 + 1 + 1 + 99)
+    #expect(steps("dissemination", 100) == 3 * 7)
+  }
+}

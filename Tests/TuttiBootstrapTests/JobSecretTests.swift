@@ -1,0 +1,86 @@
+import Glibc
+import Testing
+import TuttiTransport
+
+@testable import TuttiBootstrap
+
+@Suite struct JobSecretTests {
+  static func withFile(_ content: String, mode: mode_t, _ body: (String) throws -> Void) throws {
+    let path = "/tmp/tutti-secret-\(getpid())-\(UInt64.random(in: 0 ... .max))"
+    let descriptor = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0o600)
+    try #require(descriptor >= 0)
+    write(descriptor, content, content.utf8.count)
+    fchmod(descriptor, mode)
+    close(descriptor)
+    defer { unlink(path) }
+    try body(path)
+  }
+
+  func key(_ secret: JobSecret) -> [UInt8] { secret.handshakeKey(for: .meeting).withUnsafeBytes { Array($0) } }
+
+  @Test func readsVariableAndFileAlike() throws {
+    let direct = try JobSecret.read(["TUTTI_SECRET": "hush hush"])
+    try Self.withFile("hush hush\n", mode: 0o600) { path in
+      let filed = try JobSecret.read(["TUTTI_SECRET_FILE": path])
+      #expect(key(direct) == key(filed) && filed.isAuthenticated)
+    }
+    #expect(key(direct) != key(.unauthenticated))
+  }
+
+  @Test func keysDifferByCommunicator() {
+    let keys = (0..<3).map { index in
+      testSecret.handshakeKey(for: CommunicatorID(high: 1, low: UInt64(index))).withUnsafeBytes { Array($0) }
+    }
+    #expect(Set(keys).count == 3 && keys[0].count == 32)
+  }
+
+  @Test func missingSecretSaysWhatToSet() {
+    for environment in [[:], ["TUTTI_SECRET": ""], ["TUTTI_ALLOW_UNAUTHENTICATED": "0"]] {
+      let error = #expect(throws: FailureReport.self) { try JobSecret.read(environment) }
+      #expect(error?.code == .authentication)
+      for name in ["TUTTI_SECRET", "TUTTI_SECRET_FILE", "TUTTI_ALLOW_UNAUTHENTICATED=1"] {
+        #expect(error?.advice.contains(name) == true)
+      }
+    }
+  }
+
+  @Test func goesWithoutOnlyWhenTold() throws {
+    let none = try JobSecret.read(["TUTTI_ALLOW_UNAUTHENTICATED": "1"])
+    #expect(!none.isAuthenticated)
+    let some = try JobSecret.read(["TUTTI_ALLOW_UNAUTHENTICATED": "1", "TUTTI_SECRET": "x"])
+    #expect(some.isAuthenticated)
+    #expect(throws: FailureReport.self) { try JobSecret.read(["TUTTI_ALLOW_UNAUTHENTICATED": "yes"]) }
+  }
+
+  @Test(arguments: [0o644, 0o640, 0o604, 0o620, 0o660] as [mode_t])
+  func refusesFilesOthersCanSee(_ mode: mode_t) throws {
+    try Self.withFile("topsecret", mode: mode) { path in
+      let error = #expect(throws: FailureReport.self) { try JobSecret.read(["TUTTI_SECRET_FILE": path]) }
+      #expect(error?.message.contains(String(mode, radix: 8)) == true && error?.advice.contains("chmod 600") == true)
+      #expect(error?.description.contains("topsecret") == false)
+    }
+  }
+
+  @Test func refusesUselessFiles() throws {
+    for content in ["", "\n", String(repeating: "x", count: 5000)] {
+      try Self.withFile(content, mode: 0o600) { path in
+        let error = #expect(throws: FailureReport.self) { try JobSecret.read(["TUTTI_SECRET_FILE": path]) }
+        #expect(error?.code == .configuration)
+      }
+    }
+    for path in ["/nonexistent/secret", "/tmp", "/dev/null"] {
+      let error = #expect(throws: FailureReport.self) { try JobSecret.read(["TUTTI_SECRET_FILE": path]) }
+      #expect(error?.message.contains(path) == true)
+    }
+    #expect(throws: FailureReport.self) { try JobSecret.read(["TUTTI_SECRET": "a", "TUTTI_SECRET_FILE": "b"]) }
+  }
+
+  @Test func neverPrintsItself() {
+    let secret = JobSecret(bytes: Array("visible?".utf8), origin: "the test")
+    var dumped = ""
+    dump(secret, to: &dumped)
+    let texts = ["\(secret)", String(reflecting: secret), String(describing: Optional(secret)), dumped, "\([secret])"]
+    let numbers = Array("visible?".utf8).map(String.init).joined(separator: ", ")
+    for text in texts { #expect(!text.contains("visible") && !text.contains(numbers), "\(text)") }
+  }
+}

@@ -1,0 +1,108 @@
+import Testing
+import TuttiTransport
+
+@testable import TuttiBootstrap
+
+@Suite struct LaunchIdentityTests {
+  static let own = ["TUTTI_RANK": "1", "TUTTI_SIZE": "4", "TUTTI_RENDEZVOUS": "host0:9000"]
+  static let common = ["RANK": "2", "WORLD_SIZE": "8", "MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "29500"]
+
+  @Test func readsOwnVariables() throws {
+    let identity = try LaunchIdentity.read(Self.own)
+    #expect(identity.rank == 1 && identity.rankCount == 4)
+    #expect(identity.rendezvous == .tcp(host: "host0", port: 9000))
+    #expect(identity.source.contains("TUTTI_RANK"))
+  }
+
+  @Test func readsCommonVariables() throws {
+    let identity = try LaunchIdentity.read(Self.common)
+    #expect(identity.rank == 2 && identity.rankCount == 8)
+    #expect(identity.rendezvous == .tcp(host: "10.0.0.1", port: 29500))
+  }
+
+  @Test func usesThePortAboveTorchrunsOwn() throws {
+    let identity = try LaunchIdentity.read(Self.common.merging(["TORCHELASTIC_RUN_ID": "none"]) { $1 })
+    #expect(identity.rendezvous == .tcp(host: "10.0.0.1", port: 29501))
+    #expect(identity.source.contains("+ 1"))
+  }
+
+  @Test func ownVariablesWinWhereBothAgree() throws {
+    let both = Self.own.merging(Self.common.merging(["RANK": "1", "WORLD_SIZE": "4"]) { $1 }) { $1 }
+    #expect(try LaunchIdentity.read(both).rendezvous == .tcp(host: "host0", port: 9000))
+  }
+
+  @Test(arguments: [
+    ("host:1", RendezvousAddress.tcp(host: "host", port: 1)), ("[fd00::1]:80", .tcp(host: "fd00::1", port: 80)),
+    ("127.0.0.1:65535", .tcp(host: "127.0.0.1", port: 65535)), ("unix:@a b", .abstractUnix("a b")),
+  ])
+  func readsRendezvous(_ text: String, _ expected: RendezvousAddress) {
+    #expect(RendezvousAddress(text) == expected)
+    #expect(RendezvousAddress(expected.description) == expected)
+  }
+
+  @Test(arguments: ["", "host", "host:", ":80", "host:0", "host:65536", "fd00::1:80", "[fd00::1]", "unix:x", "unix:@", "a b:1"])
+  func refusesWhatIsNoRendezvous(_ text: String) { #expect(RendezvousAddress(text) == nil) }
+
+  /// Environment, and what the error must name.
+  @Test(arguments: [
+    ([:], ["TUTTI_RANK", "TUTTI_SIZE", "TUTTI_RENDEZVOUS"]),
+    (["MASTER_ADDR": "somewhere"], ["TUTTI_RANK"]),
+    (["TUTTI_RANK": "0"], ["TUTTI_SIZE, TUTTI_RENDEZVOUS are not set"]),
+    (["TUTTI_RANK": "0", "TUTTI_SIZE": "", "TUTTI_RENDEZVOUS": "h:1"], ["TUTTI_SIZE is not set"]),
+    (own.merging(["TUTTI_RANK": "x"]) { $1 }, ["TUTTI_RANK=\"x\""]),
+    (own.merging(["TUTTI_RANK": "-1"]) { $1 }, ["TUTTI_RANK=\"-1\""]),
+    (own.merging(["TUTTI_RANK": "4"]) { $1 }, ["TUTTI_RANK=4", "TUTTI_SIZE=4", "0 to 3"]),
+    (own.merging(["TUTTI_SIZE": "0"]) { $1 }, ["TUTTI_SIZE=\"0\""]),
+    (own.merging(["TUTTI_SIZE": "5000"]) { $1 }, ["TUTTI_SIZE=\"5000\"", "4096"]),
+    (own.merging(["TUTTI_RENDEZVOUS": "host0"]) { $1 }, ["TUTTI_RENDEZVOUS=\"host0\"", "host:port"]),
+    (own.merging(["RANK": "2"]) { $1 }, ["TUTTI_RANK=1", "RANK=\"2\""]),
+    (own.merging(["WORLD_SIZE": "5"]) { $1 }, ["TUTTI_SIZE=4", "WORLD_SIZE=\"5\""]),
+    (["RANK": "0", "WORLD_SIZE": "2"], ["MASTER_ADDR, MASTER_PORT are not set"]),
+    (common.merging(["MASTER_PORT": "0"]) { $1 }, ["MASTER_PORT=\"0\""]),
+    (common.merging(["MASTER_PORT": "99999"]) { $1 }, ["MASTER_PORT=\"99999\""]),
+    (common.merging(["MASTER_ADDR": "a b"]) { $1 }, ["MASTER_ADDR=\"a b\""]),
+    (common.merging(["RANK": "8"]) { $1 }, ["RANK=8", "WORLD_SIZE=8"]),
+    (common.merging(["MASTER_PORT": "65535", "TORCHELASTIC_RUN_ID": "1"]) { $1 }, ["MASTER_PORT=65535"]),
+  ] as [([String: String], [String])])
+  func namesWhatIsWrong(_ environment: [String: String], _ names: [String]) {
+    let error = #expect(throws: FailureReport.self) { try LaunchIdentity.read(environment) }
+    #expect(error?.code == .configuration && error?.advice.isEmpty == false)
+    for name in names { #expect(error?.description.contains(name) == true, "\(error?.description ?? "")") }
+  }
+
+  @Test func readsNetworkSettings() throws {
+    let settings = try NetworkSettings.read(
+      ["TUTTI_TIMEOUT": "2.5", "TUTTI_INTERFACE": "eth0", "TUTTI_PORT_RANGE": "4000-4010"])
+    #expect(settings == NetworkSettings(joinTimeoutSeconds: 2.5, interface: "eth0", portRange: 4000...4010))
+    #expect(try NetworkSettings.read([:]) == NetworkSettings(joinTimeoutSeconds: 60))
+  }
+
+  @Test(arguments: [
+    ["TUTTI_TIMEOUT": "soon"], ["TUTTI_TIMEOUT": "0"], ["TUTTI_TIMEOUT": "nan"], ["TUTTI_TIMEOUT": "1e9"],
+    ["TUTTI_PORT_RANGE": "1"], ["TUTTI_PORT_RANGE": "0-5"], ["TUTTI_PORT_RANGE": "9-5"], ["TUTTI_PORT_RANGE": "1-70000"],
+  ])
+  func namesWrongNetworkSettings(_ environment: [String: String]) {
+    let error = #expect(throws: FailureReport.self) { try NetworkSettings.read(environment) }
+    let (name, value) = environment.first!
+    #expect(error?.message.contains("\(name)=\"\(value)\"") == true)
+  }
+
+  @Test func choosesInterfaces() throws {
+    let entries = [
+      Interfaces.Entry(name: "lo", address: .ipv4(0x7F00_0001, port: 0)),
+      Interfaces.Entry(name: "eth0", address: .ipv6(0xFD00 << 48, 1, port: 0)),
+      Interfaces.Entry(name: "eth0", address: .ipv4(0x0A00_0001, port: 0)),
+      Interfaces.Entry(name: "eth1", address: .ipv4(0xC0A8_0001, port: 0)),
+    ]
+    #expect(try Interfaces.choose("eth0", among: entries).hostText == "10.0.0.1")
+    #expect(try Interfaces.choose("192.168.0.0/16", among: entries).hostText == "192.168.0.1")
+    #expect(try Interfaces.choose("fd00::/8", among: entries).hostText == "fd00::1")
+    #expect(try Interfaces.choose("0.0.0.0/0", among: entries).hostText == "127.0.0.1")
+    for wrong in ["eth7", "172.16.0.0/12", "10.0.0.0/33", "x/8", ""] {
+      let error = #expect(throws: FailureReport.self) { try Interfaces.choose(wrong, among: entries) }
+      #expect(error?.message.contains("TUTTI_INTERFACE=\"\(wrong)\"") == true)
+    }
+    let error = #expect(throws: FailureReport.self) { try Interfaces.choose("eth7", among: entries) }
+    #expect(error?.advice.contains("eth1 (192.168.0.1)") == true)
+  }
+}

@@ -1,0 +1,197 @@
+import CTuttiLinux
+import Glibc
+import Synchronization
+import Testing
+import TuttiTransport
+
+@testable import TuttiBootstrap
+
+private func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+
+/// What a rank that is a process of its own does; runs only in processes that ``ProcessTests`` starts.
+@Suite struct ChildRank {
+  @Test(.enabled(if: variable("TUTTI_TEST_CHILD") != nil, "runs in processes that ProcessTests starts"))
+  func play() throws {
+    let mode = variable("TUTTI_TEST_CHILD") ?? ""
+    var environment: [String: String] = [:]
+    for name in ["TUTTI_RANK", "TUTTI_SIZE", "TUTTI_RENDEZVOUS", "TUTTI_SECRET"] { environment[name] = variable(name) }
+    let identity = try LaunchIdentity.read(environment)
+    let recorder = Recorder()
+    let waitingFor = variable("TUTTI_TEST_WAITING_FOR").flatMap(Int.init) ?? -1
+    recorder.status.withLock { $0 = RankStatus(entered: 3, completed: 2, waitingFor: waitingFor, operation: "barrier") }
+    do throws(FailureReport) {
+      let member = try Membership.join(
+        identity: identity, secret: try JobSecret.read(environment), transports: [.tcp],
+        deadline: Clock.deadline(seconds: Double(variable("TUTTI_TEST_SECONDS") ?? "") ?? 15))
+      member.activate(recorder.handlers)
+      if mode == "fork" { tutti_fork_sleeper(20) }
+      say("READY")
+      if mode == "diagnose" {
+        _ = Sockets.wait(STDIN_FILENO, for: POLLIN, until: Clock.deadline(seconds: 15))
+        let found = member.diagnoseTimeout(
+          ExpiredWait(operationNumber: 3, operation: "barrier", waitingFor: waitingFor, timeoutSeconds: 1))
+        say("FAILED \(found.peer) \(found.code) \(found)")
+      } else {
+        let failure = recorder.awaitFailure(seconds: 15)
+        say("FAILED \(failure?.peer ?? -2) \(failure.map { "\($0.code)" } ?? "none") \(failure.map { "\($0)" } ?? "")")
+      }
+    } catch {
+      say("REFUSED \(error.peer) \(error.code) \(error)")
+    }
+    // Without a goodbye, as a program that dies of its error.
+    _exit(0)
+  }
+
+  private func say(_ text: String) {
+    let line = text + "\n"
+    write(Int32(variable("TUTTI_TEST_OUTPUT") ?? "") ?? STDOUT_FILENO, line, line.utf8.count)
+  }
+}
+
+/// A rank in a process of its own. Killed when it goes out of scope.
+private final class ChildProcess {
+  let pid: pid_t
+  private let input: Int32
+  private let output: Int32
+  private var text: [UInt8] = []
+  private var isReaped = false
+
+  init(_ mode: String, rank: Int, of rankCount: Int, rendezvous: RendezvousAddress, waitingFor: Int, seconds: Double) throws {
+    var toChild: [Int32] = [-1, -1]
+    var fromChild: [Int32] = [-1, -1]
+    try #require(pipe(&toChild) == 0 && pipe(&fromChild) == 0)
+    for descriptor in toChild + fromChild { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
+    defer {
+      close(toChild[0])
+      close(fromChild[1])
+    }
+    (input, output) = (toChild[1], fromChild[0])
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_adddup2(&actions, toChild[0], STDIN_FILENO)
+    posix_spawn_file_actions_adddup2(&actions, fromChild[1], 100)
+    for stream in [STDOUT_FILENO, STDERR_FILENO] {
+      posix_spawn_file_actions_addopen(&actions, stream, "/dev/null", O_WRONLY, 0)
+    }
+    let additions = [
+      "TUTTI_TEST_CHILD=\(mode)", "TUTTI_RANK=\(rank)", "TUTTI_SIZE=\(rankCount)", "TUTTI_RENDEZVOUS=\(rendezvous)",
+      "TUTTI_SECRET=of children", "TUTTI_TEST_WAITING_FOR=\(waitingFor)", "TUTTI_TEST_OUTPUT=100",
+      "TUTTI_TEST_SECONDS=\(seconds)",
+    ]
+    var inherited: [String] = []
+    var next = environ
+    while let entry = next.pointee {
+      inherited.append(String(cString: entry))
+      next += 1
+    }
+    let program = "/proc/self/exe"
+    let arguments = ["tutti-child", "--testing-library", "swift-testing", "--filter", "ChildRank"]
+    let spawned = withCStrings(arguments) { arguments in
+      withCStrings(inherited.filter { !$0.hasPrefix("TUTTI_") } + additions) { environment in
+        var pid: pid_t = 0
+        let code = posix_spawn(&pid, program, &actions, nil, arguments, environment)
+        return code == 0 ? pid : -code
+      }
+    }
+    try #require(spawned > 0)
+    pid = spawned
+  }
+
+  deinit {
+    stop(with: SIGKILL)
+    reap()
+    close(input)
+    close(output)
+  }
+
+  func stop(with signal: Int32) { if !isReaped { kill(pid, signal) } }
+
+  func reap() {
+    guard !isReaped else { return }
+    isReaped = true
+    var status: Int32 = 0
+    waitpid(pid, &status, 0)
+  }
+
+  func go() { write(input, "\n", 1) }
+
+  /// The next line of the child, within `seconds`.
+  func line(seconds: Double) -> String {
+    let deadline = Clock.deadline(seconds: seconds)
+    while true {
+      if let end = text.firstIndex(of: 10) {
+        defer { text.removeFirst(end + 1) }
+        return String(decoding: text[..<end], as: UTF8.self)
+      }
+      guard Sockets.wait(output, for: POLLIN, until: deadline) else { return "SILENT" }
+      var buffer = [UInt8](repeating: 0, count: 4096)
+      let count = read(output, &buffer, buffer.count)
+      guard count > 0 else { return "CLOSED" }
+      text += buffer[..<count]
+    }
+  }
+}
+
+private func withCStrings<Result>(_ texts: [String], _ body: ([UnsafeMutablePointer<CChar>?]) -> Result) -> Result {
+  let pointers = texts.map { strdup($0) }
+  defer { for pointer in pointers { free(pointer) } }
+  return body(pointers + [nil])
+}
+
+extension OverSockets {
+  /// Ranks that are processes, killed and stopped.
+  @Suite(.serialized) struct ProcessTests {
+    private func start(
+      _ mode: String, _ rankCount: Int, rendezvous: RendezvousAddress? = nil, seconds: Double = 15,
+      waitingFor: (Int) -> Int = { _ in -1 }
+    ) throws -> [ChildProcess] {
+      let meeting = rendezvous ?? freshRendezvous()
+      return try (0..<rankCount).map {
+        try ChildProcess(
+          mode, rank: $0, of: rankCount, rendezvous: meeting, waitingFor: waitingFor($0), seconds: seconds)
+      }
+    }
+
+    @Test(arguments: [("wait", 0), ("wait", 1), ("wait", 3), ("fork", 0), ("fork", 2)])
+    func aKilledRankIsNamedAtOnce(_ mode: String, _ victim: Int) throws {
+      let children = try start(mode, 4)
+      for child in children { #expect(child.line(seconds: 20) == "READY") }
+      let start = monotonicNanoseconds()
+      children[victim].stop(with: SIGKILL)
+      for (rank, child) in children.enumerated() where rank != victim {
+        let line = child.line(seconds: 5)
+        #expect(line.hasPrefix("FAILED \(victim) peerLost"), "rank \(rank): \(line)")
+        #expect(line.contains("rank \(victim) (pid \(children[victim].pid)"))
+      }
+      let elapsed = monotonicNanoseconds() - start
+      #expect(elapsed < Clock.second, "\(elapsed / Clock.millisecond) ms")
+    }
+
+    /// In a ring of 8 every rank waits for the one before it; rank 1 has children in the control tree.
+    @Test(arguments: [0, 1, 3, 7])
+    func aStoppedRankIsNamedByAll(_ victim: Int) throws {
+      let children = try start("diagnose", 8, waitingFor: { ($0 + 7) % 8 })
+      for child in children { #expect(child.line(seconds: 30) == "READY") }
+      children[victim].stop(with: SIGSTOP)
+      for (rank, child) in children.enumerated() where rank != victim { child.go() }
+      for (rank, child) in children.enumerated() where rank != victim {
+        let line = child.line(seconds: 10)
+        #expect(line.hasPrefix("FAILED \(victim) timeout"), "rank \(rank): \(line)")
+      }
+    }
+
+    @Test func aRankStoppedWhileJoiningIsNamed() throws {
+      let rendezvous = freshRendezvous()
+      let victim = try ChildProcess("wait", rank: 1, of: 3, rendezvous: rendezvous, waitingFor: -1, seconds: 15)
+      victim.stop(with: SIGSTOP)
+      let others = try [0, 2].map {
+        try ChildProcess("wait", rank: $0, of: 3, rendezvous: rendezvous, waitingFor: -1, seconds: 3)
+      }
+      for child in others {
+        let line = child.line(seconds: 20)
+        #expect(line.hasPrefix("REFUSED 1 rendezvous") && line.contains("rank 1 of 3 has not joined"), "\(line)")
+      }
+    }
+  }
+}

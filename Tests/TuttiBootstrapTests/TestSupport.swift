@@ -1,0 +1,128 @@
+import CTuttiLinux
+import Glibc
+import Synchronization
+import Testing
+import TuttiTransport
+
+@testable import TuttiBootstrap
+
+/// A deterministic generator; a failing test prints the seed, `TUTTI_TEST_SEED` replays it.
+struct SeededGenerator: RandomNumberGenerator {
+  private var state: UInt64
+
+  init(seed: UInt64) { state = seed }
+
+  /// SplitMix64 (Steele, Lea & Flood, 2014).
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
+    return z ^ z >> 31
+  }
+
+  mutating func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8(truncatingIfNeeded: next()) } }
+
+  static func seed() -> UInt64 {
+    getenv("TUTTI_TEST_SEED").flatMap { UInt64(String(cString: $0)) } ?? UInt64.random(in: 0 ... .max)
+  }
+}
+
+let testSecret = JobSecret(bytes: Array("correct horse battery staple".utf8), origin: "the test")
+let otherSecret = JobSecret(bytes: Array("Tr0ub4dor&3".utf8), origin: "the test")
+
+/// A rendezvous of its own for every test.
+func freshRendezvous() -> RendezvousAddress {
+  .abstractUnix("tutti-test-\(getpid())-\(UInt64.random(in: 0 ... .max))")
+}
+
+/// A loopback port that was free a moment ago.
+func freePort() throws -> UInt16 {
+  let listener = try Sockets.listen(on: .ipv4(0x7F00_0001, port: 0))
+  defer { tutti_close(listener) }
+  return try #require(Sockets.localAddress(listener)).port
+}
+
+func identity(_ rank: Int, _ rankCount: Int, _ rendezvous: RendezvousAddress) -> LaunchIdentity {
+  LaunchIdentity(rank: rank, rankCount: rankCount, rendezvous: rendezvous, source: "the test")
+}
+
+extension FailureReport {
+  /// What stands in for a result that did not come.
+  static let missing = FailureReport(.timeout, "the test's own deadline passed")
+}
+
+private final class RankResults<Value: Sendable>: Sendable {
+  let values = Mutex<[Int: Result<Value, FailureReport>]>([:])
+}
+
+/// Runs `body` for each rank on a thread of its own, and waits for all until `seconds` passed.
+func runRanks<Value: Sendable>(
+  _ ranks: some Collection<Int>, seconds: Double = 20,
+  _ body: @escaping @Sendable (Int) throws(FailureReport) -> Value
+) throws -> [Int: Result<Value, FailureReport>] {
+  let results = RankResults<Value>()
+  for rank in ranks {
+    try startDetachedThread("test-rank-\(rank)") {
+      let result: Result<Value, FailureReport>
+      do throws(FailureReport) {
+        result = .success(try body(rank))
+      } catch {
+        result = .failure(error)
+      }
+      results.values.withLock { $0[rank] = result }
+    }
+  }
+  _ = Clock.wait(until: Clock.deadline(seconds: seconds)) { results.values.withLock { $0.count == ranks.count } }
+  var values = results.values.withLock { $0 }
+  for rank in ranks where values[rank] == nil { values[rank] = .failure(.missing) }
+  return values
+}
+
+/// What the handlers of one rank have heard.
+final class Recorder: Sendable {
+  let failures = Mutex<[FailureReport]>([])
+  let connections = Mutex<[(peer: Int, role: ConnectionRole, descriptor: Int32)]>([])
+  let status = Mutex(RankStatus())
+
+  var handlers: ControlHandlers {
+    ControlHandlers(
+      onConnection: { peer, role, descriptor in self.connections.withLock { $0.append((peer, role, descriptor)) } },
+      onFailure: { failure in self.failures.withLock { $0.append(failure) } },
+      status: { self.status.withLock { $0 } })
+  }
+
+  func awaitFailure(seconds: Double = 5) -> FailureReport? {
+    _ = Clock.wait(until: Clock.deadline(seconds: seconds)) { failures.withLock { !$0.isEmpty } }
+    return failures.withLock { $0.first }
+  }
+
+  func awaitConnection(seconds: Double = 5) -> (peer: Int, role: ConnectionRole, descriptor: Int32)? {
+    _ = Clock.wait(until: Clock.deadline(seconds: seconds)) { connections.withLock { !$0.isEmpty } }
+    return connections.withLock { $0.first }
+  }
+}
+
+/// Ranks that are threads of this process, joined over real sockets.
+struct TestGroup {
+  let members: [Membership]
+  let recorders: [Recorder]
+
+  init(_ rankCount: Int, rendezvous: RendezvousAddress = freshRendezvous(), seconds: Double = 10) throws {
+    let joined = try runRanks(0..<rankCount, seconds: seconds + 5) { rank throws(FailureReport) in
+      try Membership.join(
+        identity: identity(rank, rankCount, rendezvous), secret: testSecret, transports: [.tcp],
+        deadline: Clock.deadline(seconds: seconds))
+    }
+    members = try (0..<rankCount).map { try joined[$0]!.get() }
+    recorders = (0..<rankCount).map { _ in Recorder() }
+    for (member, recorder) in zip(members, recorders) { member.activate(recorder.handlers) }
+  }
+
+  func leave() { for member in members { member.leave() } }
+}
+
+/// Descriptors this process has open.
+func openDescriptorCount() -> Int {
+  (0..<4096).count { fcntl(Int32($0), F_GETFD) >= 0 }
+}

@@ -1,0 +1,114 @@
+import Testing
+import TuttiTransport
+
+@testable import TuttiBootstrap
+
+@Suite struct WireCoderTests {
+  static let member = MemberRecord(
+    rank: 0, process: ProcessIdentity(pid: 12, startTime: 34, namespace: 56),
+    host: HostIdentity(name: "host-ä", identity: "boot/1"),
+    addresses: [.ipv4(0x0A00_0001, port: 80), .ipv6(1, 2, port: 3)], unixName: "tutti-x", transports: [.tcp, .sharedMemory])
+
+  static let report = FailureReport(
+    .peerLost, rank: 1, peer: -1, "gone", advice: "look", operation: "all-reduce", operationNumber: 17, step: 4,
+    transport: "tcp", systemError: 104)
+
+  static var rendezvousMessages: [RendezvousMessage] {
+    [
+      .request(JoinRequest(rankCount: 4, member: member, settings: ["a": "b", "c": ""], patienceMilliseconds: 99)),
+      .attached, .failed(report), .table(CommunicatorID(high: 1, low: 2), [member]), .refusal(report), .begin,
+    ]
+  }
+
+  static var controlMessages: [ControlMessage] {
+    [
+      .abort(report), .goodbye, .question(id: 5, asker: 1, target: 3), .answer(id: 6, asker: 0, about: 2, .left),
+      .answer(
+        id: 7, asker: 0, about: 2, .status(RankStatus(entered: 8, completed: 7, waitingFor: -1, operation: "barrier"))),
+    ]
+  }
+
+  @Test func messagesSurviveTheTrip() throws {
+    for message in Self.rendezvousMessages { #expect(try RendezvousMessage(message.bytes).bytes == message.bytes) }
+    for message in Self.controlMessages { #expect(try ControlMessage(message.bytes, rankCount: 4).bytes == message.bytes) }
+    guard case .request(let request) = try RendezvousMessage(Self.rendezvousMessages[0].bytes) else {
+      throw MalformedMessage("kind")
+    }
+    #expect(request.member == Self.member && request.settings == ["a": "b", "c": ""])
+    guard case .abort(let report) = try ControlMessage(Self.controlMessages[0].bytes, rankCount: 4) else {
+      throw MalformedMessage("kind")
+    }
+    #expect(report.description == Self.report.description && report.code == .peerLost)
+  }
+
+  @Test func theLongestReportFits() {
+    let text = String(repeating: "€", count: 5000)
+    let report = FailureReport(.transport, text, advice: text, operation: text, transport: text)
+    #expect(ControlMessage.abort(report).bytes.count <= ControlMessage.bytesMax)
+  }
+
+  @Test func everyTruncationIsRefused() {
+    for bytes in Self.rendezvousMessages.map(\.bytes) {
+      for count in 0..<bytes.count { #expect(throws: MalformedMessage.self) { try RendezvousMessage(Array(bytes.prefix(count))) } }
+      #expect(throws: MalformedMessage.self) { try RendezvousMessage(bytes + [0]) }
+    }
+    for bytes in Self.controlMessages.map(\.bytes) {
+      for count in 0..<bytes.count {
+        #expect(throws: MalformedMessage.self) { try ControlMessage(Array(bytes.prefix(count)), rankCount: 4) }
+      }
+    }
+  }
+
+  @Test func ranksOutsideTheGroupAreRefused() {
+    #expect(throws: MalformedMessage.self) {
+      try ControlMessage(ControlMessage.question(id: 1, asker: 1, target: 4).bytes, rankCount: 4)
+    }
+  }
+
+  /// Random bytes, and good messages with bytes changed, never trap; what decodes encodes again.
+  @Test func decodersSurviveAnything() {
+    let seed = SeededGenerator.seed()
+    var generator = SeededGenerator(seed: seed)
+    let good = Self.rendezvousMessages.map(\.bytes) + Self.controlMessages.map(\.bytes)
+    for _ in 0..<50_000 {
+      var bytes = generator.bytes(Int.random(in: 0..<200, using: &generator))
+      if Bool.random(using: &generator) {
+        bytes = good.randomElement(using: &generator)!
+        for _ in 0..<Int.random(in: 1..<4, using: &generator) {
+          bytes[Int.random(in: 0..<bytes.count, using: &generator)] = UInt8.random(in: 0...255, using: &generator)
+        }
+      }
+      if let message = try? RendezvousMessage(bytes) { #expect(message.bytes.count > 0, "seed \(seed)") }
+      if let message = try? ControlMessage(bytes, rankCount: 4) {
+        #expect(message.bytes.count <= ControlMessage.bytesMax, "seed \(seed)")
+      }
+    }
+  }
+
+  @Test func textsAreCutAtCharacters() throws {
+    var encoder = WireEncoder()
+    encoder.put("añb", bytesMax: 2)
+    var decoder = WireDecoder(encoder.bytes)
+    #expect(try decoder.takeText(bytesMax: 2, "text") == "a")
+  }
+
+  @Test func treesAreConsistent() {
+    for rankCount in 1...40 {
+      let tree = ControlTree(rankCount: rankCount)
+      for rank in 0..<rankCount {
+        for child in tree.children(of: rank) { #expect(tree.parent(of: child) == rank) }
+        for target in 0..<rankCount {
+          let path = tree.path(from: rank, to: target)
+          #expect(path.last == (rank == target ? nil : target))
+          var here = rank
+          for next in path {
+            #expect(tree.neighbours(of: here).contains(next))
+            #expect(tree.nextHop(from: here, to: target) == next)
+            here = next
+          }
+          #expect(Set(path).count == path.count)
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,160 @@
+// Runs one kernel on memory with guards around it and compares every bit with the reference.
+
+import CTuttiKernels
+import Foundation
+import Testing
+
+/// SplitMix64 (Steele, Lea & Flood, OOPSLA 2014). TUTTI_TEST_SEED replays a run.
+struct SeededGenerator: RandomNumberGenerator {
+  private var state: UInt64
+
+  init(seed: UInt64) { state = seed }
+
+  static let seed: UInt64 = {
+    let seed = ProcessInfo.processInfo.environment["TUTTI_TEST_SEED"].flatMap(UInt64.init) ?? .random(in: 0...UInt64.max)
+    print("TUTTI_TEST_SEED=\(seed) replays the kernel tests")
+    return seed
+  }()
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+    return z ^ (z >> 31)
+  }
+}
+
+/// Bytes at a chosen distance from a 64-byte boundary, with guard bytes before and after. Frees them when it goes.
+final class GuardedMemory {
+  private static let guardBytes = 128
+  private static let untouched = [UInt8](repeating: 0xa5, count: guardBytes + 64)
+  private let block: UnsafeMutableRawPointer
+  private let blockBytes: Int
+  private let offset: Int
+  let count: Int
+
+  init(byteCount: Int, misalignment: Int) {
+    count = byteCount
+    offset = Self.guardBytes + misalignment
+    blockBytes = offset + byteCount + Self.guardBytes
+    block = .allocate(byteCount: blockBytes, alignment: 64)
+    block.initializeMemory(as: UInt8.self, repeating: 0xa5, count: blockBytes)
+  }
+
+  deinit { block.deallocate() }
+
+  var start: UnsafeMutableRawPointer { block + offset }
+  var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: start, count: count) }
+
+  func fill(_ bytes: UnsafeRawBufferPointer) {
+    UnsafeMutableRawBufferPointer(start: start, count: count).copyMemory(from: bytes)
+  }
+
+  var guardsAreIntact: Bool {
+    memcmp(block, Self.untouched, offset) == 0 && memcmp(start + count, Self.untouched, Self.guardBytes) == 0
+  }
+
+  func equals(_ expected: UnsafeRawBufferPointer) -> Bool {
+    expected.count == count && (count == 0 || memcmp(start, expected.baseAddress!, count) == 0)
+  }
+}
+
+/// What one call of a kernel looks like, beyond its data.
+struct KernelCall: CustomStringConvertible {
+  var destinationOffset = 0
+  var secondOffset = 0
+  var sourceOffset = 0
+  var streaming = false
+  /// The source that is also the destination.
+  var inPlace: Int?
+  var second = false
+
+  var description: String {
+    "offsets \(destinationOffset) \(secondOffset) \(sourceOffset), streaming \(streaming), in place "
+      + "\(inPlace.map(String.init) ?? "no"), second \(second)"
+  }
+}
+
+/// The sources of one case and what combining them gives.
+struct KernelCase<Element: KernelElement> {
+  let operation: KernelOperation
+  let sources: [[Element.Bits]]
+  let expected: [Element.Bits]
+
+  /// Edge values and random bits, half and half.
+  init(operation: KernelOperation, sourceCount: Int, count: Int, using generator: inout SeededGenerator) {
+    let edges = Element.edges
+    self.init(
+      operation: operation,
+      sources: (0..<sourceCount).map { _ in
+        (0..<count).map { _ in
+          let random = generator.next()
+          return random % 2 == 0 ? edges[Int(random >> 8) % edges.count] : .init(truncatingIfNeeded: random >> 1)
+        }
+      })
+  }
+
+  init(operation: KernelOperation, sources: [[Element.Bits]]) {
+    self.operation = operation
+    self.sources = sources
+    expected = sources.dropFirst().reduce(sources[0]) { left, right in
+      zip(left, right).map { Element.combine(operation, $0, $1) }
+    }
+  }
+
+  /// Calls the kernel of `variant` and returns what is wrong, or nil.
+  func run(_ variant: Int32, _ call: KernelCall) -> String? {
+    let kernel = tutti_combine_variant(variant, Element.dataType, operation.number)!
+    let byteCount = expected.count * MemoryLayout<Element.Bits>.size
+    let memories = sources.enumerated().map { index, values in
+      let offset = index == call.inPlace ? call.destinationOffset : (call.sourceOffset + index * 3) % 64
+      let memory = GuardedMemory(byteCount: byteCount, misalignment: offset)
+      values.withUnsafeBytes(memory.fill)
+      return memory
+    }
+    let destination =
+      call.inPlace.map { memories[$0] } ?? GuardedMemory(byteCount: byteCount, misalignment: call.destinationOffset)
+    let second = call.second ? GuardedMemory(byteCount: byteCount, misalignment: call.secondOffset) : nil
+
+    let pointers = memories.map { Optional(UnsafeRawPointer($0.start)) }
+    kernel(destination.start, second?.start, pointers, Int32(sources.count), expected.count, call.streaming ? 1 : 0)
+
+    lazy var place = "\(Element.self) \(operation), \(sources.count) sources of \(expected.count), \(call)"
+    if let wrong = firstWrong(destination) { return "destination \(wrong): \(place)" }
+    if let second, let wrong = firstWrong(second) { return "second \(wrong): \(place)" }
+    for (index, memory) in memories.enumerated() where index != call.inPlace {
+      if !sources[index].withUnsafeBytes(memory.equals) { return "source \(index) changed: \(place)" }
+    }
+    if !(memories + [destination] + (second.map { [$0] } ?? [])).allSatisfy(\.guardsAreIntact) {
+      return "bytes outside an array changed: \(place)"
+    }
+    return nil
+  }
+
+  private func firstWrong(_ memory: GuardedMemory) -> String? {
+    if expected.withUnsafeBytes(memory.equals) { return nil }
+    for index in expected.indices {
+      let found = memory.bytes.loadUnaligned(fromByteOffset: index * MemoryLayout<Element.Bits>.size, as: Element.Bits.self)
+      // One source is a copy: then not even a NaN may change.
+      let right =
+        sources.count == 1
+        ? found == expected[index] : Element.matches(operation, found: found, expected: expected[index])
+      if !right {
+        let operands = sources.map { String($0[index], radix: 16) }.joined(separator: " ")
+        return "element \(index) of \(operands): expected \(String(expected[index], radix: 16)), "
+          + "found \(String(found, radix: 16))"
+      }
+    }
+    return nil
+  }
+}
+
+/// The variants this CPU runs. A test over all variants must call this, so that one that cannot run says so.
+func requireSupport(_ variant: Int32) throws {
+  if tutti_variant_supported(variant) == 0 {
+    try Test.cancel("this CPU or its operating system does not run \(String(cString: tutti_variant_name(variant)))")
+  }
+}
+
+let allVariants = Array(0..<tutti_variant_count())

@@ -1,0 +1,97 @@
+import Foundation
+import Synchronization
+import Testing
+import TuttiTransport
+
+@testable import Tutti
+
+/// Where the ranks of a test are, and what carries their data. All are threads of the test's process; over `shm` and `tcp` they join
+/// like processes, through a rendezvous, a handshake and a control plane of their own.
+enum Fabric: String, CaseIterable, Sendable, CustomTestStringConvertible {
+  case inProcess, sharedMemory, tcp
+
+  var testDescription: String { rawValue }
+}
+
+/// Runs `body` as each rank of a communicator on a thread of its own, and throws the first failure.
+func withRanks(
+  _ rankCount: Int, _ fabric: Fabric = .inProcess, faults: InProcessFaults? = nil, timeout: Duration = .seconds(60),
+  sourceLocation: SourceLocation = #_sourceLocation, _ body: @escaping @Sendable (Communicator) throws -> Void
+) throws {
+  let communicators: [Communicator?]
+  switch fabric {
+  case .inProcess:
+    var options = CommunicatorOptions()
+    options.timeout = timeout
+    communicators = try Communicator.inProcess(rankCount: rankCount, options: options, faults: faults)
+  case .sharedMemory, .tcp:
+    communicators = Array(repeating: nil, count: rankCount)
+  }
+  let rendezvous = "unix:@tutti-test-\(UUID().uuidString.prefix(12))"
+  let failures = Mutex<[(Int, any Error)]>([])
+  try onThreads(rankCount) { rank in
+    do {
+      let communicator = try communicators[rank] ?? join(rank, rankCount, rendezvous, fabric, timeout)
+      try body(communicator)
+      communicator.close()
+    } catch {
+      failures.withLock { $0.append((rank, error)) }
+    }
+  }
+  if let first = failures.withLock({ $0.min { $0.0 < $1.0 } }) {
+    throw first.1
+  }
+}
+
+private func join(
+  _ rank: Int, _ rankCount: Int, _ rendezvous: String, _ fabric: Fabric, _ timeout: Duration
+) throws -> Communicator {
+  var options = CommunicatorOptions()
+  options.timeout = timeout
+  options.transport = fabric == .tcp ? .tcp : .sharedMemory
+  return try Communicator.join(environment: environment(rank, rankCount, rendezvous), options: options)
+}
+
+func environment(_ rank: Int, _ rankCount: Int, _ rendezvous: String) -> [String: String] {
+  [
+    "TUTTI_RANK": String(rank), "TUTTI_SIZE": String(rankCount), "TUTTI_RENDEZVOUS": rendezvous,
+    "TUTTI_SECRET": "0123456789abcdef0123456789abcdef",
+  ]
+}
+
+/// Runs `body(0)...body(count - 1)` on threads and waits for all, at most three minutes.
+func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) throws {
+  let group = DispatchGroup()
+  for index in 0..<count {
+    group.enter()
+    let thread = Thread {
+      body(index)
+      group.leave()
+    }
+    thread.stackSize = 1 << 20
+    thread.start()
+  }
+  try #require(group.wait(timeout: .now() + 180) == .success, "a rank hangs")
+}
+
+/// splitmix64: small, and the same everywhere.
+struct SeededGenerator: RandomNumberGenerator {
+  private var state: UInt64
+
+  init(seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+    return mixed ^ (mixed >> 31)
+  }
+}
+
+/// The seed of a randomised test: `TUTTI_TEST_SEED`, or a new one. Printed, so that a failure can be replayed.
+func testSeed(_ name: String) -> UInt64 {
+  let seed = ProcessInfo.processInfo.environment["TUTTI_TEST_SEED"].flatMap(UInt64.init) ?? UInt64.random(in: 0...UInt64.max)
+  FileHandle.standardError.write(Data("\(name): TUTTI_TEST_SEED=\(seed)\n".utf8))
+  return seed
+}

@@ -1,0 +1,50 @@
+import CTuttiAllocations
+import Glibc
+import Testing
+import TuttiTransport
+
+/// Once a link is warm, moving segments allocates nothing.
+@Suite(.serialized) struct AllocationTests {
+  @Test("the counter counts")
+  func canary() {
+    let before = tutti_allocation_count()
+    // Under a sanitizer it stays at 0, and the test below then shows nothing.
+    withExtendedLifetime(Scratch(100)) { #expect(before == 0 || tutti_allocation_count() > before) }
+  }
+
+  @Test("10,000 segments allocate nothing", arguments: conformanceFactories)
+  func steadyState(factory: any LinkPairFactory) throws {
+    let (first, second) = try factory.makePair()
+    defer { close(first, second) }
+    let content = BytePool.shared.content(1)
+    // The count is the process's, and other tests run meanwhile. So the quietest of many short stretches is what counts: an
+    // allocation of the link's would be in every one.
+    var least = UInt64.max
+    for _ in 0..<500 {
+      let before = tutti_allocation_count()
+      exchange(first, second, content, segments: 20)
+      least = min(least, tutti_allocation_count() - before)
+    }
+    #expect(least == 0)
+  }
+
+  /// As an engine would: no closures, no throws.
+  private func exchange(_ first: Link, _ second: Link, _ content: UnsafeRawPointer, segments: Int) {
+    let end = monotonicNanoseconds() + 10_000_000_000
+    for number in 0..<segments {
+      let lane = number % Lane.count
+      let bytes = number % 5 == 0 ? 30_000 : 200
+      while !first.canSend(lane) && monotonicNanoseconds() < end {
+        if first.needsProgress { first.progress() }
+        if second.needsProgress { second.progress() }
+      }
+      _ = first.send(lane, CallSignature(rawValue: 1), 1, content, bytes, copied: number % 2 == 0)
+      while second.peek(lane) == nil && monotonicNanoseconds() < end {
+        if first.needsProgress { first.progress() }
+        if second.needsProgress { second.progress() }
+      }
+      second.consume(lane)
+      _ = first.released(lane)
+    }
+  }
+}

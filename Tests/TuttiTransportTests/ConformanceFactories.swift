@@ -1,0 +1,79 @@
+import Glibc
+import Testing
+import TuttiTCP
+import TuttiTransport
+
+/// Makes connected links for the conformance suite: rank 3 at the first end, rank 5 at the second.
+protocol LinkPairFactory: Sendable, CustomTestStringConvertible {
+  var name: String { get }
+  func makePair() throws -> (Link, Link)
+}
+
+extension LinkPairFactory {
+  var testDescription: String { name }
+}
+
+/// The payload size the suite's links are made for: above every threshold of every transport, and no multiple of a page.
+let conformanceSegmentBytesMax = 131_000
+let firstRank = 3
+let secondRank = 5
+
+/// Every transport the suite runs over. A new transport adds a line.
+let conformanceFactories: [any LinkPairFactory] =
+  [InProcessFactory(faults: nil), TCPFactory(sendBufferBytes: nil), TCPFactory(sendBufferBytes: 16_384)]
+  + (1...3).map { InProcessFactory(faults: InProcessFaults(seed: testSeed &+ $0)) }
+
+struct InProcessFactory: LinkPairFactory {
+  let faults: InProcessFaults?
+  var name: String { faults.map { "in-process, hostile, seed \($0.seed)" } ?? "in-process" }
+
+  func makePair() throws -> (Link, Link) {
+    try InProcessLink.makePair(
+      rankA: firstRank, rankB: secondRank, doorbells: (Doorbell(), Doorbell()),
+      segmentBytesMax: conformanceSegmentBytesMax, faults: faults)
+  }
+}
+
+struct TCPFactory: LinkPairFactory {
+  /// A socket buffer so small that most writes are cut off; nil for what the link sets itself.
+  let sendBufferBytes: Int32?
+  var name: String { sendBufferBytes.map { "tcp, send buffer of \($0) bytes" } ?? "tcp" }
+
+  func makePair() throws -> (Link, Link) {
+    let (first, second) = try loopbackSockets()
+    let links = (
+      try TCPLink(socket: first, peer: secondRank, rank: firstRank, segmentBytesMax: conformanceSegmentBytesMax),
+      try TCPLink(socket: second, peer: firstRank, rank: secondRank, segmentBytesMax: conformanceSegmentBytesMax)
+    )
+    if var bytes = sendBufferBytes {
+      for socket in [first, second] {
+        setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, socklen_t(MemoryLayout<Int32>.size))
+      }
+    }
+    return links
+  }
+}
+
+/// Two connected TCP sockets on the loopback interface.
+func loopbackSockets() throws -> (Int32, Int32) {
+  let listener = try systemCall("socket") { socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0) }
+  defer { close(listener) }
+  var address = sockaddr_in()
+  address.sin_family = sa_family_t(AF_INET)
+  address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+  var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+  let client = try systemCall("socket") { socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0) }
+  _ = try TCPSocketOptions.apply(to: listener)
+  try withUnsafeMutablePointer(to: &address) { pointer in
+    try pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+      try systemCall("bind") { bind(listener, generic, length) }
+      try systemCall("listen") { listen(listener, 1) }
+      try systemCall("getsockname") { getsockname(listener, generic, &length) }
+      try systemCall("connect") { connect(client, generic, length) }
+    }
+  }
+  var ready = pollfd(fd: listener, events: Int16(POLLIN), revents: 0)
+  try systemCall("poll") { poll(&ready, 1, 10_000) }
+  let server = try systemCall("accept") { accept(listener, nil, nil) }
+  return (client, server)
+}
