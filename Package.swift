@@ -44,7 +44,10 @@ let package = Package(
     ),
     .executableTarget(
       name: "collbench",
-      dependencies: ["Tutti", .product(name: "ArgumentParser", package: "swift-argument-parser")]
+      dependencies: [
+        "Tutti", "TuttiAlgorithms", "TuttiSchedule", "CTuttiLinux",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]
     ),
 
     .target(name: "CTuttiAllocations", path: "Tests/CTuttiAllocations"),
@@ -52,7 +55,9 @@ let package = Package(
     .testTarget(name: "TuttiKernelsTests", dependencies: ["CTuttiKernels"]),
     .testTarget(name: "TuttiScheduleTests", dependencies: ["TuttiSchedule"]),
     .testTarget(name: "TuttiAlgorithmsTests", dependencies: ["TuttiAlgorithms", "TuttiSchedule"]),
-    .testTarget(name: "TuttiTransportTests", dependencies: ["TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "CTuttiLinux"]),
+    .testTarget(
+      name: "TuttiTransportTests",
+      dependencies: ["TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "CTuttiLinux", "CTuttiAllocations"]),
     .testTarget(
       name: "TuttiBootstrapTests", dependencies: ["TuttiBootstrap", "TuttiTransport", "CTuttiLinux"]),
     .testTarget(name: "TuttiTests", dependencies: ["Tutti", "CTuttiAllocations"]),

@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 
 # The root of the repository. Every script works from there, wherever it is called from.
+# shellcheck disable=SC2034
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 # What the package is built and tested with.
 SWIFT_MINIMUM=6.3

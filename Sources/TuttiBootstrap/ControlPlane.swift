@@ -79,8 +79,8 @@ package protocol ControlPlane: AnyObject, Sendable {
   /// Sets the handlers, once. What came before is delivered now, on the calling thread.
   func activate(_ handlers: ControlHandlers)
 
-  /// Makes `cause` the communicator's failure on all ranks, unless it already has one. Local, bounded (100 ms), idempotent. The news is
-  /// handed to the kernel before this returns, so the process may exit right after.
+  /// Makes `cause` the communicator's failure on all ranks, unless it already has one. Local, bounded (100 ms), idempotent.
+  /// The news is handed to the kernel before this returns, so the process may exit right after.
   func report(_ cause: FailureReport)
 
   /// Why the communicator failed; nil while it has not.
@@ -91,13 +91,13 @@ package protocol ControlPlane: AnyObject, Sendable {
   /// - Returns: The cause to throw and report: the first cause, or what is known about the peer, or `otherwise`.
   func explainLoss(of peer: Int, otherwise: FailureReport) -> FailureReport
 
-  /// Follows the chain of waits and names the rank at fault: the nearest one that does not answer within 200 ms, or the one that has not
-  /// entered the operation, or the chain's end. Takes 2 s at most, and spreads the result.
+  /// Follows the chain of waits and names the rank at fault: the nearest one that does not answer within 200 ms, or the one
+  /// that has not entered the operation, or the chain's end. Takes 2 s at most, and spreads the result.
   ///
-  /// - Returns: The report to throw: `.timeout` with ``FailureReport/peer`` at fault; an earlier first cause if there is one.
+  /// - Returns: The report to throw: `.timeout` with ``FailureReport/peer`` at fault, or an earlier first cause.
   func diagnoseTimeout(_ wait: ExpiredWait) -> FailureReport
 
-  /// Leaves in good order: says goodbye, so that the end of this process is not a death, and gives up every descriptor. After it, and in
-  /// a forked child, the other calls do nothing. Idempotent.
+  /// Leaves in good order: says goodbye, so that the end of this process is not a death, and gives up every descriptor.
+  /// After it, and in a forked child, the other calls do nothing. Idempotent.
   func leave()
 }

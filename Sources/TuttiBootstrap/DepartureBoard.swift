@@ -4,8 +4,8 @@ import Synchronization
 import TuttiTransport
 
 /// A byte for each rank, shared by the ranks of one host, where a rank says that it leaves. When its process then ends, the
-/// others know that it was no death, without a message that could arrive too late: goodbyes travel over the tree, and news of
-/// a process's end does not.
+/// others know that it was no death, without a message that could arrive too late: goodbyes travel over the tree, and news
+/// of a process's end does not.
 ///
 /// Owns the mapping and the memfd behind it; both live until deinit. All accesses are atomic.
 final class DepartureBoard: @unchecked Sendable {

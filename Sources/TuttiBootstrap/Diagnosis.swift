@@ -2,7 +2,8 @@ import TuttiTransport
 
 /// Finds the rank at fault for a wait that reached its deadline, by following who waits for whom.
 ///
-/// Pure but for `ask`. Invariant: asks each rank at most once, so it ends after `rankCount` questions, or when `deadline` passes.
+/// Pure but for `ask`. Invariant: asks each rank at most once, so it ends after `rankCount` questions, or when `deadline`
+/// passes.
 struct Diagnosis {
   /// What became of a question.
   enum Reply: Equatable {

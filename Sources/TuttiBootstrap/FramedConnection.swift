@@ -4,8 +4,8 @@ import Glibc
 /// An authenticated, non-blocking connection that carries frames: a 32-bit length, then that many bytes.
 ///
 /// Owns its descriptor. Not thread-safe: its owner's lock or thread protects it.
-/// Invariant: it holds at most one frame of `frameBytesMax` and one read more of input; what is queued for output is bounded by the
-/// owner, who asks ``queuedBytes``.
+/// Invariant: it holds at most one frame of `frameBytesMax` and one read more of input; what is queued for output is bounded
+/// by the owner, who asks ``queuedBytes``.
 final class FramedConnection {
   enum State: Equatable {
     case open
@@ -18,6 +18,8 @@ final class FramedConnection {
   let peer: Int
   let descriptor: Int32
   private(set) var state = State.open
+  /// Whether its owner has it watched for room to send, too.
+  var isWatchedForRoom = false
   private let frameBytesMax: Int
   private var input: [UInt8] = []
   private var output: [UInt8] = []

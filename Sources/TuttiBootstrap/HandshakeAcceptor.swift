@@ -2,13 +2,14 @@ import CTuttiLinux
 import Glibc
 import TuttiTransport
 
-/// Owns listeners and the connections on them that have not proven themselves yet; strangers cost it a slot for a short while.
+/// Owns listeners and the connections on them that have not proven themselves yet; strangers cost it a slot for a short
+/// while.
 ///
-/// Everything is behind one epoll descriptor, listeners, half-open connections and their timer, so that a service thread or a
-/// joining thread watches a single descriptor and calls ``service()``. Not thread-safe: its owner's lock protects it.
+/// Everything is behind one epoll descriptor, listeners, half-open connections and their timer, so that a service thread or
+/// a joining thread watches a single descriptor and calls ``service()``. Not thread-safe: its owner's lock protects it.
 ///
-/// Invariant: at most ``halfOpenMax`` half-open connections, each for at most ``patience``; when full, the oldest goes, because an
-/// honest handshake takes milliseconds.
+/// Invariant: at most ``halfOpenMax`` half-open connections, each for at most ``patience``; when full, the oldest goes,
+/// because an honest handshake takes milliseconds.
 final class HandshakeAcceptor: @unchecked Sendable {
   // @unchecked: one owner at a time; rank 0's joining thread, or a membership, which uses it under its lock only.
 

@@ -1,7 +1,7 @@
-import Synchronization
 import TuttiTransport
 
-/// The control plane of ranks that are threads of one process: one shared object instead of connections, with the same behaviour.
+/// The control plane of ranks that are threads of one process: one shared object instead of connections, with the same
+/// behaviour.
 ///
 /// Owned by the ranks' objects; lives as long as one of them does.
 package final class InProcessControlPlane: ControlPlane {
@@ -88,11 +88,11 @@ private final class Group: Sendable {
   }
 
   let rankCount: Int
-  let state: Mutex<State>
+  let state: Lock<State>
 
   init(rankCount: Int) {
     self.rankCount = rankCount
-    state = Mutex(State(handlers: Array(repeating: nil, count: rankCount)))
+    state = Lock(State(handlers: Array(repeating: nil, count: rankCount)))
   }
 
   func fail(_ cause: FailureReport, reporter: Int) {

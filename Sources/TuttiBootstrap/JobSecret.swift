@@ -50,7 +50,8 @@ package struct JobSecret: Sendable {
     case nil, "0":
       throw FailureReport(
         .authentication, "this job has no secret, so its ranks could not tell each other from strangers",
-        advice: "Set TUTTI_SECRET to the same random text on every rank (openssl rand -hex 32), or TUTTI_SECRET_FILE to a file "
+        advice:
+          "Set TUTTI_SECRET to the same random text on every rank (openssl rand -hex 32), or TUTTI_SECRET_FILE to a file "
           + "with it; on a network you trust, TUTTI_ALLOW_UNAUTHENTICATED=1 goes without")
     case let value?:
       throw FailureReport(

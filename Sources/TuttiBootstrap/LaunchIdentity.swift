@@ -67,8 +67,8 @@ package struct LaunchIdentity: Hashable, Sendable {
     self.source = source
   }
 
-  /// Reads who this process is: `TUTTI_RANK`, `TUTTI_SIZE` and `TUTTI_RENDEZVOUS`, else `RANK`, `WORLD_SIZE`, `MASTER_ADDR` and
-  /// `MASTER_PORT`.
+  /// Reads who this process is: `TUTTI_RANK`, `TUTTI_SIZE` and `TUTTI_RENDEZVOUS`, else `RANK`, `WORLD_SIZE`, `MASTER_ADDR`
+  /// and `MASTER_PORT`.
   ///
   /// - Throws: `.configuration` when variables are missing, malformed or contradict each other; the message names the
   ///   variable and its value, the advice what to set.

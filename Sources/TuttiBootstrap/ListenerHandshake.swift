@@ -12,8 +12,8 @@ struct ListenerPolicy: Sendable {
 
 /// The listener's side of one handshake: bytes in, bytes out, no input or output of its own.
 ///
-/// Invariant: it asks for exactly the bytes of the next message, so nothing that follows the handshake is swallowed, and holds at most
-/// one message. After `.accepted` or `.refused` it is finished.
+/// Invariant: it asks for exactly the bytes of the next message, so nothing that follows the handshake is swallowed, and
+/// holds at most one message. After `.accepted` or `.refused` it is finished.
 struct ListenerHandshake {
   enum Event {
     case more

@@ -53,7 +53,7 @@ struct MemberListeners: ~Copyable {
   ) throws(FailureReport) -> (descriptor: Int32, port: UInt16) {
     do {
       return try listen(rank: rank, on: .ipv6(0, 0, port: 0), dualStack: true, portRange: portRange)
-    } catch where error.systemError == EAFNOSUPPORT || error.systemError == EADDRNOTAVAIL {
+    } catch  where error.systemError == EAFNOSUPPORT || error.systemError == EADDRNOTAVAIL {
       return try listen(rank: rank, on: .ipv4(0, port: 0), dualStack: false, portRange: portRange)
     }
   }
@@ -70,7 +70,7 @@ struct MemberListeners: ~Copyable {
       let port = portRange.lowerBound + UInt16((rank + offset) % portRange.count)
       do {
         return (try Sockets.listen(on: address.withPort(port), dualStack: dualStack), port)
-      } catch where error.systemError == EADDRINUSE {
+      } catch  where error.systemError == EADDRINUSE {
         continue
       }
     }
@@ -95,7 +95,7 @@ enum RendezvousListener {
       // A host's own name often resolves to a loopback address on that host alone, and a service name to no address of it.
       do {
         return (try listen(.ipv6(0, 0, port: port), rendezvous, dualStack: true), true)
-      } catch where error.systemError == EAFNOSUPPORT || error.systemError == EADDRNOTAVAIL {
+      } catch  where error.systemError == EAFNOSUPPORT || error.systemError == EADDRNOTAVAIL {
         return (try listen(.ipv4(0, port: port), rendezvous), true)
       }
     }
@@ -109,7 +109,8 @@ enum RendezvousListener {
     } catch {
       let advice =
         switch error.systemError {
-        case EADDRINUSE: "Another program, or another rank 0, listens there: choose a free port in TUTTI_RENDEZVOUS or MASTER_PORT"
+        case EADDRINUSE:
+          "Another program, or another rank 0, listens there: choose a free port in TUTTI_RENDEZVOUS or MASTER_PORT"
         case EADDRNOTAVAIL: "It is not an address of this host: start rank 0 on the host that has it, or name this host"
         case EACCES: "Choose a port above 1023"
         default: "Check TUTTI_RENDEZVOUS or MASTER_ADDR and MASTER_PORT"

@@ -45,21 +45,25 @@ extension Membership {
     }
     _ = Clock.wait(until: monotonicNanoseconds() + 200 * Clock.millisecond) {
       state.withLock { state in
-        let answers = state.questions[id]?.answers ?? [:]
-        return answers.count == path.count || answers.values.contains(.left) || state.firstCause != nil || state.hasLeft
+        state.firstCause != nil || state.hasLeft || settled(path, state.questions[id]?.answers ?? [:]) != nil
       }
     }
     return state.withLock { state in
       let answers = state.questions.removeValue(forKey: id)?.answers ?? [:]
       if state.firstCause != nil || state.hasLeft { return .overtaken }
-      for rank in path {
-        switch answers[rank] {
-        case nil: return .silent(rank)
-        case .left: return .left(rank)
-        case .status(let status): if rank == target { return .status(status) }
-        }
-      }
-      return .silent(target)
+      return settled(path, answers) ?? .silent(path.first { answers[$0] == nil } ?? target)
     }
+  }
+
+  /// What the answers of the ranks on a path say about its end; nil while a nearer one may still answer.
+  private func settled(_ path: [Int], _ answers: [Int: RankAnswer]) -> Diagnosis.Reply? {
+    for rank in path {
+      switch answers[rank] {
+      case nil: return nil
+      case .left: return .left(rank)
+      case .status(let status): if rank == path.last { return .status(status) }
+      }
+    }
+    return nil
   }
 }

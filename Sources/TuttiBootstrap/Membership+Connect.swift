@@ -5,8 +5,8 @@ import TuttiTransport
 // Dialing the listeners of other ranks.
 
 extension Membership {
-  /// Opens an authenticated connection to a peer's listener for a data link. Only the rank with the higher number of the two dials; the peer
-  /// gets the other end through ``ControlHandlers/onConnection``. Blocks.
+  /// Opens an authenticated connection to a peer's listener for a data link. Only the rank with the higher number of the two
+  /// dials; the peer gets the other end through ``ControlHandlers/onConnection``. Blocks.
   ///
   /// - Parameters:
   ///   - role: `.tcpLink`, or `.sharedMemoryLink` for a Unix socket to a peer on the same host.
@@ -33,7 +33,8 @@ extension Membership {
     case .sharedMemoryLink, .departureBoard:
       guard isSameHost(peer) else {
         throw FailureReport(
-          .invalidArgument, rank: rank, peer: peer, "\(member.description) is not on this rank's host (\(members[rank].host.name))",
+          .invalidArgument, rank: rank, peer: peer,
+          "\(member.description) is not on this rank's host (\(members[rank].host.name))",
           advice: "Shared memory reaches ranks of the same host and network namespace; use tcp or auto")
       }
       addresses = [.abstractUnix(member.unixName)]

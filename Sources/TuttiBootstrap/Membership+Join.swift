@@ -12,9 +12,9 @@ extension Membership {
   ///   - transports: The transports this rank offers.
   ///   - deadline: Monotonic nanoseconds; the earliest of all ranks' counts. Rank 0's reason may come a second later.
   ///   - version: The protocol version to speak; tests pass another.
-  /// - Throws: `.rendezvous` (rank 0 unreachable, ranks missing, port in use), `.authentication`, `.version`, `.configuration` (two
-  ///   processes with one rank, differing settings, unknown interface), `.peerLost`, `.resources`. When ranks do not fit together, all get
-  ///   the same report.
+  /// - Throws: `.rendezvous` (rank 0 unreachable, ranks missing, port in use), `.authentication`, `.version`,
+  ///   `.configuration` (two processes with one rank, differing settings, unknown interface), `.peerLost`, `.resources`.
+  ///   When ranks do not fit together, all get the same report.
   package static func join(
     identity: LaunchIdentity, secret: JobSecret, settings: [String: String] = [:], transports: [TransportKind],
     network: NetworkSettings = NetworkSettings(), deadline: UInt64, version: UInt16 = protocolVersion
@@ -154,7 +154,8 @@ private struct Join {
 
   // MARK: The departure board
 
-  /// The lowest rank of a host makes its board, before it accepts those who come for it. A rank alone on its host needs none.
+  /// The lowest rank of a host makes its board, before it accepts those who come for it. A rank alone on its host needs
+  /// none.
   private func makeBoard(_ membership: Membership) throws(FailureReport) {
     let local = membership.localRanks
     guard local.count > 1, local[0] == identity.rank else { return }
@@ -192,8 +193,9 @@ extension Membership {
   /// Waits for the children's connections, and for a word of rank 0 that they will not come.
   fileprivate func awaitAttachment(deadline: UInt64, guest: RendezvousGuest) throws(FailureReport) {
     while !isAttached {
-      if monotonicNanoseconds() >= deadline || Sockets.wait(
-        guest.connection.descriptor, for: POLLIN, until: monotonicNanoseconds() + Clock.millisecond)
+      if monotonicNanoseconds() >= deadline
+        || Sockets.wait(
+          guest.connection.descriptor, for: POLLIN, until: monotonicNanoseconds() + Clock.millisecond)
       {
         _ = try guest.receive()
         throw FailureReport(.rendezvous, rank: rank, peer: 0, "rank 0 sent something unexpected while ranks connected")

@@ -42,8 +42,10 @@ extension Membership {
     finish(after)
   }
 
-  /// Makes an authenticated connection the tree edge to `peer`; owns the descriptor. A second one for the same peer is closed.
+  /// Makes an authenticated connection the tree edge to `peer`; owns the descriptor. A second one for the same peer is
+  /// closed.
   func attach(_ state: inout State, _ peer: Int, _ descriptor: Int32) {
+    Sockets.limitSilence(descriptor)
     let connection = FramedConnection(peer: peer, descriptor: descriptor, frameBytesMax: ControlMessage.bytesMax)
     guard state.edges[peer] == nil, state.lost[peer] == nil, !state.departed.contains(peer), !state.hasLeft, let service,
       let token = try? service.watch(descriptor, POLLIN, { [weak self] in self?.edgeIsReady(peer) })
@@ -63,10 +65,8 @@ extension Membership {
   private func readEdge(_ state: inout State, _ peer: Int, _ after: inout Aftermath) {
     guard let edge = state.edges[peer] else { return }
     let connection = edge.connection
-    if connection.queuedBytes > 0 {
-      connection.flush()
-      if connection.queuedBytes == 0 { service?.rewatch(edge.token, connection.descriptor, POLLIN) }
-    }
+    connection.flush()
+    watchForRoom(edge)
     // Bounded: a neighbour that never stops sending must not keep the thread; the rest is read when it is called again.
     for _ in 0..<4 {
       let mayHaveMore = connection.fill()
@@ -193,7 +193,8 @@ extension Membership {
       let descriptor = tutti_pidfd_open(pid)
       let code = errno
       // The number may already be another process's.
-      let isGone = descriptor < 0 ? code == ESRCH : ProcessIdentity.startTime(of: String(pid)) != process.startTime
+      let startTime = ProcessIdentity.startTime(of: String(pid)) ?? process.startTime
+      let isGone = descriptor < 0 ? code == ESRCH : startTime != process.startTime
       if isGone {
         tutti_close(descriptor)
         processHasEnded(&state, ranks, &after)
@@ -227,7 +228,8 @@ extension Membership {
       case .left:
         state.departed.insert(peer)
       case .failed:
-        // It ended because the communicator failed; the first cause is on its way here, this is only what happens if it is not.
+        // It ended because the communicator failed; the first cause is on its way here, this is only what happens if it is
+        // not.
         let due = monotonicNanoseconds() + 100 * Clock.millisecond
         state.endedAfterFailure.append((due, peer))
         if let timer = state.timer { tutti_timerfd_set(timer.descriptor, state.endedAfterFailure[0].due) }

@@ -1,14 +1,14 @@
 import CTuttiLinux
 import Crypto
 import Glibc
-import Synchronization
 import TuttiTransport
 
-/// One rank's membership in a communicator: who the others are, the connections to its neighbours in the control tree, and the listener
-/// that others dial.
+/// One rank's membership in a communicator: who the others are, the connections to its neighbours in the control tree, and
+/// the listener that others dial.
 ///
-/// Threads: the service thread and any caller. All connections and descriptors belong to `state` and are used and closed under its
-/// lock only, never blocking; a handler that comes late finds its connection gone. Handlers of the runtime are called without the lock.
+/// Threads: the service thread and any caller. All connections and descriptors belong to `state` and are used and closed
+/// under its lock only, never blocking; a handler that comes late finds its connection gone. Handlers of the runtime are
+/// called without the lock.
 /// Invariant: `firstCause` is set once; when it is, every open tree edge has been handed the news.
 package final class Membership: ControlPlane {
   package let rank: Int
@@ -22,7 +22,7 @@ package final class Membership: ControlPlane {
   let generation = tutti_current_fork_generation()
   /// Nil for a communicator of one rank, which needs no connections.
   let service: ServiceThread?
-  let state: Mutex<State>
+  let state: Lock<State>
 
   /// A neighbour in the control tree.
   struct Edge {
@@ -87,7 +87,7 @@ package final class Membership: ControlPlane {
     self.secret = secret
     key = secret.handshakeKey(for: communicator)
     self.service = service
-    state = Mutex(State())
+    state = Lock(State())
   }
 
   deinit { leave() }
@@ -97,7 +97,14 @@ package final class Membership: ControlPlane {
 
   var isForked: Bool { generation != tutti_current_fork_generation() }
 
-  package var firstCause: FailureReport? { state.withLock { $0.firstCause } }
+  package var firstCause: FailureReport? {
+    // The lock may have been held by another thread at the moment of the fork.
+    isForked ? Self.deadInChild : state.withLock { $0.firstCause }
+  }
+
+  private static let deadInChild = FailureReport(
+    .closed, "this process was forked from a rank, and communicators stay with the parent",
+    advice: "Join again in the child, or exec a program of its own")
 
   package func activate(_ handlers: ControlHandlers) {
     let (early, failure) = state.withLock { state in
@@ -184,9 +191,15 @@ package final class Membership: ControlPlane {
   func post(_ message: [UInt8], on edge: Edge) {
     edge.connection.queue(message)
     edge.connection.flush()
-    if edge.connection.queuedBytes > 0 {
-      service?.rewatch(edge.token, edge.connection.descriptor, POLLIN | POLLOUT)
-    }
+    watchForRoom(edge)
+  }
+
+  /// Has a neighbour watched for room to send exactly as long as something is queued for it.
+  func watchForRoom(_ edge: Edge) {
+    let isQueued = edge.connection.queuedBytes > 0
+    guard edge.connection.isWatchedForRoom != isQueued else { return }
+    edge.connection.isWatchedForRoom = isQueued
+    service?.rewatch(edge.token, edge.connection.descriptor, isQueued ? POLLIN | POLLOUT : POLLIN)
   }
 
   func closeEdge(_ state: inout State, _ peer: Int) {
@@ -228,7 +241,10 @@ package final class Membership: ControlPlane {
   private func flushEdges(until deadline: UInt64) {
     _ = Clock.wait(until: deadline) {
       state.withLock { state in
-        for edge in state.edges.values { edge.connection.flush() }
+        for edge in state.edges.values {
+          edge.connection.flush()
+          watchForRoom(edge)
+        }
         return state.edges.values.allSatisfy { $0.connection.queuedBytes == 0 }
       }
     }

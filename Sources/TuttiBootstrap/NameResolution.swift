@@ -1,12 +1,11 @@
 import Glibc
-import Synchronization
 import TuttiTransport
 
-/// Host names to addresses, with a deadline: getaddrinfo(3) has none, so it runs on a thread of its own that is left behind when it
-/// takes too long.
+/// Host names to addresses, with a deadline: getaddrinfo(3) has none, so it runs on a thread of its own that is left behind
+/// when it takes too long.
 enum NameResolution {
   private final class Answer: Sendable {
-    let value = Mutex<(done: Bool, addresses: [SocketAddress], problem: String)>((false, [], ""))
+    let value = Lock<(done: Bool, addresses: [SocketAddress], problem: String)>((false, [], ""))
   }
 
   /// - Returns: The name's addresses in the system's order; IPv4-mapped and link-local ones are left out.

@@ -15,7 +15,8 @@ package struct NetworkSettings: Hashable, Sendable {
     self.portRange = portRange
   }
 
-  /// - Throws: `.configuration` naming the variable, its value and what to set. Whether the interface exists is seen at the join.
+  /// - Throws: `.configuration` naming the variable, its value and what to set. Whether the interface exists is seen at the
+  /// join.
   package static func read(_ environment: [String: String]) throws(FailureReport) -> NetworkSettings {
     let variables = EnvironmentReader(environment)
     var settings = NetworkSettings(interface: variables["TUTTI_INTERFACE"])

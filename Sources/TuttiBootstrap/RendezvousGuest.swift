@@ -20,7 +20,14 @@ struct RendezvousGuest {
     var pause = 5 * Clock.millisecond
     var lastProblem = "no attempt was made"
     while true {
-      for address in try addresses(of: identity, deadline: deadline) {
+      var known: [SocketAddress] = []
+      do throws(FailureReport) {
+        known = try addresses(of: identity, deadline: deadline)
+      } catch {
+        // A cluster's name service often learns of rank 0 a little later.
+        lastProblem = error.message
+      }
+      for address in known {
         switch Sockets.connect(to: address, deadline: min(deadline, monotonicNanoseconds() + 5 * Clock.second)) {
         case .failure(let error):
           lastProblem = errorText(error.code)
@@ -55,7 +62,8 @@ struct RendezvousGuest {
     throw FailureReport(
       .rendezvous, rank: identity.rank, peer: 0,
       "rank 0 cannot be reached at the rendezvous \(identity.rendezvous) for \(secondsText(seconds)) s (\(lastProblem))",
-      advice: "Check that rank 0 is running, that the address is its own and the same on every rank, and that no firewall is "
+      advice:
+        "Check that rank 0 is running, that the address is its own and the same on every rank, and that no firewall is "
         + "between; raise TUTTI_TIMEOUT if it starts late")
   }
 
@@ -77,7 +85,9 @@ struct RendezvousGuest {
   /// Waits for rank 0's next word.
   func receive() throws(FailureReport) -> RendezvousMessage {
     if let frame = connection.awaitFrame(until: deadline + Self.grace) {
-      guard let message = try? RendezvousMessage(frame) else { throw problem("sent a message that cannot be read", .rendezvous) }
+      guard let message = try? RendezvousMessage(frame) else {
+        throw problem("sent a message that cannot be read", .rendezvous)
+      }
       if case .refusal(let report) = message { throw report }
       return message
     }
@@ -110,7 +120,8 @@ enum HandshakeFailureText {
       : "This rank runs with TUTTI_ALLOW_UNAUTHENTICATED=1; the other does not: set the same secret on both"
     switch failure {
     case .closedBeforeAnswer(let code), .broken(let code):
-      return make(.peerLost, "\(what) closed the connection while it was being set up", "Look at rank \(peer)'s own output", code)
+      return make(
+        .peerLost, "\(what) closed the connection while it was being set up", "Look at rank \(peer)'s own output", code)
     case .silent:
       return make(
         .rendezvous, "\(what) accepted a connection but does not answer",

@@ -4,8 +4,8 @@ import TuttiTransport
 
 /// Rank 0's side of the join: collects everyone's request, compares them, and tells everyone the table or why there is none.
 ///
-/// Runs on the joining thread. Strangers are turned away and remembered for the message, authenticated ranks that do not fit end the
-/// join for all. Its deadline is the earliest of all ranks', so that everyone still hears the reason.
+/// Runs on the joining thread. Strangers are turned away and remembered for the message, authenticated ranks that do not fit
+/// end the join for all. Its deadline is the earliest of all ranks', so that everyone still hears the reason.
 final class RendezvousLeader {
   private struct Guest {
     let connection: FramedConnection
@@ -19,6 +19,8 @@ final class RendezvousLeader {
   private let acceptor: HandshakeAcceptor
   private var guests: [Guest] = []
   private var turnedAway: [String] = []
+  private var own: JoinRequest?
+  private var hasRefused = false
   /// Accepts on all of this host's addresses, so that the others do not know yet which one is good.
   let isEverywhere: Bool
 
@@ -47,6 +49,7 @@ final class RendezvousLeader {
 
   /// Waits until every rank has sent its request. Returns them by rank, `own` first.
   func gather(own: JoinRequest) throws(FailureReport) -> [JoinRequest] {
+    self.own = own
     while true {
       let requests = guests.compactMap(\.request)
       if requests.count == identity.rankCount - 1 {
@@ -54,7 +57,7 @@ final class RendezvousLeader {
         if let problem = SettingsAgreement.problem(all.map(\.settings)) { try refuseAll(problem) }
         return all
       }
-      guard try pump(until: deadline, own: own) else { try refuseAll(missingReport()) }
+      guard try pump(until: deadline) else { try refuseAll(missingReport()) }
     }
   }
 
@@ -78,12 +81,12 @@ final class RendezvousLeader {
   func begin(members: [MemberRecord], ownIsAttached: () -> Bool) throws(FailureReport) {
     while true {
       let isOwnAttached = ownIsAttached()
-      if isOwnAttached, guests.allSatisfy(\.isAttached) { break }
+      if isOwnAttached, guests.allSatisfy({ $0.isAttached || $0.request == nil }) { break }
       // This rank's own children attach on the service thread, which this loop cannot poll.
       let pause = isOwnAttached ? deadline : min(deadline, monotonicNanoseconds() + Clock.millisecond)
-      let isOnTime = try pump(until: pause, own: nil)
+      let isOnTime = try pump(until: pause)
       if !isOnTime, monotonicNanoseconds() >= deadline {
-        let silent = guests.filter { !$0.isAttached }.map(\.connection.peer).sorted()
+        let silent = guests.filter { !$0.isAttached && $0.request != nil }.map(\.connection.peer).sorted()
         try refuseAll(
           FailureReport(
             .rendezvous, rank: 0, peer: silent.count == 1 ? silent[0] : -1,
@@ -98,8 +101,11 @@ final class RendezvousLeader {
     flushAll(until: min(deadline, monotonicNanoseconds() + Clock.second))
   }
 
-  /// Tells everyone why there will be no communicator, and throws it. Ranks still on their way are waited for a moment, unless time is up.
+  /// Tells everyone why there will be no communicator, and throws it. Ranks still on their way are waited for a moment,
+  /// unless time is up.
   func refuseAll(_ report: FailureReport) throws(FailureReport) -> Never {
+    if hasRefused { throw report }
+    hasRefused = true
     let refusal = RendezvousMessage.refusal(report).bytes
     for guest in guests { guest.connection.queue(refusal) }
     let lingering = min(deadline, monotonicNanoseconds() + 2 * Clock.second)
@@ -130,13 +136,13 @@ final class RendezvousLeader {
   // MARK: One round of the loop
 
   /// Waits for news and takes it in. False when `limit` passed without any.
-  private func pump(until limit: UInt64, own: JoinRequest?) throws(FailureReport) -> Bool {
+  private func pump(until limit: UInt64) throws(FailureReport) -> Bool {
     guard waitForNews(until: limit) else { return false }
     acceptGuests()
     for index in guests.indices {
       guests[index].connection.flush()
       guests[index].connection.fill()
-      while let frame = guests[index].connection.nextFrame() { try take(frame, from: index, own: own) }
+      while let frame = guests[index].connection.nextFrame() { try take(frame, from: index) }
       if guests[index].connection.state != .open { try refuseLost(index) }
     }
     return true
@@ -167,7 +173,7 @@ final class RendezvousLeader {
     }
   }
 
-  private func take(_ frame: [UInt8], from index: Int, own: JoinRequest?) throws(FailureReport) {
+  private func take(_ frame: [UInt8], from index: Int) throws(FailureReport) {
     let peer = guests[index].connection.peer
     guard frame.count <= RendezvousMessage.requestBytesMax, let message = try? RendezvousMessage(frame) else {
       try refuseAll(garbled(peer))
@@ -197,6 +203,7 @@ final class RendezvousLeader {
           "\(member.description) counts \(request.rankCount) ranks, rank 0 counts \(identity.rankCount)",
           advice: "Set TUTTI_SIZE or WORLD_SIZE to the same number on every rank"))
     }
+    guard member.rank < identity.rankCount else { try refuseAll(garbled(member.rank)) }
     let others = [own] + guests.compactMap(\.request)
     if let other = others.first(where: { $0.member.rank == member.rank }) {
       try refuseAll(
@@ -206,7 +213,6 @@ final class RendezvousLeader {
             + "\(member.process.pid) on \(member.host.name)",
           advice: "Give every process a rank of its own in TUTTI_RANK or RANK, and check that no earlier run is left over"))
     }
-    guard member.rank < identity.rankCount else { try refuseAll(garbled(member.rank)) }
   }
 
   private func flushAll(until limit: UInt64) {
@@ -245,7 +251,8 @@ final class RendezvousLeader {
     if !turnedAway.isEmpty { message += "; turned away: \(turnedAway.joined(separator: ", "))" }
     return FailureReport(
       .rendezvous, rank: 0, peer: missing.count == 1 ? missing[0] : -1, message,
-      advice: "Check that they were started with the same rendezvous and secret, look at their own output, or raise TUTTI_TIMEOUT")
+      advice:
+        "Check that they were started with the same rendezvous and secret, look at their own output, or raise TUTTI_TIMEOUT")
   }
 }
 

@@ -1,13 +1,12 @@
 import CTuttiLinux
 import Glibc
-import Synchronization
 import TuttiTransport
 
-/// The one thread of this process that looks after all its communicators: parked in epoll, it calls a handler when a descriptor is
-/// ready. Started at first use, it stays, parked, when nothing is watched any more. It blocks all signals.
+/// The one thread of this process that looks after all its communicators: parked in epoll, it calls a handler when a
+/// descriptor is ready. Started at first use, it stays, parked, when nothing is watched any more. It blocks all signals.
 ///
-/// Invariant: handlers are called one at a time. A handler may still run once while another thread unwatches its descriptor, so it
-/// checks under its owner's lock whether the descriptor is still its own.
+/// Invariant: handlers are called one at a time. A handler may still run once while another thread unwatches its descriptor,
+/// so it checks under its owner's lock whether the descriptor is still its own.
 final class ServiceThread: Sendable {
   typealias Handler = @Sendable () -> Void
 
@@ -23,10 +22,10 @@ final class ServiceThread: Sendable {
 
   private let epoll: Int32
   private let generation: UInt32
-  private let state = Mutex(State())
+  private let state = Lock(State())
 
   /// The library's only process-global mutable state.
-  private static let instance = Mutex<ServiceThread?>(nil)
+  private static let instance = Lock<ServiceThread?>(nil)
 
   /// This process's service thread. A forked child gets one of its own: threads do not survive a fork.
   static func shared() throws(FailureReport) -> ServiceThread {

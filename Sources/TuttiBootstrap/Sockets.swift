@@ -70,7 +70,8 @@ enum Sockets {
       getsockopt(raw, SOL_SOCKET, SO_ERROR, &failure, &length)
       if failure != 0 { return .failure(SystemError(code: failure)) }
     }
-    // Dialing a free port of this host's ephemeral range can pick that same port as the source: the socket is connected to itself.
+    // Dialing a free port of this host's ephemeral range can pick that same port as the source: the socket is connected to
+    // itself.
     if address.family != AF_UNIX, localAddress(raw) == remoteAddress(raw) {
       return .failure(SystemError(code: ECONNREFUSED))
     }
@@ -78,7 +79,8 @@ enum Sockets {
     return .success(socket.handOver())
   }
 
-  /// Sets what every connection of a job has: no delay for small messages, and an end to waiting for a host that is gone.
+  /// Sets what every connection of a job has: no delay for small messages, and probes that notice when an idle peer's host
+  /// is gone.
   static func prepare(_ socket: Int32, family: Int32) {
     guard family != AF_UNIX else { return }
     setOption(socket, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
@@ -86,6 +88,13 @@ enum Sockets {
     setOption(socket, Int32(IPPROTO_TCP), TCP_KEEPIDLE, 3)
     setOption(socket, Int32(IPPROTO_TCP), TCP_KEEPINTVL, 2)
     setOption(socket, Int32(IPPROTO_TCP), TCP_KEEPCNT, 3)
+  }
+
+  /// Ends a TCP connection when sent bytes stay unacknowledged for 10 s. For control connections only: a peer's service
+  /// thread always reads, while a data connection's peer may compute for long with its window closed, which this limit would
+  /// count too.
+  static func limitSilence(_ socket: Int32) {
+    guard localAddress(socket) != nil else { return }
     setOption(socket, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, 10_000)
   }
 

@@ -149,19 +149,33 @@ extension Engine {
     return nil
   }
 
-  /// A broken link matters when a running operation still has something to do on it.
+  /// A broken link matters when a running operation still has something to do on it: a peer that has left in good order does not.
   private func isNeeded(_ link: Link) -> Bool {
     for index in 0..<Lane.operationSlots {
       let slot = core.pointee.slots + index
       guard slot.pointee.isActive else { continue }
       let tables = slot.pointee.operation.pointee.tables
       for step in 0..<tables.pointee.stepCount {
-        let isDone = slot.pointee.cursors[step].segments == tables.pointee.steps[step].segmentCount
-        if isDone && tables.pointee.steps[step].kind != .send { continue }
-        if peers(of: step, tables).contains(link.peer) { return true }
+        let entry = tables.pointee.steps + step
+        guard peers(of: step, tables).contains(link.peer) else { continue }
+        if slot.pointee.cursors[step].segments < entry.pointee.segmentCount { return true }
+        if entry.pointee.kind == .send && !isReleased(slot, index, step, to: link) { return true }
       }
     }
     return false
+  }
+
+  /// Whether the peer has released all that a finished send gave it.
+  private func isReleased(
+    _ slot: UnsafeMutablePointer<OperationSlot>, _ slotIndex: Int, _ step: Int, to link: Link
+  ) -> Bool {
+    let tables = slot.pointee.operation.pointee.tables
+    let entry = tables.pointee.steps + step
+    let lane = Lane.index(operationSlot: slotIndex, channel: Int(entry.pointee.channel))
+    for peer in entry.pointee.peers where Int(tables.pointee.peers[Int(peer)]) == link.peer {
+      return link.released(lane) >= slot.pointee.firstSequences[Int(peer)] + entry.pointee.segmentCount - 1
+    }
+    return true
   }
 
   private func peers(of step: Int, _ tables: UnsafeMutablePointer<PlanTables>) -> [Int] {

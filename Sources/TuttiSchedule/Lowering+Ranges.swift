@@ -39,9 +39,12 @@ extension Lowering {
   func sizes(of step: Plan.Step) -> [UInt64] { step.extents.map { plan.extents[Int($0)].bytes } }
 
   func match(_ destination: [Resolved], _ source: [Resolved]) throws(LoweringError) {
-    guard destination.map(bytes) == source.map(bytes) else {
+    var index = 0
+    while index < destination.count, index < source.count, bytes(destination[index]) == bytes(source[index]) { index += 1 }
+    guard index == destination.count, index == source.count else {
       throw refuse(
-        .sizes, "sources of \(destination.map(bytes)) bytes, as the destination", "\(source.map(bytes)) bytes")
+        .sizes, "sources of \(destination.map { bytes($0) }) bytes, as the destination",
+        "\(source.map { bytes($0) }) bytes")
     }
   }
 

@@ -14,12 +14,15 @@ struct SymbolicExecution {
   private var memoryBase: [Int] = []
   /// By event: the cell in `memory` that it reads (send) or writes; -1 when the segment is empty.
   private var cellOfEvent: [Int32]
-  /// By event: extent of the segment within the step, and place within it: what finds the same segment of other operands.
-  private var extentOfEvent: [Int32]
-  private var placeOfEvent: [Int32]
+  /// By event: its operands at `operandBase[event]..<operandBase[event + 1]`. A cell in `memory`, or the complement of the
+  /// send event that an operand arrives from.
+  private var operandBase: [Int32] = [0]
+  private var operands: [Int32] = []
   /// By send event: what it sent.
   private var sent: [Int32]
-  private var operands: [Int32] = []
+  private enum Role: UInt8 { case held, copied, writer }
+  /// By event: whether it is a send, and of which kind, or writes its cell.
+  private var roles: [Role]
 
   init(_ verifier: Verifier, _ graph: EventGraph, _ chunkMap: ChunkMap, inPlace: Bool) {
     self.verifier = verifier
@@ -39,23 +42,47 @@ struct SymbolicExecution {
       }
     }
     cellOfEvent = Array(repeating: -1, count: graph.segmentCount)
-    extentOfEvent = Array(repeating: 0, count: graph.segmentCount)
-    placeOfEvent = Array(repeating: 0, count: graph.segmentCount)
     sent = Array(repeating: -1, count: graph.segmentCount)
+    roles = Array(repeating: .writer, count: graph.segmentCount)
+    operandBase.reserveCapacity(graph.segmentCount + 1)
     for (rank, plan) in graph.plans.enumerated() {
-      for (index, step) in plan.steps.enumerated() {
-        var event = graph.eventBase[graph.stepBase[rank] + index]
-        for extent in step.extents {
-          let first = cell(rank, plan.extents[Int(extent)])
-          for place in 0..<Int(plan.extents[Int(extent)].bytes) / Verifier.cellBytes {
-            cellOfEvent[event] = Int32(first + place)
-            extentOfEvent[event] = extent - step.extents.lowerBound
-            placeOfEvent[event] = Int32(place)
-            event += 1
+      for index in plan.steps.indices { addOperands(rank, plan, index) }
+    }
+  }
+
+  /// Notes what the segments of one step read and write.
+  private mutating func addOperands(_ rank: Int, _ plan: Plan, _ index: Int) {
+    let step = plan.steps[index]
+    var event = graph.eventBase[graph.stepBase[rank] + index]
+    var segment = 0
+    for extent in step.extents {
+      let first = cell(rank, plan.extents[Int(extent)])
+      for place in 0..<Int(plan.extents[Int(extent)].bytes) / Verifier.cellBytes {
+        cellOfEvent[event] = Int32(first + place)
+        switch step.kind {
+        case .send:
+          roles[event] = step.copied ? .copied : .held
+          operands.append(Int32(first + place))
+        case .receive:
+          operands.append(~graph.laneSends[graph.peerPlace[rank][Int(step.peers.lowerBound)] + segment])
+        case .combine:
+          for entry in step.sources {
+            let source = plan.sources[Int(entry)]
+            if source.kind == .slot {
+              operands.append(~graph.laneSends[graph.sourcePlace[rank][Int(entry)] + segment])
+            } else {
+              let theirs = plan.extents[Int(source.extent + extent - step.extents.lowerBound)]
+              operands.append(Int32(cell(rank, theirs) + place))
+            }
           }
         }
+        operandBase.append(Int32(operands.count))
+        event += 1
+        segment += 1
       }
     }
+    // The one segment of an empty step has no operands.
+    if step.bytes == 0 { operandBase.append(Int32(operands.count)) }
   }
 
   /// The first cell of an extent in `memory`.
@@ -64,64 +91,43 @@ struct SymbolicExecution {
   }
 
   mutating func run(_ order: [Int32]) throws(ProofFailure) {
+    var values: [Int32] = []
     for event in order {
       let event = Int(event)
-      guard event < graph.segmentCount, cellOfEvent[event] >= 0 else { continue }
-      let global = Int(graph.stepOfEvent[event])
-      let rank = Int(graph.rankOfStep[global])
-      let segment = event - graph.eventBase[global]
-      let step = graph.plans[rank].steps[global - graph.stepBase[rank]]
-      switch step.kind {
-      case .send:
-        sent[event] = try read(Int(cellOfEvent[event]), event)
-      case .receive:
-        let place = graph.peerPlace[rank][Int(step.peers.lowerBound)]
-        memory[Int(cellOfEvent[event])] = try arrival(Int(graph.laneSends[place + segment]), event)
-      case .combine:
-        try combine(step, rank, segment, event)
+      guard event < graph.segmentCount else { continue }
+      let home = Int(cellOfEvent[event])
+      guard home >= 0 else { continue }
+      values.removeAll(keepingCapacity: true)
+      for index in Int(operandBase[event])..<Int(operandBase[event + 1]) {
+        let operand = Int(operands[index])
+        if operand >= 0 {
+          guard memory[operand] >= 0 else { throw undefined(operand, event) }
+          values.append(memory[operand])
+        } else {
+          // A receiver may read a held send's source as late as it consumes the segment.
+          let send = ~operand
+          guard roles[send] == .copied || memory[Int(cellOfEvent[send])] == sent[send] else { throw overwritten(send) }
+          values.append(sent[send])
+        }
       }
+      let value = values.count == 1 ? values[0] : trees.combine(&values)
+      if roles[event] == .writer { memory[home] = value } else { sent[event] = value }
     }
   }
 
-  private mutating func combine(_ step: Plan.Step, _ rank: Int, _ segment: Int, _ event: Int) throws(ProofFailure) {
-    operands.removeAll(keepingCapacity: true)
-    for entry in step.sources {
-      let source = graph.plans[rank].sources[Int(entry)]
-      switch source.kind {
-      case .memory:
-        let extent = graph.plans[rank].extents[Int(source.extent + extentOfEvent[event])]
-        operands.append(try read(cell(rank, extent) + Int(placeOfEvent[event]), event))
-      case .slot:
-        operands.append(try arrival(Int(graph.laneSends[graph.sourcePlace[rank][Int(entry)] + segment]), event))
-      }
-    }
-    memory[Int(cellOfEvent[event])] = operands.count == 1 ? operands[0] : trees.combine(&operands)
+  private func undefined(_ cell: Int, _ event: Int) -> ProofFailure {
+    let (rank, step, chunk, text) = describe(cell, event)
+    return verifier.failure(
+      .memory, rank: rank, step: step, chunk: chunk, expected: "\(text) to be written before it is read",
+      found: "it is undefined")
   }
 
-  private func read(_ cell: Int, _ event: Int) throws(ProofFailure) -> Int32 {
-    let tree = memory[cell]
-    guard tree >= 0 else {
-      let (rank, step, chunk, text) = describe(cell, event)
-      throw verifier.failure(
-        .memory, rank: rank, step: step, chunk: chunk, expected: "\(text) to be written before it is read",
-        found: "it is undefined")
-    }
-    return tree
-  }
-
-  /// What a segment brings. A receiver may read a held send's source as late as it consumes the segment.
-  private func arrival(_ send: Int, _ event: Int) throws(ProofFailure) -> Int32 {
-    let global = Int(graph.stepOfEvent[send])
-    let rank = Int(graph.rankOfStep[global])
-    let step = graph.plans[rank].steps[global - graph.stepBase[rank]]
-    guard step.copied || memory[Int(cellOfEvent[send])] == sent[send] else {
-      let (rank, step, chunk, text) = describe(Int(cellOfEvent[send]), send)
-      throw verifier.failure(
-        .memory, rank: rank, step: step, chunk: chunk,
-        expected: "\(text) to stay \(trees.text(sent[send])) until the receiver has consumed it",
-        found: "overwritten with \(trees.text(memory[Int(cellOfEvent[send])]))")
-    }
-    return sent[send]
+  private func overwritten(_ send: Int) -> ProofFailure {
+    let (rank, step, chunk, text) = describe(Int(cellOfEvent[send]), send)
+    return verifier.failure(
+      .memory, rank: rank, step: step, chunk: chunk,
+      expected: "\(text) to stay \(trees.text(sent[send])) until the receiver has consumed it",
+      found: "overwritten with \(trees.text(memory[Int(cellOfEvent[send])]))")
   }
 
   /// The schedule's words for a cell that an event touches.

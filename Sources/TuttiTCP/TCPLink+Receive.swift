@@ -108,8 +108,8 @@ extension TCPLink {
     }
   }
 
-  /// A large segment goes to the destination offered for it, or to a slot; what is in the chunk already is copied there, unless
-  /// all of it is and nobody has offered.
+  /// A large segment goes to the destination offered for it, or to a slot; what is in the chunk already is copied there,
+  /// unless all of it is and nobody has offered.
   private func takeLarge(_ header: TCPHeader, _ bytes: Int) {
     let lane = header.lane
     let payload = header.base + TCPFrame.headerBytes

@@ -33,7 +33,7 @@ extension TCPLink {
     state.pointee.pendingHeadBytes = headBytes
     state.pointee.pendingBody = body
     state.pointee.pendingBodyBytes = bodyBytes
-    state.pointee.pendingLane = bodyBytes > 0 ? lane : -1
+    state.pointee.pendingLane = lane
     _ = settle(moved)
   }
 

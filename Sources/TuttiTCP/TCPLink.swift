@@ -95,7 +95,8 @@ package final class TCPLink: Link, @unchecked Sendable {
     state.pointee.canWrite && lanes[lane].sent &- lanes[lane].acknowledged < credit && !status.pointee.failed
   }
 
-  /// The source is free as soon as the kernel has all of it, so `copied` makes no difference.
+  /// A source counts as free once the kernel has all of it, so `copied` makes no difference. That goes for small segments
+  /// too, although they are copied at once: whoever waits for the release thereby flushes what the peer is waiting for.
   package override func send(
     _ lane: Int, _ call: CallSignature, _ count: UInt64, _ source: UnsafeRawPointer, _ bytes: Int, copied: Bool
   ) -> UInt64 {
@@ -112,7 +113,7 @@ package final class TCPLink: Link, @unchecked Sendable {
       memcpy(output + TCPFrame.headerBytes, source, bytes)
       let length = TCPFrame.headerBytes + bytes
       let moved = tutti_socket_send(socket, output, length, nil, 0)
-      if moved != length { keep(moved: moved, output, length, nil, 0, lane: -1) }
+      if moved != length { keep(moved: moved, output, length, nil, 0, lane: lane) }
     } else {
       let moved = tutti_socket_send(socket, output, TCPFrame.headerBytes, source, bytes)
       if moved != TCPFrame.headerBytes + bytes {

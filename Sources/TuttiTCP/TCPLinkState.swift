@@ -33,7 +33,7 @@ struct TCPLinkState {
   var pendingHeadBytes = 0
   var pendingBody: UnsafeRawPointer?
   var pendingBodyBytes = 0
-  /// The lane whose source is still being read; -1 when none is.
+  /// The lane whose segment is unfinished; -1 when none is.
   var pendingLane = -1
   /// The cause (`errno`) once output failed. What the peer sent before is still read, and only then the link fails.
   var sendError: Int32 = 0
@@ -58,11 +58,12 @@ struct TCPLinkState {
   var closed = false
 }
 
-/// Where a link's arrivals lie: chunks, into which small segments are read many at a time, and slots of one large segment each.
+/// Where a link's arrivals lie: chunks, into which small segments are read many at a time, and slots of one large segment
+/// each.
 ///
 /// Reserved as one mapping, so that memory is only spent on what is used; the lowest free chunk and slot are used first, so
-/// that a receiver that keeps up stays within memory that is in its cache. An arrival never moves. There are never fewer free
-/// than needed: the receiver grants `outstandingMax` segments, each of which holds one slot or keeps one chunk in use,
+/// that a receiver that keeps up stays within memory that is in its cache. An arrival never moves. There are never fewer
+/// free than needed: the receiver grants `outstandingMax` segments, each of which holds one slot or keeps one chunk in use,
 /// and one more chunk is there to read into.
 struct TCPReceiveMemory {
   static let chunkBytes = 64 << 10

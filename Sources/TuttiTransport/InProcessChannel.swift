@@ -2,12 +2,12 @@ import CTuttiLinux
 import Glibc
 import Synchronization
 
-/// What the two ends of an in-process link share: one ring of descriptors per direction and lane, and the windows that copied
-/// segments travel in.
+/// What the two ends of an in-process link share: one ring of descriptors per direction and lane, and the windows that
+/// copied segments travel in.
 ///
 /// Owned by both ends together and freed with the second. A *side* is 0 or 1; side s sends in direction s. Invariants: a
-/// slot is written by the sender only while its sequence number is consumed or never used, and published by storing its number
-/// with release order; the receiver gives it back by storing its count of consumed segments with release order.
+/// slot is written by the sender only while its sequence number is consumed or never used, and published by storing its
+/// number with release order; the receiver gives it back by storing its count of consumed segments with release order.
 final class InProcessChannel: @unchecked Sendable {
   // @unchecked: shared fields are atomic; every other field of a slot is handed over by an atomic store and load.
 

@@ -1,7 +1,7 @@
 import Glibc
 
-/// How an in-process link misbehaves. Everything it does is allowed by ``Link``'s contract; an engine or a schedule that breaks
-/// under it has relied on luck.
+/// How an in-process link misbehaves. Everything it does is allowed by ``Link``'s contract; an engine or a schedule that
+/// breaks under it has relied on luck.
 ///
 /// What befalls a segment is a function of the seed, the two ranks, direction, lane and sequence number alone, so a
 /// failing run is replayed by its seed. A *poll* is a call that looks for progress on the lane.

@@ -4,9 +4,10 @@ import Synchronization
 
 /// One end of a link between two ranks that are threads of one process.
 ///
-/// A segment is a descriptor in a lock-free ring with one producer and one consumer; its payload is the sender's source itself,
-/// which is released when the receiver consumes the segment, or a window of the link where the caller asked for a copy.
-/// Invariant: a source is read only between `peek` and `consume`, announced in a flag that `close` at the other end waits for.
+/// A segment is a descriptor in a lock-free ring with one producer and one consumer; its payload is the sender's source
+/// itself, which is released when the receiver consumes the segment, or a window of the link where the caller asked for a
+/// copy. Invariant: a source is read only between `peek` and `consume`, announced in a flag that `close` at the other end
+/// waits for.
 ///
 /// With ``InProcessFaults`` every arrival, credit and release comes late, and payloads come piece by piece: see the
 /// extension beside the faults.
@@ -169,8 +170,8 @@ package final class InProcessLink: Link, @unchecked Sendable {
     return slot.pointee.sequence.load(ordering: .acquiring) == sequence ? slot : nil
   }
 
-  /// Nothing has come. If nothing can come any more the link fails, but only after one more look: the peer may have sent its last
-  /// segment just before it left.
+  /// Nothing has come. If nothing can come any more the link fails, but only after one more look: the peer may have sent its
+  /// last segment just before it left.
   @inline(__always)
   func lastLook(_ lane: Int) -> UnsafeMutablePointer<InProcessSlot>? {
     if condition.pointee.load(ordering: .acquiring) == 0 { return nil }
@@ -179,8 +180,8 @@ package final class InProcessLink: Link, @unchecked Sendable {
     return nil
   }
 
-  /// Announces that the segment's payload is being read. Returns false when it is the source of a rank that has closed its end,
-  /// and so may be gone. The other side of this is in `close`.
+  /// Announces that the segment's payload is being read. Returns false when it is the source of a rank that has closed its
+  /// end, and so may be gone. The other side of this is in `close`.
   @inline(__always)
   func startReading(_ lane: Int, _ slot: UnsafeMutablePointer<InProcessSlot>) -> Bool {
     guard slot.pointee.held else { return true }
@@ -210,10 +211,11 @@ package final class InProcessLink: Link, @unchecked Sendable {
     return false
   }
 
-  /// Fails the link because an end is closed or it was severed.
+  /// Fails the link because an end is closed or it was severed. Not before what came ahead of an orderly end was consumed.
   @inline(never)
   private func notice() {
     let condition = condition.pointee.load(ordering: .acquiring)
+    if condition & InProcessChannel.severed == 0 && (0..<Lane.count).contains(where: { isReadable($0) }) { return }
     let what =
       condition & InProcessChannel.severed != 0 ? "the link to rank \(peer) was severed" : "rank \(peer) closed its link"
     fail(
@@ -248,6 +250,12 @@ package final class InProcessLink: Link, @unchecked Sendable {
       sched_yield()
       now = monotonicNanoseconds()
     }
+  }
+
+  /// Whether the lane holds a segment that can still be consumed: one whose payload its sender has copied.
+  private func isReadable(_ lane: Int) -> Bool {
+    guard let slot = next(lane) else { return false }
+    return !slot.pointee.held
   }
 
   private func isBeingRead() -> Bool {

@@ -5,15 +5,15 @@
 /// at most ``Lane/credit`` segments outstanding on a lane, and a link always takes in what its credit allowed, whether or
 /// not the engine asks for that lane, so that no lane can block another.
 ///
-/// Threads: whoever holds the engine's lock calls; a link needs no locks of its own. Transports are `final` subclasses whose hot
-/// state is raw memory; the engine keeps links unmanaged in raw memory, so that a call costs one indirect jump.
+/// Threads: whoever holds the engine's lock calls; a link needs no locks of its own. Transports are `final` subclasses whose
+/// hot state is raw memory; the engine keeps links unmanaged in raw memory, so that a call costs one indirect jump.
 ///
 /// Public types and `open` members here are no API (no product has this module): Swift lets another module of the package
 /// override nothing less than `open`.
 ///
 /// Errors: a link never throws on the data path. It sets ``LinkStatus/failed`` and ``failure``; from then on it gives no
-/// credit and takes nothing in, but what arrived in full before stays readable, so that a peer may finish and leave. The engine
-/// looks at the status when it makes no progress.
+/// credit and takes nothing in, but what arrived in full before stays readable, so that a peer may finish and leave. The
+/// engine looks at the status when it makes no progress.
 open class Link {
   /// The rank at the other end.
   package let peer: Int
@@ -87,7 +87,8 @@ open class Link {
     _ lane: Int, _ call: CallSignature, _ count: UInt64, _ bytes: Int, original: Link, originalSequence: UInt64
   ) -> UInt64 { fatalError("abstract") }
 
-  /// Offers the destination of the next segment on `lane`, so that bytes that have not come yet may be read straight into it.
+  /// Offers the destination of the next segment on `lane`, so that bytes that have not come yet may be read straight into
+  /// it.
   ///
   /// A hint, repeated as often as the engine looks. The link uses it only for a segment whose call, count and size are equal
   /// to these, and then says so in ``Arrival/placed``.
@@ -110,12 +111,13 @@ open class Link {
   /// Whether output is queued, so that a waiter must also wait for the descriptor to become writable.
   open var wantsWrite: Bool { false }
 
-  /// The longest a waiter may sleep before it calls ``progress()`` again, in nanoseconds. Finite only where arrivals are hidden
-  /// on purpose, so that nothing wakes the waiter when one shows up.
+  /// The longest a waiter may sleep before it calls ``progress()`` again, in nanoseconds. Finite only where arrivals are
+  /// hidden on purpose, so that nothing wakes the waiter when one shows up.
   open var maximumPark: UInt64 { .max }
 
   /// Releases descriptors and mappings, and returns only when the peer no longer reads sources sent here, or after a bounded
-  /// wait: a failed operation closes its links before it gives the caller's buffers back. Idempotent; no data-path call follows.
+  /// wait: a failed operation closes its links before it gives the caller's buffers back. Idempotent; no data-path call
+  /// follows.
   open func close() {}
 }
 

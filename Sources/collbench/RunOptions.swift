@@ -68,7 +68,8 @@ extension RunOptions {
     guard let collective = Collective(name: collective) else {
       let commands = Collbench.configuration.subcommands.map { $0._commandName }
       var message = unknown("collective", collective, known: Catalog.collectives)
-      if let command = nearestName(to: collective, in: commands), nearestName(to: collective, in: Catalog.collectives) == nil {
+      if let command = nearestName(to: collective, in: commands), nearestName(to: collective, in: Catalog.collectives) == nil
+      {
         message += " Or did you mean the command '\(command)'?"
       }
       throw ValidationError(message)
@@ -86,7 +87,8 @@ extension RunOptions {
     try checkCounts()
     let configuration = RunConfiguration(
       collective: collective, transport: choice, algorithms: try algorithms(for: collective),
-      sizes: try sizeList(for: collective, elementBytes: type.size), type: type, operation: operation, iterations: iterations,
+      sizes: try sizeList(for: collective, elementBytes: type.size), type: type, operation: operation,
+      iterations: iterations,
       warmup: warmup, inPlace: inPlace, check: !noCheck, format: format, output: output, timeout: timeout)
     try checkMemory(configuration)
     return configuration
@@ -163,7 +165,8 @@ extension RunOptions {
     let bytes = try bytes(text, of: flag)
     guard bytes % elementBytes == 0 else {
       throw ValidationError(
-        "\(flag): \(text) is not a multiple of the \(elementBytes) bytes of \(dtype). Nearest below: \(bytes - bytes % elementBytes).")
+        "\(flag): \(text) is not a multiple of the \(elementBytes) bytes of \(dtype). Nearest below: \(bytes - bytes % elementBytes)."
+      )
     }
     return bytes
   }

@@ -6,9 +6,11 @@ enum TestHosts {
   /// Where every test has to run, one that cannot fails instead of being skipped.
   static let canRun: Bool = {
     if ProcessInfo.processInfo.environment["TUTTI_REQUIRE_ALL_TESTS"] == "1" { return true }
-    guard geteuid() == 0, let probe = try? Running("/usr/bin/unshare", ["--net", "true"]) else { return false }
-    probe.process.waitUntilExit()
-    return probe.process.terminationStatus == 0
+    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+    let line = status.split(separator: "\n").first { $0.hasPrefix("CapEff:") }
+    let capabilities = line.flatMap { UInt64($0.split(whereSeparator: \.isWhitespace).last ?? "", radix: 16) } ?? 0
+    // CAP_NET_ADMIN and CAP_SYS_ADMIN: root in a container often lacks them.
+    return capabilities & (1 << 12 | 1 << 21) == (1 << 12 | 1 << 21)
   }()
 }
 

@@ -40,53 +40,88 @@ struct Outcome: Sendable {
 
 /// A program that runs, with its output in files, so that nothing waits for a reader.
 ///
-/// It is killed when this object goes away before it has ended.
+/// Started with `posix_spawn` rather than Foundation's `Process`, because the threads that run tests have nearly all signals
+/// blocked, and a program inherits that. It is killed and reaped when this object goes away.
 final class Running {
-  let process = Process()
+  let pid: pid_t
+  private let arguments: [String]
   private let folder: URL
+  private var status: Int32?
 
-  var pid: pid_t { process.processIdentifier }
   var output: String { text("output") }
   var errors: String { text("errors") }
 
   init(_ program: String, _ arguments: [String], environment: [String: String] = [:]) throws {
+    self.arguments = arguments
     folder = FileManager.default.temporaryDirectory.appending(path: "collbench-test-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    process.executableURL = URL(filePath: program)
-    process.arguments = arguments
     // The ranks' identity must come from the test alone.
     let own = ["TUTTI_RANK", "TUTTI_SIZE", "TUTTI_RENDEZVOUS", "TUTTI_SECRET", "RANK", "WORLD_SIZE"]
-    process.environment = ProcessInfo.processInfo.environment.filter { !own.contains($0.key) }
-      .merging(environment) { $1 }
-    process.standardInput = FileHandle.nullDevice
-    for (name, assign) in [
-      ("output", { self.process.standardOutput = $0 }), ("errors", { self.process.standardError = $0 }),
-    ] as [(String, (FileHandle) -> Void)] {
-      let file = folder.appending(path: name)
-      try Data().write(to: file)
-      assign(try FileHandle(forWritingTo: file))
+    let variables = ProcessInfo.processInfo.environment.filter { !own.contains($0.key) }.merging(environment) { $1 }
+
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+    for (descriptor, name) in [(1, "output"), (2, "errors")] as [(Int32, String)] {
+      let path = folder.appending(path: name).path
+      posix_spawn_file_actions_addopen(&actions, descriptor, path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
     }
-    try process.run()
+
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    var none = sigset_t()
+    sigemptyset(&none)
+    var all = sigset_t()
+    sigfillset(&all)
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setsigdefault(&attributes, &all)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+
+    var pid: pid_t = 0
+    var words: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) } + [nil]
+    var entries: [UnsafeMutablePointer<CChar>?] = variables.map { strdup("\($0.key)=\($0.value)") } + [nil]
+    defer { for string in words + entries { free(string) } }
+    let code = posix_spawn(&pid, program, &actions, &attributes, &words, &entries)
+    self.pid = pid
+    guard code == 0 else {
+      status = 0
+      throw CocoaError(.executableLoad, userInfo: [NSFilePathErrorKey: program, "errno": code])
+    }
   }
 
   deinit {
-    if process.isRunning { kill(pid, SIGKILL) }
+    if isRunning {
+      kill(pid, SIGKILL)
+      _ = reap(0)
+    }
     try? FileManager.default.removeItem(at: folder)
   }
 
+  var isRunning: Bool { status == nil && !reap(WNOHANG) }
+
   /// Waits until it ends by itself.
   func outcome(limit: Double, sourceLocation: SourceLocation = #_sourceLocation) async throws -> Outcome {
-    let ended = try await becomesTrue(within: limit) { !self.process.isRunning }
-    if !ended {
-      kill(pid, SIGKILL)
+    if try await !becomesTrue(within: limit, { !self.isRunning }) {
+      // First so that it can clean up.
+      kill(pid, SIGTERM)
+      if try await !becomesTrue(within: 5, { !self.isRunning }) {
+        kill(pid, SIGKILL)
+        _ = reap(0)
+      }
       Issue.record(
-        "still running after \(limit * Tool.slowness) s: \(process.arguments ?? [])\n\(errors)",
-        sourceLocation: sourceLocation)
-      process.waitUntilExit()
+        "still running after \(limit * Tool.slowness) s: \(arguments)\n\(errors)", sourceLocation: sourceLocation)
     }
-    let status = process.terminationStatus
-    return Outcome(
-      status: process.terminationReason == .uncaughtSignal ? -status : status, output: output, errors: errors)
+    let raw = status ?? 0
+    return Outcome(status: raw & 0x7F == 0 ? raw >> 8 & 0xFF : -(raw & 0x7F), output: output, errors: errors)
+  }
+
+  private func reap(_ flags: Int32) -> Bool {
+    var raw: Int32 = 0
+    guard waitpid(pid, &raw, flags) == pid else { return false }
+    status = raw
+    return true
   }
 
   private func text(_ name: String) -> String {

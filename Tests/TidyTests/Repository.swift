@@ -4,7 +4,8 @@ import Testing
 /// The files of this repository as the tidy tests read them: as text, without building or importing anything.
 enum Repository {
   /// Found from this file's own place: Tests/TidyTests/Repository.swift.
-  static let root = URL(filePath: #filePath).resolvingSymlinksInPath().deletingLastPathComponent().deletingLastPathComponent()
+  static let root = URL(filePath: #filePath).resolvingSymlinksInPath().deletingLastPathComponent()
+    .deletingLastPathComponent()
     .deletingLastPathComponent()
 
   /// Files below the folders whose name ends with one of the endings, in a stable order. Build folders are left out.

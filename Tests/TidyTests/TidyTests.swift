@@ -35,7 +35,8 @@ import Testing
   }
 
   @Test func importsGoOneWay() throws {
-    let pattern = /^\s*(?:@\w+(?:\([^)]*\))?\s+)*(?:public |package |internal |private )?import\s+(?:(?:struct|class|enum|protocol|func|var|let|typealias)\s+)?(\w+)/
+    let pattern =
+      /^\s*(?:@\w+(?:\([^)]*\))?\s+)*(?:public |package |internal |private )?import\s+(?:(?:struct|class|enum|protocol|func|var|let|typealias)\s+)?(\w+)/
     var complaints: [String] = []
     for file in Repository.swiftSources {
       guard let allowed = Self.imports[file.module] else {
@@ -107,8 +108,10 @@ import Testing
   }
 
   @Test func ownersOfMemorySaySo() {
-    let property = /^\s+(?:(?:public|package|internal|private|fileprivate|final|@usableFromInline)\s+)*(?:let|var)\s+\w+\s*:\s*Unsafe[^{]*$/
-    let type = /^\s*(?:@\w+\s+)*(?:(?:public|package|internal|private|fileprivate|final)\s+)*(?:struct|class|enum|actor)\s+\w+/
+    let property =
+      /^\s+(?:(?:public|package|internal|private|fileprivate|final|@usableFromInline)\s+)*(?:let|var)\s+\w+\s*:\s*Unsafe[^{]*$/
+    let type =
+      /^\s*(?:@\w+\s+)*(?:(?:public|package|internal|private|fileprivate|final)\s+)*(?:struct|class|enum|actor)\s+\w+/
     var complaints: [String] = []
     for file in Repository.swiftSources {
       for index in file.lines.indices where file.code(index).contains(property) {

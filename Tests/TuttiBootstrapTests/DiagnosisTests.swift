@@ -42,7 +42,8 @@ import TuttiTransport
     let report = find([1: inside(17, waitingFor: 3), 3: idle(16)])
     #expect(report?.peer == 3)
     #expect(
-      report?.message.contains("rank 3 has not called operation 17 (all-reduce sum); it last completed operation 16") == true)
+      report?.message.contains("rank 3 has not called operation 17 (all-reduce sum); it last completed operation 16") == true
+    )
     #expect(find([1: idle(0)])?.message.contains("it has completed none") == true)
   }
 

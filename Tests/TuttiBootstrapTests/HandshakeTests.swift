@@ -124,7 +124,8 @@ import TuttiTransport
       case .reply(let challenge):
         // A listener that took the changed hello proves itself over it, and expects a proof over it.
         let nonce = Array(challenge[12..<44])
-        #expect(!Handshake.isProof(Array(challenge[44...]), of: .listener, hello: hello.bytes, listenerNonce: nonce, key: key))
+        #expect(
+          !Handshake.isProof(Array(challenge[44...]), of: .listener, hello: hello.bytes, listenerNonce: nonce, key: key))
         #expect(refusal(feed(&machine, proofMessage(hello, challenge: challenge))) == .wrongSecret)
       case let event:
         // Byte 11 is padding.

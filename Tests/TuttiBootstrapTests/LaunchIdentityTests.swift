@@ -40,30 +40,33 @@ import TuttiTransport
     #expect(RendezvousAddress(expected.description) == expected)
   }
 
-  @Test(arguments: ["", "host", "host:", ":80", "host:0", "host:65536", "fd00::1:80", "[fd00::1]", "unix:x", "unix:@", "a b:1"])
+  @Test(arguments: [
+    "", "host", "host:", ":80", "host:0", "host:65536", "fd00::1:80", "[fd00::1]", "unix:x", "unix:@", "a b:1",
+  ])
   func refusesWhatIsNoRendezvous(_ text: String) { #expect(RendezvousAddress(text) == nil) }
 
   /// Environment, and what the error must name.
-  @Test(arguments: [
-    ([:], ["TUTTI_RANK", "TUTTI_SIZE", "TUTTI_RENDEZVOUS"]),
-    (["MASTER_ADDR": "somewhere"], ["TUTTI_RANK"]),
-    (["TUTTI_RANK": "0"], ["TUTTI_SIZE, TUTTI_RENDEZVOUS are not set"]),
-    (["TUTTI_RANK": "0", "TUTTI_SIZE": "", "TUTTI_RENDEZVOUS": "h:1"], ["TUTTI_SIZE is not set"]),
-    (own.merging(["TUTTI_RANK": "x"]) { $1 }, ["TUTTI_RANK=\"x\""]),
-    (own.merging(["TUTTI_RANK": "-1"]) { $1 }, ["TUTTI_RANK=\"-1\""]),
-    (own.merging(["TUTTI_RANK": "4"]) { $1 }, ["TUTTI_RANK=4", "TUTTI_SIZE=4", "0 to 3"]),
-    (own.merging(["TUTTI_SIZE": "0"]) { $1 }, ["TUTTI_SIZE=\"0\""]),
-    (own.merging(["TUTTI_SIZE": "5000"]) { $1 }, ["TUTTI_SIZE=\"5000\"", "4096"]),
-    (own.merging(["TUTTI_RENDEZVOUS": "host0"]) { $1 }, ["TUTTI_RENDEZVOUS=\"host0\"", "host:port"]),
-    (own.merging(["RANK": "2"]) { $1 }, ["TUTTI_RANK=1", "RANK=\"2\""]),
-    (own.merging(["WORLD_SIZE": "5"]) { $1 }, ["TUTTI_SIZE=4", "WORLD_SIZE=\"5\""]),
-    (["RANK": "0", "WORLD_SIZE": "2"], ["MASTER_ADDR, MASTER_PORT are not set"]),
-    (common.merging(["MASTER_PORT": "0"]) { $1 }, ["MASTER_PORT=\"0\""]),
-    (common.merging(["MASTER_PORT": "99999"]) { $1 }, ["MASTER_PORT=\"99999\""]),
-    (common.merging(["MASTER_ADDR": "a b"]) { $1 }, ["MASTER_ADDR=\"a b\""]),
-    (common.merging(["RANK": "8"]) { $1 }, ["RANK=8", "WORLD_SIZE=8"]),
-    (common.merging(["MASTER_PORT": "65535", "TORCHELASTIC_RUN_ID": "1"]) { $1 }, ["MASTER_PORT=65535"]),
-  ] as [([String: String], [String])])
+  @Test(
+    arguments: [
+      ([:], ["TUTTI_RANK", "TUTTI_SIZE", "TUTTI_RENDEZVOUS"]),
+      (["MASTER_ADDR": "somewhere"], ["TUTTI_RANK"]),
+      (["TUTTI_RANK": "0"], ["TUTTI_SIZE, TUTTI_RENDEZVOUS are not set"]),
+      (["TUTTI_RANK": "0", "TUTTI_SIZE": "", "TUTTI_RENDEZVOUS": "h:1"], ["TUTTI_SIZE is not set"]),
+      (own.merging(["TUTTI_RANK": "x"]) { $1 }, ["TUTTI_RANK=\"x\""]),
+      (own.merging(["TUTTI_RANK": "-1"]) { $1 }, ["TUTTI_RANK=\"-1\""]),
+      (own.merging(["TUTTI_RANK": "4"]) { $1 }, ["TUTTI_RANK=4", "TUTTI_SIZE=4", "0 to 3"]),
+      (own.merging(["TUTTI_SIZE": "0"]) { $1 }, ["TUTTI_SIZE=\"0\""]),
+      (own.merging(["TUTTI_SIZE": "5000"]) { $1 }, ["TUTTI_SIZE=\"5000\"", "4096"]),
+      (own.merging(["TUTTI_RENDEZVOUS": "host0"]) { $1 }, ["TUTTI_RENDEZVOUS=\"host0\"", "host:port"]),
+      (own.merging(["RANK": "2"]) { $1 }, ["TUTTI_RANK=1", "RANK=\"2\""]),
+      (own.merging(["WORLD_SIZE": "5"]) { $1 }, ["TUTTI_SIZE=4", "WORLD_SIZE=\"5\""]),
+      (["RANK": "0", "WORLD_SIZE": "2"], ["MASTER_ADDR, MASTER_PORT are not set"]),
+      (common.merging(["MASTER_PORT": "0"]) { $1 }, ["MASTER_PORT=\"0\""]),
+      (common.merging(["MASTER_PORT": "99999"]) { $1 }, ["MASTER_PORT=\"99999\""]),
+      (common.merging(["MASTER_ADDR": "a b"]) { $1 }, ["MASTER_ADDR=\"a b\""]),
+      (common.merging(["RANK": "8"]) { $1 }, ["RANK=8", "WORLD_SIZE=8"]),
+      (common.merging(["MASTER_PORT": "65535", "TORCHELASTIC_RUN_ID": "1"]) { $1 }, ["MASTER_PORT=65535"]),
+    ] as [([String: String], [String])])
   func namesWhatIsWrong(_ environment: [String: String], _ names: [String]) {
     let error = #expect(throws: FailureReport.self) { try LaunchIdentity.read(environment) }
     #expect(error?.code == .configuration && error?.advice.isEmpty == false)

@@ -1,6 +1,5 @@
 import CTuttiLinux
 import Glibc
-import Synchronization
 import Testing
 import TuttiTransport
 
@@ -24,13 +23,25 @@ private func variable(_ name: String) -> String? { getenv(name).map { String(cSt
         identity: identity, secret: try JobSecret.read(environment), transports: [.tcp],
         deadline: Clock.deadline(seconds: Double(variable("TUTTI_TEST_SECONDS") ?? "") ?? 15))
       member.activate(recorder.handlers)
-      if mode == "fork" { tutti_fork_sleeper(20) }
+      if mode == "fork" { tutti_fork_sleeper(3) }
       say("READY")
       if mode == "diagnose" {
         _ = Sockets.wait(STDIN_FILENO, for: POLLIN, until: Clock.deadline(seconds: 15))
         let found = member.diagnoseTimeout(
           ExpiredWait(operationNumber: 3, operation: "barrier", waitingFor: waitingFor, timeoutSeconds: 1))
         say("FAILED \(found.peer) \(found.code) \(found)")
+      } else if mode == "report" {
+        if identity.rank == 3 {
+          _ = Sockets.wait(STDIN_FILENO, for: POLLIN, until: Clock.deadline(seconds: 15))
+          member.report(FailureReport(.mismatch, rank: 3, peer: 3, "what really happened"))
+          _exit(1)
+        }
+        let failure = recorder.awaitFailure(seconds: 15)
+        say("FAILED \(failure?.peer ?? -2) \(failure.map { "\($0.code)" } ?? "none")")
+      } else if mode == "leave" {
+        _ = Sockets.wait(STDIN_FILENO, for: POLLIN, until: Clock.deadline(seconds: 15))
+        say(recorder.failures.withLock { $0.first }.map { "FAILED \($0)" } ?? "QUIET")
+        member.leave()
       } else {
         let failure = recorder.awaitFailure(seconds: 15)
         say("FAILED \(failure?.peer ?? -2) \(failure.map { "\($0.code)" } ?? "none") \(failure.map { "\($0)" } ?? "")")
@@ -56,10 +67,11 @@ private final class ChildProcess {
   private var text: [UInt8] = []
   private var isReaped = false
 
-  init(_ mode: String, rank: Int, of rankCount: Int, rendezvous: RendezvousAddress, waitingFor: Int, seconds: Double) throws {
+  init(_ mode: String, rank: Int, of rankCount: Int, rendezvous: RendezvousAddress, waitingFor: Int, seconds: Double) throws
+  {
     var toChild: [Int32] = [-1, -1]
     var fromChild: [Int32] = [-1, -1]
-    try #require(pipe(&toChild) == 0 && pipe(&fromChild) == 0)
+    try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &toChild) == 0 && pipe(&fromChild) == 0)
     for descriptor in toChild + fromChild { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
     defer {
       close(toChild[0])
@@ -114,7 +126,7 @@ private final class ChildProcess {
     waitpid(pid, &status, 0)
   }
 
-  func go() { write(input, "\n", 1) }
+  func go() { _ = send(input, "\n", 1, Int32(MSG_NOSIGNAL)) }
 
   /// The next line of the child, within `seconds`.
   func line(seconds: Double) -> String {
@@ -178,6 +190,31 @@ extension OverSockets {
       for (rank, child) in children.enumerated() where rank != victim {
         let line = child.line(seconds: 10)
         #expect(line.hasPrefix("FAILED \(victim) timeout"), "rank \(rank): \(line)")
+      }
+    }
+
+    /// The others see processes end that are not their neighbours in the tree, and rank 0, which would pass on their
+    /// goodbyes, is gone.
+    @Test(arguments: [[0, 3, 1, 6, 2, 5, 4], [1, 2, 0, 4, 3, 6, 5]])
+    func ranksThatLeaveAndExitAreNotDead(_ order: [Int]) throws {
+      let children = try start("leave", 7)
+      for child in children { #expect(child.line(seconds: 20) == "READY") }
+      for rank in order {
+        children[rank].go()
+        #expect(children[rank].line(seconds: 5) == "QUIET", "rank \(rank)")
+        children[rank].reap()
+        Clock.pause(20 * Clock.millisecond)
+      }
+    }
+
+    /// A program that dies of its error right after it reported it is not what the others blame.
+    @Test func aReportOutlivesItsProcess() throws {
+      let children = try start("report", 6)
+      for child in children { #expect(child.line(seconds: 20) == "READY") }
+      children[3].go()
+      for (rank, child) in children.enumerated() where rank != 3 {
+        let line = child.line(seconds: 5)
+        #expect(line.hasPrefix("FAILED 3 mismatch"), "rank \(rank): \(line)")
       }
     }
 

@@ -1,6 +1,5 @@
 import CTuttiLinux
 import Glibc
-import Synchronization
 import Testing
 import TuttiTransport
 
@@ -14,7 +13,8 @@ extension OverSockets {
       version: UInt16 = protocolVersion
     ) throws(FailureReport) -> Membership {
       try Membership.join(
-        identity: identity(rank, rankCount, rendezvous), secret: secret, settings: settings, transports: [.tcp, .sharedMemory],
+        identity: identity(rank, rankCount, rendezvous), secret: secret, settings: settings,
+        transports: [.tcp, .sharedMemory],
         network: network, deadline: Clock.deadline(seconds: seconds), version: version)
     }
 
@@ -106,7 +106,8 @@ extension OverSockets {
         let report = Self.failure(results[rank])
         #expect(report?.code == .configuration && report?.peer == 2)
         #expect(
-          report?.message == "setting TUTTI_CHECK must be equal on all ranks: ranks 0, 1 and 3 have \"fast\", rank 2 has \"strict\"",
+          report?.message
+            == "setting TUTTI_CHECK must be equal on all ranks: ranks 0, 1 and 3 have \"fast\", rank 2 has \"strict\"",
           "\(report?.description ?? "joined")")
       }
     }
@@ -169,8 +170,9 @@ extension OverSockets {
 
     @Test func unknownNameIsNamed() throws {
       let rendezvous = RendezvousAddress.tcp(host: "no-such-host.invalid", port: 80)
-      let report = #expect(throws: FailureReport.self) { try Self.join(1, 2, rendezvous, seconds: 2) }
-      #expect(report?.message.contains("no-such-host.invalid") == true && report?.code == .rendezvous)
+      let report = #expect(throws: FailureReport.self) { try Self.join(1, 2, rendezvous, seconds: 0.5) }
+      #expect(report?.message.contains("no-such-host.invalid") == true && report?.message.contains("has no address") == true)
+      #expect(report?.code == .rendezvous)
     }
 
     @Test func aStrangerAtTheRendezvousIsRecognised() throws {
@@ -213,7 +215,9 @@ extension OverSockets {
         var open: [Int32] = []
         for _ in 0..<200 {
           let address = SocketAddress.ipv4(0x7F00_0001, port: port)
-          guard case .success(let socket) = Sockets.connect(to: address, deadline: Clock.deadline(seconds: 1)) else { continue }
+          guard case .success(let socket) = Sockets.connect(to: address, deadline: Clock.deadline(seconds: 1)) else {
+            continue
+          }
           if Bool.random(using: &generator) {
             let noise = generator.bytes(Int.random(in: 1..<150, using: &generator))
             _ = Sockets.sendNow(socket, (Bool.random(using: &generator) ? handshakeMagic + noise : noise)[...])
@@ -253,7 +257,8 @@ extension OverSockets {
       }
       for rank in [0, 2] {
         guard case .failure(let report)? = results[rank] else { throw FailureReport.missing }
-        #expect(report.code == .peerLost && report.peer == 1 && report.message.contains("ended while the ranks were joining"))
+        #expect(
+          report.code == .peerLost && report.peer == 1 && report.message.contains("ended while the ranks were joining"))
       }
     }
 

@@ -1,6 +1,5 @@
 import CTuttiLinux
 import Glibc
-import Synchronization
 import Testing
 import TuttiTransport
 
@@ -53,7 +52,7 @@ extension FailureReport {
 }
 
 private final class RankResults<Value: Sendable>: Sendable {
-  let values = Mutex<[Int: Result<Value, FailureReport>]>([:])
+  let values = Lock<[Int: Result<Value, FailureReport>]>([:])
 }
 
 /// Runs `body` for each rank on a thread of its own, and waits for all until `seconds` passed.
@@ -81,9 +80,9 @@ func runRanks<Value: Sendable>(
 
 /// What the handlers of one rank have heard.
 final class Recorder: Sendable {
-  let failures = Mutex<[FailureReport]>([])
-  let connections = Mutex<[(peer: Int, role: ConnectionRole, descriptor: Int32)]>([])
-  let status = Mutex(RankStatus())
+  let failures = Lock<[FailureReport]>([])
+  let connections = Lock<[(peer: Int, role: ConnectionRole, descriptor: Int32)]>([])
+  let status = Lock(RankStatus())
 
   var handlers: ControlHandlers {
     ControlHandlers(

@@ -49,7 +49,9 @@ import TuttiTransport
 
   @Test func everyTruncationIsRefused() {
     for bytes in Self.rendezvousMessages.map(\.bytes) {
-      for count in 0..<bytes.count { #expect(throws: MalformedMessage.self) { try RendezvousMessage(Array(bytes.prefix(count))) } }
+      for count in 0..<bytes.count {
+        #expect(throws: MalformedMessage.self) { try RendezvousMessage(Array(bytes.prefix(count))) }
+      }
       #expect(throws: MalformedMessage.self) { try RendezvousMessage(bytes + [0]) }
     }
     for bytes in Self.controlMessages.map(\.bytes) {

@@ -6,17 +6,38 @@ struct Pattern: Sendable {
   let type: DataType
   let operation: ReduceOp
   let salt: Int
+  /// The values repeat every 13 elements; the bits of the results are made once.
+  private let expected: [UInt64]
 
-  func value(rank: Int, index: Int) -> Int { (rank * 7 + index * 3 + salt) % 13 - 6 }
-
-  func result(index: Int) -> Int {
-    let values = (0..<rankCount).map { value(rank: $0, index: index) }
-    return switch operation {
-    case .sum: values.reduce(0, +)
-    case .min: values.min()!
-    case .max: values.max()!
+  init(rankCount: Int, type: DataType, operation: ReduceOp, salt: Int) {
+    self.rankCount = rankCount
+    self.type = type
+    self.operation = operation
+    self.salt = salt
+    expected = (0..<13).map { index in
+      let values = (0..<rankCount).map { Self.value(rank: $0, index: index, salt: salt) }
+      let result =
+        switch operation {
+        case .sum: values.reduce(0, +)
+        case .min: values.min()!
+        case .max: values.max()!
+        }
+      return Self.bits(of: result, type)
     }
   }
+
+  private static func value(rank: Int, index: Int, salt: Int) -> Int { (rank * 7 + index * 3 + salt) % 13 - 6 }
+
+  static func bits(of value: Int, _ type: DataType) -> UInt64 {
+    switch type {
+    case .int32: UInt64(UInt32(bitPattern: Int32(value)))
+    case .int64: UInt64(bitPattern: Int64(value))
+    case .float32: UInt64(Float(value).bitPattern)
+    case .float64: Double(value).bitPattern
+    }
+  }
+
+  func value(rank: Int, index: Int) -> Int { Self.value(rank: rank, index: index, salt: salt) }
 
   /// Writes one value as an element. `memory` may be unaligned.
   func store(_ value: Int, at index: Int, of memory: UnsafeMutableRawPointer) {
@@ -36,15 +57,7 @@ struct Pattern: Sendable {
       : memory.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self)
   }
 
-  func expectedBits(index: Int) -> UInt64 {
-    let value = result(index: index)
-    return switch type {
-    case .int32: UInt64(UInt32(bitPattern: Int32(value)))
-    case .int64: UInt64(bitPattern: Int64(value))
-    case .float32: UInt64(Float(value).bitPattern)
-    case .float64: Double(value).bitPattern
-    }
-  }
+  func expectedBits(index: Int) -> UInt64 { expected[index % 13] }
 }
 
 /// Input and output of one call of one rank: at any alignment, guarded on both sides.
@@ -94,12 +107,6 @@ final class CallMemory: @unchecked Sendable {
   }
 
   private func inputBits(_ index: Int) -> UInt64 {
-    let value = pattern.value(rank: rank, index: index)
-    return switch pattern.type {
-    case .int32: UInt64(UInt32(bitPattern: Int32(value)))
-    case .int64: UInt64(bitPattern: Int64(value))
-    case .float32: UInt64(Float(value).bitPattern)
-    case .float64: Double(value).bitPattern
-    }
+    Pattern.bits(of: pattern.value(rank: rank, index: index), pattern.type)
   }
 }

@@ -62,8 +62,8 @@ import TuttiTransport
   }
 }
 
-/// One end of a random exchange: sends segments of random sizes from reused buffers on all lanes, overwrites each buffer as soon
-/// as it is free, consumes with random delay, and compares every byte when it arrives and again when it is consumed.
+/// One end of a random exchange: sends segments of random sizes from reused buffers on all lanes, overwrites each buffer as
+/// soon as it is free, consumes with random delay, and compares every byte when it arrives and again when it is consumed.
 final class RandomTraffic {
   private struct Outgoing {
     var sent: UInt64 = 0

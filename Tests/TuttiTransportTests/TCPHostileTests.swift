@@ -3,8 +3,8 @@ import Testing
 import TuttiTCP
 import TuttiTransport
 
-/// A TCP link whose peer is a raw socket that writes whatever it likes. Frames are built here from the documented wire format,
-/// not by the library.
+/// A TCP link whose peer is a raw socket that writes whatever it likes. Frames are built here from the documented wire
+/// format, not by the library.
 @Suite(.serialized) struct TCPHostileTests {
   /// One frame, valid unless told otherwise.
   struct Frame {
