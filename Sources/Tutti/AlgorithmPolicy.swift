@@ -15,7 +15,7 @@ struct AlgorithmPolicy {
     switch collective {
     case .barrier: return "dissemination"
     case .allReduce:
-      if rankCount <= 2 { return bytes <= (isOneHost ? 16 << 10 : 128 << 10) ? "one-shot" : "two-shot" }
+      if rankCount <= 2 { return bytes <= (isOneHost ? 64 << 10 : 128 << 10) ? "one-shot" : "two-shot" }
       if isOneHost {
         if bytes <= 2 << 10 { return rankCount <= 8 ? "one-shot" : "recursive-doubling" }
         return rankCount <= 16 ? "two-shot" : "ring"

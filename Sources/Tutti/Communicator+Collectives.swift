@@ -1,3 +1,5 @@
+// The collective calls of a communicator, blocking and started.
+
 import TuttiEngine
 import TuttiSchedule
 import TuttiTransport
@@ -26,7 +28,7 @@ extension Communicator {
     algorithm: String? = nil, timeout: Duration? = nil
   ) throws(TuttiError) {
     do throws(FailureReport) {
-      try member.engine.run(
+      try engine.run(
         try request(.allReduce, from: input, to: output, count: count, type: type, operation, algorithm, timeout))
     } catch { throw TuttiError(error) }
   }
@@ -80,8 +82,9 @@ extension Communicator {
     algorithm: String? = nil, timeout: Duration? = nil
   ) throws(TuttiError) -> Work {
     do throws(FailureReport) {
-      let number = try member.engine.begin(
-        try request(.allReduce, from: input, to: output, count: count, type: type, operation, algorithm, timeout), owner: nil)
+      let number = try engine.begin(
+        try request(.allReduce, from: input, to: output, count: count, type: type, operation, algorithm, timeout), owner: nil
+      )
       return Work(communicator: self, number: number)
     } catch { throw TuttiError(error) }
   }
@@ -92,7 +95,7 @@ extension Communicator {
   ) throws(TuttiError) -> Work {
     do throws(FailureReport) {
       let base = UnsafeMutableRawPointer(buffer.pointer.baseAddress!)
-      let number = try member.engine.begin(
+      let number = try engine.begin(
         try request(
           .allReduce, from: base, to: base, count: buffer.count, type: Element.dataType, operation, algorithm, timeout),
         owner: buffer)
@@ -110,7 +113,7 @@ extension Communicator {
   public func barrier(algorithm: String? = nil, timeout: Duration? = nil) throws(TuttiError) {
     do throws(FailureReport) {
       let nowhere = UnsafeMutableRawPointer(bitPattern: 64).unsafelyUnwrapped
-      try member.engine.run(
+      try engine.run(
         try request(
           .barrier, from: nowhere, to: nowhere, count: 0, type: .int32, .sum, algorithm, timeout))
     } catch { throw TuttiError(error) }

@@ -1,3 +1,5 @@
+// How a communicator comes to be: by joining other processes, or in one process.
+
 import CTuttiLinux
 import Glibc
 import Logging
@@ -60,7 +62,8 @@ extension Communicator {
     }
     let report = FailureReport(
       .transport, rank: rank, "shared memory cannot be used: memfd_create failed",
-      advice: "A seccomp filter may forbid it; allow memfd_create, or choose --transport tcp", transport: "shm", systemError: errno)
+      advice: "A seccomp filter may forbid it; allow memfd_create, or choose --transport tcp", transport: "shm",
+      systemError: errno)
     if choice == .sharedMemory { throw report }
     Logger(label: "tutti").warning("\(report.description). Ranks of this host will use TCP, which is several times slower.")
     return [.tcp]

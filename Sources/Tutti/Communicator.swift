@@ -9,10 +9,15 @@ import TuttiTransport
 /// operations can be in flight. After the first error the communicator is aborted on every rank, and every call throws that error.
 public final class Communicator: Sendable {
   let member: CommunicatorMember
+  /// The member's; here so that a call does not go through it.
+  let engine: Engine
   let defaultTimeout: UInt64
+  /// The algorithm last asked for by name: asking again costs a comparison.
+  private let lastNamed = Lock((collective: Collective.allReduce, name: "auto", identifier: UInt8(0)))
 
   init(_ member: CommunicatorMember, timeout: Duration) {
     self.member = member
+    engine = member.engine
     defaultTimeout = Self.nanoseconds(timeout)
   }
 
@@ -67,11 +72,22 @@ public final class Communicator: Sendable {
   @inline(never)
   private func badCount(_ count: Int) -> FailureReport {
     FailureReport(
-      .invalidArgument, rank: rank, "a count of \(count) elements does not fit", advice: "Counts go from 0 to \(Int.max / 16)")
+      .invalidArgument, rank: rank, "a count of \(count) elements does not fit",
+      advice: "Counts go from 0 to \(Int.max / 16)")
+  }
+
+  private func identifier(of name: String, _ collective: Collective) throws(FailureReport) -> UInt8 {
+    let known = lastNamed.withLock { last -> UInt8? in
+      last.collective == collective && last.name == name ? last.identifier : nil
+    }
+    if let known { return known }
+    let identifier = try findIdentifier(of: name, collective)
+    lastNamed.withLock { $0 = (collective, name, identifier) }
+    return identifier
   }
 
   @inline(never)
-  private func identifier(of name: String, _ collective: Collective) throws(FailureReport) -> UInt8 {
+  private func findIdentifier(of name: String, _ collective: Collective) throws(FailureReport) -> UInt8 {
     if name == "auto" { return 0 }
     if let algorithm = AlgorithmRegistry.algorithm(collective, named: name) {
       if algorithm.isDefined(rankCount: rankCount) { return algorithm.identifier }

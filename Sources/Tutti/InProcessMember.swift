@@ -1,4 +1,3 @@
-import Synchronization
 import TuttiBootstrap
 import TuttiEngine
 import TuttiTransport
@@ -10,7 +9,7 @@ final class InProcessMember: CommunicatorMember, @unchecked Sendable {
   let group: InProcessGroup
   let doorbell: Doorbell
   /// Links made and not yet taken by the engine.
-  let arrivals = Mutex<[PassedLink]>([])
+  let arrivals = Lock<[PassedLink]>([])
 
   init(rank: Int, controlPlane: any ControlPlane, group: InProcessGroup, policy: AlgorithmPolicy) throws(FailureReport) {
     self.group = group
@@ -50,7 +49,7 @@ final class InProcessGroup: Sendable {
     var connected: Set<[Int]> = []
   }
   private struct WeakMember { weak var member: InProcessMember? }
-  private let state = Mutex(State())
+  private let state = Lock(State())
 
   init(rankCount: Int, faults: InProcessFaults?) {
     self.rankCount = rankCount

@@ -1,6 +1,5 @@
 import CTuttiLinux
 import Glibc
-import Synchronization
 import TuttiBootstrap
 import TuttiEngine
 import TuttiSharedMemory
@@ -29,7 +28,7 @@ final class JoinedMember: CommunicatorMember, @unchecked Sendable {
     var failure: FailureReport?
     var isClosed = false
   }
-  private let links = Mutex(Links())
+  private let links = Lock(Links())
 
   init(
     membership: Membership, endpoint: SharedMemoryEndpoint?, sharedMemoryPeers: Set<Int>, policy: AlgorithmPolicy

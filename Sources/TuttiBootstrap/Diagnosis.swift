@@ -27,8 +27,12 @@ struct Diagnosis {
   /// - Returns: The cause; nil when the communicator has failed meanwhile.
   func findCause() -> FailureReport? {
     guard (0..<rankCount).contains(wait.waitingFor), wait.waitingFor != rank else {
-      return report(
-        peer: -1, "no rank to wait for is known", "Raise the timeout if the operation is just slow")
+      switch askOthers(besides: [rank], awaited: wait.operationNumber) {
+      case .found(let report): return report
+      case .overtaken: return nil
+      case .nothing:
+        return report(peer: -1, "no rank to wait for is known", "Raise the timeout if the operation is just slow")
+      }
     }
     var asked: Set<Int> = [rank]
     var waiter = rank
@@ -49,7 +53,14 @@ struct Diagnosis {
           peer: peer, "\(describe(peer)) has closed the communicator" + (peer == suspect ? "" : via(waiter, suspect)),
           "All ranks must make the same calls before any of them closes")
       case .status(let status):
-        if let found = judge(suspect, status, waiter: waiter, awaited: awaited, asked: asked) { return found }
+        if let verdict = judge(suspect, status, waiter: waiter, awaited: awaited, asked: asked) {
+          if verdict.isCertain { return verdict.report }
+          switch askOthers(besides: asked, awaited: min(awaited, status.entered)) {
+          case .found(let report): return report
+          case .overtaken: return nil
+          case .nothing: return verdict.report
+          }
+        }
         awaited = min(awaited, status.entered)
         waiter = suspect
         suspect = status.waitingFor
@@ -57,40 +68,84 @@ struct Diagnosis {
     }
   }
 
-  /// Nil: `suspect` is itself waiting for a rank that has not been asked.
+  private enum Search {
+    case found(FailureReport)
+    case nothing
+    case overtaken
+  }
+
+  /// A rank tells of one rank it waits for, and may wait for several: where the chain leads to nobody at fault, all others
+  /// are asked. One that has left may have done its part before, so it is named only when nobody else is found.
+  private func askOthers(besides asked: Set<Int>, awaited: UInt64) -> Search {
+    var departure = Search.nothing
+    for other in 0..<rankCount where !asked.contains(other) && monotonicNanoseconds() < deadline {
+      switch ask(other) {
+      case .overtaken: return .overtaken
+      case .silent(let peer):
+        return .found(
+          report(
+            peer: peer, "\(describe(peer)) does not answer",
+            "It is stopped, swapping, or cut off from the others: look at its process and host"))
+      case .left(let peer):
+        departure = .found(
+          report(
+            peer: peer, "\(describe(peer)) has closed the communicator",
+            "All ranks must make the same calls before any of them closes"))
+      case .status(let status):
+        if let verdict = judge(other, status, waiter: rank, awaited: awaited, asked: asked), verdict.isCertain {
+          return .found(verdict.report)
+        }
+      }
+    }
+    return departure
+  }
+
+  /// Nil: `suspect` is itself waiting for a rank that has not been asked. Not certain: it is where the chain ends, but nothing
+  /// is wrong with it.
   private func judge(
     _ suspect: Int, _ status: RankStatus, waiter: Int, awaited: UInt64, asked: Set<Int>
-  ) -> FailureReport? {
+  ) -> (report: FailureReport, isCertain: Bool)? {
     let chain = waiter == rank ? "" : via(waiter, suspect)
     guard status.isInside else {
       if status.entered < awaited {
-        return report(
-          peer: suspect, "\(describe(suspect)) has not called operation \(awaited)\(what(awaited)); \(last(status))" + chain,
-          "It is busy elsewhere, or left its loop early: look at what it does instead")
+        return (
+          report(
+            peer: suspect,
+            "\(describe(suspect)) has not called operation \(awaited)\(what(awaited)); \(last(status))" + chain,
+            "It is busy elsewhere, or left its loop early: look at what it does instead"), true
+        )
       }
-      return report(
-        peer: suspect, "\(describe(suspect)) has completed operation \(status.completed) and waits for nothing" + chain,
-        "Data between \(describe(waiter)) and it is late or lost: look at the link between them")
+      return (
+        report(
+          peer: suspect, "\(describe(suspect)) has completed operation \(status.completed) and waits for nothing" + chain,
+          "Data between \(describe(waiter)) and it is late or lost: look at the link between them"), false
+      )
     }
     if status.entered == wait.operationNumber, !wait.operation.isEmpty, !status.operation.isEmpty,
       status.operation != wait.operation
     {
-      return report(
-        peer: suspect,
-        "\(describe(suspect)) is in a different call: its operation \(status.entered) is \(status.operation), here it is "
-          + wait.operation + chain,
-        "All ranks must make the same calls in the same order")
+      return (
+        report(
+          peer: suspect,
+          "\(describe(suspect)) is in a different call: its operation \(status.entered) is \(status.operation), here it is "
+            + wait.operation + chain,
+          "All ranks must make the same calls in the same order"), true
+      )
     }
     let inside = "is in operation \(status.entered) (\(status.operation))"
     guard (0..<rankCount).contains(status.waitingFor), status.waitingFor != suspect else {
-      return report(
-        peer: suspect, "\(describe(suspect)) \(inside) and waits for no other rank" + chain,
-        "It is slow: look at its load, or raise the timeout")
+      return (
+        report(
+          peer: suspect, "\(describe(suspect)) \(inside) and waits for no other rank" + chain,
+          "It is slow: look at its load, or raise the timeout"), false
+      )
     }
     guard !asked.contains(status.waitingFor), monotonicNanoseconds() < deadline else {
-      return report(
-        peer: suspect, "\(describe(suspect)) \(inside) and waits for \(describe(status.waitingFor))" + chain,
-        "All ranks asked are alive and in the operation: raise the timeout, or look for a slow link")
+      return (
+        report(
+          peer: suspect, "\(describe(suspect)) \(inside) and waits for \(describe(status.waitingFor))" + chain,
+          "All ranks asked are alive and in the operation: raise the timeout, or look for a slow link"), false
+      )
     }
     return nil
   }

@@ -60,7 +60,8 @@ extension Engine {
   /// Bytes of the segment a cursor stands at.
   @inline(__always)
   private func segmentBytes(
-    _ tables: UnsafeMutablePointer<PlanTables>, _ step: UnsafeMutablePointer<CompiledStep>, _ cursor: UnsafeMutablePointer<Cursor>
+    _ tables: UnsafeMutablePointer<PlanTables>, _ step: UnsafeMutablePointer<CompiledStep>,
+    _ cursor: UnsafeMutablePointer<Cursor>
   ) -> Int {
     if step.pointee.bytes == 0 { return 0 }
     let extent = tables.pointee.extents + Int(step.pointee.extents.lowerBound + cursor.pointee.extent)
@@ -259,7 +260,8 @@ extension Engine {
   }
 
   private func executeCombine(
-    _ slot: UnsafeMutablePointer<OperationSlot>, _ slotIndex: Int, _ index: Int32, _ step: UnsafeMutablePointer<CompiledStep>,
+    _ slot: UnsafeMutablePointer<OperationSlot>, _ slotIndex: Int, _ index: Int32,
+    _ step: UnsafeMutablePointer<CompiledStep>,
     _ cursor: UnsafeMutablePointer<Cursor>
   ) -> Bool {
     let operation = slot.pointee.operation

@@ -41,7 +41,8 @@ extension Engine {
       return (plan.tables, plan.algorithmIdentifier)
     }
     let call = CallSignature(
-      collective: UInt8(truncatingIfNeeded: request.key.packed >> 24), dataType: request.key.dataType, operation: request.reduction,
+      collective: UInt8(truncatingIfNeeded: request.key.packed >> 24), dataType: request.key.dataType,
+      operation: request.reduction,
       algorithm: algorithm, root: Int(request.key.root), operationNumber: number)
     entered.store(number, ordering: .relaxed)
     enteredCall.store(call.rawValue, ordering: .relaxed)

@@ -25,7 +25,8 @@ extension Engine {
           passes = 0
         } else {
           passes += 1
-          tutti_pause()
+          // A pause takes longer than the whole exchange does.
+          if passes > WaitingPolicy.passesBeforePause { tutti_pause() }
         }
         // A long operation that always finds something to do must still see an abort.
         if hasFailed.load(ordering: .relaxed) { break }

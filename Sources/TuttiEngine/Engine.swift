@@ -34,7 +34,7 @@ package final class Engine: @unchecked Sendable {
   let waitingFor = Atomic<Int>(-1)
   /// Raised once ``firstFailure`` is set.
   let hasFailed = Atomic<Bool>(false)
-  private let firstFailure = Mutex<FailureReport?>(nil)
+  private let firstFailure = Lock<FailureReport?>(nil)
   /// Changes when an operation ends or a driver leaves, for threads that wait while another drives.
   let epoch = WakeWord()
   /// What the progress thread sleeps on.

@@ -5,6 +5,8 @@ import CTuttiLinux
 /// A rank with a core of its own spins: waking from the kernel costs several exchanges. Where ranks share cores the
 /// peer waited for may need this very core, so a waiter yields almost at once.
 struct WaitingPolicy {
+  /// Passes without progress before each is followed by a pause instruction, which gives way to the core's other thread.
+  static let passesBeforePause = 64
   /// Passes without progress before the clock is looked at.
   let spinPasses: Int
   let yieldAfter: UInt64

@@ -174,7 +174,8 @@ package final class SharedMemoryLink: Link {
     let state = lanes + lane
     let line = state.pointee.outgoing + Self.slotIndex(state.pointee.sent + 1) * SharedMemoryGeometry.slotBytes
     if bytes <= SharedMemoryGeometry.inlineBytes {
-      let payload = ownerState.pointee.outgoing + ownerSlot * SharedMemoryGeometry.slotBytes + SharedMemoryGeometry.slotHeaderBytes
+      let payload =
+        ownerState.pointee.outgoing + ownerSlot * SharedMemoryGeometry.slotBytes + SharedMemoryGeometry.slotHeaderBytes
       (line + SharedMemoryGeometry.slotHeaderBytes).copyMemory(from: payload, byteCount: bytes)
       return publish(state, line, call, count, bytes)
     }

@@ -18,7 +18,8 @@ package final class SharedMemoryRegion: @unchecked Sendable {
     try systemCall("fstat") { fstat(descriptor, &status) }
     guard Int(status.st_size) == geometry.regionBytes, tutti_is_sealed(descriptor) != 0 else {
       throw FailureReport(
-        .transport, "a peer offered a shared memory region of \(status.st_size) bytes where \(geometry.regionBytes) sealed ones are expected",
+        .transport,
+        "a peer offered a shared memory region of \(status.st_size) bytes where \(geometry.regionBytes) sealed ones are expected",
         advice: "All ranks of a job must run the same version of Tutti", transport: "shm")
     }
     let protection = writable ? PROT_READ | PROT_WRITE : PROT_READ

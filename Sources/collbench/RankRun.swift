@@ -40,10 +40,9 @@ struct RankRun {
       configuration.carriesData
       ? try measureData(count: count, algorithm, warmup: warmup, samples, iterations)
       : try measureBarrier(algorithm, warmup: warmup, samples, iterations)
-    let limit = configuration.timeoutDuration
     // What counts is the slowest rank of each iteration.
     try communicator.allReduce(
-      from: times.pointer, to: times.pointer, count: iterations, type: .float64, .max, timeout: limit)
+      from: times.pointer, to: times.pointer, count: iterations, type: .float64, .max)
     return Measurement(
       collective: configuration.collective, bytes: bytes, count: configuration.carriesData ? count : 0,
       type: configuration.carriesData ? configuration.type.name : nil,
@@ -62,7 +61,7 @@ struct RankRun {
   private func measureData(
     count: Int, _ algorithm: String?, warmup: Int, _ samples: UnsafeMutablePointer<Double>, _ iterations: Int
   ) throws -> Outcome {
-    let (type, operation, limit) = (configuration.type, configuration.operation, configuration.timeoutDuration)
+    let (type, operation) = (configuration.type, configuration.operation)
     let pattern = TestPattern(
       rank: communicator.rank, rankCount: communicator.rankCount, type: type, operation: operation)
     let outputBuffer = try HeapBuffer(bytes: count * type.size)
@@ -75,7 +74,7 @@ struct RankRun {
 
     func reduce() throws {
       try communicator.allReduce(
-        from: input, to: output, count: count, type: type, operation, algorithm: algorithm, timeout: limit)
+        from: input, to: output, count: count, type: type, operation, algorithm: algorithm)
     }
     func prepare() {
       if configuration.inPlace { pattern.fill(output, count: count) } else { pattern.poison(output, count: count) }
@@ -88,10 +87,10 @@ struct RankRun {
     var wrong = configuration.check ? pattern.wrongElements(output, count: count) : 0
     prepare()
     for iteration in 0..<iterations {
-      try communicator.barrier(timeout: limit)
+      try communicator.barrier()
       let start = tutti_now_ns()
       try communicator.allReduce(
-        from: input, to: output, count: count, type: type, operation, algorithm: algorithm, timeout: limit)
+        from: input, to: output, count: count, type: type, operation, algorithm: algorithm)
       samples[iteration] = Double(tutti_now_ns() - start)
     }
     guard configuration.check else { return Outcome(algorithm: used.algorithm, transport: used.transport, wrong: nil) }
@@ -107,13 +106,12 @@ struct RankRun {
   private func measureBarrier(
     _ algorithm: String?, warmup: Int, _ samples: UnsafeMutablePointer<Double>, _ iterations: Int
   ) throws -> Outcome {
-    let limit = configuration.timeoutDuration
-    for _ in 0...warmup { try communicator.barrier(algorithm: algorithm, timeout: limit) }
+    for _ in 0...warmup { try communicator.barrier(algorithm: algorithm) }
     let used = communicator.lastOperation
     for iteration in 0..<iterations {
-      try communicator.barrier(timeout: limit)
+      try communicator.barrier()
       let start = tutti_now_ns()
-      try communicator.barrier(algorithm: algorithm, timeout: limit)
+      try communicator.barrier(algorithm: algorithm)
       samples[iteration] = Double(tutti_now_ns() - start)
     }
     // No elements: none can be wrong.
@@ -124,7 +122,7 @@ struct RankRun {
     let cell = try HeapBuffer(bytes: 8)
     cell.pointer.storeBytes(of: Int64(value), as: Int64.self)
     try communicator.allReduce(
-      from: cell.pointer, to: cell.pointer, count: 1, type: .int64, .sum, timeout: configuration.timeoutDuration)
+      from: cell.pointer, to: cell.pointer, count: 1, type: .int64, .sum)
     return Int(cell.pointer.load(as: Int64.self))
   }
 }

@@ -6,14 +6,14 @@ import TuttiTransport
 /// Who is blamed, by what the ranks answer.
 @Suite struct DiagnosisTests {
   func find(
-    waitingFor: Int = 1, number: UInt64 = 17, _ replies: [Int: Diagnosis.Reply]
+    waitingFor: Int = 1, number: UInt64 = 17, others: Diagnosis.Reply? = nil, _ replies: [Int: Diagnosis.Reply]
   ) -> FailureReport? {
     Diagnosis(
       rank: 0, rankCount: 8,
       wait: ExpiredWait(
         operationNumber: number, operation: "all-reduce sum", waitingFor: waitingFor, timeoutSeconds: 30, step: 2,
         transport: "tcp"),
-      deadline: Clock.deadline(seconds: 5), describe: { "rank \($0)" }, ask: { replies[$0] ?? .silent($0) }
+      deadline: Clock.deadline(seconds: 5), describe: { "rank \($0)" }, ask: { replies[$0] ?? others ?? .silent($0) }
     ).findCause()
   }
 
@@ -59,17 +59,30 @@ import TuttiTransport
   }
 
   @Test func theEndOfTheChainIsNamed() {
-    #expect(find([1: inside(17, waitingFor: 2), 2: inside(17, waitingFor: -1)])?.peer == 2)
-    #expect(find([1: inside(17, waitingFor: 2), 2: inside(17, waitingFor: 1)])?.peer == 2)
-    #expect(find([1: inside(17, waitingFor: 0)])?.peer == 1)
-    #expect(find([1: inside(17, waitingFor: 99)])?.peer == 1)
+    let others = inside(17, waitingFor: 0)
+    #expect(find(others: others, [1: inside(17, waitingFor: 2), 2: inside(17, waitingFor: -1)])?.peer == 2)
+    #expect(find(others: others, [1: inside(17, waitingFor: 2), 2: inside(17, waitingFor: 1)])?.peer == 2)
+    #expect(find(others: others, [1: inside(17, waitingFor: 0)])?.peer == 1)
+    #expect(find(others: others, [1: inside(17, waitingFor: 99)])?.peer == 1)
+  }
+
+  @Test func whereTheChainBlamesNobodyTheOthersAreAsked() {
+    let others = inside(17, waitingFor: 0)
+    let chain = [1: inside(17, waitingFor: 2), 2: inside(17, waitingFor: 1)]
+    #expect(find(others: others, chain.merging([6: idle(16)]) { $1 })?.peer == 6)
+    #expect(find(others: others, chain.merging([6: .silent(4)]) { $1 })?.peer == 4)
+    #expect(find(others: others, chain.merging([6: .overtaken]) { $1 }) == nil)
+    // One that has left is named only when there is nobody else.
+    #expect(find(others: others, chain.merging([5: .left(5), 6: idle(16)]) { $1 })?.peer == 6)
+    #expect(find(others: others, chain.merging([5: .left(5)]) { $1 })?.peer == 5)
+    #expect(find(waitingFor: -1, others: others, [6: idle(16)])?.peer == 6)
   }
 
   @Test func ranksThatLeftOrAreDoneAreNamed() {
     #expect(find([1: .left(1)])?.message.contains("has closed the communicator") == true)
-    #expect(find([1: idle(17)])?.message.contains("has completed operation 17") == true)
+    #expect(find(others: idle(17), [:])?.message.contains("has completed operation 17") == true)
     #expect(find([1: .overtaken]) == nil)
-    #expect(find(waitingFor: -1, [:])?.peer == -1)
+    #expect(find(waitingFor: -1, others: inside(17, waitingFor: 0), [:])?.peer == -1)
   }
 
   @Test func inProcessRanksFailTogether() {
