@@ -22,9 +22,24 @@ extension Communicator {
     environment: [String: String]? = nil, options: CommunicatorOptions = CommunicatorOptions()
   ) throws(TuttiError) -> Communicator {
     do throws(FailureReport) {
-      return try Communicator(
-        joinedMember(environment ?? processEnvironment(), options), timeout: options.timeout)
+      let environment = environment ?? processEnvironment()
+      var options = options
+      try readCheck(environment, &options)
+      return try Communicator(joinedMember(environment, options), options)
     } catch { throw TuttiError(error) }
+  }
+
+  private static func readCheck(
+    _ environment: [String: String], _ options: inout CommunicatorOptions
+  ) throws(FailureReport) {
+    switch environment["TUTTI_CHECK"] {
+    case nil, "", "wire": break
+    case "strict": options.checksStrictly = true
+    case .some(let value):
+      throw FailureReport(
+        .configuration, "TUTTI_CHECK=\"\(value)\" is not a kind of check",
+        advice: "Set it to strict, to agree on each call before it begins, or to wire, to compare calls as data arrives")
+    }
   }
 
   private static func joinedMember(
@@ -40,7 +55,7 @@ extension Communicator {
     let secret = try JobSecret.read(environment)
     let patience = options.joinTimeout.map(nanoseconds) ?? UInt64(network.joinTimeoutSeconds * 1e9)
     let membership = try Membership.join(
-      identity: identity, secret: secret, settings: ["transport": options.transport.name],
+      identity: identity, secret: secret, settings: ["transport": options.transport.name, "TUTTI_CHECK": options.checksStrictly ? "strict" : "wire"],
       transports: try offeredTransports(options.transport, rank: identity.rank), network: network,
       deadline: monotonicNanoseconds() &+ patience)
     do throws(FailureReport) {
@@ -151,7 +166,7 @@ extension Communicator {
       }
       group.admit(members)
       for member in members { member.activate(doorbell: member.doorbell, ranksOnHost: rankCount) }
-      return members.map { Communicator($0, timeout: options.timeout) }
+      return members.map { Communicator($0, options) }
     } catch { throw TuttiError(error) }
   }
 }

@@ -15,10 +15,14 @@ public final class Communicator: Sendable {
   /// The algorithm last asked for by name: asking again costs a comparison.
   private let lastNamed = Lock((collective: Collective.allReduce, name: "auto", identifier: UInt8(0)))
 
-  init(_ member: CommunicatorMember, timeout: Duration) {
+  /// Present when every call is to be agreed on first.
+  let strictCheck: StrictCheck?
+
+  init(_ member: CommunicatorMember, _ options: CommunicatorOptions) {
     self.member = member
     engine = member.engine
-    defaultTimeout = Self.nanoseconds(timeout)
+    defaultTimeout = Self.nanoseconds(options.timeout)
+    strictCheck = options.checksStrictly && member.rankCount > 1 ? StrictCheck(member, timeout: defaultTimeout) : nil
   }
 
   deinit { member.close() }
@@ -61,12 +65,14 @@ public final class Communicator: Sendable {
     try member.checkProcess()
     let identifier = algorithm == nil ? 0 : try identifier(of: algorithm.unsafelyUnwrapped, collective)
     if count < 0 || count > Int.max / 16 { throw badCount(count) }
-    return Request(
+    let request = Request(
       key: PlanKey(
         collective: collective, algorithm: identifier, dataType: type.rawValue, inPlace: input == UnsafeRawPointer(output),
         count: UInt64(bitPattern: Int64(count))),
       reduction: operation.rawValue, elementBytes: type.size, input: input, output: output,
       timeout: timeout.map(Self.nanoseconds) ?? defaultTimeout)
+    if let strictCheck { try strictCheck.agree(on: request) }
+    return request
   }
 
   @inline(never)

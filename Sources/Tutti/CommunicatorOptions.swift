@@ -21,6 +21,9 @@ public struct CommunicatorOptions: Sendable {
   public var timeout = Duration.seconds(300)
   /// Wall-clock limit of joining; nil for `TUTTI_TIMEOUT` or 60 seconds.
   public var joinTimeout: Duration?
+  /// Whether all ranks agree on each call before it begins, so that a mismatch leaves buffers untouched; costs a small all-reduce a call, and a
+  /// start then waits for all ranks to start. `TUTTI_CHECK=strict` turns it on.
+  public var checksStrictly = false
 
   public init() {}
 }

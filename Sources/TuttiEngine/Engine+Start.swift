@@ -16,6 +16,7 @@ extension Engine {
       plan = known
     } else {
       plan = try findPlan(request)
+      if hasFailed.load(ordering: .acquiring) { throw failure! }
       memo.pointee.key = request.key
       memo.pointee.plan = plan
     }
@@ -128,7 +129,7 @@ extension Engine {
         throw error
       }
       lock.lock()
-      _ = pass()
+      if !hasFailed.load(ordering: .acquiring) { _ = pass() }
     }
     if hasFailed.load(ordering: .acquiring) { throw failure! }
   }

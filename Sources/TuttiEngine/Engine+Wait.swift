@@ -16,6 +16,9 @@ extension Engine {
       // The common case: a peer that is just as fast.
       var passes = 0
       while passes < policy.spinPasses {
+        // First: once a call has thrown, the memory of operations that are still there may be gone. And a long operation that
+        // always finds something to do must see an abort.
+        if hasFailed.load(ordering: .acquiring) { break }
         if pass() {
           if isDone(number) {
             stopLeading()
@@ -28,8 +31,6 @@ extension Engine {
           // A pause takes longer than the whole exchange does.
           if passes > WaitingPolicy.passesBeforePause { tutti_pause() }
         }
-        // A long operation that always finds something to do must still see an abort.
-        if hasFailed.load(ordering: .relaxed) { break }
       }
     }
     try driveSlowly(number, isLeading: isLeading)
@@ -46,7 +47,13 @@ extension Engine {
   @inline(never)
   private func handOver() {
     if core.pointee.followers != 0 { wakeFollowers() }
+    wakeParked()
     wakeBackground()
+  }
+
+  /// Wakes a thread that sleeps for the doorbell: whoever calls this has lowered its flag or emptied it. Under the lock.
+  func wakeParked() {
+    if core.pointee.parkedThreads != 0 { doorbell.ring() }
   }
 
   /// The waiting that takes time. The lock is held on entry and not at the end.
@@ -278,5 +285,7 @@ extension Engine {
       core.pointee.parkedThreads -= 1
     }
     doorbell.disarm()
+    // The ring may have been for another that sleeps there too, and is forgotten now.
+    wakeParked()
   }
 }

@@ -89,6 +89,7 @@ package final class Engine: @unchecked Sendable {
     try startBackground()
     let number = try start(request, owner: owner)
     _ = pass()
+    wakeParked()
     wakeBackground()
     return number
   }
@@ -166,7 +167,12 @@ package final class Engine: @unchecked Sendable {
   package func close() {
     background.stop()
     lock.lock()
-    for link in core.pointee.ownedLinks { link.close() }
+    // What a link has queued of an operation that was cut short lies in memory that its caller has got back.
+    let isCutShort = core.pointee.inFlight != 0
+    for link in core.pointee.ownedLinks {
+      if isCutShort, let failure { link.fail(failure) }
+      link.close()
+    }
     lock.unlock()
     runHandlersAfterFailure()
   }

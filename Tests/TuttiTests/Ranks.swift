@@ -13,43 +13,68 @@ enum Fabric: String, CaseIterable, Sendable, CustomTestStringConvertible {
   var testDescription: String { rawValue }
 }
 
+/// Makes a communicator of threads of this process; element r is rank r's.
+func makeCommunicators(
+  _ rankCount: Int, _ fabric: Fabric = .inProcess, faults: InProcessFaults? = nil, timeout: Duration = .seconds(60)
+) throws -> [Communicator] {
+  var options = CommunicatorOptions()
+  options.timeout = timeout
+  if fabric == .inProcess { return try Communicator.inProcess(rankCount: rankCount, options: options, faults: faults) }
+  options.transport = fabric == .tcp ? .tcp : .sharedMemory
+  let rendezvous = "unix:@tutti-test-\(UUID().uuidString.prefix(12))"
+  let joined = Mutex<[Int: Communicator]>([:])
+  let failures = Mutex<[any Error]>([])
+  try onThreads(rankCount) { [options] rank in
+    do {
+      let communicator = try Communicator.join(
+        environment: environment(rank, rankCount, rendezvous), options: options)
+      joined.withLock { $0[rank] = communicator }
+    } catch {
+      failures.withLock { $0.append(error) }
+    }
+  }
+  if let first = failures.withLock({ $0.first }) { throw first }
+  return joined.withLock { joined in (0..<rankCount).compactMap { joined[$0] } }
+}
+
 /// Runs `body` as each rank of a communicator on a thread of its own, and throws the first failure.
 func withRanks(
   _ rankCount: Int, _ fabric: Fabric = .inProcess, faults: InProcessFaults? = nil, timeout: Duration = .seconds(60),
-  sourceLocation: SourceLocation = #_sourceLocation, _ body: @escaping @Sendable (Communicator) throws -> Void
+  _ body: @escaping @Sendable (Communicator) throws -> Void
 ) throws {
-  let communicators: [Communicator?]
-  switch fabric {
-  case .inProcess:
-    var options = CommunicatorOptions()
-    options.timeout = timeout
-    communicators = try Communicator.inProcess(rankCount: rankCount, options: options, faults: faults)
-  case .sharedMemory, .tcp:
-    communicators = Array(repeating: nil, count: rankCount)
-  }
-  let rendezvous = "unix:@tutti-test-\(UUID().uuidString.prefix(12))"
+  let communicators = try makeCommunicators(rankCount, fabric, faults: faults, timeout: timeout)
   let failures = Mutex<[(Int, any Error)]>([])
   try onThreads(rankCount) { rank in
     do {
-      let communicator = try communicators[rank] ?? join(rank, rankCount, rendezvous, fabric, timeout)
-      try body(communicator)
-      communicator.close()
+      try body(communicators[rank])
+      communicators[rank].close()
     } catch {
       failures.withLock { $0.append((rank, error)) }
     }
   }
-  if let first = failures.withLock({ $0.min { $0.0 < $1.0 } }) {
-    throw first.1
-  }
+  if let first = failures.withLock({ $0.min { $0.0 < $1.0 } }) { throw first.1 }
 }
 
-private func join(
-  _ rank: Int, _ rankCount: Int, _ rendezvous: String, _ fabric: Fabric, _ timeout: Duration
-) throws -> Communicator {
-  var options = CommunicatorOptions()
-  options.timeout = timeout
-  options.transport = fabric == .tcp ? .tcp : .sharedMemory
-  return try Communicator.join(environment: environment(rank, rankCount, rendezvous), options: options)
+/// How one rank's part of a test ended.
+struct Ending: Sendable {
+  /// What it threw; nil when it ended well.
+  let error: TuttiError?
+  /// When it ended.
+  let time: ContinuousClock.Instant
+}
+
+/// Runs `body` as each rank on a thread of its own, and returns how each ended, by rank. The communicators stay open.
+func endings(
+  _ communicators: [Communicator], _ body: @escaping @Sendable (Communicator) throws(TuttiError) -> Void
+) throws -> [Ending] {
+  let endings = Mutex<[Int: Ending]>([:])
+  try onThreads(communicators.count) { rank in
+    var caught: TuttiError?
+    do throws(TuttiError) { try body(communicators[rank]) } catch { caught = error }
+    let ending = Ending(error: caught, time: .now)
+    endings.withLock { $0[rank] = ending }
+  }
+  return endings.withLock { endings in communicators.indices.compactMap { endings[$0] } }
 }
 
 func environment(_ rank: Int, _ rankCount: Int, _ rendezvous: String) -> [String: String] {

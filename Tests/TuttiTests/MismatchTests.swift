@@ -1,0 +1,95 @@
+import Foundation
+import Testing
+import TuttiTransport
+
+@testable import Tutti
+
+/// Ranks that disagree about the call they are in: all of them hear it, nobody's call ends well, and the error names both calls.
+@Suite(.serialized) struct MismatchTests {
+  /// What the odd rank calls differently.
+  enum Difference: String, CaseIterable, Sendable, CustomTestStringConvertible {
+    case count, emptiness, type, operation, algorithm, collective, order
+
+    var testDescription: String { rawValue }
+
+    /// What the odd rank's call is called in the message, and what the others' is.
+    var names: (odd: String, others: String) {
+      switch self {
+      case .count: ("x 1001", "x 1000")
+      case .emptiness: ("x 0", "x 1000")
+      case .type: ("int32", "float32")
+      case .operation: ("max", "sum")
+      case .algorithm: ("ring", "recursive-doubling")
+      case .collective: ("barrier", "all-reduce")
+      case .order: ("max", "sum")
+      }
+    }
+
+    func call(_ communicator: Communicator, odd: Bool) throws(TuttiError) {
+      let memory = TuttiBuffer<Double>(count: 2000, repeating: 1)
+      let base = UnsafeMutableRawPointer(memory.pointer.baseAddress!)
+      var (count, type, operation, algorithm) = (1000, DataType.float32, ReduceOp.sum, String?.none)
+      switch self {
+      case .count: count = odd ? 1001 : 1000
+      case .emptiness: count = odd ? 0 : 1000
+      case .type: type = odd ? .int32 : .float32
+      case .operation: operation = odd ? .max : .sum
+      case .algorithm: algorithm = odd ? "ring" : "recursive-doubling"
+      case .collective: if odd { return try communicator.barrier() }
+      case .order:
+        let operations: [ReduceOp] = odd ? [.max, .sum] : [.sum, .max]
+        for operation in operations {
+          try communicator.allReduce(from: base, to: base, count: count, type: type, operation)
+        }
+        return
+      }
+      try communicator.allReduce(from: base, to: base, count: count, type: type, operation, algorithm: algorithm)
+    }
+  }
+
+  @Test(arguments: Fabric.allCases, Difference.allCases)
+  func everyRankHears(fabric: Fabric, difference: Difference) throws {
+    for (rankCount, odd, isWarm) in [(2, 0, false), (3, 1, true), (5, 4, false), (8, 3, true)] {
+      let communicators = try makeCommunicators(rankCount, fabric, timeout: .seconds(20))
+      let start = ContinuousClock.now
+      let ended = try endings(communicators) { communicator throws(TuttiError) in
+        if isWarm { try communicator.barrier() }
+        try difference.call(communicator, odd: communicator.rank == odd)
+      }
+      let first = try #require(ended[0].error, "rank 0's call ended well")
+      for (rank, ending) in ended.enumerated() {
+        let error = try #require(ending.error, "rank \(rank)'s call ended well")
+        #expect(error.code == .mismatch, "\(rankCount) ranks, rank \(rank): \(error)")
+        #expect(error.message == first.message && error.rank == first.rank)
+        #expect(ending.time - start < .seconds(5), "rank \(rank) heard after \(ending.time - start)")
+      }
+      #expect(first.message.contains(difference.names.odd) && first.message.contains(difference.names.others), "\(first)")
+      #expect(first.message.contains("rank \(odd)"), "\(first)")
+      #expect(first.operationNumber == (isWarm ? 2 : 1) && !first.advice.isEmpty)
+      expectReadable(first)
+      communicators.forEach { $0.close() }
+    }
+  }
+
+  /// Every pair of algorithms, which may not even use the same links.
+  @Test func everyPairOfAlgorithms() throws {
+    let algorithms = AllReduceTests.algorithms
+    for first in algorithms {
+      for second in algorithms where second != first {
+        let communicators = try makeCommunicators(6, timeout: .seconds(10))
+        let ended = try endings(communicators) { communicator throws(TuttiError) in
+          var values: [Float] = Array(repeating: 1, count: 100)
+          try communicator.allReduce(&values, .sum, algorithm: communicator.rank == 2 ? first : second)
+        }
+        for ending in ended { #expect(ending.error?.code == .mismatch, "\(first) against \(second): \(String(describing: ending.error))") }
+        communicators.forEach { $0.close() }
+      }
+    }
+  }
+}
+
+/// An error fits on a screen and says something.
+func expectReadable(_ error: TuttiError, sourceLocation: SourceLocation = #_sourceLocation) {
+  #expect(error.description.utf8.count < 600 && !error.description.contains("\n"), sourceLocation: sourceLocation)
+  #expect(error.description.contains(error.message) && error.message.utf8.count > 10, sourceLocation: sourceLocation)
+}

@@ -1,0 +1,44 @@
+import Testing
+import TuttiTransport
+
+@testable import Tutti
+
+/// `checksStrictly`: a mismatch is found before any buffer is touched, and named alike on every rank.
+@Suite struct StrictCheckTests {
+  private func withStrictRanks(_ rankCount: Int, _ body: @escaping @Sendable (Communicator) throws -> Void) throws {
+    var options = CommunicatorOptions()
+    options.checksStrictly = true
+    let communicators = try Communicator.inProcess(rankCount: rankCount, options: options)
+    let failures = Lock<[any Error]>([])
+    try onThreads(rankCount) { rank in
+      do { try body(communicators[rank]) } catch { failures.withLock { $0.append(error) } }
+    }
+    if let first = failures.withLock({ $0.first }) { throw first }
+  }
+
+  @Test(arguments: [1, 2, 5])
+  func equalCallsPass(rankCount: Int) throws {
+    try withStrictRanks(rankCount) { communicator in
+      for count in [0, 1, 100] { try AllReduceTests.check(communicator, nil, count: count) }
+      try communicator.barrier()
+    }
+  }
+
+  @Test func mismatchLeavesBuffersUntouched() throws {
+    try withStrictRanks(4) { communicator in
+      let count = communicator.rank == 2 ? 999 : 1000
+      var values = [Float](repeating: 7, count: count)
+      var thrown: TuttiError?
+      do { try communicator.allReduce(&values, .sum) } catch { thrown = error as? TuttiError }
+      guard let thrown, thrown.code == .mismatch, thrown.peer == 2, values.allSatisfy({ $0 == 7 }),
+        thrown.message.contains("x 1000"), thrown.message.contains("x 999")
+      else { throw WrongResult(description: "rank \(communicator.rank): \(String(describing: thrown)), \(values[0])") }
+    }
+  }
+
+  @Test func unknownKindIsRefused() throws {
+    var variables = environment(0, 1, "unix:@tutti-check")
+    variables["TUTTI_CHECK"] = "paranoid"
+    #expect(throws: TuttiError.self) { _ = try Communicator.join(environment: variables) }
+  }
+}
