@@ -60,8 +60,10 @@ let package = Package(
       dependencies: ["TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "CTuttiLinux", "CTuttiAllocations"]),
     .testTarget(
       name: "TuttiBootstrapTests", dependencies: ["TuttiBootstrap", "TuttiTransport", "CTuttiLinux"]),
-    .testTarget(name: "TuttiTests", dependencies: ["Tutti", "CTuttiAllocations"]),
-    .testTarget(name: "CollbenchTests", dependencies: ["collbench"]),
+    .testTarget(name: "TuttiTests", dependencies: ["Tutti", "CTuttiLinux", "CTuttiAllocations"]),
+    // A rank that tests kill, stop, and have fork.
+    .executableTarget(name: "faultrank", dependencies: ["Tutti", "CTuttiLinux"], path: "Tests/FaultRank"),
+    .testTarget(name: "CollbenchTests", dependencies: ["collbench", "faultrank"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -18,6 +19,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 // A bit per descriptor number: which ones a forked child must close.
@@ -60,6 +62,16 @@ int tutti_eventfd(void) {
   int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   tutti_register_descriptor(fd);
   return fd;
+}
+
+int tutti_is_eventfd(int fd) {
+  static const char expected[] = "anon_inode:[eventfd]";
+  char path[32];
+  char target[sizeof expected] = {0};
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  ssize_t length = readlink(path, target, sizeof target - 1);
+  if (length != (ssize_t)sizeof expected - 1 || memcmp(target, expected, sizeof expected) != 0) return 0;
+  return fcntl(fd, F_SETFL, O_NONBLOCK) == 0;
 }
 
 void tutti_eventfd_ring(int fd) {
@@ -106,6 +118,8 @@ int tutti_processors(void) {
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) < 0) return 1;
   int count = CPU_COUNT(&set);
+  // A launcher that binds each rank to a processor of its own leaves the others to the others.
+  if (count <= 1) count = (int)sysconf(_SC_NPROCESSORS_ONLN);
   return count > 0 ? count : 1;
 }
 
@@ -305,6 +319,19 @@ pid_t tutti_fork_sleeper(unsigned seconds) {
     _exit(0);
   }
   return pid;
+}
+
+int tutti_fork_call(int (*body)(void *), void *context, unsigned seconds) {
+  pid_t pid = fork();
+  if (pid < 0) return -1;
+  if (pid == 0) _exit(body(context));
+  uint64_t end = tutti_now_ns() + (uint64_t)seconds * 1000000000u;
+  int status = 0;
+  while (waitpid(pid, &status, WNOHANG) == 0) {
+    if (tutti_now_ns() > end) kill(pid, SIGKILL);
+    tutti_poll(NULL, 0, 1000000);
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 int tutti_die_with_parent(pid_t parent) {

@@ -41,6 +41,7 @@ extension Communicator {
   public func allReduce<Element: TuttiElement>(
     _ values: inout [Element], _ operation: ReduceOp, algorithm: String? = nil, timeout: Duration? = nil
   ) throws(TuttiError) {
+    try checkLayout(Element.self)
     let result = values.withUnsafeMutableBytes { bytes -> Result<Void, TuttiError> in
       // An empty array has no address; nothing is read or written there.
       let base = bytes.baseAddress ?? UnsafeMutableRawPointer(bitPattern: 64)!
@@ -62,6 +63,7 @@ extension Communicator {
   public func allReduce<Element: TuttiElement>(
     _ values: inout MutableSpan<Element>, _ operation: ReduceOp, algorithm: String? = nil, timeout: Duration? = nil
   ) throws(TuttiError) {
+    try checkLayout(Element.self)
     let result = values.withUnsafeMutableBytes { bytes -> Result<Void, TuttiError> in
       let base = bytes.baseAddress ?? UnsafeMutableRawPointer(bitPattern: 64)!
       do throws(TuttiError) {
@@ -93,6 +95,7 @@ extension Communicator {
   public func startAllReduce<Element>(
     _ buffer: TuttiBuffer<Element>, _ operation: ReduceOp, algorithm: String? = nil, timeout: Duration? = nil
   ) throws(TuttiError) -> Work {
+    try checkLayout(Element.self)
     do throws(FailureReport) {
       let base = UnsafeMutableRawPointer(buffer.pointer.baseAddress!)
       let number = try engine.begin(
@@ -101,6 +104,18 @@ extension Communicator {
         owner: buffer)
       return Work(communicator: self, number: number)
     } catch { throw TuttiError(error) }
+  }
+
+  /// Refuses a type that says it is another one than it is.
+  @inline(__always)
+  private func checkLayout<Element: TuttiElement>(_ element: Element.Type) throws(TuttiError) {
+    if MemoryLayout<Element>.stride != Element.dataType.size {
+      throw TuttiError(
+        FailureReport(
+          .invalidArgument, rank: rank,
+          "\(element) has elements of \(MemoryLayout<Element>.stride) bytes, but says it is \(Element.dataType)",
+          advice: "Correct its conformance to TuttiElement"))
+    }
   }
 
   // MARK: Barrier

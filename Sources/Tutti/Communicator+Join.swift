@@ -55,7 +55,8 @@ extension Communicator {
     let secret = try JobSecret.read(environment)
     let patience = options.joinTimeout.map(nanoseconds) ?? UInt64(network.joinTimeoutSeconds * 1e9)
     let membership = try Membership.join(
-      identity: identity, secret: secret, settings: ["transport": options.transport.name, "TUTTI_CHECK": options.checksStrictly ? "strict" : "wire"],
+      identity: identity, secret: secret,
+      settings: ["transport": options.transport.name, "TUTTI_CHECK": options.checksStrictly ? "strict" : "wire"],
       transports: try offeredTransports(options.transport, rank: identity.rank), network: network,
       deadline: monotonicNanoseconds() &+ patience)
     do throws(FailureReport) {
@@ -107,7 +108,9 @@ extension Communicator {
       rankCount: membership.rankCount, isOneHost: isSharing && sharing.count == membership.rankCount,
       segmentBytesMax: smallestSegment(membership))
     let member = try JoinedMember(
-      membership: membership, endpoint: endpoint, sharedMemoryPeers: isSharing ? Set(sharing) : [], policy: policy)
+      membership: membership, endpoint: endpoint,
+      sharedMemoryPeers: isSharing ? Dictionary(uniqueKeysWithValues: zip(sharing, 0...)) : [:],
+      policy: policy)
     member.activate(doorbell: member.doorbell, ranksOnHost: local.count)
     return member
   }

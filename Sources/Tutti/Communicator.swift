@@ -34,8 +34,9 @@ public final class Communicator: Sendable {
 
   /// Aborts the communicator on every rank: all pending and later calls throw `reason`. Local, bounded, from any thread.
   public func abort(_ reason: String) {
+    if member.isForked { return }
     let cause = FailureReport(.aborted, rank: rank, peer: rank, "rank \(rank) aborted: \(reason)")
-    if member.engine.abort(cause) { member.engineFailed(cause) }
+    engine.abort(member.engineFailed(cause))
   }
 
   /// Ends this rank's membership, after its last operation. Later calls throw `.closed`; peers do not take it for a death. Idempotent;

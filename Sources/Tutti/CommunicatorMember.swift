@@ -57,8 +57,12 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
   /// Whether calls may go on in this process: not in the child of a fork.
   @inline(__always)
   final func checkProcess() throws(FailureReport) {
-    if tutti_current_fork_generation() != forks { throw forkedReport() }
+    if isForked { throw forkedReport() }
   }
+
+  /// Whether this process is a child that was forked after this member was made.
+  @inline(__always)
+  final var isForked: Bool { tutti_current_fork_generation() != forks }
 
   @inline(never)
   private func forkedReport() -> FailureReport {
@@ -96,6 +100,11 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
     }
     let schedule = algorithm.schedule(rank: rank, rankCount: rankCount, root: Int(key.root))
     let map = ChunkMap(balanced: key.count, chunkCount: schedule.chunkCount, granule: max(1, 64 / elementBytes))
+    if bytes.multipliedReportingOverflow(by: UInt64(schedule.scratchCount + 1)).overflow {
+      throw FailureReport(
+        .resources, rank: rank, "\(algorithm.name) needs \(schedule.scratchCount) buffers of \(bytes) bytes",
+        advice: "Choose another algorithm, or fewer elements")
+    }
     do throws(LoweringError) {
       let plan = try Plan(
         lowering: schedule, chunkMap: map, elementBytes: Int(elementBytes), inPlace: key.inPlace,
@@ -125,7 +134,10 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
         timeoutSeconds: Double(timeoutNanoseconds) / 1e9, step: step))
   }
 
-  final func engineFailed(_ cause: FailureReport) { controlPlane.report(cause) }
+  final func engineFailed(_ cause: FailureReport) -> FailureReport {
+    controlPlane.report(cause)
+    return controlPlane.firstCause ?? cause
+  }
 
   func settle() {}
 
@@ -144,6 +156,11 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
   /// Ends this rank's part: later calls throw, links close, the others are told that this was no death. Idempotent.
   final func close() {
     if isClosed.exchange(true, ordering: .sequentiallyConsistent) { return }
+    if isForked {
+      // The descriptors are closed, and their numbers may be the child's by now; threads are not here. What is there stays as it is.
+      _ = Unmanaged.passRetained(self)
+      return
+    }
     engine.abort(closedReport())
     controlPlane.leave()
     engine.close()

@@ -30,7 +30,12 @@ final class InProcessMember: CommunicatorMember, @unchecked Sendable {
 
   /// Peers read this rank's memory directly, so a failed call may only return once none of them is inside the loop.
   override func settle() {
-    guard let failure = engine.failure else { return }
+    guard var failure = engine.failure else { return }
+    if failure.code == .closed {
+      failure = FailureReport(
+        .peerLost, rank: rank, peer: rank, "rank \(rank) closed its communicator during an operation",
+        advice: "All ranks must make the same calls before any of them closes", transport: "inprocess")
+    }
     for member in group.others(than: rank) {
       member.engine.abort(failure)
       member.engine.quiesce()

@@ -15,7 +15,8 @@ final class JoinedMember: CommunicatorMember, @unchecked Sendable {
   private let membership: Membership
   /// nil where no other rank shares this host, or the choice is TCP.
   private let endpoint: SharedMemoryEndpoint?
-  private let sharedMemoryPeers: Set<Int>
+  /// The ranks this one shares memory with, and their places among the ranks of the host.
+  private let sharedMemoryPeers: [Int: Int]
   let doorbell: Doorbell
 
   private struct Links {
@@ -31,7 +32,7 @@ final class JoinedMember: CommunicatorMember, @unchecked Sendable {
   private let links = Lock(Links())
 
   init(
-    membership: Membership, endpoint: SharedMemoryEndpoint?, sharedMemoryPeers: Set<Int>, policy: AlgorithmPolicy
+    membership: Membership, endpoint: SharedMemoryEndpoint?, sharedMemoryPeers: [Int: Int], policy: AlgorithmPolicy
   ) throws(FailureReport) {
     self.membership = membership
     self.endpoint = endpoint
@@ -44,12 +45,16 @@ final class JoinedMember: CommunicatorMember, @unchecked Sendable {
 
   override func openLink(to peer: Int, deadline: UInt64) throws(FailureReport) {
     guard rank > peer, links.withLock({ $0.known.insert(peer).inserted }) else { return }
+    do throws(FailureReport) { try dial(peer, deadline) } catch { throw error.about(rank: rank, peer: peer) }
+  }
+
+  private func dial(_ peer: Int, _ deadline: UInt64) throws(FailureReport) {
     let link: Link
-    if let endpoint, sharedMemoryPeers.contains(peer) {
+    if let endpoint, let place = sharedMemoryPeers[peer] {
       let socket = try membership.connect(to: peer, role: .sharedMemoryLink, deadline: deadline)
       defer { tutti_close(socket) }
       try endpoint.introduce(over: socket)
-      link = try awaitIntroduction(endpoint, socket, peer, deadline)
+      link = try awaitIntroduction(endpoint, socket, peer, place, deadline)
     } else {
       let socket = try membership.connect(to: peer, role: .tcpLink, deadline: deadline)
       link = try TCPLink(socket: socket, peer: peer, rank: rank, segmentBytesMax: Self.tcpSegmentBytesMax)
@@ -60,7 +65,7 @@ final class JoinedMember: CommunicatorMember, @unchecked Sendable {
 
   /// The peer answers from its service thread, so this takes microseconds, or until the deadline when the peer is stopped.
   private func awaitIntroduction(
-    _ endpoint: SharedMemoryEndpoint, _ socket: Int32, _ peer: Int, _ deadline: UInt64
+    _ endpoint: SharedMemoryEndpoint, _ socket: Int32, _ peer: Int, _ place: Int, _ deadline: UInt64
   ) throws(FailureReport) -> SharedMemoryLink {
     while true {
       let now = monotonicNanoseconds()
@@ -72,7 +77,7 @@ final class JoinedMember: CommunicatorMember, @unchecked Sendable {
       if let failure = engine.failure { throw failure }
       var entry = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
       if tutti_poll(&entry, 1, min(deadline - now, 100_000_000)) > 0,
-        let link = try endpoint.acceptIntroduction(over: socket, from: peer)
+        let link = try endpoint.acceptIntroduction(over: socket, from: peer, place: place)
       {
         return link
       }
@@ -82,7 +87,7 @@ final class JoinedMember: CommunicatorMember, @unchecked Sendable {
   // MARK: Being dialed
 
   override func accept(from peer: Int, _ role: ConnectionRole, _ descriptor: Int32) {
-    let isExpected = role == .sharedMemoryLink ? endpoint != nil && sharedMemoryPeers.contains(peer) : true
+    let isExpected = role == .sharedMemoryLink ? endpoint != nil && sharedMemoryPeers[peer] != nil : true
     let isNew = links.withLock { $0.known.insert(peer).inserted && !$0.isClosed }
     guard peer > rank, isExpected, isNew else { return tutti_close(descriptor) }
     do throws(FailureReport) {
@@ -91,14 +96,19 @@ final class JoinedMember: CommunicatorMember, @unchecked Sendable {
           tutti_close(descriptor)
           throw error
         }
-        links.withLock { $0.introductions[peer] = descriptor }
+        let isKept = links.withLock { links in
+          if !links.isClosed { links.introductions[peer] = descriptor }
+          return !links.isClosed
+        }
+        if !isKept { tutti_close(descriptor) }
       } else {
         let link = try TCPLink(socket: descriptor, peer: peer, rank: rank, segmentBytesMax: Self.tcpSegmentBytesMax)
         let passed = PassedLink(link: link)
         links.withLock { $0.arrivals.append(passed) }
       }
     } catch {
-      links.withLock { $0.failure = $0.failure ?? error }
+      let report = error.about(rank: rank, peer: peer)
+      links.withLock { $0.failure = $0.failure ?? report }
     }
     doorbell.ring()
   }
@@ -111,7 +121,9 @@ final class JoinedMember: CommunicatorMember, @unchecked Sendable {
     if let failure { throw failure }
     var result = arrived.map(\.link)
     for (peer, socket) in waiting {
-      guard let endpoint, let link = try endpoint.acceptIntroduction(over: socket, from: peer) else { continue }
+      guard let endpoint, let place = sharedMemoryPeers[peer],
+        let link = try endpoint.acceptIntroduction(over: socket, from: peer, place: place)
+      else { continue }
       links.withLock { $0.introductions[peer] = nil }
       tutti_close(socket)
       result.append(link)
@@ -130,5 +142,16 @@ final class JoinedMember: CommunicatorMember, @unchecked Sendable {
     }
     for socket in sockets { tutti_close(socket) }
     for passed in unused { passed.link.close() }
+  }
+}
+
+extension FailureReport {
+  /// The same failure, saying which link it is about where a lower layer could not.
+  fileprivate func about(rank: Int, peer: Int) -> FailureReport {
+    if self.peer >= 0 { return self }
+    return FailureReport(
+      code, rank: rank, peer: peer, "opening the link to rank \(peer) failed: \(message)", advice: advice,
+      transport: transport,
+      systemError: systemError)
   }
 }

@@ -16,7 +16,10 @@ public struct Work: Sendable {
   /// - Throws: ``TuttiError``: the communicator is then aborted, and the buffers are unspecified.
   @available(*, noasync, message: "use 'try await work.value'")
   public func wait() throws(TuttiError) {
-    do throws(FailureReport) { try communicator.member.engine.wait(for: number) } catch { throw TuttiError(error) }
+    do throws(FailureReport) {
+      try communicator.member.checkProcess()
+      try communicator.member.engine.wait(for: number)
+    } catch { throw TuttiError(error) }
   }
 
   /// Suspends until the operation has ended; the progress thread makes the progress meanwhile.

@@ -86,7 +86,7 @@ package protocol ControlPlane: AnyObject, Sendable {
   /// Why the communicator failed; nil while it has not.
   var firstCause: FailureReport? { get }
 
-  /// A link to `peer` broke. Waits up to 200 ms for the control plane to know why (a death, a cause from elsewhere).
+  /// A link to `peer` broke. Waits up to 400 ms for the control plane to know why (a death, a cause from elsewhere).
   ///
   /// - Returns: The cause to throw and report: the first cause, or what is known about the peer, or `otherwise`.
   func explainLoss(of peer: Int, otherwise: FailureReport) -> FailureReport
@@ -94,7 +94,8 @@ package protocol ControlPlane: AnyObject, Sendable {
   /// Follows the chain of waits and names the rank at fault: the nearest one that does not answer within 200 ms, or the one
   /// that has not entered the operation, or the chain's end. Takes 2 s at most, and spreads the result.
   ///
-  /// - Returns: The report to throw: `.timeout` with ``FailureReport/peer`` at fault, or an earlier first cause.
+  /// - Returns: The report to throw: `.timeout` with ``FailureReport/peer`` at fault, `.mismatch` when that rank is in another call,
+  ///   or an earlier first cause.
   func diagnoseTimeout(_ wait: ExpiredWait) -> FailureReport
 
   /// Leaves in good order: says goodbye, so that the end of this process is not a death, and gives up every descriptor.

@@ -13,7 +13,7 @@ final class DepartureBoard: @unchecked Sendable {
 
   enum Mark: UInt8 {
     case present = 0
-    /// Its own first cause, or one it passed on, is on its way over the tree.
+    /// Its own first cause, or one it passed on, is on its way over the tree. It may have left since.
     case failed = 1
     case left = 2
   }

@@ -129,7 +129,7 @@ struct Diagnosis {
           peer: suspect,
           "\(describe(suspect)) is in a different call: its operation \(status.entered) is \(status.operation), here it is "
             + wait.operation + chain,
-          "All ranks must make the same calls in the same order"), true
+          "All ranks must make the same calls in the same order", code: .mismatch), true
       )
     }
     let inside = "is in operation \(status.entered) (\(status.operation))"
@@ -160,10 +160,12 @@ struct Diagnosis {
 
   private func via(_ waiter: Int, _ suspect: Int) -> String { "; rank \(waiter) waits for rank \(suspect)" }
 
-  private func report(peer: Int, _ finding: String, _ advice: String) -> FailureReport {
+  private func report(
+    peer: Int, _ finding: String, _ advice: String, code: FailureCode = .timeout
+  ) -> FailureReport {
     let awaited = (0..<rankCount).contains(wait.waitingFor) ? " waiting for rank \(wait.waitingFor)" : ""
     return FailureReport(
-      .timeout, rank: rank, peer: peer,
+      code, rank: rank, peer: peer,
       "timed out after \(secondsText(wait.timeoutSeconds)) s\(awaited): \(finding)", advice: advice,
       operation: wait.operation, operationNumber: wait.operationNumber, step: wait.step, transport: wait.transport)
   }

@@ -5,7 +5,7 @@ import TuttiTransport
 
 extension Membership {
   package func explainLoss(of peer: Int, otherwise: FailureReport) -> FailureReport {
-    guard !isForked else { return otherwise }
+    guard !isForked, (0..<rankCount).contains(peer) else { return firstCause ?? otherwise }
     // A cause on its way is better than a departure that may be its consequence, but a departure is not waited out.
     var departed = false
     _ = Clock.wait(until: monotonicNanoseconds() + 200 * Clock.millisecond) {
@@ -15,12 +15,25 @@ extension Membership {
       }
     }
     if let cause = firstCause { return cause }
-    guard departed else { return otherwise }
+    guard departed else { return explainSilence(about: peer) ?? otherwise }
     return FailureReport(
       .peerLost, rank: rank, peer: peer,
       "\(members[peer].description) closed its communicator while this rank still waited for it",
       advice: "All ranks must make the same calls before any of them closes", operation: otherwise.operation,
       operationNumber: otherwise.operationNumber, step: otherwise.step, transport: otherwise.transport)
+  }
+
+  /// A peer left because of a failure whose cause does not come. Returns who holds it up: a rank between here and there that does not
+  /// answer, and is likely to be the cause.
+  private func explainSilence(about peer: Int) -> FailureReport? {
+    guard state.withLock({ $0.board?[peer] == .failed }) else { return nil }
+    let reply = ask(peer)
+    if let cause = firstCause { return cause }
+    guard case .silent(let silent) = reply, silent != peer else { return nil }
+    return FailureReport(
+      .timeout, rank: rank, peer: silent,
+      "\(members[silent].description) does not answer, and passes on no word of why rank \(peer) gave up",
+      advice: "It is stopped, swapping, or cut off from the others: look at its process and host")
   }
 
   package func diagnoseTimeout(_ wait: ExpiredWait) -> FailureReport {

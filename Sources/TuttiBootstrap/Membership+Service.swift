@@ -181,6 +181,7 @@ extension Membership {
       if state.board != nil { watchProcesses(&state, &after) }
     }
     finish(after)
+    service.leaveAtExit(self)
   }
 
   /// Watches every other process of this host, also when forked children hold its sockets open.
@@ -229,8 +230,8 @@ extension Membership {
         state.departed.insert(peer)
       case .failed:
         // It ended because the communicator failed; the first cause is on its way here, this is only what happens if it is
-        // not.
-        let due = monotonicNanoseconds() + 100 * Clock.millisecond
+        // not. Where a rank that does not answer is in its way, this rank's own diagnosis is to come first.
+        let due = monotonicNanoseconds() + Clock.second
         state.endedAfterFailure.append((due, peer))
         if let timer = state.timer { tutti_timerfd_set(timer.descriptor, state.endedAfterFailure[0].due) }
       case .present:

@@ -132,7 +132,8 @@ package final class Membership: ControlPlane {
     let isFirst = state.withLock { state in
       guard !state.hasLeft else { return false }
       state.hasLeft = true
-      state.board?.mark(rank, .left)
+      // After a failure it stays `failed`: whoever misses this rank must wait for the cause, not take its leaving for one.
+      if state.firstCause == nil { state.board?.mark(rank, .left) }
       for edge in state.edges.values {
         edge.connection.queue(ControlMessage.goodbye.bytes)
         edge.connection.flush()
@@ -140,6 +141,7 @@ package final class Membership: ControlPlane {
       return true
     }
     guard isFirst else { return }
+    service?.forget(self)
     flushEdges(until: monotonicNanoseconds() + 100 * Clock.millisecond)
     closeEverything()
   }

@@ -18,6 +18,12 @@ final class ServiceThread: Sendable {
   private struct State {
     var handlers: [UInt64: Handler] = [:]
     var nextToken: UInt64 = 1
+    /// The communicators that have not left.
+    var memberships: [ObjectIdentifier: WeakMembership] = [:]
+  }
+
+  private struct WeakMembership {
+    weak var membership: Membership?
   }
 
   private let epoll: Int32
@@ -41,6 +47,21 @@ final class ServiceThread: Sendable {
     epoll = try systemCall("epoll_create1", advice: "Raise the limit of open files (ulimit -n)") { tutti_epoll() }
     generation = tutti_current_fork_generation()
     try startDetachedThread("tutti-service") { [self] in run() }
+    atexit { ServiceThread.leaveAll() }
+  }
+
+  /// Has `membership` leave in good order when the process exits without having closed it. A crash or a kill stays a death.
+  func leaveAtExit(_ membership: Membership) {
+    state.withLock { $0.memberships[ObjectIdentifier(membership)] = WeakMembership(membership: membership) }
+  }
+
+  func forget(_ membership: Membership) {
+    _ = state.withLock { $0.memberships.removeValue(forKey: ObjectIdentifier(membership)) }
+  }
+
+  private static func leaveAll() {
+    guard let current = instance.withLock({ $0 }), current.generation == tutti_current_fork_generation() else { return }
+    for membership in current.state.withLock({ $0.memberships.values.compactMap(\.membership) }) { membership.leave() }
   }
 
   /// Calls `handler` whenever `descriptor` is ready for `events` (`POLL*` bits), has an error or was hung up.

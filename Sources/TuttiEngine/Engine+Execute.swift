@@ -387,7 +387,7 @@ extension Engine {
   }
 
   @inline(never)
-  private func noteMismatch(
+  func noteMismatch(
     _ link: Unmanaged<Link>, _ arrival: UnsafePointer<Arrival>, _ operation: UnsafeMutablePointer<Operation>, _ bytes: Int
   ) {
     if core.pointee.pendingFailure != nil { return }

@@ -127,12 +127,20 @@ extension Engine {
     idle.passes += 1
     idle.now = monotonicNanoseconds()
     if idle.since == 0 { idle.since = idle.now }
-    if let report = core.pointee.pendingFailure { return { report } }
+    if let report = core.pointee.pendingFailure {
+      let delegate = delegate
+      return { delegate.explain(loss: report) }
+    }
     // All links take in what their credit allows, so that no peer is stuck on a full socket because this rank waits for another.
     if idle.passes & 15 == 0 || idle.now - idle.since >= policy.parkAfter {
+      if idle.now - idle.since >= policy.parkAfter { takeInUncalledLinks() }
       for link in core.pointee.ownedLinks {
         if link.needsProgress { link.progress() }
+        noteUncalledArrivals(link)
         if let report = link.failure, isNeeded(link) {
+          // What came before the link broke may have come since the last pass.
+          if pass() { return nil }
+          guard isNeeded(link) else { continue }
           let delegate = delegate
           return { delegate.explain(loss: report) }
         }
@@ -140,24 +148,68 @@ extension Engine {
     }
     for index in 0..<Lane.operationSlots {
       let slot = core.pointee.slots + index
-      guard slot.pointee.isActive else { continue }
-      let operation = slot.pointee.operation
-      if operation.pointee.deadline == 0 { operation.pointee.deadline = idle.now &+ operation.pointee.timeout }
-      if idle.now >= operation.pointee.deadline {
-        let blocked = blockedStep(slot, index)
-        let described = delegate.describe(operation.pointee.call, count: operation.pointee.count)
-        let (delegate, timeout, operationNumber) = (delegate, operation.pointee.timeout, operation.pointee.number)
-        return {
-          delegate.explainTimeout(
-            operationNumber: operationNumber, operation: described, waitingFor: blocked.peer, timeoutNanoseconds: timeout,
-            step: blocked.step)
-        }
+      if slot.pointee.isActive, isExpired(slot.pointee.operation, idle.now) {
+        return timeout(of: slot.pointee.operation, blocked: blockedStep(slot, index))
       }
+    }
+    // What waits for a slot has its deadline too, and waits for what the slot's operation waits for.
+    var number = core.pointee.lastAdmitted
+    while number < core.pointee.lastStarted {
+      number += 1
+      let operation = core.pointee.pending + Int(number % EngineCore.pendingCapacity)
+      guard isExpired(operation, idle.now) else { continue }
+      let index = Int(number % UInt64(Lane.operationSlots))
+      let slot = core.pointee.slots + index
+      let peer = slot.pointee.isActive ? blockedStep(slot, index).peer : -1
+      return timeout(of: operation, blocked: (-1, peer))
     }
     return nil
   }
 
-  /// A broken link matters when a running operation still has something to do on it: a peer that has left in good order does not.
+  /// Whether the time of an operation is over; it begins when the operation is first seen to wait.
+  private func isExpired(_ operation: UnsafeMutablePointer<Operation>, _ now: UInt64) -> Bool {
+    if operation.pointee.deadline == 0 { operation.pointee.deadline = now &+ operation.pointee.timeout }
+    return now >= operation.pointee.deadline
+  }
+
+  private func timeout(
+    of operation: UnsafeMutablePointer<Operation>, blocked: (step: Int, peer: Int)
+  ) -> () -> FailureReport {
+    let described = delegate.describe(operation.pointee.call, count: operation.pointee.count)
+    let (delegate, timeout, operationNumber) = (delegate, operation.pointee.timeout, operation.pointee.number)
+    return {
+      delegate.explainTimeout(
+        operationNumber: operationNumber, operation: described, waitingFor: blocked.peer, timeoutNanoseconds: timeout,
+        step: blocked.step)
+    }
+  }
+
+  /// Takes in links that no plan of this rank needs: they tell that another rank is in another call.
+  private func takeInUncalledLinks() {
+    for index in 0..<Lane.operationSlots where core.pointee.slots[index].isActive {
+      let operation = core.pointee.slots[index].operation
+      _ = collectLinks(operation.pointee.tables, operation.pointee.plan)
+      return
+    }
+  }
+
+  /// Finds out that the peer is in another call of the same number also where this rank's plan expects nothing from it: another algorithm
+  /// sends along other links, and the ranks would wait for each other until the deadline.
+  private func noteUncalledArrivals(_ link: Link) {
+    for index in 0..<Lane.operationSlots where core.pointee.slots[index].isActive {
+      let operation = core.pointee.slots[index].operation
+      for channel in 0..<Lane.channels {
+        guard let arrival = link.peek(Lane.index(operationSlot: index, channel: channel)),
+          arrival.pointee.call.operationNumber == operation.pointee.call.operationNumber,
+          arrival.pointee.call != operation.pointee.call || arrival.pointee.count != operation.pointee.count
+        else { continue }
+        noteMismatch(Unmanaged.passUnretained(link), arrival, operation, arrival.pointee.bytes)
+      }
+    }
+  }
+
+  /// A broken link matters when a running operation still has something to send on it, or expects a segment that has not arrived: a peer
+  /// that has left in good order has sent all that this rank needs, though it may not have been consumed yet.
   private func isNeeded(_ link: Link) -> Bool {
     for index in 0..<Lane.operationSlots {
       let slot = core.pointee.slots + index
@@ -166,8 +218,12 @@ extension Engine {
       for step in 0..<tables.pointee.stepCount {
         let entry = tables.pointee.steps + step
         guard peers(of: step, tables).contains(link.peer) else { continue }
-        if slot.pointee.cursors[step].segments < entry.pointee.segmentCount { return true }
-        if entry.pointee.kind == .send && !isReleased(slot, index, step, to: link) { return true }
+        let isUnfinished = slot.pointee.cursors[step].segments < entry.pointee.segmentCount
+        if entry.pointee.kind == .send {
+          if isUnfinished || !isReleased(slot, index, step, to: link) { return true }
+        } else if isUnfinished && !link.hasArrival(Lane.index(operationSlot: index, channel: Int(entry.pointee.channel))) {
+          return true
+        }
       }
     }
     return false

@@ -80,7 +80,10 @@ package final class Engine: @unchecked Sendable {
     try driveUntilDone(number)
   }
 
-  /// Starts one operation and returns its number at once; it makes progress in the background and in ``wait(for:)``.
+  /// Starts one operation and returns its number; it makes progress in the background and in ``wait(for:)``.
+  ///
+  /// Returns at once, but for the first operation that needs a link which this rank has to dial, and while
+  /// ``EngineCore/pendingCapacity`` operations wait for their slot.
   ///
   /// - Parameter owner: Keeps the memory alive; released when the operation ends.
   package func begin(_ request: borrowing Request, owner: AnyObject?) throws(FailureReport) -> UInt64 {
@@ -113,7 +116,10 @@ package final class Engine: @unchecked Sendable {
     let isOver = isDone(number) || hasFailed.load(ordering: .acquiring)
     if !isOver { core.pointee.handlers.append((number, handler)) }
     lock.unlock()
-    if isOver { handler() }
+    if isOver {
+      if hasFailed.load(ordering: .acquiring) { delegate.settle() }
+      handler()
+    }
   }
 
   // MARK: Failure
@@ -143,13 +149,16 @@ package final class Engine: @unchecked Sendable {
   /// Returns once no thread is inside the loop: after ``abort(_:)``, nothing reads or writes callers' memory any more.
   package func quiesce() {
     lock.lock()
+    if hasFailed.load(ordering: .acquiring) {
+      for link in core.pointee.ownedLinks { link.abandonArrivals() }
+    }
     lock.unlock()
   }
 
   /// Aborts with `cause`, tells the other ranks, and returns the failure to throw: the first, which may be another. Without the lock.
   func failed(_ cause: FailureReport) -> FailureReport {
-    abort(cause)
-    delegate.engineFailed(cause)
+    // The control plane first: it may know an earlier cause, and all ranks throw the same one.
+    abort(delegate.engineFailed(cause))
     delegate.settle()
     runHandlersAfterFailure()
     return failure ?? cause
@@ -170,6 +179,7 @@ package final class Engine: @unchecked Sendable {
     // What a link has queued of an operation that was cut short lies in memory that its caller has got back.
     let isCutShort = core.pointee.inFlight != 0
     for link in core.pointee.ownedLinks {
+      link.abandonArrivals()
       if isCutShort, let failure { link.fail(failure) }
       link.close()
     }
@@ -179,12 +189,17 @@ package final class Engine: @unchecked Sendable {
 
   // MARK: State for a diagnosis
 
-  /// What this rank is doing, read without the lock: the last operation entered, the last one ended, and the rank waited for.
+  /// What this rank is doing, read without the lock: the last operation entered, the one up to which all have ended, and the
+  /// rank waited for.
   package var snapshot: (entered: UInt64, completed: UInt64, call: CallSignature, count: UInt64, waitingFor: Int) {
-    var completed: UInt64 = 0
+    // The first operation that has not ended; those of a slot end in order.
+    var pending = UInt64.max
     for slot in 0..<Lane.operationSlots {
-      completed = max(completed, completedNumbers[slot].load(ordering: .acquiring))
+      let last = completedNumbers[slot].load(ordering: .acquiring)
+      let first = UInt64(slot == 0 ? Lane.operationSlots : slot)
+      pending = min(pending, last == 0 ? first : last + UInt64(Lane.operationSlots))
     }
+    let completed = pending - 1
     return (
       entered.load(ordering: .acquiring), completed, CallSignature(rawValue: enteredCall.load(ordering: .relaxed)),
       enteredCount.load(ordering: .relaxed), waitingFor.load(ordering: .relaxed)
@@ -211,7 +226,7 @@ package struct Request: ~Copyable {
   package var elementBytes: Int
   package var input: UnsafeRawPointer
   package var output: UnsafeMutableRawPointer
-  /// Nanoseconds the operation may take.
+  /// Nanoseconds the operation may take, from the moment it first finds nothing to do.
   package var timeout: UInt64
 
   package init(

@@ -20,8 +20,9 @@ package protocol EngineDelegate: AnyObject, Sendable {
     operationNumber: UInt64, operation: String, waitingFor peer: Int, timeoutNanoseconds: UInt64, step: Int
   ) -> FailureReport
 
-  /// The engine has failed for the reason given; the other ranks are to be told.
-  func engineFailed(_ cause: FailureReport)
+  /// The engine fails for the reason given; the other ranks are to be told. Returns the cause that all ranks throw, which may be an earlier
+  /// one.
+  func engineFailed(_ cause: FailureReport) -> FailureReport
 
   /// Returns once no other rank of this process can be reading or writing this rank's memory any more. Called without the lock, after a
   /// failure and before it is thrown.

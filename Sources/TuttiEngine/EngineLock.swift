@@ -4,7 +4,7 @@ import TuttiTransport
 
 /// Mutual exclusion over an engine, held while driving it, with a hint that others wait, so that a driver can step aside.
 ///
-/// Uncontended: one compare-and-swap in, one store and one load out. A waiter spins briefly, then sleeps in the kernel.
+/// Uncontended: one compare-and-swap in, one store and one load out. A waiter sleeps in the kernel.
 struct EngineLock: ~Copyable {
   /// 0 free, 1 held.
   private let word: UnsafeMutablePointer<Atomic<UInt32>>

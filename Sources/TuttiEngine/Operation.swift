@@ -45,8 +45,6 @@ struct OperationSlot {
   var isActive = false
   /// Valid while `isActive`; owned.
   let operation: UnsafeMutablePointer<Operation>
-  /// All steps are done; sources are still being read.
-  var isDraining = false
   var openQueues = 0
   var cursors: UnsafeMutablePointer<Cursor>
   var cursorCapacity: Int
@@ -96,7 +94,6 @@ struct OperationSlot {
     bases[1] = operation.output
     for index in 0..<tables.scratchCount { bases[2 + index] = scratch + index * tables.bufferBytes }
     openQueues = tables.queueCount
-    isDraining = false
     self.operation.initialize(to: operation)
     isActive = true
   }

@@ -4,7 +4,7 @@ import TuttiTransport
 
 /// The thread that drives while no caller does: started by the first asynchronous operation, asleep while nothing is in flight.
 ///
-/// It holds its engine only while it is awake and working, so that dropping the last communicator ends it.
+/// It holds its engine until `close()` ends it.
 final class BackgroundState: Sendable {
   /// Changes to wake the thread; what it sleeps on.
   let word: WakeWord = WakeWord()
@@ -100,7 +100,7 @@ extension Engine {
           runHandlersAfterFailure()
           continue
         }
-        sleep(seen, mayWork: core.pointee.inFlight != 0 && !isFailed)
+        sleep(seen, mayWork: core.pointee.inFlight != 0 && !isFailed && !core.pointee.hasLeader)
         continue
       }
       if pass() {

@@ -4,7 +4,7 @@ import TuttiTransport
 ///
 /// A region is written by its owner alone and mapped read-only by the others, so that no peer can damage what a rank
 /// publishes. It holds, from offset 0:
-/// - the header: the owner's parked flag, and what a peer checks before it trusts the rest;
+/// - the header: the owner's parked flag, and whether it has closed its links;
 /// - for each (peer, lane) a *ring*: ``Lane/credit`` slots of 128 bytes, and the line in which the owner counts what it has
 ///   consumed from that peer on that lane;
 /// - for each (peer, lane) ``Lane/credit`` *windows* of ``windowBytes`` for payloads that do not fit a slot.

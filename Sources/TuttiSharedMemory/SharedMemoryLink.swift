@@ -80,6 +80,8 @@ package final class SharedMemoryLink: Link {
   package override func close() {
     if isClosed { return }
     isClosed = true
+    endpoint.region.closed.pointee.store(1, ordering: .releasing)
+    peerDoorbell.ring()
     tutti_close(peerDoorbellDescriptor)
   }
 
@@ -92,11 +94,15 @@ package final class SharedMemoryLink: Link {
 
   package override func canSend(_ lane: Int) -> Bool {
     let state = lanes + lane
+    if status.pointee.failed { return false }
     if state.pointee.sent &- state.pointee.acknowledged >= UInt64(Lane.credit) {
       // Never more than was sent, whatever the peer wrote.
       let count = state.pointee.peerConsumedCount.pointee.load(ordering: .acquiring)
       if count <= state.pointee.sent { state.pointee.acknowledged = max(state.pointee.acknowledged, count) }
-      if state.pointee.sent &- state.pointee.acknowledged >= UInt64(Lane.credit) { return false }
+      if state.pointee.sent &- state.pointee.acknowledged >= UInt64(Lane.credit) {
+        noticeClosing()
+        return false
+      }
     }
     let slot = Self.slotIndex(state.pointee.sent + 1)
     return readerCount(state, slot) == 0 || readersAreDone(lane, slot)
@@ -218,6 +224,18 @@ package final class SharedMemoryLink: Link {
   /// The payload is copied before it is published.
   package override func released(_ lane: Int) -> UInt64 { lanes[lane].sent }
 
+  // MARK: The end
+
+  /// Fails the link once the peer has closed its end: nothing is sent any more, and what it sent before stays readable.
+  @inline(never)
+  private func noticeClosing() {
+    guard peerRegion.closed.pointee.load(ordering: .acquiring) != 0 else { return }
+    fail(
+      FailureReport(
+        .peerLost, rank: endpoint.rank, peer: peer, "rank \(peer) closed its link",
+        advice: "Look at what rank \(peer) reported for the cause", transport: transport.name))
+  }
+
   // MARK: Receiving
 
   package override func peek(_ lane: Int) -> UnsafePointer<Arrival>? {
@@ -225,7 +243,15 @@ package final class SharedMemoryLink: Link {
     let expected = state.pointee.consumed + 1
     let line = state.pointee.incoming + Self.slotIndex(expected) * SharedMemoryGeometry.slotBytes
     let sequence = line.assumingMemoryBound(to: Atomic<UInt64>.self).pointee.load(ordering: .acquiring)
-    if sequence != expected { return nil }
+    if sequence != expected {
+      if peerRegion.closed.pointee.load(ordering: .acquiring) == 0 { return nil }
+      // What the peer published before it closed is there by now.
+      if line.assumingMemoryBound(to: Atomic<UInt64>.self).pointee.load(ordering: .acquiring) == expected {
+        return peek(lane)
+      }
+      noticeClosing()
+      return nil
+    }
     let sizes = line.load(fromByteOffset: 24, as: UInt64.self)
     let bytes = Int(sizes & 0xFFFF_FFFF)
     // The peer's count of what it consumed from us, widened to 64 bits; never beyond what was sent.

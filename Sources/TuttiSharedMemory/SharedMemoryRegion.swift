@@ -39,6 +39,9 @@ package final class SharedMemoryRegion: @unchecked Sendable {
     base.assumingMemoryBound(to: Atomic<UInt32>.self)
   }
 
+  /// Not 0 once the owner has closed its links. In a line that is written once, because waiting peers look at it all the time.
+  var closed: UnsafeMutablePointer<Atomic<UInt64>> { word(SharedMemoryGeometry.slotBytes) }
+
   package func word(_ offset: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
     (base + offset).assumingMemoryBound(to: Atomic<UInt64>.self)
   }
@@ -95,8 +98,12 @@ package final class SharedMemoryEndpoint: Sendable {
 
   /// Receives the peer's introduction and makes the link; nil when it has not come yet on a non-blocking socket.
   ///
-  /// - Parameter peer: The rank the handshake authenticated; the introduction must agree.
-  package func acceptIntroduction(over socket: Int32, from peer: Int) throws(FailureReport) -> SharedMemoryLink? {
+  /// - Parameters:
+  ///   - peer: The rank the handshake authenticated; the introduction must agree.
+  ///   - place: The peer's index among the host's ranks.
+  package func acceptIntroduction(
+    over socket: Int32, from peer: Int, place: Int
+  ) throws(FailureReport) -> SharedMemoryLink? {
     var words = Introduction(rank: 0, localIndex: 0, localRankCount: 0, windowBytes: 0)
     var descriptors: [Int32] = [-1, -1, -1, -1]
     var count: Int32 = 0
@@ -112,7 +119,7 @@ package final class SharedMemoryEndpoint: Sendable {
     }
     guard received == size, count == 2, words.magic == Introduction.magic, Int(words.rank) == peer,
       Int(words.localRankCount) == region.geometry.rankCount, Int(words.windowBytes) == region.geometry.windowBytes,
-      Int(words.localIndex) < region.geometry.rankCount, Int(words.localIndex) != localIndex
+      Int(words.localIndex) == place, place != localIndex, tutti_is_eventfd(descriptors[1]) != 0
     else {
       throw FailureReport(
         received == 0 ? .peerLost : .transport, rank: rank, peer: peer,
@@ -122,6 +129,6 @@ package final class SharedMemoryEndpoint: Sendable {
     let theirs = try SharedMemoryRegion(mapping: descriptors[0], geometry: region.geometry, writable: false)
     keepsDoorbell = true
     return SharedMemoryLink(
-      peer: peer, endpoint: self, peerRegion: theirs, peerIndex: Int(words.localIndex), peerDoorbell: descriptors[1])
+      peer: peer, endpoint: self, peerRegion: theirs, peerIndex: place, peerDoorbell: descriptors[1])
   }
 }

@@ -79,7 +79,8 @@ struct TCPReceiveMemory {
 
   init(outstandingMax: Int, segmentBytesMax: Int) throws(FailureReport) {
     let page = 4096
-    chunkCount = outstandingMax + 1
+    // Each arrival may pin a chunk of its own, one more holds the beginning of the next frame, and one is read into.
+    chunkCount = outstandingMax + 2
     slotBytes = (max(segmentBytesMax, 1) + page - 1) / page * page
     mappedBytes = chunkCount * Self.chunkBytes + outstandingMax * slotBytes
     let protection = PROT_READ | PROT_WRITE

@@ -151,6 +151,11 @@ package final class InProcessLink: Link, @unchecked Sendable {
     return startReading(lane, slot) ? arrival(of: slot) : nil
   }
 
+  package override func hasArrival(_ lane: Int) -> Bool {
+    guard let slot = next(lane) else { return false }
+    return !slot.pointee.held || condition.pointee.load(ordering: .acquiring) & peerClosed == 0
+  }
+
   package override func consume(_ lane: Int) {
     let state = lanes + lane
     state.pointee.incomingReceiver.pointee.reading.store(0, ordering: .releasing)
@@ -211,11 +216,10 @@ package final class InProcessLink: Link, @unchecked Sendable {
     return false
   }
 
-  /// Fails the link because an end is closed or it was severed. Not before what came ahead of an orderly end was consumed.
+  /// Fails the link because an end is closed or it was severed.
   @inline(never)
   private func notice() {
     let condition = condition.pointee.load(ordering: .acquiring)
-    if condition & InProcessChannel.severed == 0 && (0..<Lane.count).contains(where: { isReadable($0) }) { return }
     let what =
       condition & InProcessChannel.severed != 0 ? "the link to rank \(peer) was severed" : "rank \(peer) closed its link"
     fail(
@@ -237,7 +241,7 @@ package final class InProcessLink: Link, @unchecked Sendable {
   package override func close() {
     if closed.pointee { return }
     closed.pointee = true
-    for lane in 0..<Lane.count { lanes[lane].incomingReceiver.pointee.reading.store(0, ordering: .releasing) }
+    abandonArrivals()
     condition.pointee.bitwiseOr(1 << UInt32(side), ordering: .sequentiallyConsistent)
     peerDoorbell.ring()
     // A reader announces itself with a plain store and then looks at `condition`; this barrier pays for both sides.
@@ -252,10 +256,8 @@ package final class InProcessLink: Link, @unchecked Sendable {
     }
   }
 
-  /// Whether the lane holds a segment that can still be consumed: one whose payload its sender has copied.
-  private func isReadable(_ lane: Int) -> Bool {
-    guard let slot = next(lane) else { return false }
-    return !slot.pointee.held
+  package override func abandonArrivals() {
+    for lane in 0..<Lane.count { lanes[lane].incomingReceiver.pointee.reading.store(0, ordering: .releasing) }
   }
 
   private func isBeingRead() -> Bool {

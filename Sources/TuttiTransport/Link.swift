@@ -100,6 +100,9 @@ open class Link {
   /// it, stay valid until ``consume(_:)``.
   open func peek(_ lane: Int) -> UnsafePointer<Arrival>? { fatalError("abstract") }
 
+  /// Whether a segment has arrived on `lane` that ``peek(_:)`` shows now or will show later without the peer's help.
+  open func hasArrival(_ lane: Int) -> Bool { peek(lane) != nil }
+
   /// Gives back the segment ``peek(_:)`` returned, and with it one credit. Its memory belongs to the link again.
   open func consume(_ lane: Int) { fatalError("abstract") }
 
@@ -114,6 +117,9 @@ open class Link {
   /// The longest a waiter may sleep before it calls ``progress()`` again, in nanoseconds. Finite only where arrivals are
   /// hidden on purpose, so that nothing wakes the waiter when one shows up.
   open var maximumPark: UInt64 { .max }
+
+  /// Says that no arrival will be looked at any more, because the owner has failed: a peer that closes need not wait for that.
+  open func abandonArrivals() {}
 
   /// Releases descriptors and mappings, and returns only when the peer no longer reads sources sent here, or after a bounded
   /// wait: a failed operation closes its links before it gives the caller's buffers back. Idempotent; no data-path call

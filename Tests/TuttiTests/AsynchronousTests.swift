@@ -1,5 +1,4 @@
 import Foundation
-import Synchronization
 import Testing
 import TuttiTransport
 
@@ -301,7 +300,7 @@ import TuttiTransport
 
 /// The first failure of several threads.
 final class Failures: Sendable {
-  private let first = Mutex<(any Error)?>(nil)
+  private let first = Lock<(any Error)?>(nil)
 
   func record(_ body: () throws -> Void) {
     do { try body() } catch { first.withLock { $0 = $0 ?? error } }

@@ -56,32 +56,34 @@ import TuttiTransport
         if isWarm { try communicator.barrier() }
         try difference.call(communicator, odd: communicator.rank == odd)
       }
-      let first = try #require(ended[0].error, "rank 0's call ended well")
       for (rank, ending) in ended.enumerated() {
         let error = try #require(ending.error, "rank \(rank)'s call ended well")
         #expect(error.code == .mismatch, "\(rankCount) ranks, rank \(rank): \(error)")
-        #expect(error.message == first.message && error.rank == first.rank)
-        #expect(ending.time - start < .seconds(5), "rank \(rank) heard after \(ending.time - start)")
+        #expect(ending.time - start < .seconds(1), "rank \(rank) heard after \(ending.time - start)")
+        // Two ranks may find out at the same moment, so the messages need not be equal.
+        #expect(error.message.contains(difference.names.odd) && error.message.contains(difference.names.others), "\(error)")
+        #expect(error.message.contains("rank \(odd)"), "\(error)")
+        #expect(error.operationNumber == (isWarm ? 2 : 1) && !error.advice.isEmpty)
+        expectReadable(error)
       }
-      #expect(first.message.contains(difference.names.odd) && first.message.contains(difference.names.others), "\(first)")
-      #expect(first.message.contains("rank \(odd)"), "\(first)")
-      #expect(first.operationNumber == (isWarm ? 2 : 1) && !first.advice.isEmpty)
-      expectReadable(first)
       communicators.forEach { $0.close() }
     }
   }
 
-  /// Every pair of algorithms, which may not even use the same links.
-  @Test func everyPairOfAlgorithms() throws {
+  /// Every pair of algorithms. They need not use the same links: a rank may then wait for one that nobody opens, until the deadline.
+  @Test(arguments: Fabric.allCases)
+  func everyPairOfAlgorithms(fabric: Fabric) throws {
     let algorithms = AllReduceTests.algorithms
     for first in algorithms {
       for second in algorithms where second != first {
-        let communicators = try makeCommunicators(6, timeout: .seconds(10))
+        let communicators = try makeCommunicators(6, fabric, timeout: .seconds(1))
         let ended = try endings(communicators) { communicator throws(TuttiError) in
           var values: [Float] = Array(repeating: 1, count: 100)
           try communicator.allReduce(&values, .sum, algorithm: communicator.rank == 2 ? first : second)
         }
-        for ending in ended { #expect(ending.error?.code == .mismatch, "\(first) against \(second): \(String(describing: ending.error))") }
+        for ending in ended {
+          #expect(ending.error?.code == .mismatch, "\(first) against \(second): \(ending.error?.description ?? "no error")")
+        }
         communicators.forEach { $0.close() }
       }
     }

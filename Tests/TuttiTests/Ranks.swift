@@ -1,5 +1,4 @@
 import Foundation
-import Synchronization
 import Testing
 import TuttiTransport
 
@@ -22,8 +21,8 @@ func makeCommunicators(
   if fabric == .inProcess { return try Communicator.inProcess(rankCount: rankCount, options: options, faults: faults) }
   options.transport = fabric == .tcp ? .tcp : .sharedMemory
   let rendezvous = "unix:@tutti-test-\(UUID().uuidString.prefix(12))"
-  let joined = Mutex<[Int: Communicator]>([:])
-  let failures = Mutex<[any Error]>([])
+  let joined = Lock<[Int: Communicator]>([:])
+  let failures = Lock<[any Error]>([])
   try onThreads(rankCount) { [options] rank in
     do {
       let communicator = try Communicator.join(
@@ -43,7 +42,7 @@ func withRanks(
   _ body: @escaping @Sendable (Communicator) throws -> Void
 ) throws {
   let communicators = try makeCommunicators(rankCount, fabric, faults: faults, timeout: timeout)
-  let failures = Mutex<[(Int, any Error)]>([])
+  let failures = Lock<[(Int, any Error)]>([])
   try onThreads(rankCount) { rank in
     do {
       try body(communicators[rank])
@@ -67,7 +66,7 @@ struct Ending: Sendable {
 func endings(
   _ communicators: [Communicator], _ body: @escaping @Sendable (Communicator) throws(TuttiError) -> Void
 ) throws -> [Ending] {
-  let endings = Mutex<[Int: Ending]>([:])
+  let endings = Lock<[Int: Ending]>([:])
   try onThreads(communicators.count) { rank in
     var caught: TuttiError?
     do throws(TuttiError) { try body(communicators[rank]) } catch { caught = error }

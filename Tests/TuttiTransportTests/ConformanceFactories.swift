@@ -1,5 +1,7 @@
+import CTuttiLinux
 import Glibc
 import Testing
+import TuttiSharedMemory
 import TuttiTCP
 import TuttiTransport
 
@@ -20,7 +22,7 @@ let secondRank = 5
 
 /// Every transport the suite runs over. A new transport adds a line.
 let conformanceFactories: [any LinkPairFactory] =
-  [InProcessFactory(faults: nil), TCPFactory(sendBufferBytes: nil), TCPFactory(sendBufferBytes: 16_384)]
+  [InProcessFactory(faults: nil), SharedMemoryFactory(), TCPFactory(sendBufferBytes: nil), TCPFactory(sendBufferBytes: 16_384)]
   + (1...3).map { InProcessFactory(faults: InProcessFaults(seed: testSeed &+ $0)) }
 
 struct InProcessFactory: LinkPairFactory {
@@ -32,6 +34,44 @@ struct InProcessFactory: LinkPairFactory {
       rankA: firstRank, rankB: secondRank, doorbells: (Doorbell(), Doorbell()),
       segmentBytesMax: conformanceSegmentBytesMax, faults: faults)
   }
+}
+
+struct SharedMemoryFactory: LinkPairFactory {
+  let name = "shm"
+
+  func makePair() throws -> (Link, Link) {
+    let links = try sharedMemoryLinks([firstRank, secondRank])
+    return (links[0][1]!, links[1][0]!)
+  }
+}
+
+/// The shared memory links between ranks that share this process: element i holds those of `ranks[i]`, with nil for itself.
+func sharedMemoryLinks(_ ranks: [Int]) throws -> [[SharedMemoryLink?]] {
+  // The smallest window that takes the suite's largest segment.
+  let geometry = SharedMemoryGeometry(rankCount: ranks.count, windowBytesMax: 131_072)
+  let endpoints = try ranks.enumerated().map {
+    try SharedMemoryEndpoint(rank: $1, localIndex: $0, geometry: geometry)
+  }
+  var links = ranks.map { _ in [SharedMemoryLink?](repeating: nil, count: ranks.count) }
+  for (first, second) in ranks.indices.flatMap({ first in (0..<first).map { (first, $0) } }) {
+    let (near, far) = try unixSockets()
+    defer {
+      tutti_close(near)
+      tutti_close(far)
+    }
+    try endpoints[first].introduce(over: near)
+    try endpoints[second].introduce(over: far)
+    links[first][second] = try endpoints[first].acceptIntroduction(over: near, from: ranks[second], place: second)
+    links[second][first] = try endpoints[second].acceptIntroduction(over: far, from: ranks[first], place: first)
+  }
+  return links
+}
+
+/// Two connected Unix sockets.
+func unixSockets() throws -> (Int32, Int32) {
+  var pair: [Int32] = [-1, -1]
+  try systemCall("socketpair") { socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0, &pair) }
+  return (pair[0], pair[1])
 }
 
 struct TCPFactory: LinkPairFactory {

@@ -41,6 +41,9 @@ void tutti_name_thread(const char *name);
 
 /// eventfd(2), non-blocking and close-on-exec, registered. Negative with errno on failure.
 int tutti_eventfd(void);
+/// Whether a descriptor that came from elsewhere is an eventfd (1), so that writing to it neither blocks for long nor raises a signal. Makes
+/// it non-blocking.
+int tutti_is_eventfd(int fd);
 /// Adds 1 to the counter; wakes whoever polls it.
 void tutti_eventfd_ring(int fd);
 /// Resets the counter to 0.
@@ -58,7 +61,7 @@ void tutti_futex_wake(const void *word, int count);
 /// ppoll(2) with a time limit in nanoseconds and no signal mask.
 struct pollfd;
 int tutti_poll(struct pollfd *descriptors, size_t count, uint64_t timeout_ns);
-/// Processors this process may run on (sched_getaffinity(2)); at least 1.
+/// Processors this thread may run on (sched_getaffinity(2)); all that are online when it is bound to one. At least 1.
 int tutti_processors(void);
 
 /// Starts a detached thread with every signal blocked. 0, or an errno value.
@@ -108,6 +111,9 @@ int tutti_peer_credentials(int socket, pid_t *pid, uid_t *uid);
 /// fork(2), which Swift hides, for tests that need a child sharing every descriptor of its parent.
 /// Forks a child that sleeps for `seconds` and exits. Returns the child's pid.
 pid_t tutti_fork_sleeper(unsigned seconds);
+/// Runs `body(context)` in a forked child and returns the status (0 to 255) it exits with; -1 when the child did not end by itself
+/// within `seconds` and was killed.
+int tutti_fork_call(int (*body)(void *), void *context, unsigned seconds);
 
 /// Has the kernel send SIGKILL to this process when `parent` dies (prctl(2), PR_SET_PDEATHSIG). Returns 0, or -1
 /// when the parent is already gone: the caller then ends by itself.

@@ -1,0 +1,118 @@
+"""Gates on time, in rounds: what is compared takes turns, and each side counts with its best median over the rounds."""
+
+import os
+from dataclasses import dataclass
+
+from .common import (BUILD_DEADLINE_SECONDS, FLOORS, RUN_DEADLINE_SECONDS, GateError, Row, all_reduces, run, show_progress,
+                     size_text)
+
+
+@dataclass(frozen=True)
+class FloorGate:
+    """The largest ratio of collbench to a bare C program; 2 ranks, float32 sum."""
+    transport: str
+    size: int
+    floor: str
+    limit: float
+    kind = "floors"
+
+    @property
+    def name(self):
+        return f"{self.transport} {size_text(self.size)}"
+
+    def measure_round(self, programs):
+        bare = self.floor_microseconds(programs.directory)
+        arguments = ["--ranks", "2", "--transport", self.transport, "--sizes", str(self.size)]
+        results = all_reduces(programs.collbench, arguments)
+        ran = [(result["bytes"], result["transport"], result["ranks"]) for result in results]
+        if ran != [(self.size, self.transport, 2)]:
+            raise GateError(f"collbench was asked for {self.name} with 2 ranks and ran {ran}")
+        return {"floorMicroseconds": bare, "tuttiMicroseconds": results[0]["timeMicroseconds"]["median"],
+                "algorithm": results[0].get("algorithm")}
+
+    def floor_microseconds(self, directory):
+        output = run([os.path.join(directory, self.floor), str(self.size)], RUN_DEADLINE_SECONDS)
+        words = output.split()
+        if len(words) != 4 or words[:3] != ["floor", self.floor, str(self.size)]:
+            raise GateError(
+                f"the floor {self.floor} printed `{output.strip()}` instead of `floor {self.floor} {self.size} MICROSECONDS`")
+        return float(words[3])
+
+    def row(self, rounds):
+        bare = min(sample["floorMicroseconds"] for sample in rounds)
+        best = min(rounds, key=lambda sample: sample["tuttiMicroseconds"])
+        time = best["tuttiMicroseconds"]
+        return Row(self.kind, self.name, time / bare, "times", self.limit,
+                   f"{time:.3f} us, floor {bare:.3f} us, {best['algorithm']}",
+                   {"transport": self.transport, "bytes": self.size, "floor": self.floor, "floorMicroseconds": bare,
+                    "tuttiMicroseconds": time, "algorithm": best["algorithm"], "rounds": rounds})
+
+
+@dataclass(frozen=True)
+class LatencyGate:
+    """How many microseconds starting and waiting may take more than a blocking call; 2 ranks, float32 sum."""
+    transport: str
+    size: int
+    limit: float | None
+    kind = "latency"
+
+    @property
+    def name(self):
+        return f"{self.transport} {size_text(self.size)} async"
+
+    def measure_round(self, programs):
+        output = run([programs.latency, "async", self.transport, str(self.size), "--batches", "3"], RUN_DEADLINE_SECONDS)
+        medians = {"blocking": [], "async": []}
+        for line in output.splitlines():
+            words = line.split()
+            if len(words) != 5 or words[:3] != ["async", self.transport, str(self.size)] or words[3] not in medians:
+                raise GateError(f"latency printed `{line}` instead of `async {self.transport} {self.size} MODE MICROSECONDS`")
+            medians[words[3]].append(float(words[4]))
+        if not all(medians.values()):
+            raise GateError(f"latency printed no batch of {[mode for mode, times in medians.items() if not times]}")
+        return {"blockingMicroseconds": min(medians["blocking"]), "asyncMicroseconds": min(medians["async"])}
+
+    def row(self, rounds):
+        blocking = min(sample["blockingMicroseconds"] for sample in rounds)
+        started = min(sample["asyncMicroseconds"] for sample in rounds)
+        return Row(self.kind, self.name, started - blocking, "us more", self.limit,
+                   f"{started:.3f} us, blocking {blocking:.3f} us",
+                   {"transport": self.transport, "bytes": self.size, "blockingMicroseconds": blocking,
+                    "asyncMicroseconds": started, "rounds": rounds})
+
+
+GATES = [
+    FloorGate("shm", 8, "tiny", 1.5),
+    FloorGate("shm", 4 << 10, "heap", 1.6),
+    FloorGate("shm", 32 << 10, "heap", 1.6),
+    FloorGate("shm", 256 << 10, "heap", 1.6),
+    FloorGate("shm", 2 << 20, "heap", 1.6),
+    FloorGate("shm", 16 << 20, "heap", 1.4),
+    FloorGate("shm", 128 << 20, "heap", 1.4),
+    FloorGate("tcp", 8, "tcp", 1.4),
+    FloorGate("tcp", 4 << 10, "tcp", 1.4),
+    FloorGate("tcp", 32 << 10, "tcp", 1.4),
+    LatencyGate("shm", 8, 2.0),
+    LatencyGate("tcp", 8, 2.0),
+    # Information: the difference drowns in the transfer.
+    LatencyGate("shm", 64 << 10, None),
+    LatencyGate("tcp", 64 << 10, None),
+]
+
+
+def build_floors(gates, directory):
+    """Compiles the floors that the gates compare with into `directory`."""
+    compiler = os.environ.get("CC") or "cc"
+    for name in sorted({gate.floor for gate in gates if gate.kind == "floors"}):
+        source = os.path.join(FLOORS, name + ".c")
+        run([compiler, "-O2", "-march=native", "-o", os.path.join(directory, name), source], BUILD_DEADLINE_SECONDS)
+
+
+def measure(gates, rounds, programs):
+    """All rounds of all gates, gate by gate within a round."""
+    samples = {gate: [] for gate in gates}
+    for number in range(rounds):
+        for gate in gates:
+            show_progress(f"round {number + 1}/{rounds}: {gate.kind} {gate.name}")
+            samples[gate].append(gate.measure_round(programs))
+    return [gate.row(rounds) for gate, rounds in samples.items()]
