@@ -11,7 +11,7 @@ MEBIBYTE = 1 << 20
 
 @dataclass(frozen=True)
 class MemoryGate:
-    """MiB of a rank's own memory beyond the caller's buffers, with 8 ranks and 64 MiB messages, at its peak over all algorithms.
+    """MiB of a rank's own memory beyond the caller's buffers: 8 ranks, 64 MiB messages, the peak over all algorithms.
 
     Sampled from /proc/PID/status: RssAnon + RssShmem, the caller's input and output subtracted. RssShmem counts the pages of
     peers' regions that a rank has read as well, so that the true number is lower; the kernel's socket buffers are not in it.
@@ -81,7 +81,8 @@ class FinishGate:
         except GateError as error:
             if "did not finish" not in str(error):
                 raise
-            return Row(self.kind, self.name, self.limit * 2, "s", self.limit, "did not finish", {"transport": self.transport})
+            return Row(self.kind, self.name, self.limit * 2, "s", self.limit, "did not finish",
+                       {"transport": self.transport})
         seconds = time.monotonic() - start
         sizes = [result["bytes"] for result in results]
         if sizes != [4 * 8 ** power for power in range(9)]:

@@ -103,7 +103,7 @@ def all_reduces(collbench, arguments, deadline_seconds=RUN_DEADLINE_SECONDS, **o
 
 def swift_build(what, *arguments):
     if shutil.which("swift") is None:
-        raise GateError("`swift` is not on PATH. Install Swift 6.3, or name release binaries with --collbench and --latency.")
+        raise GateError("`swift` is not on PATH. Install Swift 6.3, or name binaries with --collbench and --latency.")
     print(f"building {what} in release", file=sys.stderr)
     run(["swift", "build", "-c", "release", *arguments], BUILD_DEADLINE_SECONDS)
 

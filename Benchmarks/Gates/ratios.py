@@ -35,7 +35,7 @@ class FloorGate:
         words = output.split()
         if len(words) != 4 or words[:3] != ["floor", self.floor, str(self.size)]:
             raise GateError(
-                f"the floor {self.floor} printed `{output.strip()}` instead of `floor {self.floor} {self.size} MICROSECONDS`")
+                f"the floor {self.floor} printed `{output.strip()}`, not `floor {self.floor} {self.size} MICROSECONDS`")
         return float(words[3])
 
     def row(self, rounds):
@@ -66,7 +66,7 @@ class LatencyGate:
         for line in output.splitlines():
             words = line.split()
             if len(words) != 5 or words[:3] != ["async", self.transport, str(self.size)] or words[3] not in medians:
-                raise GateError(f"latency printed `{line}` instead of `async {self.transport} {self.size} MODE MICROSECONDS`")
+                raise GateError(f"latency printed `{line}`, not `async {self.transport} {self.size} MODE MICROSECONDS`")
             medians[words[3]].append(float(words[4]))
         if not all(medians.values()):
             raise GateError(f"latency printed no batch of {[mode for mode, times in medians.items() if not times]}")

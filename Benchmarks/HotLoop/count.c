@@ -1,6 +1,6 @@
 // Counts calls of the Swift runtime by the place they come from, for `Benchmarks/hot-loop --count`: a library to preload
-// (LD_PRELOAD) that stands before libswiftCore. At the end of the process it prints a line `count WHAT CALLS ADDRESS` for each
-// place in the program itself, the address as `nm` has it. Calls from inside other libraries go uncounted.
+// (LD_PRELOAD) that stands before libswiftCore. At the end of the process it prints a line `count WHAT CALLS ADDRESS` for
+// each place in the program itself, the address as `nm` has it. Calls from inside other libraries are of no interest.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <link.h>

@@ -1,7 +1,8 @@
 import Foundation
 import Testing
 
-/// Ranks that die or stop in the middle of an operation, as processes: the others name them, quickly, and no process stays behind.
+/// Ranks that die or stop in the middle of an operation, as processes: the others name them, quickly, and no process stays
+/// behind.
 @Suite(.serialized) struct FaultTests {
   /// Processes that run `faultrank`, one a rank. All are killed when it goes away, with the children they forked.
   private final class Job {
@@ -37,7 +38,8 @@ import Testing
 
     /// Waits until all ranks but one have ended, and checks that each of them named it.
     func expectAllButOne(
-      _ odd: Int, toNameIt code: String, within seconds: ClosedRange<Double>, sourceLocation: SourceLocation = #_sourceLocation
+      _ odd: Int, toNameIt code: String, within seconds: ClosedRange<Double>,
+      sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {
       let start = ContinuousClock.now
       let others = ranks.indices.filter { $0 != odd }
@@ -111,7 +113,9 @@ import Testing
     #expect(try await becomesTrue(within: 1) { !left.contains { job.ranks[$0].isRunning } }, "a rank hangs")
     for rank in left {
       let outcome = try await job.ranks[rank].outcome(limit: 1)
-      #expect(outcome.status == 1 && ["peerLost 1: ", "peerLost 4: "].contains { outcome.errors.hasPrefix($0) }, "\(outcome.errors)")
+      #expect(
+        outcome.status == 1 && ["peerLost 1: ", "peerLost 4: "].contains { outcome.errors.hasPrefix($0) },
+        "\(outcome.errors)")
     }
   }
 }

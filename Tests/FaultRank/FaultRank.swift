@@ -27,7 +27,8 @@ import Tutti
       if arguments.count > 5 {
         guard tutti_fork_sleeper(30) > 0 else { exit(71) }
       }
-      guard let memory = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), memory != MAP_FAILED else {
+      guard let memory = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), memory != MAP_FAILED
+      else {
         say("no memory: \(errno)", STDERR_FILENO)
         exit(71)
       }

@@ -14,7 +14,8 @@ struct WrongResult: Error, CustomStringConvertible {
   static let counts = [0, 1, 2, 3, 5, 8, 63, 64, 65, 1000, 4099]
 
   static func check(
-    _ communicator: Communicator, _ algorithm: String?, count: Int, _ type: DataType = .float32, _ operation: ReduceOp = .sum,
+    _ communicator: Communicator, _ algorithm: String?, count: Int, _ type: DataType = .float32,
+    _ operation: ReduceOp = .sum,
     inPlace: Bool = false, misalignment: Int = 0, salt: Int = 0
   ) throws {
     let pattern = Pattern(rankCount: communicator.rankCount, type: type, operation: operation, salt: salt)
@@ -23,7 +24,9 @@ struct WrongResult: Error, CustomStringConvertible {
       from: memory.input, to: memory.output, count: count, type: type, operation, algorithm: algorithm)
     if let error = memory.firstError() {
       throw WrongResult(
-        description: "\(algorithm ?? "auto") on \(communicator.rankCount) ranks, \(operation) of \(count) \(type), in place \(inPlace): \(error)")
+        description:
+          "\(algorithm ?? "auto") on \(communicator.rankCount) ranks, \(operation) of \(count) \(type), in place \(inPlace): \(error)"
+      )
     }
   }
 
@@ -32,7 +35,8 @@ struct WrongResult: Error, CustomStringConvertible {
     try withRanks(rankCount, fabric) { communicator in
       for algorithm in Self.algorithms {
         for count in Self.counts {
-          try Self.check(communicator, algorithm, count: count, inPlace: count % 2 == 1, misalignment: count % 3, salt: count)
+          try Self.check(
+            communicator, algorithm, count: count, inPlace: count % 2 == 1, misalignment: count % 3, salt: count)
         }
       }
     }

@@ -28,8 +28,8 @@ import TuttiTransport
         defer { memory.deallocate() }
         memset(memory, 0, 4 * bytes)
         try Self.repeatedly(200, style, communicator, memory, bytes)
-        // Other tests' threads may allocate meanwhile, so the quietest of several stretches counts; an operation that allocates
-        // does so in every one.
+        // Other tests' threads may allocate meanwhile, so the quietest of several stretches counts; an operation that
+        // allocates does so in every one.
         for _ in 0..<5 {
           try communicator.barrier()
           let before = tutti_allocation_count()

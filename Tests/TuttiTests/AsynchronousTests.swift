@@ -21,7 +21,8 @@ import TuttiTransport
       let pattern = Pattern(rankCount: communicator.rankCount, type: type, operation: operation, salt: salt)
       memory = CallMemory(
         pattern, rank: communicator.rank, count: count, inPlace: inPlace, misalignment: misalignment)
-      what = "started \(algorithm ?? "auto") on \(communicator.rankCount) ranks, \(operation) of \(count) \(type), in place \(inPlace)"
+      what =
+        "started \(algorithm ?? "auto") on \(communicator.rankCount) ranks, \(operation) of \(count) \(type), in place \(inPlace)"
       work = try communicator.startAllReduce(
         from: memory.input, to: memory.output, count: count, type: type, operation, algorithm: algorithm)
     }
@@ -71,8 +72,8 @@ import TuttiTransport
     }
   }
 
-  /// Two all-reduces started in one order, waited for in different orders on different ranks that come late: on one shared stream
-  /// a link's two ends would wait for each other.
+  /// Two all-reduces started in one order, waited for in different orders on different ranks that come late: on one shared
+  /// stream a link's two ends would wait for each other.
   @Test(arguments: [Fabric?.none, .inProcess, .sharedMemory, .tcp])
   func ordersDiffer(fabric: Fabric?) throws {
     let seed = testSeed("ordersDiffer")
@@ -134,8 +135,8 @@ import TuttiTransport
     communicators.forEach { $0.close() }
   }
 
-  /// A caller that leaves with an operation still in flight hands it over at once, also to a progress thread that sleeps in the
-  /// kernel for a doorbell which the caller has silenced.
+  /// A caller that leaves with an operation still in flight hands it over at once, also to a progress thread that sleeps in
+  /// the kernel for a doorbell which the caller has silenced.
   @Test(arguments: Fabric.allCases)
   func handingOverIsPrompt(fabric: Fabric) throws {
     let communicators = try makeCommunicators(2, fabric)
@@ -145,7 +146,8 @@ import TuttiTransport
       let ended = try endings(communicators) { communicator throws(TuttiError) in
         let large = TuttiBuffer<Float>(count: 2_000_000, repeating: 1)
         let small = TuttiBuffer<Float>(count: 10, repeating: 1)
-        // Rank 0's progress thread has parked when its caller begins to wait, and the caller leaves before the large operation ends.
+        // Rank 0's progress thread has parked when its caller begins to wait, and the caller leaves before the large
+        // operation ends.
         if communicator.rank == 1 { Thread.sleep(forTimeInterval: 0.02) }
         let works = [try communicator.startAllReduce(large, .sum), try communicator.startAllReduce(small, .sum)]
         if communicator.rank == 0 {
@@ -201,7 +203,8 @@ import TuttiTransport
     try await Task.sleep(for: .milliseconds(20))
     communicators[2].abort("enough")
     let error = await waiting.value
-    #expect(error?.code == .aborted && error?.message.contains("rank 2") == true && error?.message.contains("enough") == true)
+    #expect(
+      error?.code == .aborted && error?.message.contains("rank 2") == true && error?.message.contains("enough") == true)
     #expect(!work.isDone)
     communicators.forEach { $0.close() }
   }

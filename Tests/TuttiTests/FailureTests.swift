@@ -70,7 +70,9 @@ import TuttiTransport
       try communicator.barrier()
       guard communicator.rank == 0 else { return }
       let buffers = (0..<5).map { _ in TuttiBuffer<Float>(count: 200_000, repeating: 1) }
-      let works = try buffers.map { (buffer) throws(TuttiError) in try communicator.startAllReduce(buffer, .sum, algorithm: "ring") }
+      let works = try buffers.map { (buffer) throws(TuttiError) in
+        try communicator.startAllReduce(buffer, .sum, algorithm: "ring")
+      }
       Thread.sleep(forTimeInterval: 0.01)
       communicator.close()
       for work in works {
@@ -108,8 +110,8 @@ import TuttiTransport
 
   // MARK: Abort
 
-  /// Pending calls of all ranks throw at once, in a ring also on ranks without a link to the one that aborts, and later calls throw
-  /// the same.
+  /// Pending calls of all ranks throw at once, in a ring also on ranks without a link to the one that aborts, and later
+  /// calls throw the same.
   @Test(arguments: Fabric.allCases, [false, true])
   func abortReachesAll(fabric: Fabric, isParked: Bool) throws {
     let communicators = try makeCommunicators(8, fabric)
@@ -169,7 +171,8 @@ import TuttiTransport
     }
   }
 
-  /// What was thrown ends the operations: their memory may go at once, whatever other operations of the communicator wait for.
+  /// What was thrown ends the operations: their memory may go at once, whatever other operations of the communicator wait
+  /// for.
   @Test(arguments: Fabric.allCases)
   func memoryIsLeftAloneAfterAFailure(fabric: Fabric) throws {
     let communicators = try makeCommunicators(3, fabric)
@@ -274,7 +277,8 @@ import TuttiTransport
       var faults = InProcessFaults(seed: generator.next())
       faults.severAtSegment = UInt64.random(in: 1...60, using: &generator)
       let shared = generator.next()
-      let communicators = try makeCommunicators(Int.random(in: 2...6, using: &generator), faults: faults, timeout: .seconds(20))
+      let communicators = try makeCommunicators(
+        Int.random(in: 2...6, using: &generator), faults: faults, timeout: .seconds(20))
       let ended = try endings(communicators) { communicator throws(TuttiError) in
         do { try RandomRunTests.play(communicator, seed: shared) } catch let error as TuttiError { throw error } catch {
           communicator.abort("\(error)")

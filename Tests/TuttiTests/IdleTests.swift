@@ -5,7 +5,8 @@ import TuttiTransport
 
 @testable import Tutti
 
-/// What communicators cost when nothing is called, what they leave behind, and how they get along with each other and with fork.
+/// What communicators cost when nothing is called, what they leave behind, and how they get along with each other and with
+/// fork.
 @Suite(.serialized) struct IdleTests {
   /// Processor time of the whole process, user and system, in milliseconds.
   private func processorMilliseconds() -> Double {
@@ -86,7 +87,8 @@ import TuttiTransport
     Thread.sleep(forTimeInterval: 0.2)
     let after = (descriptors: count("fd"), threads: count("task"), mappings: count("map_files"))
     // The C library keeps the stacks of ended threads, and the test library a thread or two; neither grows with the rounds.
-    #expect(after.descriptors <= before.descriptors + 5, "\(before.descriptors) descriptors before, \(after.descriptors) after")
+    #expect(
+      after.descriptors <= before.descriptors + 5, "\(before.descriptors) descriptors before, \(after.descriptors) after")
     #expect(after.threads <= before.threads + 5, "\(before.threads) threads before, \(after.threads) after")
     #expect(after.mappings <= before.mappings + 60, "\(before.mappings) mappings before, \(after.mappings) after")
   }
@@ -101,8 +103,9 @@ import TuttiTransport
         for round in 0..<100 {
           // One of them fails half way.
           if group == 1 && round == 50 { return groups[group][rank].abort("only this one") }
-          do { try AllReduceTests.check(groups[group][rank], nil, count: 100 + group, salt: round + group) } catch
-            let error as TuttiError where group == 1 && error.code == .aborted { return }
+          do { try AllReduceTests.check(groups[group][rank], nil, count: 100 + group, salt: round + group) } catch let error
+            as TuttiError where group == 1 && error.code == .aborted
+          { return }
         }
       }
     }
@@ -129,7 +132,9 @@ import TuttiTransport
   // MARK: Fork
 
   /// In a forked child the communicator is dead, and dropping it harms neither the child nor the parent. The parent goes on.
-  @Test(.enabled(if: ProcessInfo.processInfo.environment["TUTTI_TEST_SANITIZER"] == nil, "a sanitizer's child may deadlock"), arguments: Fabric.allCases)
+  @Test(
+    .enabled(if: ProcessInfo.processInfo.environment["TUTTI_TEST_SANITIZER"] == nil, "a sanitizer's child may deadlock"),
+    arguments: Fabric.allCases)
   func aForkedChildHasNoCommunicator(fabric: Fabric) throws {
     let communicators = try makeCommunicators(2, fabric)
     let ended = try endings(communicators) { communicator throws(TuttiError) in
@@ -139,7 +144,9 @@ import TuttiTransport
     let pending = try communicators[0].startAllReduce(TuttiBuffer<Float>(count: 100, repeating: 1), .sum)
     let attempt = ChildAttempt(communicator: communicators[0], pending: pending)
     let status = withExtendedLifetime(attempt) {
-      tutti_fork_call({ Unmanaged<ChildAttempt>.fromOpaque($0!).takeUnretainedValue().run() }, Unmanaged.passUnretained(attempt).toOpaque(), 5)
+      tutti_fork_call(
+        { Unmanaged<ChildAttempt>.fromOpaque($0!).takeUnretainedValue().run() },
+        Unmanaged.passUnretained(attempt).toOpaque(), 5)
     }
     #expect(status == 0, "the child's step \(status) went wrong, or it hung (-1)")
     try communicators[1].startAllReduce(TuttiBuffer<Float>(count: 100, repeating: 1), .sum).wait()

@@ -4,7 +4,8 @@ import TuttiTransport
 
 @testable import Tutti
 
-/// Ranks that disagree about the call they are in: all of them hear it, nobody's call ends well, and the error names both calls.
+/// Ranks that disagree about the call they are in: all of them hear it, nobody's call ends well, and the error names both
+/// calls.
 @Suite(.serialized) struct MismatchTests {
   /// What the odd rank calls differently.
   enum Difference: String, CaseIterable, Sendable, CustomTestStringConvertible {
@@ -70,7 +71,8 @@ import TuttiTransport
     }
   }
 
-  /// Every pair of algorithms. They need not use the same links: a rank may then wait for one that nobody opens, until the deadline.
+  /// Every pair of algorithms. They need not use the same links: a rank may then wait for one that nobody opens, until the
+  /// deadline.
   @Test(arguments: Fabric.allCases)
   func everyPairOfAlgorithms(fabric: Fabric) throws {
     let algorithms = AllReduceTests.algorithms

@@ -93,15 +93,20 @@ final class CallMemory: @unchecked Sendable {
   /// The first thing wrong with the result, or nil.
   func firstError() -> String? {
     for index in 0..<count where pattern.bits(at: index, of: output) != pattern.expectedBits(index: index) {
-      return "rank \(rank): element \(index) of \(count) is \(pattern.bits(at: index, of: output)), not \(pattern.expectedBits(index: index))"
+      return
+        "rank \(rank): element \(index) of \(count) is \(pattern.bits(at: index, of: output)), not \(pattern.expectedBits(index: index))"
     }
     let bytes = count * pattern.type.size
-    for offset in -32..<0 where (output + offset).load(as: UInt8.self) != 0xA5 { return "rank \(rank): a byte before the output was written" }
+    for offset in -32..<0 where (output + offset).load(as: UInt8.self) != 0xA5 {
+      return "rank \(rank): a byte before the output was written"
+    }
     for offset in bytes..<bytes + 32 where (output + offset).load(as: UInt8.self) != 0xA5 {
       return "rank \(rank): a byte after the output was written"
     }
     if !isInPlace {
-      for index in 0..<count where pattern.bits(at: index, of: input) != inputBits(index) { return "rank \(rank): input \(index) was written" }
+      for index in 0..<count where pattern.bits(at: index, of: input) != inputBits(index) {
+        return "rank \(rank): input \(index) was written"
+      }
     }
     return nil
   }

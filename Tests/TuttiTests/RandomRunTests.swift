@@ -6,8 +6,8 @@ import TuttiTransport
 
 /// Random operations on random communicators: 1,000 of them over each fabric, a few communicators each.
 ///
-/// What all ranks must agree on is drawn from one stream, and what is a rank's own business from another: alignment, the order of
-/// waiting, being late. `TUTTI_TEST_SEED` replays a run.
+/// What all ranks must agree on is drawn from one stream, and what is a rank's own business from another: alignment, the
+/// order of waiting, being late. `TUTTI_TEST_SEED` replays a run.
 @Suite(.serialized) struct RandomRunTests {
   static let communicators = 25
   static let operations = 40

@@ -4,8 +4,8 @@ import TuttiTransport
 
 @testable import Tutti
 
-/// Where the ranks of a test are, and what carries their data. All are threads of the test's process; over `shm` and `tcp` they join
-/// like processes, through a rendezvous, a handshake and a control plane of their own.
+/// Where the ranks of a test are, and what carries their data. All are threads of the test's process; over `shm` and `tcp`
+/// they join like processes, through a rendezvous, a handshake and a control plane of their own.
 enum Fabric: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case inProcess, sharedMemory, tcp
 

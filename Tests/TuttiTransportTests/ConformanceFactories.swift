@@ -22,7 +22,10 @@ let secondRank = 5
 
 /// Every transport the suite runs over. A new transport adds a line.
 let conformanceFactories: [any LinkPairFactory] =
-  [InProcessFactory(faults: nil), SharedMemoryFactory(), TCPFactory(sendBufferBytes: nil), TCPFactory(sendBufferBytes: 16_384)]
+  [
+    InProcessFactory(faults: nil), SharedMemoryFactory(), TCPFactory(sendBufferBytes: nil),
+    TCPFactory(sendBufferBytes: 16_384),
+  ]
   + (1...3).map { InProcessFactory(faults: InProcessFaults(seed: testSeed &+ $0)) }
 
 struct InProcessFactory: LinkPairFactory {

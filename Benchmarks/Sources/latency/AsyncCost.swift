@@ -1,8 +1,8 @@
 import Glibc
 import Tutti
 
-/// What `startAllReduce` and `wait` cost beside `allReduce`: batches of both take turns, so that a change of the machine's speed
-/// meets both.
+/// What `startAllReduce` and `wait` cost beside `allReduce`: batches of both take turns, so that a change of the machine's
+/// speed meets both.
 struct AsyncCost {
   let communicator: Communicator
   let buffers: Buffers

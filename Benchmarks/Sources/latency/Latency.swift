@@ -1,7 +1,8 @@
 import Glibc
 import Tutti
 
-/// Measures with two ranks what `collbench` does not: what an asynchronous call costs, and how much of one hides behind computation.
+/// Measures with two ranks what `collbench` does not: what an asynchronous call costs, and how much of one hides behind
+/// computation.
 ///
 /// Output, one measurement a line, in microseconds: `async TRANSPORT BYTES MODE MEDIAN` for every batch, and
 /// `overlap TRANSPORT BYTES communication C compute P step S hidden H`.

@@ -1,7 +1,8 @@
 import Tutti
 
-/// How much of an all-reduce hides behind computation that takes as long: `1 - (step - compute) / communication`, where a step starts the
-/// all-reduce, computes, and waits. On one host both want the same cores, so that 0 is common there and 1 is out of reach.
+/// How much of an all-reduce hides behind computation that takes as long: `1 - (step - compute) / communication`, where a
+/// step starts the all-reduce, computes, and waits. On one host both want the same cores, so that 0 is common there and 1 is
+/// out of reach.
 struct Overlap {
   let communicator: Communicator
   let buffers: Buffers

@@ -1,8 +1,8 @@
 import Glibc
 import Tutti
 
-/// A rank's input and output: ordinary heap memory, page-aligned, every page written. Owned by this object until it is freed, which
-/// outlives every operation because each is waited for.
+/// A rank's input and output: ordinary heap memory, page-aligned, every page written. Owned by this object, which outlives
+/// every operation because each is waited for.
 final class Buffers {
   let input: UnsafeMutableRawPointer
   let output: UnsafeMutableRawPointer
@@ -39,7 +39,8 @@ struct Samples {
   let communicator: Communicator
   let iterations: Int
 
-  /// The median over iterations of the slower rank's time, in microseconds; each iteration starts after a barrier. Both ranks get it.
+  /// The median over iterations of the slower rank's time, in microseconds; each iteration starts after a barrier. Both
+  /// ranks get it.
   func median(of body: () throws -> Void) throws -> Double {
     let nanoseconds = UnsafeMutablePointer<Double>.allocate(capacity: iterations)
     defer { nanoseconds.deallocate() }
