@@ -118,6 +118,11 @@ struct CompiledStep {
   }
 }
 
+extension Range<Int32> {
+  /// The same for a loop: iterating over a range of any other type than `Int` allocates memory in an unoptimised build.
+  @inline(__always) var asInts: Range<Int> { Int(lowerBound)..<Int(upperBound) }
+}
+
 enum StepKind: UInt8 { case send, receive, combine }
 
 /// `Plan.Source`.

@@ -102,7 +102,7 @@ extension Engine {
     _ slot: UnsafeMutablePointer<OperationSlot>, _ slotIndex: Int, _ tables: UnsafeMutablePointer<PlanTables>,
     _ step: UnsafeMutablePointer<CompiledStep>, end: UInt64, except ignored: Int32 = -1
   ) -> Bool {
-    for index in step.pointee.edges {
+    for index in step.pointee.edges.asInts {
       let edge = tables.pointee.edges + Int(index)
       let other = Int(edge.pointee.step)
       if edge.pointee.kind == .completed {
@@ -127,7 +127,7 @@ extension Engine {
     let cursor = slot.pointee.cursors + index
     var segments = cursor.pointee.segments
     let lane = Lane.index(operationSlot: slotIndex, channel: Int(step.pointee.channel))
-    for peer in step.pointee.peers {
+    for peer in step.pointee.peers.asInts {
       let first = slot.pointee.firstSequences[Int(peer)]
       if first == 0 { return 0 }
       let released = link(Int(tables.pointee.peers[Int(peer)]))._withUnsafeGuaranteedRef { link in
@@ -140,7 +140,7 @@ extension Engine {
     var left = segments
     var position: UInt64 = 0
     let unit = UInt64(tables.pointee.segmentBytes)
-    for index in step.pointee.extents {
+    for index in step.pointee.extents.asInts {
       let bytes = tables.pointee.extents[Int(index)].bytes
       let count = (bytes + unit - 1) / unit
       if left < count { return position + left * unit }
@@ -174,7 +174,7 @@ extension Engine {
     let bytes = segmentBytes(tables, step, cursor)
     guard isReady(slot, slotIndex, tables, step, end: cursor.pointee.position + UInt64(bytes)) else { return false }
     let lane = Lane.index(operationSlot: slotIndex, channel: Int(step.pointee.channel))
-    for peer in step.pointee.peers where !hasCredit(link(Int(tables.pointee.peers[Int(peer)])), lane) { return false }
+    for peer in step.pointee.peers.asInts where !hasCredit(link(Int(tables.pointee.peers[Int(peer)])), lane) { return false }
     let source = address(slot, tables, step.pointee.extents.lowerBound, step, cursor)
     let call = operation.pointee.call
     let count = operation.pointee.count
@@ -271,7 +271,7 @@ extension Engine {
     let lane = Lane.index(operationSlot: slotIndex, channel: Int(step.pointee.channel))
     let sources = core.pointee.sources
     var sourceCount = 0
-    for index in step.pointee.sources {
+    for index in step.pointee.sources.asInts {
       let source = tables.pointee.sources + Int(index)
       if source.pointee.isSlot {
         guard let arrival = arrival(link(Int(source.pointee.peer)), lane, operation, bytes, offering: nil) else {
@@ -290,7 +290,7 @@ extension Engine {
         combine(operation, destination, nil, sourceCount, bytes, step.pointee.isStreaming)
       }
     }
-    for index in step.pointee.sources {
+    for index in step.pointee.sources.asInts {
       let source = tables.pointee.sources + Int(index)
       if source.pointee.isSlot {
         link(Int(source.pointee.peer))._withUnsafeGuaranteedRef { $0.consume(lane) }
@@ -331,7 +331,7 @@ extension Engine {
       isReady(slot, slotIndex, tables, send, end: cursor.pointee.position + UInt64(bytes), except: index)
     else { return false }
     let lane = Lane.index(operationSlot: slotIndex, channel: Int(send.pointee.channel))
-    for peer in send.pointee.peers where !hasCredit(link(Int(tables.pointee.peers[Int(peer)])), lane) { return false }
+    for peer in send.pointee.peers.asInts where !hasCredit(link(Int(tables.pointee.peers[Int(peer)])), lane) { return false }
     let first = link(Int(tables.pointee.peers[Int(send.pointee.peers.lowerBound)]))
     guard let window = first._withUnsafeGuaranteedRef({ $0.reserve(lane, bytes) }) else { return false }
     combine(operation, destination, window, sourceCount, bytes, step.pointee.isStreaming)
@@ -351,7 +351,7 @@ extension Engine {
     for index in 0..<tables.pointee.stepCount where tables.pointee.steps[index].kind == .send {
       let step = tables.pointee.steps + index
       let lane = Lane.index(operationSlot: slotIndex, channel: Int(step.pointee.channel))
-      for peer in step.pointee.peers {
+      for peer in step.pointee.peers.asInts {
         let last = slot.pointee.firstSequences[Int(peer)] + step.pointee.segmentCount - 1
         let isReleased = link(Int(tables.pointee.peers[Int(peer)]))._withUnsafeGuaranteedRef { link in
           if link.released(lane) >= last { return true }

@@ -137,15 +137,18 @@ extension Engine {
   /// Takes in links that peers opened. Returns whether all of the plan's are there now.
   @inline(never)
   func collectLinks(_ tables: UnsafeMutablePointer<PlanTables>, _ plan: Unmanaged<CompiledPlan>) -> Bool {
-    do throws(FailureReport) {
-      for link in try delegate.takeLinks() { install(link) }
-    } catch {
-      core.pointee.pendingFailure = error
-      return false
-    }
+    takeInLinks()
     let isReady = plan.takeUnretainedValue().peers.allSatisfy { core.pointee.links[$0] != nil }
     tables.pointee.linksReady = isReady
     return isReady
+  }
+
+  /// Takes in links that peers opened.
+  func takeInLinks() {
+    do throws(FailureReport) {
+      let links = try delegate.takeLinks()
+      for index in 0..<links.count { install(links[index]) }
+    } catch { core.pointee.pendingFailure = error }
   }
 
   /// Makes `link` the link to its peer. Under the lock.

@@ -28,7 +28,7 @@ extension Engine {
           passes = 0
         } else {
           passes += 1
-          // A pause takes longer than the whole exchange does.
+          // A pause can take as long as the peer's answer.
           if passes > WaitingPolicy.passesBeforePause { tutti_pause() }
         }
       }
@@ -133,11 +133,13 @@ extension Engine {
     }
     // All links take in what their credit allows, so that no peer is stuck on a full socket because this rank waits for another.
     if idle.passes & 15 == 0 || idle.now - idle.since >= policy.parkAfter {
-      if idle.now - idle.since >= policy.parkAfter { takeInUncalledLinks() }
-      for link in core.pointee.ownedLinks {
+      if idle.now - idle.since >= Self.uncalledLinksAfter { takeInLinks() }
+      // By index: an array's iterator allocates memory in an unoptimised build.
+      for index in 0..<core.pointee.ownedLinks.count {
+        let link = core.pointee.ownedLinks[index]
         if link.needsProgress { link.progress() }
         noteUncalledArrivals(link)
-        if let report = link.failure, isNeeded(link) {
+        if link.status.pointee.failed, let report = link.failure, isNeeded(link) {
           // What came before the link broke may have come since the last pass.
           if pass() { return nil }
           guard isNeeded(link) else { continue }
@@ -184,14 +186,9 @@ extension Engine {
     }
   }
 
-  /// Takes in links that no plan of this rank needs: they tell that another rank is in another call.
-  private func takeInUncalledLinks() {
-    for index in 0..<Lane.operationSlots where core.pointee.slots[index].isActive {
-      let operation = core.pointee.slots[index].operation
-      _ = collectLinks(operation.pointee.tables, operation.pointee.plan)
-      return
-    }
-  }
+  /// Nanoseconds without progress after which links are taken in that no plan of this rank needs: they tell that another rank is in
+  /// another call.
+  private static let uncalledLinksAfter: UInt64 = 10_000_000
 
   /// Finds out that the peer is in another call of the same number also where this rank's plan expects nothing from it: another algorithm
   /// sends along other links, and the ranks would wait for each other until the deadline.
@@ -217,7 +214,7 @@ extension Engine {
       let tables = slot.pointee.operation.pointee.tables
       for step in 0..<tables.pointee.stepCount {
         let entry = tables.pointee.steps + step
-        guard peers(of: step, tables).contains(link.peer) else { continue }
+        guard anyPeer(of: step, tables, { $0 == link.peer }) else { continue }
         let isUnfinished = slot.pointee.cursors[step].segments < entry.pointee.segmentCount
         if entry.pointee.kind == .send {
           if isUnfinished || !isReleased(slot, index, step, to: link) { return true }
@@ -236,19 +233,23 @@ extension Engine {
     let tables = slot.pointee.operation.pointee.tables
     let entry = tables.pointee.steps + step
     let lane = Lane.index(operationSlot: slotIndex, channel: Int(entry.pointee.channel))
-    for peer in entry.pointee.peers where Int(tables.pointee.peers[Int(peer)]) == link.peer {
+    for peer in entry.pointee.peers.asInts where Int(tables.pointee.peers[Int(peer)]) == link.peer {
       return link.released(lane) >= slot.pointee.firstSequences[Int(peer)] + entry.pointee.segmentCount - 1
     }
     return true
   }
 
-  private func peers(of step: Int, _ tables: UnsafeMutablePointer<PlanTables>) -> [Int] {
-    let entry = tables.pointee.steps[step]
-    return entry.peers.map { Int(tables.pointee.peers[Int($0)]) }
-      + entry.sources.compactMap {
-        let source = tables.pointee.sources[Int($0)]
-        return source.isSlot ? Int(source.peer) : nil
-      }
+  /// Calls `body` with the ranks a step sends to or receives from, until it returns true. Allocates nothing.
+  private func anyPeer(
+    of step: Int, _ tables: UnsafeMutablePointer<PlanTables>, _ body: (Int) -> Bool
+  ) -> Bool {
+    let entry = tables.pointee.steps + step
+    for index in entry.pointee.peers.asInts where body(Int(tables.pointee.peers[index])) { return true }
+    for index in entry.pointee.sources.asInts {
+      let source = tables.pointee.sources + index
+      if source.pointee.isSlot && body(Int(source.pointee.peer)) { return true }
+    }
+    return false
   }
 
   /// The first step of an operation that waits for a peer, and that peer.
@@ -264,20 +265,27 @@ extension Engine {
       if head == tables.pointee.queues[queue].upperBound { continue }
       let index = Int(tables.pointee.queueSteps[Int(head)])
       let lane = Lane.index(operationSlot: slotIndex, channel: Int(tables.pointee.steps[index].channel))
-      for peer in peers(of: index, tables) {
-        guard let link = core.pointee.links[peer]?.takeUnretainedValue() else { continue }
-        let origin = Int(tables.pointee.steps[index].origin)
-        if tables.pointee.steps[index].kind == .send {
-          if firstSend == nil && !link.canSend(lane) { firstSend = (origin, peer) }
-        } else if link.peek(lane) == nil {
-          return (origin, peer)
-        }
+      let origin = Int(tables.pointee.steps[index].origin)
+      let isSend = tables.pointee.steps[index].kind == .send
+      var awaited = -1
+      let isReceiving = anyPeer(of: index, tables) { peer in
+        guard let link = core.pointee.links[peer]?.takeUnretainedValue() else { return false }
+        if isSend && firstSend == nil && !link.canSend(lane) { firstSend = (origin, peer) }
+        if isSend || link.peek(lane) != nil { return false }
+        awaited = peer
+        return true
       }
+      if isReceiving { return (origin, awaited) }
     }
     if let firstSend { return firstSend }
     // All steps are done, and a peer has not yet read what was sent to it.
     for step in 0..<tables.pointee.stepCount where tables.pointee.steps[step].kind == .send {
-      if let peer = peers(of: step, tables).first { return (Int(tables.pointee.steps[step].origin), peer) }
+      var reader = -1
+      let hasReader = anyPeer(of: step, tables) { peer in
+        reader = peer
+        return true
+      }
+      if hasReader { return (Int(tables.pointee.steps[step].origin), reader) }
     }
     return (-1, -1)
   }
@@ -327,7 +335,8 @@ extension Engine {
     withUnsafeTemporaryAllocation(of: pollfd.self, capacity: core.pointee.ownedLinks.count + 1) { descriptors in
       descriptors[0] = pollfd(fd: doorbell.descriptor, events: Int16(POLLIN), revents: 0)
       var count = 1
-      for link in core.pointee.ownedLinks {
+      for index in 0..<core.pointee.ownedLinks.count {
+        let link = core.pointee.ownedLinks[index]
         bound = min(bound, link.maximumPark)
         if link.descriptor < 0 || link.failure != nil { continue }
         let events = link.wantsWrite ? Int16(POLLIN | POLLOUT) : Int16(POLLIN)

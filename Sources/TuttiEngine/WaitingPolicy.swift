@@ -5,7 +5,8 @@ import CTuttiLinux
 /// A rank with a core of its own spins: waking from the kernel costs several exchanges. Where ranks share cores the
 /// peer waited for may need this very core, so a waiter yields almost at once.
 struct WaitingPolicy {
-  /// Passes without progress before each is followed by a pause instruction, which gives way to the core's other thread.
+  /// Passes without progress before each is followed by a pause instruction, which gives way to the core's other thread, and takes up to
+  /// 140 cycles.
   static let passesBeforePause = 64
   /// Passes without progress before the clock is looked at.
   let spinPasses: Int
@@ -18,7 +19,7 @@ struct WaitingPolicy {
     let cores = Int(tutti_processors())
     if ranksOnHost <= cores {
       spinPasses = 256
-      yieldAfter = 50_000
+      yieldAfter = 5_000
       parkAfter = 1_000_000
     } else {
       spinPasses = 8

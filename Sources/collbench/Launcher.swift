@@ -84,6 +84,8 @@ struct Launcher {
 
   /// Kills and reaps what still runs.
   private static func end(_ children: inout [Child]) {
+    // Stopped first, so that none lives to complain about the end of another.
+    for child in children where !child.ended { kill(child.pid, SIGSTOP) }
     for child in children where !child.ended { kill(child.pid, SIGKILL) }
     for index in children.indices where !children[index].ended {
       var status: Int32 = 0
