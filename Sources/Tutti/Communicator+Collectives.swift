@@ -41,18 +41,9 @@ extension Communicator {
   public func allReduce<Element: TuttiElement>(
     _ values: inout [Element], _ operation: ReduceOp, algorithm: String? = nil, timeout: Duration? = nil
   ) throws(TuttiError) {
-    try checkLayout(Element.self)
-    let result = values.withUnsafeMutableBytes { bytes -> Result<Void, TuttiError> in
-      // An empty array has no address; nothing is read or written there.
-      let base = bytes.baseAddress ?? UnsafeMutableRawPointer(bitPattern: 64)!
-      do throws(TuttiError) {
-        try allReduce(
-          from: base, to: base, count: bytes.count / MemoryLayout<Element>.stride, type: Element.dataType, operation,
-          algorithm: algorithm, timeout: timeout)
-        return .success(())
-      } catch { return .failure(error) }
-    }
-    try result.get()
+    try values.withUnsafeMutableBytes { bytes in
+      inPlace(bytes, Element.self, operation, algorithm, timeout)
+    }.get()
   }
 
   /// Combines a span element-wise across all ranks, in place.
@@ -63,17 +54,25 @@ extension Communicator {
   public func allReduce<Element: TuttiElement>(
     _ values: inout MutableSpan<Element>, _ operation: ReduceOp, algorithm: String? = nil, timeout: Duration? = nil
   ) throws(TuttiError) {
-    try checkLayout(Element.self)
-    let result = values.withUnsafeMutableBytes { bytes -> Result<Void, TuttiError> in
-      let base = bytes.baseAddress ?? UnsafeMutableRawPointer(bitPattern: 64)!
-      do throws(TuttiError) {
-        try allReduce(
-          from: base, to: base, count: bytes.count / MemoryLayout<Element>.stride, type: Element.dataType, operation,
-          algorithm: algorithm, timeout: timeout)
-        return .success(())
-      } catch { return .failure(error) }
-    }
-    try result.get()
+    try values.withUnsafeMutableBytes { bytes in
+      inPlace(bytes, Element.self, operation, algorithm, timeout)
+    }.get()
+  }
+
+  /// A result, because closures of the standard library lose the error's type.
+  private func inPlace<Element: TuttiElement>(
+    _ bytes: UnsafeMutableRawBufferPointer, _ element: Element.Type, _ operation: ReduceOp, _ algorithm: String?,
+    _ timeout: Duration?
+  ) -> Result<Void, TuttiError> {
+    // An empty collection has no address; nothing is read or written there.
+    let base = bytes.baseAddress ?? UnsafeMutableRawPointer(bitPattern: 64).unsafelyUnwrapped
+    do throws(TuttiError) {
+      try checkLayout(element)
+      try allReduce(
+        from: base, to: base, count: bytes.count / MemoryLayout<Element>.stride, type: Element.dataType, operation,
+        algorithm: algorithm, timeout: timeout)
+      return .success(())
+    } catch { return .failure(error) }
   }
 
   /// Starts an all-reduce and returns at once. See ``allReduce(from:to:count:type:_:algorithm:timeout:)``.
