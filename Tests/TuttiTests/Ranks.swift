@@ -119,3 +119,6 @@ func testSeed(_ name: String) -> UInt64 {
   FileHandle.standardError.write(Data("\(name): TUTTI_TEST_SEED=\(seed)\n".utf8))
   return seed
 }
+
+/// What bounds of time are multiplied by: sanitizers make everything slower.
+let slowness = ProcessInfo.processInfo.environment["TUTTI_TEST_SANITIZER"] == nil ? 1 : 10
