@@ -22,7 +22,7 @@ public final class Communicator: Sendable {
     self.member = member
     engine = member.engine
     defaultTimeout = Self.nanoseconds(options.timeout)
-    strictCheck = options.checksStrictly && member.rankCount > 1 ? StrictCheck(member, timeout: defaultTimeout) : nil
+    strictCheck = options.checksStrictly && member.rankCount > 1 ? StrictCheck(member) : nil
   }
 
   deinit { member.close() }
@@ -45,7 +45,7 @@ public final class Communicator: Sendable {
 
   /// How the last call ran.
   public var lastOperation: OperationInfo {
-    let last = member.engine.lastCall
+    let last = engine.lastCall
     return OperationInfo(algorithm: last.algorithm, transport: last.transports.map(\.name).joined(separator: "+"))
   }
 

@@ -109,8 +109,7 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
       let plan = try Plan(
         lowering: schedule, chunkMap: map, elementBytes: Int(elementBytes), inPlace: key.inPlace,
         segmentBytes: policy.segmentBytes(bytes: bytes), streaming: policy.isStreaming(bytes: bytes))
-      return CompiledPlan(
-        plan, algorithm: algorithm.name, algorithmIdentifier: algorithm.identifier, collective: key.collective)
+      return CompiledPlan(plan, algorithm: algorithm.name, algorithmIdentifier: algorithm.identifier)
     } catch {
       throw FailureReport(
         .unproven, rank: rank, "algorithm \(algorithm.name) cannot run on \(rankCount) ranks: \(error.description)",

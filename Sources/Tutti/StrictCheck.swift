@@ -8,13 +8,11 @@ import TuttiTransport
 /// an all-reduce of two words a rank, by sum: every rank fills in its own words and leaves the others' zero.
 final class StrictCheck: Sendable {
   private let member: CommunicatorMember
-  private let timeout: UInt64
   /// `rankCount` pairs: the call, and its count.
   private let words: Lock<TuttiBuffer<Int64>>
 
-  init(_ member: CommunicatorMember, timeout: UInt64) {
+  init(_ member: CommunicatorMember) {
     self.member = member
-    self.timeout = timeout
     words = Lock(TuttiBuffer(count: 2 * member.rankCount, repeating: 0))
   }
 

@@ -8,7 +8,7 @@ public struct Work: Sendable {
   public let number: UInt64
 
   /// Whether the operation has ended well.
-  public var isDone: Bool { communicator.member.engine.isDone(number) }
+  public var isDone: Bool { communicator.engine.isDone(number) }
 
   /// Blocks until the operation has ended; this thread makes the progress meanwhile.
   ///
@@ -18,7 +18,7 @@ public struct Work: Sendable {
   public func wait() throws(TuttiError) {
     do throws(FailureReport) {
       try communicator.member.checkProcess()
-      try communicator.member.engine.wait(for: number)
+      try communicator.engine.wait(for: number)
     } catch { throw TuttiError(error) }
   }
 
@@ -26,10 +26,10 @@ public struct Work: Sendable {
   public var value: Void {
     get async throws(TuttiError) {
       await withCheckedContinuation { continuation in
-        communicator.member.engine.notify(number) { continuation.resume() }
+        communicator.engine.notify(number) { continuation.resume() }
       }
       if isDone { return }
-      throw TuttiError(communicator.member.engine.failure ?? communicator.member.closedReport())
+      throw TuttiError(communicator.engine.failure ?? communicator.member.closedReport())
     }
   }
 }

@@ -8,21 +8,15 @@ package final class CompiledPlan: @unchecked Sendable {
   /// The name of the algorithm it was made from, for results and errors.
   package let algorithm: String
   package let algorithmIdentifier: UInt8
-  package let collective: Collective
-  package let stepCount: Int
   /// All ranks it talks to.
   let peers: [Int]
-  let scratchBytes: Int
   /// Operations that run it now; the cache does not drop it meanwhile.
   var uses = 0
 
-  package init(_ plan: Plan, algorithm: String, algorithmIdentifier: UInt8, collective: Collective) {
+  package init(_ plan: Plan, algorithm: String, algorithmIdentifier: UInt8) {
     self.algorithm = algorithm
     self.algorithmIdentifier = algorithmIdentifier
-    self.collective = collective
-    stepCount = plan.steps.count
     peers = plan.allPeers.map(Int.init)
-    scratchBytes = plan.scratchCount * Int(plan.bufferBytes)
     tables = .allocate(capacity: 1)
     tables.initialize(
       to: PlanTables(

@@ -83,7 +83,7 @@ extension Engine {
         idle.reset()
         continue
       }
-      if let cause = findFailure(&idle, number) {
+      if let cause = findFailure(&idle) {
         leave(isLeading)
         throw failed(cause())
       }
@@ -123,7 +123,7 @@ extension Engine {
   }
 
   /// Reasons to give up, looked for while nothing moves. Returns what makes the report, to be called without the lock.
-  func findFailure(_ idle: inout IdleTime, _ number: UInt64) -> (() -> FailureReport)? {
+  func findFailure(_ idle: inout IdleTime) -> (() -> FailureReport)? {
     idle.passes += 1
     idle.now = monotonicNanoseconds()
     if idle.since == 0 { idle.since = idle.now }

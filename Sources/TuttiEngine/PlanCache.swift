@@ -36,8 +36,6 @@ struct PlanCache {
   private var plans: [PlanKey: (plan: CompiledPlan, lastUse: UInt64)] = [:]
   private var clock: UInt64 = 0
 
-  var count: Int { plans.count }
-
   mutating func find(_ key: PlanKey) -> CompiledPlan? {
     clock += 1
     guard let index = plans.index(forKey: key) else { return nil }

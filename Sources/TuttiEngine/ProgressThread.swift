@@ -108,7 +108,7 @@ extension Engine {
         stepAside(seen)
         continue
       }
-      if let cause = findFailure(&idle, 0) {
+      if let cause = findFailure(&idle) {
         lock.unlock()
         _ = failed(cause())
         continue
