@@ -56,8 +56,6 @@ void tutti_close(int fd) {
   close(fd);
 }
 
-void tutti_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
-
 int tutti_eventfd(void) {
   int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   tutti_register_descriptor(fd);
@@ -126,11 +124,13 @@ int tutti_processors(void) {
 struct thread_start {
   void (*body)(void *);
   void *context;
+  char name[16];
 };
 
 static void *run_thread(void *argument) {
   struct thread_start start = *(struct thread_start *)argument;
   free(argument);
+  pthread_setname_np(pthread_self(), start.name);
   start.body(start.context);
   return NULL;
 }
@@ -138,7 +138,8 @@ static void *run_thread(void *argument) {
 int tutti_start_thread(void (*body)(void *), void *context, const char *name) {
   struct thread_start *start = malloc(sizeof *start);
   if (!start) return ENOMEM;
-  *start = (struct thread_start){body, context};
+  *start = (struct thread_start){.body = body, .context = context};
+  snprintf(start->name, sizeof start->name, "%s", name);
   // Signals belong to the program's own threads; a new thread inherits the mask of the moment.
   sigset_t all, before;
   sigfillset(&all);
@@ -150,11 +151,7 @@ int tutti_start_thread(void (*body)(void *), void *context, const char *name) {
   int result = pthread_create(&thread, &attributes, run_thread, start);
   pthread_attr_destroy(&attributes);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (result != 0) {
-    free(start);
-  } else {
-    pthread_setname_np(thread, name);
-  }
+  if (result != 0) free(start);
   return result;
 }
 

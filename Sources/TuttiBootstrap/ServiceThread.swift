@@ -105,37 +105,3 @@ final class ServiceThread: Sendable {
     }
   }
 }
-
-/// Runs `body` on a thread of its own that blocks all signals, so that the program's handlers run on the program's threads.
-func startDetachedThread(_ name: String, _ body: @escaping @Sendable () -> Void) throws(FailureReport) {
-  final class Body: Sendable {
-    let name: String
-    let run: @Sendable () -> Void
-    init(_ name: String, _ run: @escaping @Sendable () -> Void) {
-      self.name = name
-      self.run = run
-    }
-  }
-  let box = Unmanaged.passRetained(Body(name, body))
-  var all = sigset_t()
-  var before = sigset_t()
-  sigfillset(&all)
-  // A new thread inherits the mask of the one that makes it.
-  pthread_sigmask(SIG_SETMASK, &all, &before)
-  var thread = pthread_t()
-  let code = pthread_create(
-    &thread, nil,
-    { argument in
-      let body = Unmanaged<Body>.fromOpaque(argument!).takeRetainedValue()
-      tutti_name_thread(body.name)
-      body.run()
-      return nil
-    }, box.toOpaque())
-  pthread_sigmask(SIG_SETMASK, &before, nil)
-  guard code == 0 else {
-    box.release()
-    throw FailureReport(
-      .resources, "cannot start a thread", advice: "Raise the limit of processes and threads (ulimit -u)", systemError: code)
-  }
-  pthread_detach(thread)
-}

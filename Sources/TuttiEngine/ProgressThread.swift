@@ -70,15 +70,13 @@ extension Engine {
     core.pointee.lastBegin = monotonicNanoseconds()
     if background.isRunning.load(ordering: .relaxed) { return }
     background.isRunning.store(true, ordering: .releasing)
-    let context = Unmanaged.passRetained(self)
-    let code = tutti_start_thread(
-      { Unmanaged<Engine>.fromOpaque($0!).takeRetainedValue().driveInBackground() }, context.toOpaque(), "tutti-progress")
-    if code != 0 {
-      context.release()
+    do throws(FailureReport) {
+      try startDetachedThread("tutti-progress", rank: rank, orElse: "the progress thread could not be started") { [self] in
+        driveInBackground()
+      }
+    } catch {
       background.isRunning.store(false, ordering: .releasing)
-      throw FailureReport(
-        .resources, rank: rank, "the progress thread could not be started", advice: "Raise the thread limit (ulimit -u)",
-        systemError: code)
+      throw error
     }
   }
 

@@ -36,8 +36,6 @@ void tutti_close(int fd);
 /// remembers the value at its birth and is dead when it changed.
 extern uint32_t tutti_fork_generation;
 static inline uint32_t tutti_current_fork_generation(void) { return tutti_fork_generation; }
-/// Names the calling thread, for debuggers; 15 bytes at most.
-void tutti_name_thread(const char *name);
 
 /// eventfd(2), non-blocking and close-on-exec, registered. Negative with errno on failure.
 int tutti_eventfd(void);
@@ -64,7 +62,7 @@ int tutti_poll(struct pollfd *descriptors, size_t count, uint64_t timeout_ns);
 /// Processors this thread may run on (sched_getaffinity(2)); all that are online when it is bound to one. At least 1.
 int tutti_processors(void);
 
-/// Starts a detached thread with every signal blocked. 0, or an errno value.
+/// Starts a detached thread with every signal blocked, under a name for debuggers (15 bytes at most). 0, or an errno value.
 int tutti_start_thread(void (*body)(void *), void *context, const char *name);
 
 /// memfd_create(2) with sealing, of the given size, sealed against shrinking and growing. Registered.

@@ -1,0 +1,25 @@
+import CTuttiLinux
+
+/// Runs `body` on a thread of its own that blocks all signals, so that the program's handlers run on the program's threads.
+///
+/// - Parameters:
+///   - name: For debuggers; 15 bytes at most.
+///   - message: What the failure says.
+package func startDetachedThread(
+  _ name: String, rank: Int = -1, orElse message: String = "cannot start a thread", _ body: @escaping @Sendable () -> Void
+) throws(FailureReport) {
+  let box = Unmanaged.passRetained(DetachedBody(body))
+  let code = tutti_start_thread(
+    { Unmanaged<DetachedBody>.fromOpaque($0!).takeRetainedValue().run() }, box.toOpaque(), name)
+  guard code == 0 else {
+    box.release()
+    throw FailureReport(
+      .resources, rank: rank, message, advice: "Raise the limit of processes and threads (ulimit -u)", systemError: code)
+  }
+}
+
+private final class DetachedBody: Sendable {
+  let run: @Sendable () -> Void
+
+  init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+}
