@@ -9,7 +9,8 @@ let package = Package(
     .package(name: "tutti", path: "..")
   ],
   targets: [
-    .executableTarget(name: "latency", dependencies: [.product(name: "Tutti", package: "tutti")])
+    .executableTarget(name: "latency", dependencies: [.product(name: "Tutti", package: "tutti")]),
+    .executableTarget(name: "kernels", dependencies: [.product(name: "Tutti", package: "tutti")]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,23 +1,32 @@
-// The combines of one element type in vectors of LANE_BYTES (WIDTH in names): one element, 16 bytes, or the
-// variant's own width. One definition serves all, so that head, middle and tail of an array cannot disagree.
-// Included by CombineType.h; parameters TYPE, ELEMENT, BITS, FLOATING, CANONICAL_NAN.
+// The combines of one element type in vectors of LANE_BYTES of memory (WIDTH in names): one element, 16 bytes, or
+// the variant's own width. One definition serves all, so that head, middle and tail of an array cannot disagree.
+// Included by CombineType.h, which lists the parameters.
 
-typedef ELEMENT PASTE(TYPE, vector, WIDTH) __attribute__((vector_size(LANE_BYTES), may_alias));
+#define LANE_COUNT (LANE_BYTES / sizeof(ELEMENT))
+typedef ELEMENT PASTE(TYPE, memory, WIDTH) __attribute__((vector_size(LANE_BYTES), may_alias));
 typedef ELEMENT PASTE(TYPE, unaligned, WIDTH) __attribute__((vector_size(LANE_BYTES), aligned(1), may_alias));
-typedef BITS PASTE(TYPE, bits, WIDTH) __attribute__((vector_size(LANE_BYTES)));
+typedef ARITHMETIC PASTE(TYPE, vector, WIDTH) __attribute__((vector_size(LANE_COUNT * sizeof(ARITHMETIC))));
+typedef BITS PASTE(TYPE, bits, WIDTH) __attribute__((vector_size(LANE_COUNT * sizeof(ARITHMETIC))));
 
-#define VECTOR PASTE(TYPE, vector, WIDTH)
+#define MEMORY PASTE(TYPE, memory, WIDTH)
 #define UNALIGNED PASTE(TYPE, unaligned, WIDTH)
+#define VECTOR PASTE(TYPE, vector, WIDTH)
 #define LANES PASTE(TYPE, bits, WIDTH)
+#define SELECT PASTE(TYPE, select, WIDTH)
+#define APPLY PASTE(TYPE, apply, WIDTH)
+#define WIDEN PASTE(TYPE, widen, WIDTH)
+#define ROUND PASTE(TYPE, round, WIDTH)
 
-static inline __attribute__((always_inline)) VECTOR PASTE(TYPE, select, WIDTH)(LANES mask, VECTOR yes, VECTOR no) {
+static inline __attribute__((always_inline)) VECTOR SELECT(LANES mask, VECTOR yes, VECTOR no) {
   return (VECTOR)((mask & (LANES)yes) | (~mask & (LANES)no));
 }
-#define SELECT PASTE(TYPE, select, WIDTH)
 
-static inline __attribute__((always_inline)) VECTOR PASTE(TYPE, apply, WIDTH)(int operation, VECTOR a, VECTOR b) {
-#if FLOATING
-  if (operation == TUTTI_SUM) return a + b;
+static inline __attribute__((always_inline)) VECTOR APPLY(int operation, VECTOR a, VECTOR b) {
+#if defined(HALF) // min and max are those of KIND ORDERED
+  return operation == TUTTI_PRODUCT ? a * b : a + b;
+#elif KIND == FLOATING
+  if (operation == TUTTI_SUM || operation == TUTTI_AVERAGE) return a + b;
+  if (operation == TUTTI_PRODUCT) return a * b;
   // Each operand order picks the other zero of (-0, +0): or-ing them keeps the sign for min, and-ing drops it for
   // max. Where both orders agree this changes nothing, and lanes with a NaN are replaced afterwards.
   LANES extreme = operation == TUTTI_MIN
@@ -25,48 +34,79 @@ static inline __attribute__((always_inline)) VECTOR PASTE(TYPE, apply, WIDTH)(in
                       : ((LANES)SELECT((LANES)(a > b), a, b) & (LANES)SELECT((LANES)(b > a), b, a));
   LANES unordered = (LANES)(a != a) | (LANES)(b != b);
   return SELECT(unordered, (VECTOR)((LANES){0} + (BITS)CANONICAL_NAN), (VECTOR)extreme);
+#elif KIND == ORDERED
+  // Two's complement has the order of sign and magnitude, -0 < +0 included, once the magnitude bits of negative
+  // numbers are inverted; inverting them again gives the number back.
+  VECTOR left = a ^ (a >> 15 & 0x7fff);
+  VECTOR right = b ^ (b >> 15 & 0x7fff);
+  VECTOR extreme = operation == TUTTI_MIN ? __builtin_elementwise_min(left, right) : __builtin_elementwise_max(left, right);
+  LANES unordered = (LANES)((a & 0x7fff) > HALF_INFINITY) | (LANES)((b & 0x7fff) > HALF_INFINITY);
+  return SELECT(unordered, (VECTOR){0} + CANONICAL_NAN, extreme ^ (extreme >> 15 & 0x7fff));
 #else
-  if (operation == TUTTI_SUM) return (VECTOR)((LANES)a + (LANES)b); // unsigned: signed overflow is undefined in C
-  return operation == TUTTI_MIN ? SELECT((LANES)(a < b), a, b) : SELECT((LANES)(a > b), a, b);
+  switch (operation) {
+  case TUTTI_SUM: return a + b;
+  case TUTTI_PRODUCT: return a * b;
+  case TUTTI_MIN: return __builtin_elementwise_min(a, b);
+  case TUTTI_MAX: return __builtin_elementwise_max(a, b);
+  case TUTTI_BITWISE_AND: return a & b;
+  case TUTTI_BITWISE_OR: return a | b;
+  default: return a ^ b;
+  }
 #endif
 }
 
-/// Combines `vectors` (at most 4) vectors of at least two sources at `offset` bytes. All are loaded before any is
-/// stored: `destination` may be one of the sources.
+#ifdef HALF
+#include "HalfLanes.h"
+#else
+static inline __attribute__((always_inline)) VECTOR WIDEN(MEMORY stored) { return stored; }
+static inline __attribute__((always_inline)) MEMORY ROUND(VECTOR value) { return value; }
+#endif
+
+/// Combines `vectors` (at most 4) vectors of each source at `offset` bytes; TUTTI_AVERAGE divides their sum by
+/// `divisor`. All are loaded before any is stored: `destination` may be one of the sources.
 static inline __attribute__((always_inline)) void PASTE(TYPE, step, WIDTH)(
-    int operation, char *destination, char *second, const char *const *sources, int source_count, size_t offset,
-    int vectors, int streaming) {
+    int operation, ARITHMETIC divisor, char *destination, char *second, const char *const *sources, int source_count,
+    size_t offset, int vectors, int streaming) {
   VECTOR result[4];
 #pragma clang loop unroll(full)
   for (int v = 0; v < vectors; v++) {
-    result[v] = PASTE(TYPE, apply, WIDTH)(operation, *(const UNALIGNED *)(sources[0] + offset + v * LANE_BYTES),
-                                          *(const UNALIGNED *)(sources[1] + offset + v * LANE_BYTES));
+    result[v] = WIDEN(*(const UNALIGNED *)(sources[0] + offset + v * LANE_BYTES));
   }
 #pragma clang loop unroll(disable)
-  for (int source = 2; source < source_count; source++) {
+  for (int source = 1; source < source_count; source++) {
     const char *from = sources[source] + offset;
 #pragma clang loop unroll(full)
     for (int v = 0; v < vectors; v++) {
-      result[v] = PASTE(TYPE, apply, WIDTH)(operation, result[v], *(const UNALIGNED *)(from + v * LANE_BYTES));
+      result[v] = APPLY(operation, result[v], WIDEN(*(const UNALIGNED *)(from + v * LANE_BYTES)));
     }
+  }
+  MEMORY rounded[4];
+#pragma clang loop unroll(full)
+  for (int v = 0; v < vectors; v++) {
+    rounded[v] = ROUND(operation == TUTTI_AVERAGE ? result[v] / divisor : result[v]);
   }
 #pragma clang loop unroll(full)
   for (int v = 0; v < vectors; v++) {
     if (streaming) {
-      __builtin_nontemporal_store(result[v], (VECTOR *)(destination + offset + v * LANE_BYTES));
+      __builtin_nontemporal_store(rounded[v], (MEMORY *)(destination + offset + v * LANE_BYTES));
     } else {
-      *(UNALIGNED *)(destination + offset + v * LANE_BYTES) = result[v];
+      *(UNALIGNED *)(destination + offset + v * LANE_BYTES) = rounded[v];
     }
   }
   if (second) {
 #pragma clang loop unroll(full)
-    for (int v = 0; v < vectors; v++) *(UNALIGNED *)(second + offset + v * LANE_BYTES) = result[v];
+    for (int v = 0; v < vectors; v++) *(UNALIGNED *)(second + offset + v * LANE_BYTES) = rounded[v];
   }
 }
 
+#undef ROUND
+#undef WIDEN
+#undef APPLY
 #undef SELECT
 #undef LANES
-#undef UNALIGNED
 #undef VECTOR
+#undef UNALIGNED
+#undef MEMORY
+#undef LANE_COUNT
 #undef WIDTH
 #undef LANE_BYTES

@@ -49,11 +49,21 @@ static tutti_combine_function find(const struct tutti_kernels *kernels, int data
   return kernels->combine[data_type][operation];
 }
 
+static tutti_average_function find_average(const struct tutti_kernels *kernels, int data_type) {
+  return data_type >= 0 && data_type < TUTTI_DATA_TYPE_COUNT ? kernels->average[data_type] : NULL;
+}
+
 tutti_combine_function tutti_combine(int data_type, int operation) { return find(best, data_type, operation); }
+
+tutti_average_function tutti_average(int data_type) { return find_average(best, data_type); }
 
 tutti_combine_function tutti_combine_variant(int variant, int data_type, int operation) {
   if (variant < 0 || variant >= VARIANT_COUNT) return NULL;
   return find(variants[variant], data_type, operation);
+}
+
+tutti_average_function tutti_average_variant(int variant, int data_type) {
+  return variant >= 0 && variant < VARIANT_COUNT ? find_average(variants[variant], data_type) : NULL;
 }
 
 void tutti_copy(void *destination, const void *source, size_t bytes, int streaming) {
@@ -77,14 +87,32 @@ void tutti_combine_one(
   if (destination != sources[0]) tutti_copy(destination, sources[0], bytes, streaming);
 }
 
-void tutti_combine_in_default_environment(
-    tutti_combine_function combine, void *destination, void *second, const void *const *sources, int source_count,
-    size_t count, int streaming) {
+/// Returns the caller's control register, for `leave_default_environment`.
+static uint64_t enter_default_environment(void) {
   uint64_t callers = tutti_float_control();
   tutti_set_float_control(callers & ~(uint64_t)TUTTI_FLOAT_CONTROL_CHANGES);
-  combine(destination, second, sources, source_count, count, streaming);
+  return callers;
+}
+
+static void leave_default_environment(uint64_t callers) {
 #if defined(__x86_64__)
   callers |= tutti_float_control() & 0x3f; // MXCSR also holds the exception flags; AArch64 has them in FPSR
 #endif
   tutti_set_float_control(callers);
+}
+
+void tutti_combine_in_default_environment(
+    tutti_combine_function combine, void *destination, void *second, const void *const *sources, int source_count,
+    size_t count, int streaming) {
+  uint64_t callers = enter_default_environment();
+  combine(destination, second, sources, source_count, count, streaming);
+  leave_default_environment(callers);
+}
+
+void tutti_average_in_default_environment(
+    tutti_average_function average, void *destination, void *second, const void *const *sources, int source_count,
+    size_t count, int streaming, double divisor) {
+  uint64_t callers = enter_default_environment();
+  average(destination, second, sources, source_count, count, streaming, divisor);
+  leave_default_environment(callers);
 }

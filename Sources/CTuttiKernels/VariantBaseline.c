@@ -3,4 +3,9 @@
 
 #define VARIANT baseline
 #define VECTOR_BYTES 16
+#if defined(__aarch64__)
+#define FLOAT16_IN_HARDWARE 1
+#else
+#define FLOAT16_IN_HARDWARE 0
+#endif
 #include "Variant.h"

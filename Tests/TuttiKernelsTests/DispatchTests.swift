@@ -6,11 +6,17 @@ import Testing
 @Suite struct DispatchTests {
   @Test func theWidestSupportedVariantIsChosen() throws {
     let widest = try #require(allVariants.last { tutti_variant_supported($0) != 0 })
-    for dataType in [TUTTI_INT32, TUTTI_INT64, TUTTI_FLOAT32, TUTTI_FLOAT64].map({ Int32($0) }) {
-      for operation in KernelOperation.allCases {
-        let chosen = try #require(tutti_combine(dataType, operation.number))
-        let expected = try #require(tutti_combine_variant(widest, dataType, operation.number))
-        #expect(unsafeBitCast(chosen, to: UInt.self) == unsafeBitCast(expected, to: UInt.self))
+    for element in allElements {
+      for operation in element.operations {
+        if let number = operation.number {
+          let chosen = try #require(tutti_combine(element.dataType, number))
+          let expected = try #require(tutti_combine_variant(widest, element.dataType, number))
+          #expect(unsafeBitCast(chosen, to: UInt.self) == unsafeBitCast(expected, to: UInt.self))
+        } else {
+          let chosen = try #require(tutti_average(element.dataType))
+          let expected = try #require(tutti_average_variant(widest, element.dataType))
+          #expect(unsafeBitCast(chosen, to: UInt.self) == unsafeBitCast(expected, to: UInt.self))
+        }
       }
     }
   }
@@ -20,14 +26,29 @@ import Testing
     #expect(String(cString: tutti_variant_name(0)) == "baseline")
   }
 
-  @Test func reservedAndUnknownNumbersHaveNoKernel() {
-    let existing = Set([TUTTI_INT32, TUTTI_INT64, TUTTI_FLOAT32, TUTTI_FLOAT64].map { Int32($0) })
-    for dataType in Int32(-1)...Int32(TUTTI_DATA_TYPE_COUNT) {
-      for operation in Int32(-1)...Int32(TUTTI_OPERATION_COUNT) {
-        let exists = existing.contains(dataType) && KernelOperation.allCases.contains { $0.number == operation }
-        #expect((tutti_combine(dataType, operation) != nil) == exists)
+  @Test func everyPairThatMakesSenseHasAKernel() {
+    #expect(allElements.map { $0.dataType } == Array(0..<Int32(TUTTI_DATA_TYPE_COUNT)))
+    for variant in allVariants {
+      for element in allElements {
+        let numbers = Set(element.operations.compactMap { $0.number })
+        for operation in Int32(-1)...Int32(TUTTI_OPERATION_COUNT) {
+          #expect((tutti_combine_variant(variant, element.dataType, operation) != nil) == numbers.contains(operation))
+        }
+        let averages = element.operations.contains(.average)
+        #expect((tutti_average_variant(variant, element.dataType) != nil) == averages)
       }
     }
+  }
+
+  @Test func unknownNumbersHaveNoKernel() {
+    for dataType in [-1, Int32(TUTTI_DATA_TYPE_COUNT)] {
+      #expect(tutti_combine(dataType, Int32(TUTTI_SUM)) == nil)
+      #expect(tutti_average(dataType) == nil)
+    }
+    #expect(tutti_combine(Int32(TUTTI_FLOAT32), -1) == nil)
+    #expect(tutti_combine(Int32(TUTTI_FLOAT32), Int32(TUTTI_OPERATION_COUNT)) == nil)
+    #expect(tutti_average_variant(-1, Int32(TUTTI_FLOAT32)) == nil)
+    #expect(tutti_average_variant(tutti_variant_count(), Int32(TUTTI_FLOAT32)) == nil)
     #expect(tutti_combine_variant(-1, Int32(TUTTI_FLOAT32), Int32(TUTTI_SUM)) == nil)
     #expect(tutti_combine_variant(tutti_variant_count(), Int32(TUTTI_FLOAT32), Int32(TUTTI_SUM)) == nil)
     #expect(tutti_variant_name(-1) == nil)

@@ -19,7 +19,7 @@ import Testing
     try requireSupport(variant)
     func check<Element: KernelElement>(_: Element.Type) {
       var generator = SeededGenerator(seed: SeededGenerator.seed &+ 3)
-      for operation in KernelOperation.allCases {
+      for operation in Element.operations {
         for count in [1, 2, 4, 5, 64, 1000] {
           let kernelCase = KernelCase<Element>(operation: operation, sourceCount: 2, count: count, using: &generator)
           for change in Self.changes {
@@ -34,8 +34,7 @@ import Testing
         }
       }
     }
-    check(Float.self)
-    check(Double.self)
+    for element in floatingElements { check(element) }
   }
 
   /// The test above proves something only if the change would show: plain additions under it differ.

@@ -80,6 +80,8 @@ struct KernelCall: CustomStringConvertible {
 struct KernelCase<Element: KernelElement> {
   let operation: KernelOperation
   let sources: [[Element.Bits]]
+  /// Of an average.
+  let divisor: Double
   let expected: [Element.Bits]
 
   /// Edge values and random bits, half and half.
@@ -92,25 +94,35 @@ struct KernelCase<Element: KernelElement> {
           let random = generator.next()
           return random % 2 == 0 ? edges[Int(random >> 8) % edges.count] : .init(truncatingIfNeeded: random >> 1)
         }
-      })
+      },
+      divisor: [1, 2, 3, 7, 1000, 0.1, -5, 0x1p100][Int(generator.next() % 8)])
   }
 
-  init(operation: KernelOperation, sources: [[Element.Bits]]) {
+  init(operation: KernelOperation, sources: [[Element.Bits]], divisor: Double = 3) {
     self.operation = operation
     self.sources = sources
-    expected = sources.dropFirst().reduce(sources[0]) { left, right in
-      zip(left, right).map { Element.combine(operation, $0, $1) }
+    self.divisor = divisor
+    if sources.count == 1 && operation != .average {
+      expected = sources[0]
+      return
+    }
+    expected = sources[0].indices.map { index in
+      var value = Element.widened(sources[0][index])
+      for source in sources.dropFirst() {
+        value = Element.combined(operation, value, Element.widened(source[index]))
+      }
+      return Element.rounded(operation == .average ? Element.divided(value, by: divisor) : value)
     }
   }
 
-  /// Calls the kernel of `variant` and returns what is wrong, or nil.
-  func run(_ variant: Int32, _ call: KernelCall) -> String? {
-    let kernel = tutti_combine_variant(variant, Element.dataType, operation.number)!
-    let byteCount = expected.count * MemoryLayout<Element.Bits>.size
+  /// Calls the kernel of `variant` on the first `count` elements (all of them) and returns what is wrong, or nil.
+  func run(_ variant: Int32, _ call: KernelCall, count: Int? = nil) -> String? {
+    let count = count ?? expected.count
+    let byteCount = count * MemoryLayout<Element.Bits>.size
     let memories = sources.enumerated().map { index, values in
       let offset = index == call.inPlace ? call.destinationOffset : (call.sourceOffset + index * 3) % 64
       let memory = GuardedMemory(byteCount: byteCount, misalignment: offset)
-      values.withUnsafeBytes(memory.fill)
+      values[..<count].withUnsafeBytes(memory.fill)
       return memory
     }
     let destination =
@@ -118,13 +130,21 @@ struct KernelCase<Element: KernelElement> {
     let second = call.second ? GuardedMemory(byteCount: byteCount, misalignment: call.secondOffset) : nil
 
     let pointers = memories.map { Optional(UnsafeRawPointer($0.start)) }
-    kernel(destination.start, second?.start, pointers, Int32(sources.count), expected.count, call.streaming ? 1 : 0)
+    let sourceCount = Int32(sources.count)
+    let streaming: Int32 = call.streaming ? 1 : 0
+    if let number = operation.number {
+      let kernel = tutti_combine_variant(variant, Element.dataType, number)!
+      kernel(destination.start, second?.start, pointers, sourceCount, count, streaming)
+    } else {
+      let kernel = tutti_average_variant(variant, Element.dataType)!
+      kernel(destination.start, second?.start, pointers, sourceCount, count, streaming, divisor)
+    }
 
-    lazy var place = "\(Element.self) \(operation), \(sources.count) sources of \(expected.count), \(call)"
-    if let wrong = firstWrong(destination) { return "destination \(wrong): \(place)" }
-    if let second, let wrong = firstWrong(second) { return "second \(wrong): \(place)" }
+    lazy var place = "\(Element.self) \(operation) (divisor \(divisor)), \(sources.count) sources of \(count), \(call)"
+    if let wrong = firstWrong(destination, count) { return "destination \(wrong): \(place)" }
+    if let second, let wrong = firstWrong(second, count) { return "second \(wrong): \(place)" }
     for (index, memory) in memories.enumerated() where index != call.inPlace {
-      if !sources[index].withUnsafeBytes(memory.equals) { return "source \(index) changed: \(place)" }
+      if !sources[index][..<count].withUnsafeBytes(memory.equals) { return "source \(index) changed: \(place)" }
     }
     if !(memories + [destination] + (second.map { [$0] } ?? [])).allSatisfy(\.guardsAreIntact) {
       return "bytes outside an array changed: \(place)"
@@ -132,13 +152,13 @@ struct KernelCase<Element: KernelElement> {
     return nil
   }
 
-  private func firstWrong(_ memory: GuardedMemory) -> String? {
-    if expected.withUnsafeBytes(memory.equals) { return nil }
-    for index in expected.indices {
+  private func firstWrong(_ memory: GuardedMemory, _ count: Int) -> String? {
+    if expected[..<count].withUnsafeBytes(memory.equals) { return nil }
+    for index in 0..<count {
       let found = memory.bytes.loadUnaligned(fromByteOffset: index * MemoryLayout<Element.Bits>.size, as: Element.Bits.self)
       // One source is a copy: then not even a NaN may change.
       let right =
-        sources.count == 1
+        sources.count == 1 && operation != .average
         ? found == expected[index] : Element.matches(operation, found: found, expected: expected[index])
       if !right {
         let operands = sources.map { String($0[index], radix: 16) }.joined(separator: " ")
@@ -148,6 +168,15 @@ struct KernelCase<Element: KernelElement> {
     }
     return nil
   }
+}
+
+/// Stops a test at the first problem: a broken kernel has thousands.
+func requireRight(_ problem: String?) throws {
+  if let problem { throw WrongResult(description: "\(problem) (TUTTI_TEST_SEED=\(SeededGenerator.seed))") }
+}
+
+struct WrongResult: Error, CustomStringConvertible {
+  let description: String
 }
 
 /// The variants this CPU runs. A test over all variants must call this, so that one that cannot run says so.

@@ -1,98 +1,107 @@
 // The plain Swift definition of every combine, one element at a time, and the values worth trying. Kernels must agree
-// with it bit for bit, except for the payload of a NaN that a sum gives.
+// with it bit for bit, except for the payload of a NaN that arithmetic gives. Floating-point types: FloatReference.swift.
 
 import CTuttiKernels
 
-enum KernelOperation: CaseIterable {
-  case sum, min, max
+enum KernelOperation: Equatable {
+  case sum, product, min, max, bitwiseAnd, bitwiseOr, bitwiseXor
+  /// A kernel of its own, `tutti_average`.
+  case average
 
-  var number: Int32 {
+  static let ofIntegers: [KernelOperation] = [.sum, .product, .min, .max, .bitwiseAnd, .bitwiseOr, .bitwiseXor]
+  static let ofFloats: [KernelOperation] = [.sum, .product, .min, .max, .average]
+
+  /// The number `tutti_combine` knows it by.
+  var number: Int32? {
     switch self {
     case .sum: Int32(TUTTI_SUM)
+    case .product: Int32(TUTTI_PRODUCT)
     case .min: Int32(TUTTI_MIN)
     case .max: Int32(TUTTI_MAX)
+    case .bitwiseAnd: Int32(TUTTI_BITWISE_AND)
+    case .bitwiseOr: Int32(TUTTI_BITWISE_OR)
+    case .bitwiseXor: Int32(TUTTI_BITWISE_XOR)
+    case .average: nil
     }
   }
 }
 
+/// An element type, as bit patterns in memory (`Bits`) and as the values it is computed in (`Value`).
 protocol KernelElement: Sendable {
   associatedtype Bits: FixedWidthInteger & UnsignedInteger & Sendable
+  associatedtype Value: Sendable
   static var dataType: Int32 { get }
-  /// Values at the edges of the type, as bit patterns.
+  static var operations: [KernelOperation] { get }
+  /// Values at the edges of the type.
   static var edges: [Bits] { get }
-  static func combine(_ operation: KernelOperation, _ a: Bits, _ b: Bits) -> Bits
+  static func widened(_ bits: Bits) -> Value
+  static func rounded(_ value: Value) -> Bits
+  static func combined(_ operation: KernelOperation, _ a: Value, _ b: Value) -> Value
+  static func divided(_ value: Value, by divisor: Double) -> Value
   /// Whether a kernel that gave `found` where the reference gave `expected` is right.
   static func matches(_ operation: KernelOperation, found: Bits, expected: Bits) -> Bool
 }
 
-extension KernelElement where Self: FixedWidthInteger & SignedInteger, Magnitude == Bits {
-  static var edges: [Bits] { [0, 1, .max, Bits(Self.max), Bits(Self.max) + 1, Bits(Self.max) + 2, .max - 1, 2] }
+let allElements: [any KernelElement.Type] = [
+  Int8.self, UInt8.self, Int32.self, UInt32.self, Int64.self, UInt64.self, Float16.self, BrainFloat.self, Float.self,
+  Double.self,
+]
 
-  static func combine(_ operation: KernelOperation, _ a: Bits, _ b: Bits) -> Bits {
-    let x = Self(truncatingIfNeeded: a)
-    let y = Self(truncatingIfNeeded: b)
+let floatingElements: [any FloatingKernelElement.Type] = [Float16.self, BrainFloat.self, Float.self, Double.self]
+
+protocol IntegerKernelElement: KernelElement, FixedWidthInteger where Magnitude == Bits, Value == Self {}
+
+extension IntegerKernelElement {
+  static var operations: [KernelOperation] { KernelOperation.ofIntegers }
+
+  static var edges: [Bits] {
+    let top = Bits(1) << Bits(Bits.bitWidth - 1)
+    return [0, 1, 2, 3, 1 << Bits(Bits.bitWidth / 2), top - 1, top, top + 1, .max - 1, .max]
+  }
+
+  static func widened(_ bits: Bits) -> Self { Self(truncatingIfNeeded: bits) }
+  static func rounded(_ value: Self) -> Bits { Bits(truncatingIfNeeded: value) }
+
+  static func combined(_ operation: KernelOperation, _ a: Self, _ b: Self) -> Self {
     switch operation {
-    case .sum: return a &+ b
-    case .min: return x < y ? a : b
-    case .max: return x > y ? a : b
+    case .sum: a &+ b
+    case .product: a &* b
+    case .min: a < b ? a : b
+    case .max: a > b ? a : b
+    case .bitwiseAnd: a & b
+    case .bitwiseOr: a | b
+    case .bitwiseXor: a ^ b
+    case .average: preconditionFailure("integers have no average")
     }
+  }
+
+  static func divided(_ value: Self, by divisor: Double) -> Self {
+    preconditionFailure("integers have no average")
   }
 
   static func matches(_ operation: KernelOperation, found: Bits, expected: Bits) -> Bool { found == expected }
 }
 
-extension Int32: KernelElement {
+extension Int8: IntegerKernelElement {
+  static var dataType: Int32 { Int32(TUTTI_INT8) }
+}
+
+extension UInt8: IntegerKernelElement {
+  static var dataType: Int32 { Int32(TUTTI_UINT8) }
+}
+
+extension Int32: IntegerKernelElement {
   static var dataType: Int32 { Int32(TUTTI_INT32) }
 }
 
-extension Int64: KernelElement {
+extension UInt32: IntegerKernelElement {
+  static var dataType: Int32 { Int32(TUTTI_UINT32) }
+}
+
+extension Int64: IntegerKernelElement {
   static var dataType: Int32 { Int32(TUTTI_INT64) }
 }
 
-protocol FloatingKernelElement: KernelElement, BinaryFloatingPoint {
-  init(bitPattern: Bits)
-  var bitPattern: Bits { get }
-  static var canonicalNaN: Bits { get }
-}
-
-extension FloatingKernelElement {
-  static var edges: [Bits] {
-    let quiet = Bits(canonicalNaN)
-    let quietBit = Bits(1) << Bits(Self.significandBitCount - 1)
-    let positive: [Bits] = [
-      0, Self.leastNonzeroMagnitude.bitPattern, (Self.leastNormalMagnitude / 2).bitPattern,
-      Self.leastNormalMagnitude.bitPattern - 1, Self.leastNormalMagnitude.bitPattern, Self(0.5).bitPattern,
-      Self(1).bitPattern, Self(1).nextUp.bitPattern, Self.ulpOfOne.bitPattern, (Self.ulpOfOne / 2).bitPattern,
-      Self.greatestFiniteMagnitude.bitPattern, Self.infinity.bitPattern,
-      quiet, quiet | 1, quiet | (quietBit >> 1), (quiet ^ quietBit) | 1, (quiet ^ quietBit) | (quietBit - 1),
-    ]
-    let sign = Bits(1) << Bits(Bits.bitWidth - 1)
-    return positive + positive.map { $0 | sign }
-  }
-
-  static func combine(_ operation: KernelOperation, _ a: Bits, _ b: Bits) -> Bits {
-    let x = Self(bitPattern: a)
-    let y = Self(bitPattern: b)
-    if operation == .sum { return (x + y).bitPattern }
-    if x.isNaN || y.isNaN { return canonicalNaN }
-    if x == y { return (x.sign == .minus) == (operation == .min) ? a : b }  // zeros of two signs
-    return (x < y) == (operation == .min) ? a : b
-  }
-
-  static func matches(_ operation: KernelOperation, found: Bits, expected: Bits) -> Bool {
-    if operation == .sum, Self(bitPattern: expected).isNaN { return Self(bitPattern: found).isNaN }
-    return found == expected
-  }
-}
-
-extension Float: FloatingKernelElement {
-  typealias Bits = UInt32
-  static var dataType: Int32 { Int32(TUTTI_FLOAT32) }
-  static var canonicalNaN: UInt32 { 0x7fc0_0000 }
-}
-
-extension Double: FloatingKernelElement {
-  typealias Bits = UInt64
-  static var dataType: Int32 { Int32(TUTTI_FLOAT64) }
-  static var canonicalNaN: UInt64 { 0x7ff8_0000_0000_0000 }
+extension UInt64: IntegerKernelElement {
+  static var dataType: Int32 { Int32(TUTTI_UINT64) }
 }

@@ -2,10 +2,11 @@
 //
 // This is C because Swift compiles a function for one instruction set only. Every variant gives the same bits:
 // - integers wrap;
+// - float16 and bfloat16 are combined in float32 and rounded to nearest even once a call, at the end;
 // - min and max are IEEE 754-2019 minimum and maximum: -0 < +0, a NaN operand gives the one canonical quiet NaN
-//   (0x7fc00000, 0x7ff8000000000000). The payload of a NaN that a sum gives is unspecified;
-// - sums round to nearest even and keep denormals, whatever the caller's floating-point control register says;
-// - swapping the two operands of any combine changes no bit (but a sum's NaN payload).
+//   (0x7e00, 0x7fc0, 0x7fc00000, 0x7ff8000000000000). The payload of a NaN that another operation gives is unspecified;
+// - results are rounded to nearest even and denormals kept, whatever the caller's floating-point control register says;
+// - swapping the two operands of any combine changes no bit (but such a NaN's payload).
 // Memory need not be aligned, not even to the element. Nothing here allocates, locks or fails.
 #ifndef TUTTI_KERNELS_H
 #define TUTTI_KERNELS_H
@@ -13,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// The numbers are part of the wire format. Those without a kernel are reserved: tutti_combine gives NULL.
+// The numbers are part of the wire format.
 enum {
   TUTTI_INT8 = 0,
   TUTTI_UINT8 = 1,
@@ -28,7 +29,16 @@ enum {
   TUTTI_DATA_TYPE_COUNT = 10
 };
 
-enum { TUTTI_SUM = 0, TUTTI_PRODUCT = 1, TUTTI_MIN = 2, TUTTI_MAX = 3, TUTTI_OPERATION_COUNT = 4 };
+enum {
+  TUTTI_SUM = 0,
+  TUTTI_PRODUCT = 1,
+  TUTTI_MIN = 2,
+  TUTTI_MAX = 3,
+  TUTTI_BITWISE_AND = 4, // this and the next two: integers only
+  TUTTI_BITWISE_OR = 5,
+  TUTTI_BITWISE_XOR = 6,
+  TUTTI_OPERATION_COUNT = 7
+};
 
 /// Combines `source_count` arrays of `count` elements element-wise, left to right, into `destination`.
 ///
@@ -43,6 +53,15 @@ typedef void (*tutti_combine_function)(
 /// The fastest kernel this CPU runs for a type and an operation, or NULL where there is none. Ask once and keep it.
 tutti_combine_function tutti_combine(int data_type, int operation);
 
+/// Like a sum, and then one division by `divisor` (finite, not 0): in float64 for float64, otherwise in float32, to
+/// which `divisor` is rounded. float16 and bfloat16 are rounded once, after the division. One source is divided too.
+typedef void (*tutti_average_function)(
+    void *destination, void *second, const void *const *sources, int source_count, size_t count, int streaming,
+    double divisor);
+
+/// The fastest average this CPU runs for a type, or NULL: integers have none.
+tutti_average_function tutti_average(int data_type);
+
 /// Copies `bytes`; the two areas do not overlap. `streaming` non-zero stores past the cache where that can be done,
 /// and fences before returning.
 void tutti_copy(void *destination, const void *source, size_t bytes, int streaming);
@@ -54,8 +73,9 @@ int tutti_variant_count(void);
 const char *tutti_variant_name(int variant);
 /// Whether this CPU and its operating system run the variant.
 int tutti_variant_supported(int variant);
-/// Like tutti_combine; the result may only be called where the variant is supported.
+/// Like tutti_combine and tutti_average; the result may only be called where the variant is supported.
 tutti_combine_function tutti_combine_variant(int variant, int data_type, int operation);
+tutti_average_function tutti_average_variant(int variant, int data_type);
 /// The streaming tutti_copy of one variant.
 void tutti_copy_variant(int variant, void *destination, const void *source, size_t bytes);
 
@@ -69,7 +89,7 @@ void tutti_copy_variant(int variant, void *destination, const void *source, size
 #elif defined(__aarch64__)
 #define TUTTI_FLOAT_CONTROL_FLUSH 0x1000000u   // FZ
 #define TUTTI_FLOAT_CONTROL_UPWARD 0x400000u   // RMode
-#define TUTTI_FLOAT_CONTROL_CHANGES 0x1c00003u // FZ, RMode, AH, FIZ
+#define TUTTI_FLOAT_CONTROL_CHANGES 0x5c00003u // AHP, FZ, RMode, AH, FIZ
 #else
 #error "CTuttiKernels knows x86-64 and AArch64. Add the control register and the stores of this CPU."
 #endif
