@@ -4,7 +4,10 @@ import os
 import time
 from dataclasses import dataclass
 
-from .common import RUN_DEADLINE_SECONDS, GateError, Row, all_reduces, run, show_progress
+from Shared.machine import show_progress
+from Shared.programs import RUN_DEADLINE_SECONDS, DidNotFinish, MeasurementError, run
+
+from .common import Row, all_reduces
 
 MEBIBYTE = 1 << 20
 
@@ -42,8 +45,8 @@ class MemoryGate:
              "--algorithm", "all", "--iterations", "3"], sample=sample)
         buffers = 2 * self.message_bytes
         if len(peaks) < self.ranks or min(peaks.values())[0] < buffers:
-            raise GateError(f"{self.name}: only {len(peaks)} ranks of {self.ranks} were seen with their buffers resident; "
-                            "/proc may hide other processes")
+            raise MeasurementError(f"{self.name}: only {len(peaks)} ranks of {self.ranks} were seen with their buffers "
+                                   "resident; /proc may hide other processes")
         total, anonymous, shared = max(peaks.values())
         own = (total - buffers) / MEBIBYTE
         return Row(self.kind, self.name, own, "MiB", self.limit,
@@ -78,15 +81,13 @@ class FinishGate:
                 ["--ranks", str(self.ranks), "--transport", self.transport, "--min-bytes", "4", "--max-bytes", "64M",
                  "--factor", "8"],
                 deadline_seconds=int(self.limit * 2), preexec_fn=lambda: os.sched_setaffinity(0, allowed))
-        except GateError as error:
-            if "did not finish" not in str(error):
-                raise
+        except DidNotFinish:
             return Row(self.kind, self.name, self.limit * 2, "s", self.limit, "did not finish",
                        {"transport": self.transport})
         seconds = time.monotonic() - start
         sizes = [result["bytes"] for result in results]
         if sizes != [4 * 8 ** power for power in range(9)]:
-            raise GateError(f"{self.name}: collbench ran the sizes {sizes}")
+            raise MeasurementError(f"{self.name}: collbench ran the sizes {sizes}")
         first, last = (results[index]["timeMicroseconds"]["median"] for index in (0, -1))
         return Row(self.kind, self.name, seconds, "s", self.limit, f"4 B {first:.1f} us, 64 MiB {last / 1000:.1f} ms",
                    {"transport": self.transport, "results": results})
@@ -128,7 +129,7 @@ class Overlap:
         words = output.split()
         if words[:3] != ["overlap", self.transport, str(self.size)] or words[3::2] != [
                 "communication", "compute", "step", "hidden"]:
-            raise GateError(f"latency printed `{output.strip()}` instead of an overlap")
+            raise MeasurementError(f"latency printed `{output.strip()}` instead of an overlap")
         communication, compute, step, hidden = (float(word) for word in words[4::2])
         return Row(self.kind, self.name, hidden, "hidden", None,
                    f"communication {communication:.0f} us, compute {compute:.0f} us, both {step:.0f} us",

@@ -3,8 +3,10 @@
 import os
 from dataclasses import dataclass
 
-from .common import (BUILD_DEADLINE_SECONDS, FLOORS, RUN_DEADLINE_SECONDS, GateError, Row, all_reduces, run, show_progress,
-                     size_text)
+from Shared.machine import show_progress, size_text
+from Shared.programs import BUILD_DEADLINE_SECONDS, RUN_DEADLINE_SECONDS, MeasurementError, run
+
+from .common import FLOORS, Row, all_reduces
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class FloorGate:
         results = all_reduces(programs.collbench, arguments)
         ran = [(result["bytes"], result["transport"], result["ranks"]) for result in results]
         if ran != [(self.size, self.transport, 2)]:
-            raise GateError(f"collbench was asked for {self.name} with 2 ranks and ran {ran}")
+            raise MeasurementError(f"collbench was asked for {self.name} with 2 ranks and ran {ran}")
         return {"floorMicroseconds": bare, "tuttiMicroseconds": results[0]["timeMicroseconds"]["median"],
                 "algorithm": results[0].get("algorithm")}
 
@@ -34,7 +36,7 @@ class FloorGate:
         output = run([os.path.join(directory, self.floor), str(self.size)], RUN_DEADLINE_SECONDS)
         words = output.split()
         if len(words) != 4 or words[:3] != ["floor", self.floor, str(self.size)]:
-            raise GateError(
+            raise MeasurementError(
                 f"the floor {self.floor} printed `{output.strip()}`, not `floor {self.floor} {self.size} MICROSECONDS`")
         return float(words[3])
 
@@ -66,10 +68,11 @@ class LatencyGate:
         for line in output.splitlines():
             words = line.split()
             if len(words) != 5 or words[:3] != ["async", self.transport, str(self.size)] or words[3] not in medians:
-                raise GateError(f"latency printed `{line}`, not `async {self.transport} {self.size} MODE MICROSECONDS`")
+                raise MeasurementError(
+                    f"latency printed `{line}`, not `async {self.transport} {self.size} MODE MICROSECONDS`")
             medians[words[3]].append(float(words[4]))
         if not all(medians.values()):
-            raise GateError(f"latency printed no batch of {[mode for mode, times in medians.items() if not times]}")
+            raise MeasurementError(f"latency printed no batch of {[mode for mode, times in medians.items() if not times]}")
         return {"blockingMicroseconds": min(medians["blocking"]), "asyncMicroseconds": min(medians["async"])}
 
     def row(self, rounds):
