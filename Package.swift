@@ -4,7 +4,9 @@ import PackageDescription
 let package = Package(
   name: "tutti",
   products: [
-    .library(name: "Tutti", targets: ["Tutti"]),
+    // `import Tutti` is enough to communicate; the other two are for writing algorithms.
+    .library(name: "Tutti", targets: ["Tutti", "TuttiAlgorithms", "TuttiSchedule"]),
+    .library(name: "TuttiTesting", targets: ["TuttiTesting"]),
     .executable(name: "collbench", targets: ["collbench"]),
   ],
   dependencies: [
@@ -42,6 +44,8 @@ let package = Package(
         "TuttiEngine", "TuttiBootstrap", .product(name: "Logging", package: "swift-log"),
       ]
     ),
+    .target(
+      name: "TuttiTesting", dependencies: ["Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiTransport"]),
     .executableTarget(
       name: "collbench",
       dependencies: [
@@ -60,7 +64,11 @@ let package = Package(
       dependencies: ["TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "CTuttiLinux", "CTuttiAllocations"]),
     .testTarget(
       name: "TuttiBootstrapTests", dependencies: ["TuttiBootstrap", "TuttiTransport", "CTuttiLinux"]),
-    .testTarget(name: "TuttiTests", dependencies: ["Tutti", "CTuttiLinux", "CTuttiAllocations"]),
+    .testTarget(
+      name: "TuttiTests",
+      dependencies: [
+        "Tutti", "TuttiTesting", "TuttiSchedule", "TuttiAlgorithms", "TuttiTransport", "CTuttiLinux", "CTuttiAllocations",
+      ]),
     // A rank that tests kill, stop, and have fork.
     .executableTarget(name: "faultrank", dependencies: ["Tutti", "CTuttiLinux"], path: "Tests/FaultRank"),
     .testTarget(name: "CollbenchTests", dependencies: ["collbench", "faultrank"]),

@@ -9,9 +9,10 @@ struct AlgorithmPolicy {
   let isOneHost: Bool
   /// The largest segment every link of the communicator carries.
   let segmentBytesMax: Int
+  let catalog: AlgorithmCatalog
 
   /// The name of the algorithm for a call of this size.
-  func algorithm(_ collective: Collective, bytes: UInt64) -> String {
+  func algorithm(_ collective: Collective, bytes: UInt64, hasUnequalBlocks: Bool) -> String {
     switch collective {
     case .barrier: return "dissemination"
     case .allReduce:
@@ -22,6 +23,7 @@ struct AlgorithmPolicy {
       }
       if bytes <= 16 << 10 { return "recursive-doubling" }
       return rankCount <= 8 ? "two-shot" : bytes <= 1 << 20 ? "double-binary-tree" : "ring-2"
+    case .reduceScatter, .allGather, .broadcast, .reduce, .gather, .scatter, .allToAll: return "direct"
     }
   }
 

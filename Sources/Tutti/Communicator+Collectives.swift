@@ -107,7 +107,7 @@ extension Communicator {
 
   /// Refuses a type that says it is another one than it is.
   @inline(__always)
-  private func checkLayout<Element: TuttiElement>(_ element: Element.Type) throws(TuttiError) {
+  func checkLayout<Element: TuttiElement>(_ element: Element.Type) throws(TuttiError) {
     if MemoryLayout<Element>.stride != Element.dataType.size {
       throw TuttiError(
         FailureReport(

@@ -4,7 +4,6 @@ import CTuttiLinux
 import Glibc
 import Logging
 import TuttiBootstrap
-import TuttiSharedMemory
 import TuttiTransport
 
 extension Communicator {
@@ -56,16 +55,13 @@ extension Communicator {
     let patience = options.joinTimeout.map(nanoseconds) ?? UInt64(network.joinTimeoutSeconds * 1e9)
     let membership = try Membership.join(
       identity: identity, secret: secret,
-      settings: ["transport": options.transport.name, "TUTTI_CHECK": options.checksStrictly ? "strict" : "wire"],
+      settings: [
+        "transport": options.transport.name, "TUTTI_CHECK": options.checksStrictly ? "strict" : "wire",
+        "own algorithms": try AlgorithmCatalog(options).agreement,
+      ],
       transports: try offeredTransports(options.transport, rank: identity.rank), network: network,
       deadline: monotonicNanoseconds() &+ patience)
-    do throws(FailureReport) {
-      return try activate(membership, options)
-    } catch {
-      membership.report(error)
-      membership.leave()
-      throw error
-    }
+    return try JoinedMember.make(membership, options)
   }
 
   /// What this process can use. Falling back from shared memory is loud, and an error where shared memory was asked for.
@@ -83,44 +79,6 @@ extension Communicator {
     if choice == .sharedMemory { throw report }
     Logger(label: "tutti").warning("\(report.description). Ranks of this host will use TCP, which is several times slower.")
     return [.tcp]
-  }
-
-  private static func activate(
-    _ membership: Membership, _ options: CommunicatorOptions
-  ) throws(FailureReport) -> CommunicatorMember {
-    let rank = membership.rank
-    let local = (0..<membership.rankCount).filter { membership.isSameHost($0) }
-    if options.transport == .sharedMemory, local.count < membership.rankCount {
-      let far = membership.members.first { !membership.isSameHost($0.rank) }!
-      throw FailureReport(
-        .configuration, rank: rank, peer: far.rank,
-        "shared memory was asked for, but rank \(far.rank) is on host \(far.host.name) and rank \(rank) on \(membership.members[rank].host.name)",
-        advice: "Choose --transport auto or tcp", transport: "shm")
-    }
-    let sharing = local.filter { membership.members[$0].transports.contains(.sharedMemory) }
-    let isSharing = sharing.count > 1 && sharing.contains(rank)
-    let endpoint =
-      isSharing
-      ? try SharedMemoryEndpoint(
-        rank: rank, localIndex: sharing.firstIndex(of: rank)!, geometry: SharedMemoryGeometry(rankCount: sharing.count))
-      : nil
-    let policy = AlgorithmPolicy(
-      rankCount: membership.rankCount, isOneHost: isSharing && sharing.count == membership.rankCount,
-      segmentBytesMax: smallestSegment(membership))
-    let member = try JoinedMember(
-      membership: membership, endpoint: endpoint,
-      sharedMemoryPeers: isSharing ? Dictionary(uniqueKeysWithValues: zip(sharing, 0...)) : [:],
-      policy: policy)
-    member.activate(doorbell: member.doorbell, ranksOnHost: local.count)
-    return member
-  }
-
-  /// The largest segment that every link of the communicator carries: from what all ranks know, so equal on all of them.
-  private static func smallestSegment(_ membership: Membership) -> Int {
-    let sharing = membership.members.filter { $0.transports.contains(.sharedMemory) }
-    let groups = Dictionary(grouping: sharing, by: \.host).values.filter { $0.count > 1 }
-    return groups.map { SharedMemoryGeometry(rankCount: $0.count).windowBytes }
-      .reduce(JoinedMember.tcpSegmentBytesMax, min)
   }
 
   private static func processEnvironment() -> [String: String] {
@@ -160,16 +118,8 @@ extension Communicator {
           .configuration, "ranks of one process use the in-process transport, not \(options.transport.name)",
           advice: "Choose auto or inprocess, or start processes")
       }
-      let group = InProcessGroup(rankCount: rankCount, faults: faults)
-      let policy = AlgorithmPolicy(
-        rankCount: rankCount, isOneHost: true, segmentBytesMax: InProcessGroup.segmentBytesMax)
-      var members: [InProcessMember] = []
-      for (rank, controlPlane) in InProcessControlPlane.makeGroup(rankCount: rankCount).enumerated() {
-        members.append(try InProcessMember(rank: rank, controlPlane: controlPlane, group: group, policy: policy))
-      }
-      group.admit(members)
-      for member in members { member.activate(doorbell: member.doorbell, ranksOnHost: rankCount) }
-      return members.map { Communicator($0, options) }
+      return try InProcessGroup.makeMembers(rankCount: rankCount, catalog: AlgorithmCatalog(options), faults: faults)
+        .map { Communicator($0, options) }
     } catch { throw TuttiError(error) }
   }
 }

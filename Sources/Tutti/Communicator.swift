@@ -12,6 +12,10 @@ public final class Communicator: Sendable {
   /// The member's; here so that a call does not go through it.
   let engine: Engine
   let defaultTimeout: UInt64
+  /// What communicators split from this one are made with.
+  let options: CommunicatorOptions
+  /// How many splits there were; held during one. An empty value would lie where the thread sanitizer sees other accesses.
+  let splitting = Lock(0)
   /// The algorithm last asked for by name: asking again costs a comparison.
   private let lastNamed = Lock((collective: Collective.allReduce, name: "auto", identifier: UInt8(0)))
 
@@ -21,6 +25,7 @@ public final class Communicator: Sendable {
   init(_ member: CommunicatorMember, _ options: CommunicatorOptions) {
     self.member = member
     engine = member.engine
+    self.options = options
     defaultTimeout = Self.nanoseconds(options.timeout)
     strictCheck = options.checksStrictly && member.rankCount > 1 ? StrictCheck(member) : nil
   }
@@ -58,6 +63,7 @@ public final class Communicator: Sendable {
     return UInt64(min(seconds, 3_155_760_000)) * 1_000_000_000 + UInt64(max(0, attoseconds) / 1_000_000_000)
   }
 
+  /// A call in which every rank's input and output are the whole data: the way of small all-reduces, so it is short.
   @inline(__always)
   func request(
     _ collective: Collective, from input: UnsafeRawPointer, to output: UnsafeMutableRawPointer, count: Int, type: DataType,
@@ -65,10 +71,13 @@ public final class Communicator: Sendable {
   ) throws(FailureReport) -> Request {
     try member.checkProcess()
     let identifier = algorithm == nil ? 0 : try identifier(of: algorithm.unsafelyUnwrapped, collective)
-    if count < 0 || count > Int.max / 16 { throw badCount(count) }
+    if count < 0 || count > Self.countMax { throw badCount(count) }
+    try check(operation, type)
+    let distance = Int(bitPattern: output) - Int(bitPattern: input)
+    if distance != 0 && abs(distance) < count &* type.size { throw overlapping() }
     let request = Request(
       key: PlanKey(
-        collective: collective, algorithm: identifier, dataType: type.rawValue, inPlace: input == UnsafeRawPointer(output),
+        collective: collective, algorithm: identifier, dataType: type.rawValue, inPlace: distance == 0,
         count: UInt64(bitPattern: Int64(count))),
       reduction: operation.rawValue, elementBytes: type.size, input: input, output: output,
       timeout: timeout.map(Self.nanoseconds) ?? defaultTimeout)
@@ -76,14 +85,7 @@ public final class Communicator: Sendable {
     return request
   }
 
-  @inline(never)
-  private func badCount(_ count: Int) -> FailureReport {
-    FailureReport(
-      .invalidArgument, rank: rank, "a count of \(count) elements does not fit",
-      advice: "Counts go from 0 to \(Int.max / 16)")
-  }
-
-  private func identifier(of name: String, _ collective: Collective) throws(FailureReport) -> UInt8 {
+  func identifier(of name: String, _ collective: Collective) throws(FailureReport) -> UInt8 {
     let known = lastNamed.withLock { last -> UInt8? in
       last.collective == collective && last.name == name ? last.identifier : nil
     }
@@ -96,13 +98,13 @@ public final class Communicator: Sendable {
   @inline(never)
   private func findIdentifier(of name: String, _ collective: Collective) throws(FailureReport) -> UInt8 {
     if name == "auto" { return 0 }
-    if let algorithm = AlgorithmRegistry.algorithm(collective, named: name) {
+    if let algorithm = member.policy.catalog.algorithm(collective, named: name) {
       if algorithm.isDefined(rankCount: rankCount) { return algorithm.identifier }
       throw FailureReport(
         .invalidArgument, rank: rank, "algorithm \(name) is not defined for \(rankCount) ranks",
         advice: "Choose another one of collbench list")
     }
-    let known = AlgorithmRegistry.algorithms(for: collective).map(\.name).joined(separator: ", ")
+    let known = member.policy.catalog.algorithms(for: collective).map(\.name).joined(separator: ", ")
     throw FailureReport(
       .invalidArgument, rank: rank, "\(collective.name) has no algorithm '\(name)'", advice: "It has \(known), and auto")
   }

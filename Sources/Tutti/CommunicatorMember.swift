@@ -49,9 +49,10 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
   /// What this rank is doing, for another rank's diagnosis.
   final func status() -> RankStatus {
     let snapshot = engine.snapshot
+    var operation = snapshot.entered == 0 ? "" : describe(snapshot.call, count: snapshot.count)
+    if snapshot.entered == snapshot.completed, let transfer = snapshot.transfer { operation = transfer.description(self) }
     return RankStatus(
-      entered: snapshot.entered, completed: snapshot.completed, waitingFor: snapshot.waitingFor,
-      operation: snapshot.entered == 0 ? "" : describe(snapshot.call, count: snapshot.count))
+      entered: snapshot.entered, completed: snapshot.completed, waitingFor: snapshot.waitingFor, operation: operation)
   }
 
   /// Whether calls may go on in this process: not in the child of a fork.
@@ -84,22 +85,21 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
 
   // MARK: Plans
 
-  final func makePlan(_ key: PlanKey) throws(FailureReport) -> CompiledPlan {
+  final func makePlan(_ key: PlanKey, blocks: [UInt64]?) throws(FailureReport) -> CompiledPlan {
     let elementBytes = UInt64(DataType(rawValue: key.dataType)?.size ?? 1)
-    let bytes = key.count * elementBytes
-    let algorithm: any Algorithm
-    if key.algorithm == 0 {
-      let name = policy.algorithm(key.collective, bytes: bytes)
-      guard let chosen = AlgorithmRegistry.algorithm(key.collective, named: name) else {
-        preconditionFailure("the policy for \(key.collective.name) names no algorithm: \(name)")
-      }
-      algorithm = chosen
-    } else {
-      // The call above looked the name up.
-      algorithm = AlgorithmRegistry.algorithm(identifier: key.algorithm).unsafelyUnwrapped
-    }
+    let isExchange = key.collective == .allToAll && blocks != nil
+    // Of an all-to-all with counts of its own for each rank, every rank knows another part: all must decide by the same.
+    let count =
+      isExchange
+      ? 0 : blocks?.reduce(0, +) ?? key.count * (key.collective.hasBlocks ? UInt64(rankCount) : 1)
+    let bytes = count * elementBytes
+    let algorithm = try chooseAlgorithm(key, bytes: bytes, hasUnequalBlocks: blocks != nil)
     let schedule = algorithm.schedule(rank: rank, rankCount: rankCount, root: Int(key.root))
-    let map = ChunkMap(balanced: key.count, chunkCount: schedule.chunkCount, granule: max(1, 64 / elementBytes))
+    if schedule.equalBlocks, blocks != nil {
+      throw FailureReport(
+        .invalidArgument, rank: rank, "algorithm \(algorithm.name) serves blocks of equal sizes only",
+        advice: "Choose another one, or auto")
+    }
     if bytes.multipliedReportingOverflow(by: UInt64(schedule.scratchCount + 1)).overflow {
       throw FailureReport(
         .resources, rank: rank, "\(algorithm.name) needs \(schedule.scratchCount) buffers of \(bytes) bytes",
@@ -107,14 +107,47 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
     }
     do throws(LoweringError) {
       let plan = try Plan(
-        lowering: schedule, chunkMap: map, elementBytes: Int(elementBytes), inPlace: key.inPlace,
-        segmentBytes: policy.segmentBytes(bytes: bytes), streaming: policy.isStreaming(bytes: bytes))
-      return CompiledPlan(plan, algorithm: algorithm.name, algorithmIdentifier: algorithm.identifier)
+        lowering: schedule, layout: layout(of: schedule, key, blocks, elementBytes), elementBytes: Int(elementBytes),
+        inPlace: key.inPlace, segmentBytes: policy.segmentBytes(bytes: bytes), streaming: policy.isStreaming(bytes: bytes))
+      return CompiledPlan(
+        plan, algorithm: algorithm.name, algorithmIdentifier: algorithm.identifier, countsByMessage: isExchange)
     } catch {
       throw FailureReport(
         .unproven, rank: rank, "algorithm \(algorithm.name) cannot run on \(rankCount) ranks: \(error.description)",
         advice: "Run collbench verify, and choose another algorithm")
     }
+  }
+
+  private func chooseAlgorithm(
+    _ key: PlanKey, bytes: UInt64, hasUnequalBlocks: Bool
+  ) throws(FailureReport) -> any Algorithm {
+    if key.algorithm == 0 {
+      let name = policy.algorithm(key.collective, bytes: bytes, hasUnequalBlocks: hasUnequalBlocks)
+      guard let chosen = AlgorithmRegistry.algorithm(key.collective, named: name) else {
+        preconditionFailure("the policy for \(key.collective.name) names no algorithm: \(name)")
+      }
+      return chosen
+    }
+    // The call above looked the name up.
+    let algorithm = policy.catalog.algorithm(identifier: key.algorithm).unsafelyUnwrapped
+    try policy.catalog.prove(algorithm, rank: rank, rankCount: rankCount, root: Int(key.root))
+    return algorithm
+  }
+
+  private func layout(
+    of schedule: Schedule, _ key: PlanKey, _ blocks: [UInt64]?, _ elementBytes: UInt64
+  ) -> DataLayout {
+    let granule = max(1, 64 / elementBytes)
+    guard key.collective.hasBlocks else {
+      return DataLayout(ChunkMap(balanced: key.count, chunkCount: schedule.chunkCount, granule: granule))
+    }
+    let perBlock = max(1, schedule.chunkCount / rankCount)
+    func map(_ blocks: [UInt64]) -> ChunkMap { ChunkMap(blocks: blocks, chunksPerBlock: perBlock, granule: granule) }
+    guard let blocks else { return DataLayout(map(Array(repeating: key.count, count: rankCount))) }
+    if key.collective == .allToAll {
+      return DataLayout(input: map(Array(blocks.prefix(rankCount))), output: map(Array(blocks.suffix(rankCount))))
+    }
+    return DataLayout(map(blocks))
   }
 
   // MARK: Failure
@@ -140,14 +173,26 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
 
   func settle() {}
 
+  final func describeElements(dataType: UInt8, count: UInt64) -> String {
+    "\(DataType(rawValue: dataType)?.name ?? "type \(dataType)") x \(count)"
+  }
+
   final func describe(_ call: CallSignature, count: UInt64) -> String {
+    if call.collective == Engine.transferCollective {
+      return "send/receive \(describeElements(dataType: call.dataType, count: count))"
+    }
     let collective = Collective(rawValue: call.collective)
     let name = collective?.name ?? "collective \(call.collective)"
-    let algorithm = AlgorithmRegistry.algorithm(identifier: call.algorithm)?.name ?? "number \(call.algorithm)"
-    if collective == .barrier { return "\(name) (\(algorithm))" }
-    let operation = ReduceOp(rawValue: call.operation)?.name ?? "operation \(call.operation)"
-    let type = DataType(rawValue: call.dataType)?.name ?? "type \(call.dataType)"
-    return "\(name) \(operation) \(type) x \(count) (\(algorithm))"
+    let algorithm = policy.catalog.algorithm(identifier: call.algorithm)?.name ?? "number \(call.algorithm)"
+    guard let collective, collective != .barrier else { return "\(name) (\(algorithm))" }
+    let operation =
+      collective.combines ? " " + (ReduceOp(rawValue: call.operation)?.name ?? "operation \(call.operation)") : ""
+    let root = collective.hasRoot ? ", root \(call.root)" : ""
+    let elements =
+      PlanKey.isDigest(count)
+      ? "\(DataType(rawValue: call.dataType)?.name ?? "type \(call.dataType)") in unequal blocks (digest \(String(count, radix: 16)))"
+      : describeElements(dataType: call.dataType, count: count)
+    return "\(name)\(operation) \(elements)\(root) (\(algorithm))"
   }
 
   // MARK: The end

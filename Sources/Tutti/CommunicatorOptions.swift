@@ -1,3 +1,5 @@
+import TuttiAlgorithms
+
 /// Which transport carries the data.
 public enum TransportChoice: String, Sendable, CaseIterable {
   /// Shared memory between ranks of one host, TCP between hosts.
@@ -24,6 +26,11 @@ public struct CommunicatorOptions: Sendable {
   /// Whether all ranks agree on each call before it begins, so that a mismatch leaves buffers untouched; costs a small all-reduce a call, and a
   /// start then waits for all ranks to start. `TUTTI_CHECK=strict` turns it on.
   public var checksStrictly = false
+
+  /// Algorithms of the caller's own, to be asked for by name. Each is proven on every rank before it first runs.
+  public var algorithms: [any Algorithm] = []
+  /// Whether own algorithms may run on more than 512 ranks, where they are not proven.
+  public var allowsUnprovenAlgorithms = false
 
   public init() {}
 }

@@ -1,15 +1,27 @@
 /// The types of elements that collectives combine.
 public enum DataType: UInt8, Sendable, CaseIterable, CustomStringConvertible {
+  case int8 = 0
+  case uint8 = 1
   case int32 = 2
+  case uint32 = 3
   case int64 = 4
+  case uint64 = 5
+  case float16 = 6
+  case bfloat16 = 7
   case float32 = 8
   case float64 = 9
 
   /// The name on the command line, in JSON and in errors.
   public var name: String {
     switch self {
+    case .int8: "int8"
+    case .uint8: "uint8"
     case .int32: "int32"
+    case .uint32: "uint32"
     case .int64: "int64"
+    case .uint64: "uint64"
+    case .float16: "float16"
+    case .bfloat16: "bfloat16"
     case .float32: "float32"
     case .float64: "float64"
     }
@@ -18,8 +30,17 @@ public enum DataType: UInt8, Sendable, CaseIterable, CustomStringConvertible {
   /// Bytes of one element.
   public var size: Int {
     switch self {
-    case .int32, .float32: 4
-    case .int64, .float64: 8
+    case .int8, .uint8: 1
+    case .float16, .bfloat16: 2
+    case .int32, .uint32, .float32: 4
+    case .int64, .uint64, .float64: 8
+    }
+  }
+
+  public var isInteger: Bool {
+    switch self {
+    case .int8, .uint8, .int32, .uint32, .int64, .uint64: true
+    case .float16, .bfloat16, .float32, .float64: false
     }
   }
 
@@ -37,16 +58,44 @@ public protocol TuttiElement: BitwiseCopyable, Sendable {
   static var dataType: DataType { get }
 }
 
+extension Int8: TuttiElement {
+  public static var dataType: DataType { .int8 }
+}
+
+extension UInt8: TuttiElement {
+  public static var dataType: DataType { .uint8 }
+}
+
 extension Int32: TuttiElement {
   public static var dataType: DataType { .int32 }
+}
+
+extension UInt32: TuttiElement {
+  public static var dataType: DataType { .uint32 }
 }
 
 extension Int64: TuttiElement {
   public static var dataType: DataType { .int64 }
 }
 
+extension UInt64: TuttiElement {
+  public static var dataType: DataType { .uint64 }
+}
+
 extension Int: TuttiElement {
   public static var dataType: DataType { .int64 }
+}
+
+extension UInt: TuttiElement {
+  public static var dataType: DataType { .uint64 }
+}
+
+extension Float16: TuttiElement {
+  public static var dataType: DataType { .float16 }
+}
+
+extension BFloat16: TuttiElement {
+  public static var dataType: DataType { .bfloat16 }
 }
 
 extension Float: TuttiElement {

@@ -3,7 +3,7 @@ import TuttiEngine
 import TuttiTransport
 
 /// A rank that is a thread of the same process as all others.
-final class InProcessMember: CommunicatorMember, @unchecked Sendable {
+final class InProcessMember: CommunicatorMember, SplittingMember, @unchecked Sendable {
   // @unchecked: adds immutable state and a mutex to its superclass.
 
   let group: InProcessGroup
@@ -41,6 +41,19 @@ final class InProcessMember: CommunicatorMember, @unchecked Sendable {
       member.engine.quiesce()
     }
   }
+
+  // MARK: Splitting
+
+  func makeSplitOffer() -> SplitOffer { SplitOffer() }
+
+  func split(
+    _ offer: SplitOffer, _ split: SplitGroup, _ options: CommunicatorOptions, deadline: UInt64
+  ) throws(FailureReport) -> CommunicatorMember {
+    guard let member = try group.takeMember(of: split) else { throw closedReport() }
+    return member
+  }
+
+  override func closeTransports() { group.abandon(rank) }
 }
 
 /// The ranks of one in-process communicator, and the links between them.
@@ -49,20 +62,52 @@ final class InProcessGroup: Sendable {
 
   let rankCount: Int
   private let faults: InProcessFaults?
+  private let catalog: AlgorithmCatalog
+  /// Ranks that compete for the processors; those of the group that this one was split from among them.
+  private let ranksOnHost: Int
   private struct State {
     var members: [WeakMember] = []
     var connected: Set<[Int]> = []
+    /// Groups split from this one whose members have not all been taken, by the number that only they have.
+    var children: [CommunicatorID: Children] = [:]
+    /// The ranks that have closed.
+    var closed: Set<Int> = []
+  }
+  /// The members of a new group, by this group's ranks, until they are taken; or why there are none, for each to hear.
+  private struct Children {
+    var members: [Int: Result<InProcessMember, FailureReport>]
   }
   private struct WeakMember { weak var member: InProcessMember? }
   private let state = Lock(State())
 
-  init(rankCount: Int, faults: InProcessFaults?) {
+  private init(rankCount: Int, catalog: AlgorithmCatalog, faults: InProcessFaults?, ranksOnHost: Int) {
     self.rankCount = rankCount
+    self.catalog = catalog
     self.faults = faults
+    self.ranksOnHost = ranksOnHost
+  }
+
+  /// Makes a group and its members, in rank order.
+  ///
+  /// - Parameter ranksOnHost: How many ranks are known to compete for the processors, whether they are members or not.
+  static func makeMembers(
+    rankCount: Int, catalog: AlgorithmCatalog, faults: InProcessFaults?, ranksOnHost: Int = 1
+  ) throws(FailureReport) -> [InProcessMember] {
+    let group = InProcessGroup(
+      rankCount: rankCount, catalog: catalog, faults: faults, ranksOnHost: max(rankCount, ranksOnHost))
+    let policy = AlgorithmPolicy(
+      rankCount: rankCount, isOneHost: true, segmentBytesMax: segmentBytesMax, catalog: catalog)
+    var members: [InProcessMember] = []
+    for (rank, controlPlane) in InProcessControlPlane.makeGroup(rankCount: rankCount).enumerated() {
+      members.append(try InProcessMember(rank: rank, controlPlane: controlPlane, group: group, policy: policy))
+    }
+    group.admit(members)
+    for member in members { member.activate(doorbell: member.doorbell, ranksOnHost: group.ranksOnHost) }
+    return members
   }
 
   /// Makes known the members, in rank order.
-  func admit(_ members: [InProcessMember]) {
+  private func admit(_ members: [InProcessMember]) {
     state.withLock { $0.members = members.map { WeakMember(member: $0) } }
   }
 
@@ -90,5 +135,49 @@ final class InProcessGroup: Sendable {
     high.arrivals.withLock { $0.append(highEnd) }
     low.doorbell.ring()
     high.doorbell.ring()
+  }
+
+  // MARK: Splitting
+
+  /// This rank's member of a group split from this one. Whoever comes first makes them all; the last to come leaves nothing behind.
+  ///
+  /// - Returns: nil when the rank has closed.
+  func takeMember(of split: SplitGroup) throws(FailureReport) -> InProcessMember? {
+    let (result, unwanted) = state.withLock { state in
+      var unwanted: [InProcessMember] = []
+      var children = state.children[split.number] ?? makeChildren(split)
+      for rank in state.closed {
+        if case .success(let member) = children.members.removeValue(forKey: rank) { unwanted.append(member) }
+      }
+      let result = children.members.removeValue(forKey: split.ranks[split.rank])
+      state.children[split.number] = children.members.isEmpty ? nil : children
+      return (result, unwanted)
+    }
+    for member in unwanted { member.close() }
+    return try result?.get()
+  }
+
+  private func makeChildren(_ split: SplitGroup) -> Children {
+    do throws(FailureReport) {
+      let members = try Self.makeMembers(
+        rankCount: split.ranks.count, catalog: catalog, faults: faults, ranksOnHost: ranksOnHost)
+      return Children(members: Dictionary(uniqueKeysWithValues: zip(split.ranks, members.map { .success($0) })))
+    } catch {
+      return Children(members: Dictionary(uniqueKeysWithValues: split.ranks.map { ($0, .failure(error)) }))
+    }
+  }
+
+  /// A rank has closed: the members that it was to take are closed too, so that their peers do not wait for it.
+  func abandon(_ rank: Int) {
+    let unwanted = state.withLock { state in
+      state.closed.insert(rank)
+      var unwanted: [InProcessMember] = []
+      for (number, var children) in state.children {
+        if case .success(let member) = children.members.removeValue(forKey: rank) { unwanted.append(member) }
+        state.children[number] = children.members.isEmpty ? nil : children
+      }
+      return unwanted
+    }
+    for member in unwanted { member.close() }
   }
 }

@@ -6,8 +6,8 @@ import TuttiSharedMemory
 import TuttiTCP
 import TuttiTransport
 
-/// A rank that found the others through the rendezvous: links are opened when a plan first needs them, by the higher of the two ranks.
-final class JoinedMember: CommunicatorMember, @unchecked Sendable {
+/// A rank that found the others through the rendezvous, or in a communicator that was split: links are opened when a plan first needs them, by the higher of the two ranks.
+final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendable {
   // @unchecked: adds immutable state and a mutex to its superclass.
 
   static let tcpSegmentBytesMax = 256 << 10
@@ -18,6 +18,8 @@ final class JoinedMember: CommunicatorMember, @unchecked Sendable {
   /// The ranks this one shares memory with, and their places among the ranks of the host.
   private let sharedMemoryPeers: [Int: Int]
   let doorbell: Doorbell
+  /// Ranks that compete for this host's processors; those of the communicators that this one was split from among them.
+  private let ranksOnHost: Int
 
   private struct Links {
     /// Made and not yet taken by the engine.
@@ -32,13 +34,70 @@ final class JoinedMember: CommunicatorMember, @unchecked Sendable {
   private let links = Lock(Links())
 
   init(
-    membership: Membership, endpoint: SharedMemoryEndpoint?, sharedMemoryPeers: [Int: Int], policy: AlgorithmPolicy
+    membership: Membership, endpoint: SharedMemoryEndpoint?, sharedMemoryPeers: [Int: Int], policy: AlgorithmPolicy,
+    ranksOnHost: Int
   ) throws(FailureReport) {
     self.membership = membership
     self.endpoint = endpoint
     self.sharedMemoryPeers = sharedMemoryPeers
+    self.ranksOnHost = ranksOnHost
     if let endpoint { doorbell = endpoint.doorbell } else { doorbell = try Doorbell() }
     super.init(rank: membership.rank, rankCount: membership.rankCount, controlPlane: membership, policy: policy)
+  }
+
+  // MARK: Making
+
+  /// Makes the member that communicates as `membership`, and owns it from here on: when this throws, all its ranks have heard why.
+  ///
+  /// - Parameter ranksOnHost: How many ranks are known to compete for this host's processors, whether they are members or not.
+  static func make(
+    _ membership: Membership, _ options: CommunicatorOptions, ranksOnHost: Int = 1
+  ) throws(FailureReport) -> JoinedMember {
+    do throws(FailureReport) {
+      return try activated(membership, options, ranksOnHost)
+    } catch {
+      membership.report(error)
+      membership.leave()
+      throw error
+    }
+  }
+
+  private static func activated(
+    _ membership: Membership, _ options: CommunicatorOptions, _ ranksOnHost: Int
+  ) throws(FailureReport) -> JoinedMember {
+    let rank = membership.rank
+    let local = (0..<membership.rankCount).filter { membership.isSameHost($0) }
+    if options.transport == .sharedMemory, local.count < membership.rankCount {
+      let far = membership.members.first { !membership.isSameHost($0.rank) }!
+      throw FailureReport(
+        .configuration, rank: rank, peer: far.rank,
+        "shared memory was asked for, but rank \(far.rank) is on host \(far.host.name) and rank \(rank) on \(membership.members[rank].host.name)",
+        advice: "Choose --transport auto or tcp", transport: "shm")
+    }
+    let sharing = local.filter { membership.members[$0].transports.contains(.sharedMemory) }
+    let isSharing = sharing.count > 1 && sharing.contains(rank)
+    let endpoint =
+      isSharing
+      ? try SharedMemoryEndpoint(
+        rank: rank, localIndex: sharing.firstIndex(of: rank)!, geometry: SharedMemoryGeometry(rankCount: sharing.count))
+      : nil
+    let policy = AlgorithmPolicy(
+      rankCount: membership.rankCount, isOneHost: isSharing && sharing.count == membership.rankCount,
+      segmentBytesMax: smallestSegment(membership), catalog: try AlgorithmCatalog(options))
+    let member = try JoinedMember(
+      membership: membership, endpoint: endpoint,
+      sharedMemoryPeers: isSharing ? Dictionary(uniqueKeysWithValues: zip(sharing, 0...)) : [:],
+      policy: policy, ranksOnHost: max(local.count, ranksOnHost))
+    member.activate(doorbell: member.doorbell, ranksOnHost: member.ranksOnHost)
+    return member
+  }
+
+  /// The largest segment that every link of the communicator carries: from what all ranks know, so equal on all of them.
+  private static func smallestSegment(_ membership: Membership) -> Int {
+    let sharing = membership.members.filter { $0.transports.contains(.sharedMemory) }
+    let groups = Dictionary(grouping: sharing, by: \.host).values.filter { $0.count > 1 }
+    return groups.map { SharedMemoryGeometry(rankCount: $0.count).windowBytes }
+      .reduce(tcpSegmentBytesMax, min)
   }
 
   // MARK: Dialing
@@ -130,6 +189,19 @@ final class JoinedMember: CommunicatorMember, @unchecked Sendable {
     }
     return result
   }
+
+  // MARK: Splitting
+
+  func makeSplitOffer() throws(FailureReport) -> SplitOffer { try membership.makeSplitOffer() }
+
+  func split(
+    _ offer: SplitOffer, _ group: SplitGroup, _ options: CommunicatorOptions, deadline: UInt64
+  ) throws(FailureReport) -> CommunicatorMember {
+    let child = try membership.split(offer, ranks: group.ranks, places: group.places, deadline: deadline)
+    return try Self.make(child, options, ranksOnHost: ranksOnHost)
+  }
+
+  // MARK: The end
 
   override func closeTransports() {
     let (sockets, unused) = links.withLock { links in

@@ -1,10 +1,11 @@
 import TuttiEngine
 import TuttiTransport
 
-/// A started operation. Dropping it does not cancel anything: the operation runs on, and its buffers stay in use.
+/// A started operation, send or receive. Dropping it does not cancel anything: the operation runs on, and its buffers stay in use.
 public struct Work: Sendable {
   let communicator: Communicator
-  /// The operation's number on its communicator, from 1.
+  /// A collective's number on its communicator, from 1. Sends and receives, which are matched by pair and have no such number, have one
+  /// above `1 << 63` that no other operation of the communicator has.
   public let number: UInt64
 
   /// Whether the operation has ended well.

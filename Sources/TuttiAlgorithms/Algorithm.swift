@@ -7,7 +7,8 @@ public protocol Algorithm: Sendable {
   /// The name on the command line and in reports, in kebab-case; unique within its collective.
   var name: String { get }
   var collective: Collective { get }
-  /// The name on the wire, by which ranks notice that they chose differently; unique, and never renumbered.
+  /// The name on the wire, by which ranks notice that they chose differently; unique, and never renumbered. 1 to 127 are
+  /// the library's, 128 to 255 are for users' own algorithms.
   var identifier: UInt8 { get }
   /// Whether the algorithm can serve this many ranks.
   func isDefined(rankCount: Int) -> Bool
@@ -17,15 +18,49 @@ public protocol Algorithm: Sendable {
   ///   - rank: In `0..<rankCount`.
   ///   - root: In `0..<rankCount`; 0, and without meaning, for collectives that have no root.
   func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule
+  /// What it costs, for the automatic choice; nil: it is only used where it is asked for by name.
+  func cost(rankCount: Int) -> AlgorithmCost?
 }
 
 extension Algorithm {
   public func isDefined(rankCount: Int) -> Bool { rankCount >= 1 }
+  public func cost(rankCount: Int) -> AlgorithmCost? { nil }
 }
 
-/// The all-reduce of a single rank: its input is the result.
-func copyOnly(rank: Int) -> Schedule {
-  var program = ScheduleBuilder(.allReduce, rank: rank, rankCount: 1, chunkCount: 1)
+/// What an algorithm costs, in the terms of `docs/ALGORITHMS.md`. The tests count the same on the schedules.
+///
+/// Volumes are multiples of the collective's data: of the message, or of all ranks' blocks together.
+public struct AlgorithmCost: Hashable, Sendable {
+  /// Messages that follow one another on the longest path from an input to an output.
+  public var rounds: Int
+  /// Messages that the busiest rank sends, or receives, whichever are more.
+  public var messages: Int
+  /// What the busiest rank sends, or receives, whichever is more.
+  public var volume: Double
+  /// Messages of all ranks together.
+  public var totalMessages: Int
+  /// What all ranks send together.
+  public var totalVolume: Double
+
+  public init(rounds: Int, messages: Int, volume: Double, totalMessages: Int, totalVolume: Double) {
+    self.rounds = rounds
+    self.messages = messages
+    self.volume = volume
+    self.totalMessages = totalMessages
+    self.totalVolume = totalVolume
+  }
+
+  /// The cost where all ranks send as much as each other.
+  static func evenly(rounds: Int, messages: Int, volume: Double, rankCount: Int) -> AlgorithmCost {
+    AlgorithmCost(
+      rounds: rounds, messages: messages, volume: volume, totalMessages: messages * rankCount,
+      totalVolume: volume * Double(rankCount))
+  }
+}
+
+/// Any collective of a single rank: its input is the result.
+func copyOnly(_ collective: Collective) -> Schedule {
+  var program = ScheduleBuilder(collective, rank: 0, rankCount: 1, chunkCount: 1)
   program.copy([.output(0)], from: [.input(0)])
   return program.finish()
 }

@@ -12,14 +12,18 @@ public struct OneShotAllReduce: Algorithm {
   public init() {}
 
   public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
-    guard rankCount > 1 else { return copyOnly(rank: rank) }
+    guard rankCount > 1 else { return copyOnly(.allReduce) }
     var program = ScheduleBuilder(.allReduce, rank: rank, rankCount: rankCount, root: root, chunkCount: 1)
     let others = (1..<rankCount).map { (rank + $0) % rankCount }
     program.send([.input(0)], to: others, lifetime: .copied)
     var operands = Array(repeating: ScheduleBuilder.Operand.input(0), count: rankCount)
     for peer in others.reversed() { operands[peer] = program.receiveSlot([.output(0)], from: peer) }
-    program.reduce([.output(0)], operands)
+    program.reduce([.output(0)], operands, completes: true)
     return program.finish()
+  }
+
+  public func cost(rankCount: Int) -> AlgorithmCost? {
+    .evenly(rounds: min(rankCount - 1, 1), messages: rankCount - 1, volume: Double(rankCount - 1), rankCount: rankCount)
   }
 }
 
@@ -34,15 +38,22 @@ public struct TwoShotAllReduce: Algorithm {
   public init() {}
 
   public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
-    guard rankCount > 1 else { return copyOnly(rank: rank) }
+    guard rankCount > 1 else { return copyOnly(.allReduce) }
     var program = ScheduleBuilder(.allReduce, rank: rank, rankCount: rankCount, root: root, chunkCount: rankCount)
     let others = (1..<rankCount).map { (rank + $0) % rankCount }
     for peer in others { program.send([.input(peer)], to: peer) }
     var operands = Array(repeating: ScheduleBuilder.Operand.input(rank), count: rankCount)
     for peer in others.reversed() { operands[peer] = program.receiveSlot([.output(rank)], from: peer) }
-    program.reduce([.output(rank)], operands)
+    program.reduce([.output(rank)], operands, completes: true)
     program.send([.output(rank)], to: others)
     for peer in others.reversed() { program.receive([.output(peer)], from: peer) }
     return program.finish()
+  }
+
+  public func cost(rankCount: Int) -> AlgorithmCost? {
+    .evenly(
+      rounds: min(rankCount - 1, 1) * 2, messages: 2 * (rankCount - 1),
+      volume: 2 * Double(rankCount - 1) / Double(rankCount),
+      rankCount: rankCount)
   }
 }

@@ -25,4 +25,8 @@ public struct DisseminationBarrier: Algorithm {
     }
     return program.finish()
   }
+
+  public func cost(rankCount: Int) -> AlgorithmCost? {
+    .evenly(rounds: rankCount.ceilLog2, messages: rankCount.ceilLog2, volume: 0, rankCount: rankCount)
+  }
 }

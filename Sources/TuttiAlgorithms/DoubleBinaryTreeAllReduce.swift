@@ -13,7 +13,7 @@ public struct DoubleBinaryTreeAllReduce: Algorithm {
   public init() {}
 
   public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
-    guard rankCount > 1 else { return copyOnly(rank: rank) }
+    guard rankCount > 1 else { return copyOnly(.allReduce) }
     var program = ScheduleBuilder(
       .allReduce, rank: rank, rankCount: rankCount, root: root, chunkCount: 2, channelCount: 2)
     for half in 0..<2 {
@@ -28,12 +28,23 @@ public struct DoubleBinaryTreeAllReduce: Algorithm {
         var operands = [ScheduleBuilder.Operand.input(half)]
         if let left { operands.insert(program.receiveSlot([.output(half)], from: left), at: 0) }
         if let right { operands.append(program.receiveSlot([.output(half)], from: right)) }
-        program.reduce([.output(half)], operands)
-        if let parent { program.send([.output(half)], to: parent) }
+        if let parent {
+          program.forward([.output(half)], operands, to: parent)
+        } else {
+          program.reduce([.output(half)], operands, completes: true)
+        }
       }
       if let parent { program.receive([.output(half)], from: parent) }
       program.send([.output(half)], to: [left, right].compactMap { $0 })
     }
     return program.finish()
+  }
+
+  public func cost(rankCount: Int) -> AlgorithmCost? {
+    // A rank has up to three neighbours in the tree it is interior in, and one in the other; in both, one message each way.
+    let neighbours = min(rankCount, 4) - (rankCount == 1 ? 1 : 0)
+    return AlgorithmCost(
+      rounds: 2 * rankCount.floorLog2, messages: neighbours, volume: Double(neighbours) / 2,
+      totalMessages: 4 * (rankCount - 1), totalVolume: 2 * Double(rankCount - 1))
   }
 }

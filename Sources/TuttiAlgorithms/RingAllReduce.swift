@@ -22,7 +22,7 @@ public struct RingAllReduce: Algorithm {
   }
 
   public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
-    guard rankCount > 1 else { return copyOnly(rank: rank) }
+    guard rankCount > 1 else { return copyOnly(.allReduce) }
     var program = ScheduleBuilder(
       .allReduce, rank: rank, rankCount: rankCount, root: root, chunkCount: rankCount * channelCount,
       channelCount: channelCount)
@@ -36,9 +36,11 @@ public struct RingAllReduce: Algorithm {
         channel * rankCount + (rank - direction * distance).wrapped(rankCount)
       }
       program.send([.input(chunk(0))], to: next)
+      // Stored before they are sent on: a ring in which everyone forwards waits for itself once its links are full.
       for distance in 1..<rankCount {
         let partial = program.receiveSlot([.output(chunk(distance))], from: previous)
-        program.reduce([.output(chunk(distance))], [partial, .input(chunk(distance))])
+        program.reduce(
+          [.output(chunk(distance))], [partial, .input(chunk(distance))], completes: distance == rankCount - 1)
         program.send([.output(chunk(distance))], to: next)
       }
       for distance in 0..<rankCount - 1 {
@@ -47,5 +49,11 @@ public struct RingAllReduce: Algorithm {
       }
     }
     return program.finish()
+  }
+
+  public func cost(rankCount: Int) -> AlgorithmCost? {
+    .evenly(
+      rounds: 2 * (rankCount - 1), messages: 2 * (rankCount - 1) * channelCount,
+      volume: 2 * Double(rankCount - 1) / Double(rankCount), rankCount: rankCount)
   }
 }

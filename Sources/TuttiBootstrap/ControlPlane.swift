@@ -8,7 +8,7 @@ package struct RankStatus: Hashable, Sendable {
   package var completed: UInt64
   /// The rank it waits for now; -1 when it waits for none.
   package var waitingFor: Int
-  /// The operation last entered, as a person would write it.
+  /// The operation last entered, as a person would write it; outside of one, the send or receive it waits in, if it does.
   package var operation: String
 
   package init(entered: UInt64 = 0, completed: UInt64 = 0, waitingFor: Int = -1, operation: String = "") {
@@ -45,6 +45,7 @@ package struct ControlHandlers: Sendable {
 
 /// A wait that has reached its deadline.
 package struct ExpiredWait: Sendable {
+  /// 0 for a send or receive, which is not numbered with the operations.
   package var operationNumber: UInt64
   /// As a person would write it: `all-reduce sum float32 x 1024`.
   package var operation: String

@@ -37,7 +37,7 @@ struct Diagnosis {
     var asked: Set<Int> = [rank]
     var waiter = rank
     var suspect = wait.waitingFor
-    // The operation that `suspect` is awaited in; the chain may lead back to earlier ones.
+    // The operation that `suspect` is awaited in; the chain may lead back to earlier ones. 0: in a send or receive.
     var awaited = wait.operationNumber
     while true {
       asked.insert(suspect)
@@ -55,18 +55,20 @@ struct Diagnosis {
       case .status(let status):
         if let verdict = judge(suspect, status, waiter: waiter, awaited: awaited, asked: asked) {
           if verdict.isCertain { return verdict.report }
-          switch askOthers(besides: asked, awaited: min(awaited, status.entered)) {
+          switch askOthers(besides: asked, awaited: earlier(awaited, status.entered)) {
           case .found(let report): return report
           case .overtaken: return nil
           case .nothing: return verdict.report
           }
         }
-        awaited = min(awaited, status.entered)
+        awaited = status.isInside ? earlier(awaited, status.entered) : 0
         waiter = suspect
         suspect = status.waitingFor
       }
     }
   }
+
+  private func earlier(_ awaited: UInt64, _ entered: UInt64) -> UInt64 { awaited == 0 ? entered : min(awaited, entered) }
 
   private enum Search {
     case found(FailureReport)
@@ -107,6 +109,22 @@ struct Diagnosis {
   ) -> (report: FailureReport, isCertain: Bool)? {
     let chain = waiter == rank ? "" : via(waiter, suspect)
     guard status.isInside else {
+      if (0..<rankCount).contains(status.waitingFor), status.waitingFor != suspect {
+        guard asked.contains(status.waitingFor) || monotonicNanoseconds() >= deadline else { return nil }
+        return (
+          report(
+            peer: suspect, "\(describe(suspect)) waits for \(describe(status.waitingFor)) in a \(status.operation)" + chain,
+            "It has not made the matching call; ranks that wait for each other must start sends and receives before waiting"),
+          true
+        )
+      }
+      if awaited == 0 {
+        return (
+          report(
+            peer: suspect, "\(describe(suspect)) answers, and waits for nothing" + chain,
+            "It has not made the matching call: look at what it does instead"), true
+        )
+      }
       if status.entered < awaited {
         return (
           report(

@@ -108,15 +108,15 @@ extension JobSecret: CustomStringConvertible, CustomDebugStringConvertible, Cust
 /// A communicator's own number, drawn by its rank 0: tells connections of several communicators of one job apart. All zero
 /// while a job is still meeting.
 package struct CommunicatorID: Hashable, Sendable {
-  let high: UInt64
-  let low: UInt64
+  package let high: UInt64
+  package let low: UInt64
 
   static let meeting = CommunicatorID(high: 0, low: 0)
-  static func random() -> CommunicatorID {
+  package static func random() -> CommunicatorID {
     CommunicatorID(high: .random(in: 1 ... .max), low: .random(in: 0 ... .max))
   }
 
-  init(high: UInt64, low: UInt64) {
+  package init(high: UInt64, low: UInt64) {
     self.high = high
     self.low = low
   }

@@ -16,14 +16,22 @@ struct MemberListeners: ~Copyable {
     case everywhere([SocketAddress])
   }
 
-  init(rank: Int, place: Place, portRange: ClosedRange<UInt16>?) throws(FailureReport) {
+  /// Where and on which ports a rank listens, for a communicator and for those split from it.
+  struct Settings {
+    let place: Place
+    let portRange: ClosedRange<UInt16>?
+  }
+
+  /// - Parameter number: Drawn by this rank; its Unix listener is named after it.
+  init(rank: Int, _ settings: Settings, number: CommunicatorID = .random()) throws(FailureReport) {
+    let portRange = settings.portRange
     descriptors = []
-    unixName = "tutti-\(String(UInt64.random(in: 0 ... .max), radix: 16))\(String(UInt64.random(in: 0 ... .max), radix: 16))"
+    unixName = Self.unixName(number)
     addresses = []
     do {
       descriptors.append(try Sockets.listen(on: .abstractUnix(unixName)))
       let tcp: (descriptor: Int32, port: UInt16)
-      switch place {
+      switch settings.place {
       case .only(let address):
         tcp = try Self.listen(rank: rank, on: address, dualStack: false, portRange: portRange)
         addresses = [address.withPort(tcp.port)]
@@ -37,6 +45,10 @@ struct MemberListeners: ~Copyable {
       descriptors = []
       throw error
     }
+  }
+
+  static func unixName(_ number: CommunicatorID) -> String {
+    "tutti-\(String(number.high, radix: 16))-\(String(number.low, radix: 16))"
   }
 
   /// Gives the descriptors to their next owner.
@@ -77,7 +89,7 @@ struct MemberListeners: ~Copyable {
     throw FailureReport(
       .resources, rank: rank,
       "every port of TUTTI_PORT_RANGE=\(portRange.lowerBound)-\(portRange.upperBound) is in use on \(address.hostText)",
-      advice: "Widen the range: each rank on a host needs a port")
+      advice: "Widen the range: each rank on a host needs a port for each communicator")
   }
 }
 

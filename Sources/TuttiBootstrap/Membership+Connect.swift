@@ -24,7 +24,11 @@ extension Membership {
   }
 
   /// Dials any listener of this communicator.
-  func dial(_ peer: Int, _ role: ConnectionRole, deadline: UInt64) throws(FailureReport) -> Int32 {
+  ///
+  /// - Parameter isLastWord: Whether to dial even though this membership has failed, to say why.
+  func dial(
+    _ peer: Int, _ role: ConnectionRole, deadline: UInt64, isLastWord: Bool = false
+  ) throws(FailureReport) -> Int32 {
     let member = members[peer]
     let addresses: [SocketAddress]
     switch role {
@@ -46,7 +50,7 @@ extension Membership {
       // Several addresses are guesses: one that swallows packets must not use up the time of the others.
       let limit = addresses.count == 1 ? deadline : min(deadline, monotonicNanoseconds() + 2 * Clock.second)
       do {
-        return try dial(member, at: address, role, deadline: limit)
+        return try dial(member, at: address, role, deadline: limit, isLastWord: isLastWord)
       } catch {
         last = error
         if error.code == .authentication || error.code == .version || error.code == .aborted { throw error }
@@ -56,10 +60,10 @@ extension Membership {
   }
 
   private func dial(
-    _ member: MemberRecord, at address: SocketAddress, _ role: ConnectionRole, deadline: UInt64
+    _ member: MemberRecord, at address: SocketAddress, _ role: ConnectionRole, deadline: UInt64, isLastWord: Bool
   ) throws(FailureReport) -> Int32 {
     let peer = member.rank
-    let giveUp: () -> Bool = { [self] in isForked || state.withLock { $0.firstCause != nil || $0.hasLeft } }
+    let giveUp: () -> Bool = { [self] in isLastWord ? isForked : isGivenUp }
     while true {
       switch Sockets.connect(to: address, deadline: deadline, giveUp: giveUp) {
       case .success(let raw):

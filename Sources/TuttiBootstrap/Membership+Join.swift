@@ -59,14 +59,15 @@ private struct Join {
     do throws(FailureReport) {
       var own = own
       let requests = try leader.gather(own: own)
-      let listeners = try openListeners(leaderPlace(leader))
+      let listening = MemberListeners.Settings(place: try leaderPlace(leader), portRange: network.portRange)
+      let listeners = try MemberListeners(rank: 0, listening)
       own.member.addresses = listeners.addresses
       own.member.unixName = listeners.unixName
       let members = [own.member] + requests.dropFirst().map(\.member)
       let membership = Membership(
-        rank: 0, members: members, communicator: .random(), secret: secret, service: service)
+        rank: 0, members: members, communicator: .random(), secret: secret, service: service, listening: listening)
       do throws(FailureReport) {
-        try makeBoard(membership)
+        try membership.makeBoard()
         try membership.startListening(listeners.handOver())
         leader.announce(membership.communicator, members)
         try leader.begin(members: members) { membership.isAttached }
@@ -93,7 +94,8 @@ private struct Join {
   }
 
   private func follow(_ own: JoinRequest, _ guest: RendezvousGuest) throws(FailureReport) -> Membership {
-    let listeners = try openListeners(guestPlace(guest))
+    let listening = MemberListeners.Settings(place: try guestPlace(guest), portRange: network.portRange)
+    let listeners = try MemberListeners(rank: identity.rank, listening)
     var request = own
     request.member.addresses = listeners.addresses
     request.member.unixName = listeners.unixName
@@ -102,11 +104,12 @@ private struct Join {
       throw FailureReport(.rendezvous, rank: identity.rank, peer: 0, "rank 0 sent something else than the table of ranks")
     }
     let membership = Membership(
-      rank: identity.rank, members: members, communicator: communicator, secret: secret, service: service)
+      rank: identity.rank, members: members, communicator: communicator, secret: secret, service: service,
+      listening: listening)
     do throws(FailureReport) {
-      try makeBoard(membership)
+      try membership.makeBoard()
       try membership.startListening(listeners.handOver())
-      try fetchBoard(membership)
+      try membership.fetchBoard(deadline: deadline)
       try membership.attachToParent(deadline: deadline)
       try membership.awaitAttachment(deadline: deadline, guest: guest)
       guest.send(.attached)
@@ -119,10 +122,6 @@ private struct Join {
       membership.closeEverything()
       throw error
     }
-  }
-
-  private func openListeners(_ place: MemberListeners.Place) throws(FailureReport) -> MemberListeners {
-    try MemberListeners(rank: identity.rank, place: place, portRange: network.portRange)
   }
 
   // MARK: Which address
@@ -151,45 +150,9 @@ private struct Join {
     if case .tcp(let host, _) = identity.rendezvous, let numeric = SocketAddress(numeric: host, port: 0) { return numeric }
     return .ipv4(0x7F00_0001, port: 0)
   }
-
-  // MARK: The departure board
-
-  /// The lowest rank of a host makes its board, before it accepts those who come for it. A rank alone on its host needs
-  /// none.
-  private func makeBoard(_ membership: Membership) throws(FailureReport) {
-    let local = membership.localRanks
-    guard local.count > 1, local[0] == identity.rank else { return }
-    let board = try DepartureBoard(rankCount: membership.rankCount)
-    membership.state.withLock { $0.board = board }
-  }
-
-  /// The other ranks of the host fetch it there.
-  private func fetchBoard(_ membership: Membership) throws(FailureReport) {
-    let local = membership.localRanks
-    guard local[0] != identity.rank else { return }
-    let socket = OwnedDescriptor(try membership.dial(local[0], .departureBoard, deadline: deadline))
-    let board = try DepartureBoard.receive(from: socket.raw, rankCount: membership.rankCount, deadline: deadline)
-    membership.state.withLock { $0.board = board }
-  }
 }
 
 extension Membership {
-  /// The ranks of this host, ascending.
-  fileprivate var localRanks: [Int] { members.indices.filter { isSameHost($0) } }
-
-  /// Whether every tree edge of this rank stands, or stood.
-  fileprivate var isAttached: Bool {
-    state.withLock { state in
-      tree.neighbours(of: rank).allSatisfy { state.edges[$0] != nil || state.lost[$0] != nil || state.departed.contains($0) }
-    }
-  }
-
-  fileprivate func attachToParent(deadline: UInt64) throws(FailureReport) {
-    guard let parent = tree.parent(of: rank) else { return }
-    let descriptor = try dial(parent, .control, deadline: deadline)
-    state.withLock { attach(&$0, parent, descriptor) }
-  }
-
   /// Waits for the children's connections, and for a word of rank 0 that they will not come.
   fileprivate func awaitAttachment(deadline: UInt64, guest: RendezvousGuest) throws(FailureReport) {
     while !isAttached {

@@ -177,6 +177,7 @@ extension Membership {
     state.withLock { state in
       state.timer = (descriptor, token)
       state.isEstablished = true
+      state.origin = nil
       for peer in state.lost.keys { blame(&state, peer, &after) }
       if state.board != nil { watchProcesses(&state, &after) }
     }

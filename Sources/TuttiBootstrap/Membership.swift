@@ -22,6 +22,8 @@ package final class Membership: ControlPlane {
   let generation = tutti_current_fork_generation()
   /// Nil for a communicator of one rank, which needs no connections.
   let service: ServiceThread?
+  /// Where this rank listens; nil as the service.
+  let listening: MemberListeners.Settings?
   let state: Lock<State>
 
   /// A neighbour in the control tree.
@@ -61,6 +63,8 @@ package final class Membership: ControlPlane {
     var isAnnounced = false
     /// The join is complete: from now on, the end of a connection is news.
     var isEstablished = false
+    /// What this membership is being split from, until it is established: when that fails, so does the split.
+    var origin: Membership?
     var hasLeft = false
     var questions: [UInt64: Question] = [:]
     var nextQuestion: UInt64 = 1
@@ -77,7 +81,7 @@ package final class Membership: ControlPlane {
 
   init(
     rank: Int, members: [MemberRecord], communicator: CommunicatorID, secret: JobSecret,
-    service: ServiceThread?
+    service: ServiceThread?, listening: MemberListeners.Settings? = nil, origin: Membership? = nil
   ) {
     self.rank = rank
     rankCount = members.count
@@ -87,7 +91,10 @@ package final class Membership: ControlPlane {
     self.secret = secret
     key = secret.handshakeKey(for: communicator)
     self.service = service
-    state = Lock(State())
+    self.listening = listening
+    var state = State()
+    state.origin = origin
+    self.state = Lock(state)
   }
 
   deinit { leave() }
@@ -100,6 +107,13 @@ package final class Membership: ControlPlane {
   package var firstCause: FailureReport? {
     // The lock may have been held by another thread at the moment of the fork.
     isForked ? Self.deadInChild : state.withLock { $0.firstCause }
+  }
+
+  /// Whether connecting to others has no purpose any more.
+  var isGivenUp: Bool {
+    if isForked { return true }
+    let (isOver, origin) = state.withLock { ($0.firstCause != nil || $0.hasLeft, $0.origin) }
+    return isOver || origin?.firstCause != nil
   }
 
   private static let deadInChild = FailureReport(
@@ -152,11 +166,7 @@ package final class Membership: ControlPlane {
     state.withLock { state in
       state.hasLeft = true
       for peer in Array(state.edges.keys) { closeEdge(&state, peer) }
-      if let token = state.acceptorToken, let acceptor = state.acceptor {
-        service?.unwatch(token, acceptor.descriptor)
-        acceptor.close()
-      }
-      state.acceptor = nil
+      closeAcceptor(&state)
       for process in state.processes.values {
         service?.unwatch(process.token, process.descriptor)
         tutti_close(process.descriptor)
@@ -170,6 +180,7 @@ package final class Membership: ControlPlane {
       for connection in state.early { tutti_close(connection.descriptor) }
       state.early = []
       state.board = nil
+      state.origin = nil
     }
   }
 
@@ -202,6 +213,14 @@ package final class Membership: ControlPlane {
     guard edge.connection.isWatchedForRoom != isQueued else { return }
     edge.connection.isWatchedForRoom = isQueued
     service?.rewatch(edge.token, edge.connection.descriptor, isQueued ? POLLIN | POLLOUT : POLLIN)
+  }
+
+  func closeAcceptor(_ state: inout State) {
+    if let token = state.acceptorToken, let acceptor = state.acceptor {
+      service?.unwatch(token, acceptor.descriptor)
+      acceptor.close()
+    }
+    state.acceptor = nil
   }
 
   func closeEdge(_ state: inout State, _ peer: Int) {

@@ -33,7 +33,7 @@ package struct NetworkSettings: Hashable, Sendable {
       guard ends.count == 2, let low = ends[0], let high = ends[1], low > 0, low <= high else {
         throw FailureReport(
           .configuration, "TUTTI_PORT_RANGE=\"\(text)\" is not a range of ports",
-          advice: "Set it to FIRST-LAST, for example 40000-40100, with a port for each rank on a host")
+          advice: "Set it to FIRST-LAST, for example 40000-40100, with a port for each rank on a host and communicator")
       }
       settings.portRange = low...high
     }

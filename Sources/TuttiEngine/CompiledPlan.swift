@@ -13,10 +13,18 @@ package final class CompiledPlan: @unchecked Sendable {
   /// Operations that run it now; the cache does not drop it meanwhile.
   var uses = 0
 
-  package init(_ plan: Plan, algorithm: String, algorithmIdentifier: UInt8) {
+  /// - Parameter countsByMessage: Every message says its own number of elements instead of the call's: for calls in which ranks
+  ///   give different counts by right.
+  package init(_ plan: Plan, algorithm: String, algorithmIdentifier: UInt8, countsByMessage: Bool = false) {
     self.algorithm = algorithm
     self.algorithmIdentifier = algorithmIdentifier
     peers = plan.allPeers.map(Int.init)
+    var scratchBytes = 0
+    var scratchOffsets: [Int] = []
+    for buffer in plan.buffers.dropFirst(2) {
+      scratchOffsets.append(scratchBytes)
+      scratchBytes += (Int(buffer.bytes) + 63) & ~63
+    }
     tables = .allocate(capacity: 1)
     tables.initialize(
       to: PlanTables(
@@ -25,7 +33,8 @@ package final class CompiledPlan: @unchecked Sendable {
         queues: Self.copy(plan.queues),
         queueSteps: Self.copy(plan.queueSteps), stepCount: plan.steps.count,
         peerCount: plan.peers.count, queueCount: plan.queues.count,
-        scratchCount: plan.scratchCount, bufferBytes: Int(plan.bufferBytes), segmentBytes: plan.segmentBytes))
+        scratchCount: scratchOffsets.count, scratchOffsets: Self.copy(scratchOffsets), scratchBytes: scratchBytes,
+        segmentBytes: plan.segmentBytes, countsByMessage: countsByMessage))
   }
 
   private static func steps(of plan: Plan) -> [CompiledStep] {
@@ -50,6 +59,7 @@ package final class CompiledPlan: @unchecked Sendable {
     tables.pointee.edges.deallocate()
     tables.pointee.queues.deallocate()
     tables.pointee.queueSteps.deallocate()
+    tables.pointee.scratchOffsets.deallocate()
     tables.deallocate()
   }
 }
@@ -67,8 +77,11 @@ struct PlanTables {
   let peerCount: Int
   let queueCount: Int
   let scratchCount: Int
-  let bufferBytes: Int
+  /// Where each scratch buffer begins in the operation slot's scratch memory; in cache lines of its own.
+  let scratchOffsets: UnsafeMutablePointer<Int>
+  let scratchBytes: Int
   let segmentBytes: Int
+  let countsByMessage: Bool
   /// Every link of the plan is there. Links stay for a communicator's life.
   var linksReady = false
 }
@@ -79,6 +92,8 @@ struct CompiledStep {
   let channel: UInt8
   let isCopied: Bool
   let isStreaming: Bool
+  let isForwarded: Bool
+  let completes: Bool
   let bytes: Int
   let segmentCount: UInt64
   let extents: Range<Int32>
@@ -100,6 +115,8 @@ struct CompiledStep {
     channel = step.channel
     isCopied = step.copied
     isStreaming = step.streaming
+    isForwarded = step.forwarded
+    completes = step.completes
     bytes = Int(step.bytes)
     segmentCount = step.segmentCount
     extents = step.extents

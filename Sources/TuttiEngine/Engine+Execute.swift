@@ -14,6 +14,7 @@ extension Engine {
       let slot = core.pointee.slots + index
       if slot.pointee.isActive && advance(slot, index) { moved = true }
     }
+    if core.pointee.transfersInFlight != 0 && passTransfers() { moved = true }
     return moved
   }
 
@@ -172,18 +173,30 @@ extension Engine {
     let operation = slot.pointee.operation
     let tables = operation.pointee.tables
     let bytes = segmentBytes(tables, step, cursor)
+    // What is stored nowhere is sent by the combine that makes it.
+    if step.pointee.isForwarded && bytes > 0 { return false }
     guard isReady(slot, slotIndex, tables, step, end: cursor.pointee.position + UInt64(bytes)) else { return false }
     let lane = Lane.index(operationSlot: slotIndex, channel: Int(step.pointee.channel))
     for peer in step.pointee.peers.asInts where !hasCredit(link(Int(tables.pointee.peers[Int(peer)])), lane) { return false }
     let source = address(slot, tables, step.pointee.extents.lowerBound, step, cursor)
     let call = operation.pointee.call
-    let count = operation.pointee.count
+    let count = messageCount(operation, tables, step)
     let first = link(Int(tables.pointee.peers[Int(step.pointee.peers.lowerBound)]))
     let sequence = first._withUnsafeGuaranteedRef {
       $0.send(lane, call, count, source, bytes, copied: step.pointee.isCopied)
     }
     finishSend(slot, step, cursor, lane, bytes, source, first, sequence)
     return true
+  }
+
+  /// The number of elements that the segments of a message say, and are compared by.
+  @inline(__always)
+  private func messageCount(
+    _ operation: UnsafeMutablePointer<Operation>, _ tables: UnsafeMutablePointer<PlanTables>,
+    _ step: UnsafeMutablePointer<CompiledStep>
+  ) -> UInt64 {
+    tables.pointee.countsByMessage
+      ? UInt64(step.pointee.bytes / operation.pointee.elementBytes) : operation.pointee.count
   }
 
   /// Hands the segment that the first peer's link has just sent to the other peers, and moves the cursor.
@@ -195,6 +208,7 @@ extension Engine {
   ) {
     let operation = slot.pointee.operation
     let tables = operation.pointee.tables
+    let count = messageCount(operation, tables, step)
     let isFirstSegment = cursor.pointee.segments == 0
     let peers = step.pointee.peers
     if isFirstSegment { slot.pointee.firstSequences[Int(peers.lowerBound)] = sequence }
@@ -203,11 +217,16 @@ extension Engine {
       let other = link(Int(tables.pointee.peers[Int(peer)]))
       let otherSequence = first._withUnsafeGuaranteedRef { first in
         other._withUnsafeGuaranteedRef { link in
-          link.shareGroup != 0 && link.shareGroup == first.shareGroup
-            ? link.sendShared(
-              lane, operation.pointee.call, operation.pointee.count, bytes, original: first, originalSequence: sequence)
-            : link.send(
-              lane, operation.pointee.call, operation.pointee.count, source, bytes, copied: step.pointee.isCopied)
+          if link.shareGroup != 0 && link.shareGroup == first.shareGroup {
+            return link.sendShared(
+              lane, operation.pointee.call, count, bytes, original: first, originalSequence: sequence)
+          }
+          if !step.pointee.isForwarded {
+            return link.send(lane, operation.pointee.call, count, source, bytes, copied: step.pointee.isCopied)
+          }
+          // The first link's memory is not ours for longer than this.
+          if bytes > 0 { tutti_copy(link.reserve(lane, bytes), source, bytes, 0) }
+          return link.commit(lane, operation.pointee.call, count, bytes)
         }
       }
       if isFirstSegment { slot.pointee.firstSequences[Int(peer)] = otherSequence }
@@ -219,23 +238,21 @@ extension Engine {
   /// The arrived segment at the head of a lane, checked against this rank's call; nil when there is none yet.
   @inline(__always)
   private func arrival(
-    _ link: Unmanaged<Link>, _ lane: Int, _ operation: UnsafeMutablePointer<Operation>, _ bytes: Int,
+    _ link: Unmanaged<Link>, _ lane: Int, _ operation: UnsafeMutablePointer<Operation>, _ count: UInt64, _ bytes: Int,
     offering destination: UnsafeMutableRawPointer?
   ) -> UnsafePointer<Arrival>? {
     let found = link._withUnsafeGuaranteedRef { link -> UnsafePointer<Arrival>? in
       if let arrival = link.peek(lane) { return arrival }
       if !link.needsProgress { return nil }
-      if let destination { link.offer(lane, operation.pointee.call, operation.pointee.count, destination, bytes) }
+      if let destination { link.offer(lane, operation.pointee.call, count, destination, bytes) }
       link.progress()
       return link.peek(lane)
     }
     guard let found else { return nil }
-    if found.pointee.call == operation.pointee.call && found.pointee.count == operation.pointee.count
-      && found.pointee.bytes == bytes
-    {
+    if found.pointee.call == operation.pointee.call && found.pointee.count == count && found.pointee.bytes == bytes {
       return found
     }
-    noteMismatch(link, found, operation, bytes)
+    noteMismatch(link, found, operation, count, bytes)
     return nil
   }
 
@@ -250,7 +267,8 @@ extension Engine {
     let lane = Lane.index(operationSlot: slotIndex, channel: Int(step.pointee.channel))
     let link = link(Int(tables.pointee.peers[Int(step.pointee.peers.lowerBound)]))
     let destination = address(slot, tables, step.pointee.extents.lowerBound, step, cursor)
-    guard let arrival = arrival(link, lane, operation, bytes, offering: destination) else { return false }
+    let count = messageCount(operation, tables, step)
+    guard let arrival = arrival(link, lane, operation, count, bytes, offering: destination) else { return false }
     if bytes > 0 && !arrival.pointee.placed {
       tutti_copy(destination, arrival.pointee.payload, bytes, step.pointee.isStreaming ? 1 : 0)
     }
@@ -269,12 +287,13 @@ extension Engine {
     let bytes = segmentBytes(tables, step, cursor)
     guard isReady(slot, slotIndex, tables, step, end: cursor.pointee.position + UInt64(bytes)) else { return false }
     let lane = Lane.index(operationSlot: slotIndex, channel: Int(step.pointee.channel))
+    let count = messageCount(operation, tables, step)
     let sources = core.pointee.sources
     var sourceCount = 0
     for index in step.pointee.sources.asInts {
       let source = tables.pointee.sources + Int(index)
       if source.pointee.isSlot {
-        guard let arrival = arrival(link(Int(source.pointee.peer)), lane, operation, bytes, offering: nil) else {
+        guard let arrival = arrival(link(Int(source.pointee.peer)), lane, operation, count, bytes, offering: nil) else {
           return false
         }
         sources[sourceCount] = arrival.pointee.payload
@@ -284,10 +303,14 @@ extension Engine {
       sourceCount += 1
     }
     if bytes > 0 {
-      let destination = address(slot, tables, step.pointee.extents.lowerBound, step, cursor)
       let fused = step.pointee.fusedSend
-      if fused < 0 || !combineIntoSend(slot, slotIndex, index, fused, cursor, destination, sourceCount, bytes, step) {
-        combine(operation, destination, nil, sourceCount, bytes, step.pointee.isStreaming)
+      if step.pointee.isForwarded {
+        if !combineIntoSend(slot, slotIndex, index, fused, cursor, nil, sourceCount, bytes, step) { return false }
+      } else {
+        let destination = address(slot, tables, step.pointee.extents.lowerBound, step, cursor)
+        if fused < 0 || !combineIntoSend(slot, slotIndex, index, fused, cursor, destination, sourceCount, bytes, step) {
+          combine(operation, destination, nil, sourceCount, bytes, step.pointee.isStreaming, step.pointee.completes)
+        }
       }
     }
     for index in step.pointee.sources.asInts {
@@ -303,9 +326,15 @@ extension Engine {
   @inline(__always)
   private func combine(
     _ operation: UnsafeMutablePointer<Operation>, _ destination: UnsafeMutableRawPointer, _ second: UnsafeMutableRawPointer?,
-    _ sourceCount: Int, _ bytes: Int, _ streaming: Bool
+    _ sourceCount: Int, _ bytes: Int, _ streaming: Bool, _ completes: Bool
   ) {
     let sources = core.pointee.sources
+    if completes, let average = operation.pointee.average {
+      average(
+        destination, second, sources, Int32(truncatingIfNeeded: sourceCount), bytes / operation.pointee.elementBytes,
+        streaming ? 1 : 0, operation.pointee.divisor)
+      return
+    }
     if sourceCount == 1 && second == nil {
       tutti_copy(destination, sources[0].unsafelyUnwrapped, bytes, streaming ? 1 : 0)
       return
@@ -315,11 +344,12 @@ extension Engine {
       streaming ? 1 : 0)
   }
 
-  /// Combines straight into the memory the next send travels in, and sends it: one pass over the data instead of two. Returns
-  /// whether the send's turn had come and its link has such memory; otherwise nothing was done.
+  /// Combines straight into the memory the next send travels in, and sends it: one pass over the data instead of two, or, with no
+  /// destination, no memory of its own. Returns whether the send's turn had come and there is credit, and it would save something;
+  /// otherwise nothing was done.
   private func combineIntoSend(
     _ slot: UnsafeMutablePointer<OperationSlot>, _ slotIndex: Int, _ index: Int32, _ fused: Int32,
-    _ cursor: UnsafeMutablePointer<Cursor>, _ destination: UnsafeMutableRawPointer, _ sourceCount: Int, _ bytes: Int,
+    _ cursor: UnsafeMutablePointer<Cursor>, _ destination: UnsafeMutableRawPointer?, _ sourceCount: Int, _ bytes: Int,
     _ step: UnsafeMutablePointer<CompiledStep>
   ) -> Bool {
     let operation = slot.pointee.operation
@@ -333,12 +363,17 @@ extension Engine {
     let lane = Lane.index(operationSlot: slotIndex, channel: Int(send.pointee.channel))
     for peer in send.pointee.peers.asInts where !hasCredit(link(Int(tables.pointee.peers[Int(peer)])), lane) { return false }
     let first = link(Int(tables.pointee.peers[Int(send.pointee.peers.lowerBound)]))
-    guard let window = first._withUnsafeGuaranteedRef({ $0.reserve(lane, bytes) }) else { return false }
-    combine(operation, destination, window, sourceCount, bytes, step.pointee.isStreaming)
-    let sequence = first._withUnsafeGuaranteedRef {
-      $0.commit(lane, operation.pointee.call, operation.pointee.count, bytes)
+    if destination != nil && !first._withUnsafeGuaranteedRef({ $0.composesInPlace }) { return false }
+    let window = first._withUnsafeGuaranteedRef { $0.reserve(lane, bytes) }
+    if let destination {
+      combine(operation, destination, window, sourceCount, bytes, step.pointee.isStreaming, step.pointee.completes)
+    } else {
+      combine(operation, window, nil, sourceCount, bytes, false, step.pointee.completes)
     }
-    finishSend(slot, send, sendCursor, lane, bytes, destination, first, sequence)
+    let sequence = first._withUnsafeGuaranteedRef {
+      $0.commit(lane, operation.pointee.call, messageCount(operation, tables, send), bytes)
+    }
+    finishSend(slot, send, sendCursor, lane, bytes, destination ?? window, first, sequence)
     return true
   }
 
@@ -377,24 +412,27 @@ extension Engine {
     if core.pointee.followers != 0 || !core.pointee.handlers.isEmpty { announce(number) }
   }
 
-  /// Tells threads and tasks that wait for this operation.
+  /// Tells threads that wait for this operation or transfer, and sees to it that its handlers are called.
   @inline(never)
-  private func announce(_ number: UInt64) {
+  func announce(_ number: UInt64) {
     wakeFollowers()
-    let due = core.pointee.handlers.filter { $0.number == number }
+    for entry in core.pointee.handlers where entry.number == number {
+      core.pointee.dueHandlers.append(entry.handler)
+      core.pointee.hasDueHandlers = true
+    }
     core.pointee.handlers.removeAll { $0.number == number }
-    for (_, handler) in due { handler() }
   }
 
   @inline(never)
   func noteMismatch(
-    _ link: Unmanaged<Link>, _ arrival: UnsafePointer<Arrival>, _ operation: UnsafeMutablePointer<Operation>, _ bytes: Int
+    _ link: Unmanaged<Link>, _ arrival: UnsafePointer<Arrival>, _ operation: UnsafeMutablePointer<Operation>,
+    _ count: UInt64, _ bytes: Int
   ) {
     if core.pointee.pendingFailure != nil { return }
     let link = link.takeUnretainedValue()
     let theirs = delegate.describe(arrival.pointee.call, count: arrival.pointee.count)
-    let ours = delegate.describe(operation.pointee.call, count: operation.pointee.count)
-    let isSameCall = arrival.pointee.call == operation.pointee.call && arrival.pointee.count == operation.pointee.count
+    let ours = delegate.describe(operation.pointee.call, count: count)
+    let isSameCall = arrival.pointee.call == operation.pointee.call && arrival.pointee.count == count
     core.pointee.pendingFailure = FailureReport(
       .mismatch, rank: rank, peer: link.peer,
       isSameCall

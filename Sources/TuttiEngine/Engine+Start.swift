@@ -48,9 +48,16 @@ extension Engine {
     entered.store(number, ordering: .relaxed)
     enteredCall.store(call.rawValue, ordering: .relaxed)
     enteredCount.store(request.key.count, ordering: .relaxed)
+    var average: AverageFunction?
+    var reduction = Int32(request.reduction)
+    if request.isAverage {
+      average = tutti_average(Int32(request.key.dataType))
+      reduction = Int32(TUTTI_SUM)
+    }
+    let combine = tutti_combine(Int32(request.key.dataType), reduction).unsafelyUnwrapped
     let operation = Operation(
       number: number, call: call, count: request.key.count, elementBytes: request.elementBytes, plan: plan, tables: tables,
-      combine: tutti_combine(Int32(request.key.dataType), Int32(request.reduction)).unsafelyUnwrapped,
+      combine: combine, average: average, divisor: Double(rankCount),
       input: UnsafeMutableRawPointer(mutating: request.input), output: request.output, deadline: 0,
       timeout: request.timeout, owner: owner.map(Unmanaged.passRetained))
     let slot = core.pointee.slots + Int(number % UInt64(Lane.operationSlots))
@@ -91,7 +98,7 @@ extension Engine {
       // Made without the lock: lowering takes time. Two threads may make the same plan; either will do.
       lock.unlock()
       defer { lock.lock() }
-      plan = try delegate.makePlan(request.key)
+      plan = try delegate.makePlan(request.key, blocks: request.blocks)
     }
     if core.pointee.cache.find(request.key) == nil, core.pointee.cache.insert(plan, for: request.key) {
       // A plan was dropped, and it may be remembered.

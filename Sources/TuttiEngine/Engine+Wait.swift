@@ -20,6 +20,7 @@ extension Engine {
         // always finds something to do must see an abort.
         if hasFailed.load(ordering: .acquiring) { break }
         if pass() {
+          if core.pointee.hasDueHandlers { runDueHandlers() }
           if isDone(number) {
             stopLeading()
             lock.unlock()
@@ -62,6 +63,7 @@ extension Engine {
     var isLeading = isLeading
     var idle = IdleTime()
     while true {
+      if core.pointee.hasDueHandlers { runDueHandlers() }
       if hasFailed.load(ordering: .acquiring) {
         leave(isLeading)
         delegate.settle()
@@ -87,6 +89,7 @@ extension Engine {
         leave(isLeading)
         throw failed(cause())
       }
+      core.pointee.awaited = number
       rest(&idle, yieldAfter: policy.yieldAfter, parkAfter: policy.parkAfter)
     }
   }
@@ -108,6 +111,17 @@ extension Engine {
 
   func wakeFollowers() {
     epoch.wake()
+  }
+
+  /// Calls the handlers of what has ended. Drops the lock meanwhile: a handler may make calls of its own.
+  @inline(never)
+  func runDueHandlers() {
+    let due = core.pointee.dueHandlers
+    core.pointee.dueHandlers = []
+    core.pointee.hasDueHandlers = false
+    lock.unlock()
+    for handler in due { handler() }
+    lock.lock()
   }
 
   // MARK: Idling
@@ -165,7 +179,7 @@ extension Engine {
       let peer = slot.pointee.isActive ? blockedStep(slot, index).peer : -1
       return timeout(of: operation, blocked: (-1, peer))
     }
-    return nil
+    return core.pointee.transfersInFlight == 0 ? nil : findExpiredTransfer(idle.now)
   }
 
   /// Whether the time of an operation is over; it begins when the operation is first seen to wait.
@@ -198,9 +212,11 @@ extension Engine {
       for channel in 0..<Lane.channels {
         guard let arrival = link.peek(Lane.index(operationSlot: index, channel: channel)),
           arrival.pointee.call.operationNumber == operation.pointee.call.operationNumber,
-          arrival.pointee.call != operation.pointee.call || arrival.pointee.count != operation.pointee.count
+          arrival.pointee.call != operation.pointee.call
+            || arrival.pointee.count != operation.pointee.count && !operation.pointee.tables.pointee.countsByMessage
         else { continue }
-        noteMismatch(Unmanaged.passUnretained(link), arrival, operation, arrival.pointee.bytes)
+        noteMismatch(
+          Unmanaged.passUnretained(link), arrival, operation, operation.pointee.count, arrival.pointee.bytes)
       }
     }
   }
@@ -208,6 +224,7 @@ extension Engine {
   /// A broken link matters when a running operation still has something to send on it, or expects a segment that has not arrived: a peer
   /// that has left in good order has sent all that this rank needs, though it may not have been consumed yet.
   private func isNeeded(_ link: Link) -> Bool {
+    if core.pointee.transfersInFlight != 0 && isNeededByTransfers(link) { return true }
     for index in 0..<Lane.operationSlots {
       let slot = core.pointee.slots + index
       guard slot.pointee.isActive else { continue }
@@ -311,10 +328,13 @@ extension Engine {
 
   /// Lets a diagnosis see which rank this one waits for.
   private func publishWaitingFor() {
+    if publishAwaitedTransfer(core.pointee.awaited) { return }
     for index in 0..<Lane.operationSlots where core.pointee.slots[index].isActive {
+      awaitedMessage.store(0, ordering: .relaxed)
       waitingFor.store(blockedStep(core.pointee.slots + index, index).peer, ordering: .relaxed)
       return
     }
+    publishAnyTransfer()
   }
 
   /// Sleeps in the kernel until a peer rings, a socket is ready, or a bound is reached. Drops the lock meanwhile.
@@ -332,6 +352,7 @@ extension Engine {
       let deadline = core.pointee.slots[index].operation.pointee.deadline
       if deadline != 0 { bound = min(bound, deadline > idle.now ? deadline - idle.now : 0) }
     }
+    if core.pointee.transfersInFlight != 0 { bound = min(bound, transferParkBound(idle.now)) }
     withUnsafeTemporaryAllocation(of: pollfd.self, capacity: core.pointee.ownedLinks.count + 1) { descriptors in
       descriptors[0] = pollfd(fd: doorbell.descriptor, events: Int16(POLLIN), revents: 0)
       var count = 1

@@ -24,6 +24,9 @@ package final class Engine: @unchecked Sendable {
   unowned let delegate: any EngineDelegate
   let policy: WaitingPolicy
 
+  /// Sends and receives, which are not numbered with the collectives; and whether they have ended, which is asked without the lock.
+  let transfers: UnsafeMutablePointer<PointToPoint>
+  let tickets: TicketTable
   /// For each operation slot, the number of the last operation that ended in it.
   let completedNumbers: UnsafeMutablePointer<Atomic<UInt64>>
   /// The last operation started; what a diagnosis reads without the lock.
@@ -32,6 +35,10 @@ package final class Engine: @unchecked Sendable {
   let enteredCount = Atomic<UInt64>(0)
   /// The rank the driver last saw itself waiting for; -1 when none.
   let waitingFor = Atomic<Int>(-1)
+  /// The send or receive it does so in: twice the message's number, plus one for a send; 0 for a collective.
+  let awaitedMessage = Atomic<UInt64>(0)
+  let awaitedType = Atomic<UInt64>(0)
+  let awaitedCount = Atomic<UInt64>(0)
   /// Raised once ``firstFailure`` is set.
   let hasFailed = Atomic<Bool>(false)
   private let firstFailure = Lock<FailureReport?>(nil)
@@ -53,6 +60,9 @@ package final class Engine: @unchecked Sendable {
     policy = WaitingPolicy(ranksOnHost: ranksOnHost)
     core = .allocate(capacity: 1)
     core.initialize(to: EngineCore(rankCount: rankCount))
+    transfers = .allocate(capacity: 1)
+    tickets = TicketTable()
+    transfers.initialize(to: PointToPoint(rankCount: rankCount, tickets))
     completedNumbers = .allocate(capacity: Lane.operationSlots)
     for slot in 0..<Lane.operationSlots { (completedNumbers + slot).initialize(to: Atomic(0)) }
   }
@@ -61,6 +71,8 @@ package final class Engine: @unchecked Sendable {
     core.pointee.deallocate()
     core.deinitialize(count: 1)
     core.deallocate()
+    transfers.pointee.deallocate()
+    transfers.deallocate()
     completedNumbers.deinitialize(count: Lane.operationSlots)
     completedNumbers.deallocate()
   }
@@ -94,23 +106,25 @@ package final class Engine: @unchecked Sendable {
     _ = pass()
     wakeParked()
     wakeBackground()
+    if core.pointee.hasDueHandlers { runDueHandlers() }
     return number
   }
 
-  /// Waits for the operation with this number, driving meanwhile.
+  /// Waits for the operation with this number, or the transfer with this ticket, driving meanwhile.
   package func wait(for number: UInt64) throws(FailureReport) {
     if isDone(number) { return }
     lock.lock()
     try driveUntilDone(number)
   }
 
-  /// Whether the operation with this number has ended well.
+  /// Whether the operation with this number, or the transfer with this ticket, has ended well.
   @inline(__always)
   package func isDone(_ number: UInt64) -> Bool {
-    completedNumbers[Int(number % UInt64(Lane.operationSlots))].load(ordering: .acquiring) >= number
+    if number & TicketTable.ticketBit != 0 { return tickets.isDone(number) }
+    return completedNumbers[Int(number % UInt64(Lane.operationSlots))].load(ordering: .acquiring) >= number
   }
 
-  /// Calls `handler` once, when the operation has ended, well or not; from the thread that notices, under no lock of the caller's.
+  /// Calls `handler` once, when the operation or transfer has ended, well or not; from the thread that notices, without the lock.
   package func notify(_ number: UInt64, _ handler: @escaping @Sendable () -> Void) {
     lock.lock()
     let isOver = isDone(number) || hasFailed.load(ordering: .acquiring)
@@ -166,10 +180,12 @@ package final class Engine: @unchecked Sendable {
 
   func runHandlersAfterFailure() {
     lock.lock()
-    let handlers = core.pointee.handlers
+    let handlers = core.pointee.dueHandlers + core.pointee.handlers.map(\.handler)
     core.pointee.handlers = []
+    core.pointee.dueHandlers = []
+    core.pointee.hasDueHandlers = false
     lock.unlock()
-    for (_, handler) in handlers { handler() }
+    for handler in handlers { handler() }
   }
 
   /// Stops the progress thread and closes the links. No call follows. Idempotent.
@@ -189,9 +205,13 @@ package final class Engine: @unchecked Sendable {
 
   // MARK: State for a diagnosis
 
-  /// What this rank is doing, read without the lock: the last operation entered, the one up to which all have ended, and the
-  /// rank waited for.
-  package var snapshot: (entered: UInt64, completed: UInt64, call: CallSignature, count: UInt64, waitingFor: Int) {
+  /// What this rank is doing, read without the lock: the last operation entered, the one up to which all have ended, the rank waited for,
+  /// and the send or receive it is waited for in.
+  package var snapshot:
+    (
+      entered: UInt64, completed: UInt64, call: CallSignature, count: UInt64, waitingFor: Int, transfer: TransferIdentity?
+    )
+  {
     // The first operation that has not ended; those of a slot end in order.
     var pending = UInt64.max
     for slot in 0..<Lane.operationSlots {
@@ -202,7 +222,7 @@ package final class Engine: @unchecked Sendable {
     let completed = pending - 1
     return (
       entered.load(ordering: .acquiring), completed, CallSignature(rawValue: enteredCall.load(ordering: .relaxed)),
-      enteredCount.load(ordering: .relaxed), waitingFor.load(ordering: .relaxed)
+      enteredCount.load(ordering: .relaxed), waitingFor.load(ordering: .relaxed), awaitedTransfer
     )
   }
 
@@ -221,19 +241,29 @@ package final class Engine: @unchecked Sendable {
 /// One call, as the layer above describes it.
 package struct Request: ~Copyable {
   package var key: PlanKey
-  /// Number of the reduction (CTuttiKernels).
+  /// Number of the reduction (CTuttiKernels), or ``average``.
   package var reduction: UInt8
   package var elementBytes: Int
+  /// The caller's buffers. In place, where one is a part of the other, `output` is the larger.
   package var input: UnsafeRawPointer
   package var output: UnsafeMutableRawPointer
+  /// For v-forms, elements of each rank's block; for an all-to-all, of what goes to each rank, and after it of what comes from each. The
+  /// key's count is then their digest.
+  package var blocks: [UInt64]?
   /// Nanoseconds the operation may take, from the moment it first finds nothing to do.
   package var timeout: UInt64
 
+  /// The number of the reduction that is a sum, divided by the rank count where it is complete.
+  package static let average: UInt8 = 7
+
+  var isAverage: Bool { reduction == Request.average }
+
   package init(
     key: PlanKey, reduction: UInt8, elementBytes: Int, input: UnsafeRawPointer, output: UnsafeMutableRawPointer,
-    timeout: UInt64
+    timeout: UInt64, blocks: [UInt64]? = nil
   ) {
     self.key = key
+    self.blocks = blocks
     self.reduction = reduction
     self.elementBytes = elementBytes
     self.input = input

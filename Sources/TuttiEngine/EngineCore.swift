@@ -16,11 +16,15 @@ struct EngineCore {
   /// The number of the last operation started, and of the last that got its slot.
   var lastStarted: UInt64 = 0
   var lastAdmitted: UInt64 = 0
-  /// Operations started that have not ended.
+  /// Operations and transfers started that have not ended.
   var inFlight: UInt64 = 0
+  /// Of them, the sends and receives.
+  var transfersInFlight = 0
   /// A caller's thread is driving.
   var hasLeader = false
   var followers = 0
+  /// The operation or transfer that the driver waits for; 0 for the progress thread. What a diagnosis is told first.
+  var awaited: UInt64 = 0
   /// Threads that sleep in the kernel for the doorbell; a new leader lowers its flag, so that peers do not ring in vain.
   var parkedThreads = 0
   /// When the last asynchronous operation was started, in monotonic nanoseconds.
@@ -33,6 +37,9 @@ struct EngineCore {
   var cache = PlanCache()
   var ownedLinks: [Link] = []
   var handlers: [(number: UInt64, handler: @Sendable () -> Void)] = []
+  /// Handlers of what has ended, to be called once the lock is dropped.
+  var dueHandlers: [@Sendable () -> Void] = []
+  var hasDueHandlers = false
   /// A failure found while a plan was being executed, to be thrown by the driver.
   var pendingFailure: FailureReport?
 

@@ -10,12 +10,15 @@ package protocol EngineDelegate: AnyObject, Sendable {
   func takeLinks() throws(FailureReport) -> [Link]
 
   /// Lowers the plan for a key that is not cached. Called without the lock.
-  func makePlan(_ key: PlanKey) throws(FailureReport) -> CompiledPlan
+  ///
+  /// - Parameter blocks: See ``Request/blocks``.
+  func makePlan(_ key: PlanKey, blocks: [UInt64]?) throws(FailureReport) -> CompiledPlan
 
   /// A link broke. Returns the cause to report, once the control plane had a moment to know better.
   func explain(loss: FailureReport) -> FailureReport
 
-  /// An operation passed its deadline while it waited for `peer`. Returns what to report, naming the rank at fault.
+  /// An operation passed its deadline while it waited for `peer`. Returns what to report, naming the rank at fault. A send or receive has
+  /// the number 0.
   func explainTimeout(
     operationNumber: UInt64, operation: String, waitingFor peer: Int, timeoutNanoseconds: UInt64, step: Int
   ) -> FailureReport
@@ -30,4 +33,7 @@ package protocol EngineDelegate: AnyObject, Sendable {
 
   /// What a person calls this call.
   func describe(_ call: CallSignature, count: UInt64) -> String
+
+  /// What a person calls so many elements of this type: `float32 x 10`.
+  func describeElements(dataType: UInt8, count: UInt64) -> String
 }

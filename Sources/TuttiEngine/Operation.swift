@@ -13,6 +13,10 @@ struct Operation {
   var plan: Unmanaged<CompiledPlan>
   var tables: UnsafeMutablePointer<PlanTables>
   var combine: CombineFunction
+  /// For averages: sums and divides; nil for every other operation.
+  var average: AverageFunction?
+  /// What averages are divided by.
+  var divisor: Double
   var input: UnsafeMutableRawPointer
   var output: UnsafeMutableRawPointer
   /// Monotonic nanoseconds.
@@ -27,6 +31,12 @@ struct Operation {
 typealias CombineFunction =
   @convention(c) (
     UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafePointer<UnsafeRawPointer?>?, Int32, Int, Int32
+  ) -> Void
+
+/// `tutti_average_function`, not optional.
+typealias AverageFunction =
+  @convention(c) (
+    UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafePointer<UnsafeRawPointer?>?, Int32, Int, Int32, Double
   ) -> Void
 
 /// How far a step has come.
@@ -81,18 +91,17 @@ struct OperationSlot {
     Self.grow(&heads, &headCapacity, tables.queueCount)
     Self.grow(&firstSequences, &sequenceCapacity, tables.peerCount)
     Self.grow(&bases, &baseCapacity, 2 + tables.scratchCount)
-    let scratchBytes = tables.scratchCount * tables.bufferBytes
-    if scratchBytes > scratchCapacity {
+    if tables.scratchBytes > scratchCapacity {
       scratch.deallocate()
-      scratch = .allocate(byteCount: scratchBytes, alignment: 64)
-      scratchCapacity = scratchBytes
+      scratch = .allocate(byteCount: tables.scratchBytes, alignment: 64)
+      scratchCapacity = tables.scratchBytes
     }
     cursors.update(repeating: Cursor(), count: tables.stepCount)
     firstSequences.update(repeating: 0, count: tables.peerCount)
     for queue in 0..<tables.queueCount { heads[queue] = tables.queues[queue].lowerBound }
     bases[0] = operation.input
     bases[1] = operation.output
-    for index in 0..<tables.scratchCount { bases[2 + index] = scratch + index * tables.bufferBytes }
+    for index in 0..<tables.scratchCount { bases[2 + index] = scratch + tables.scratchOffsets[index] }
     openQueues = tables.queueCount
     self.operation.initialize(to: operation)
     isActive = true

@@ -10,7 +10,7 @@ package struct PlanKey: Hashable, Sendable {
 
   /// - Parameters:
   ///   - algorithm: The algorithm's identifier, or 0 for the communicator's own choice.
-  ///   - count: Elements.
+  ///   - count: Elements of the message, or of each rank's block; for v-forms ``digest(ofBlocks:)``.
   @inlinable
   package init(
     collective: Collective, algorithm: UInt8, dataType: UInt8, inPlace: Bool, root: Int32 = 0, count: UInt64
@@ -20,6 +20,23 @@ package struct PlanKey: Hashable, Sendable {
       UInt64(UInt32(bitPattern: root)) << 32 | UInt64(collective.rawValue) << 24 | UInt64(algorithm) << 16
       | UInt64(dataType) << 8 | (inPlace ? 1 : 0)
   }
+
+  /// What stands for a list of block sizes, in a key and on the wire: a hash, the same on every host, with the top bit set, which no count
+  /// has. Two lists of a job have the same one with a probability of 2^-63.
+  package static func digest(ofBlocks blocks: [UInt64]) -> UInt64 {
+    // FNV-1a over words, each mixed first (splitmix64), because sizes differ in few bits.
+    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    for block in blocks {
+      var mixed = block &+ 0x9E37_79B9_7F4A_7C15
+      mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+      mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+      hash = (hash ^ (mixed ^ (mixed >> 31))) &* 0x0000_0100_0000_01B3
+    }
+    return hash | 1 << 63
+  }
+
+  /// Whether the count is a digest.
+  package static func isDigest(_ count: UInt64) -> Bool { count >> 63 != 0 }
 
   // The number came from a collective.
   package var collective: Collective { Collective(rawValue: UInt8(packed >> 24 & 0xFF)).unsafelyUnwrapped }

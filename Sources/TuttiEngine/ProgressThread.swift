@@ -92,7 +92,8 @@ extension Engine {
       let isFailed = hasFailed.load(ordering: .acquiring)
       if core.pointee.hasLeader || core.pointee.inFlight == 0 || isFailed {
         idle.reset()
-        if isFailed && !core.pointee.handlers.isEmpty {
+        if !core.pointee.hasLeader { waitingFor.store(-1, ordering: .relaxed) }
+        if isFailed && !(core.pointee.handlers.isEmpty && core.pointee.dueHandlers.isEmpty) {
           lock.unlock()
           delegate.settle()
           runHandlersAfterFailure()
@@ -111,6 +112,7 @@ extension Engine {
         _ = failed(cause())
         continue
       }
+      core.pointee.awaited = 0
       rest(&idle, yieldAfter: 0, parkAfter: policy.backgroundParkAfter)
       stepAside(seen)
     }
@@ -118,6 +120,7 @@ extension Engine {
 
   /// Drops the lock, and leaves time to a caller that wants it.
   private func stepAside(_ seen: UInt32) {
+    if core.pointee.hasDueHandlers { runDueHandlers() }
     let isWanted = lock.isContended
     lock.unlock()
     if isWanted { background.word.wait(while: seen, nanoseconds: BackgroundState.nap) }

@@ -36,6 +36,8 @@ struct EventGraph {
   private(set) var rankOfStep: [Int32] = []
   /// By step: number of the first event that says that all peers have consumed a segment; -1 where there is one peer.
   private var consumedBase: [Int] = []
+  /// By step: how many events before each of its events the combine's is that feeds it at once, storing nothing; 0: there is none.
+  private var combineDistance: [Int32] = []
 
   /// By lane, then place on it: the event that sends, and the one that consumes. Equally many, by the schedules' proof.
   private(set) var laneSends: [Int32] = []
@@ -57,6 +59,11 @@ struct EventGraph {
     self.plans = plans
     numberEvents()
     numberLanes()
+    // About as many as there are: one in a queue, one of data and two on a lane.
+    let edges = segmentCount + 2 * laneSends.count + segmentCount / 2
+    froms.reserveCapacity(edges)
+    tos.reserveCapacity(edges)
+    kinds.reserveCapacity(edges)
     for rank in plans.indices {
       addQueues(rank)
       addDependencies(rank)
@@ -82,6 +89,8 @@ struct EventGraph {
       for step in plan.steps {
         let shared = step.kind == .send && step.peers.count > 1
         consumedBase.append(shared ? eventCount : -1)
+        // The send is the step after its combine, and has as many segments.
+        combineDistance.append(step.forwarded && step.kind == .send && step.bytes > 0 ? Int32(step.segmentCount) : 0)
         if shared { eventCount += Int(step.segmentCount) }
       }
     }
@@ -151,6 +160,13 @@ struct EventGraph {
     kinds.append(kind)
   }
 
+  /// The same; and a combine that feeds the send at once, storing nothing, waits for all that the send waits for.
+  private mutating func addForSend(_ from: Int, _ to: Int, _ kind: Wait) {
+    add(from, to, kind)
+    let distance = Int(combineDistance[Int(stepOfEvent[to])])
+    if distance > 0, from != to - distance { add(from, to - distance, kind) }
+  }
+
   private mutating func addQueues(_ rank: Int) {
     let plan = plans[rank]
     for queue in plan.queues {
@@ -158,7 +174,7 @@ struct EventGraph {
       for entry in queue {
         let step = stepBase[rank] + Int(plan.queueSteps[Int(entry)])
         for event in eventBase[step]..<eventBase[step + 1] {
-          if last >= 0 { add(last, event, .queue) }
+          if last >= 0 { addForSend(last, event, .queue) }
           last = event
         }
       }
@@ -173,7 +189,7 @@ struct EventGraph {
         let edge = plan.edges[Int(entry)]
         let other = stepBase[rank] + Int(edge.step)
         if edge.kind == .completed {
-          add(eventBase[other + 1] - 1, first, .order)
+          addForSend(eventBase[other + 1] - 1, first, .order)
           continue
         }
         var reached = 0
@@ -188,7 +204,7 @@ struct EventGraph {
           guard needed > reached else { continue }
           reached = needed
           if edge.kind == .executed {
-            add(eventBase[other] + needed - 1, first + segment, .data)
+            addForSend(eventBase[other] + needed - 1, first + segment, .data)
           } else {
             addRelease(rank, Int(edge.step), needed - 1, first + segment)
           }
@@ -223,7 +239,7 @@ struct EventGraph {
           free = consumedBase[step] + send - eventBase[step]
           add(consume, free, .message)
         }
-        if place + 1 < laneBase[lane + 1] { add(free, Int(laneSends[place + 1]), .credit) }
+        if place + 1 < laneBase[lane + 1] { addForSend(free, Int(laneSends[place + 1]), .credit) }
       }
     }
   }

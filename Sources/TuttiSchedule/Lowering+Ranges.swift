@@ -21,8 +21,14 @@ extension Lowering {
       }
       let memory: Plan.Memory
       switch range.buffer {
-      case .input: memory = inPlace ? 1 : 0
-      case .output: memory = 1
+      case .input:
+        guard !namesMemory || isWithin(range.chunks, inputChunks) else { throw outside("input", inputChunks, range.chunks) }
+        memory = inPlace ? 1 : 0
+      case .output:
+        guard !namesMemory || isWithin(range.chunks, outputChunks) else {
+          throw outside("output", outputChunks, range.chunks)
+        }
+        memory = 1
       case .scratch(let index):
         guard !namesMemory || (0..<schedule.scratchCount).contains(index) else {
           throw refuse(.bounds, "scratch below \(schedule.scratchCount)", "scratch \(index)")
@@ -34,7 +40,23 @@ extension Lowering {
     return result
   }
 
-  func bytes(_ range: Resolved) -> UInt64 { offsets[range.chunks.upperBound] - offsets[range.chunks.lowerBound] }
+  private func isWithin(_ chunks: Range<Int>, _ held: Range<Int>) -> Bool {
+    chunks.isEmpty || held.lowerBound <= chunks.lowerBound && chunks.upperBound <= held.upperBound
+  }
+
+  private func outside(_ name: String, _ held: Range<Int>, _ chunks: Range<Int>) -> LoweringError {
+    refuse(
+      .bounds, held.isEmpty ? "no chunk of the \(name), which this rank does not have" : "chunks of its \(name), \(held)",
+      "\(chunks)", chunk: chunks.lowerBound)
+  }
+
+  func offset(_ memory: Plan.Memory, _ chunk: Int) -> UInt64 { memory == 1 ? outputOffsets[chunk] : offsets[chunk] }
+
+  func bytes(_ memory: Plan.Memory, _ chunk: Int) -> UInt64 { offset(memory, chunk + 1) - offset(memory, chunk) }
+
+  func bytes(_ range: Resolved) -> UInt64 {
+    offset(range.memory, range.chunks.upperBound) - offset(range.memory, range.chunks.lowerBound)
+  }
 
   func sizes(of step: Plan.Step) -> [UInt64] { step.extents.map { plan.extents[Int($0)].bytes } }
 
@@ -50,20 +72,31 @@ extension Lowering {
 
   mutating func appendExtents(_ ranges: [Resolved]) {
     for range in ranges where bytes(range) > 0 {
+      let base = plan.buffers[Int(range.memory)].base
       plan.extents.append(
-        Plan.Extent(memory: range.memory, offset: offsets[range.chunks.lowerBound], bytes: bytes(range)))
+        Plan.Extent(
+          memory: range.memory, offset: offset(range.memory, range.chunks.lowerBound) - base, bytes: bytes(range)))
+    }
+  }
+
+  /// The same for what is stored nowhere: a place of its own, never used twice.
+  private mutating func appendForwarded(_ ranges: [Resolved]) {
+    for range in ranges where bytes(range) > 0 {
+      plan.extents.append(
+        Plan.Extent(memory: plan.forwardedMemory, offset: plan.forwardedBytes, bytes: bytes(range)))
+      plan.forwardedBytes += bytes(range)
     }
   }
 
   mutating func makeStep(
-    _ kind: Plan.Kind, _ channel: Int, _ ranges: [Resolved]
+    _ kind: Plan.Kind, _ channel: Int, _ ranges: [Resolved], isForwarded: Bool = false
   ) throws(LoweringError) -> Plan.Step {
     guard (0..<schedule.channelCount).contains(channel) else {
       throw refuse(.address, "a channel below \(schedule.channelCount)", "\(channel)")
     }
     var step = Plan.Step(kind: kind, channel: UInt8(channel), origin: Int32(origin))
     let first = Int32(plan.extents.count)
-    appendExtents(ranges)
+    if isForwarded { appendForwarded(ranges) } else { appendExtents(ranges) }
     step.extents = first..<Int32(plan.extents.count)
     var segments: UInt64 = 0
     for index in step.extents {
@@ -83,7 +116,7 @@ extension Lowering {
     var position: UInt64 = 0
     for range in ranges {
       for chunk in range.chunks {
-        let size = offsets[chunk + 1] - offsets[chunk]
+        let size = bytes(range.memory, chunk)
         let writer = hazards.lastWriter(range.memory, chunk)
         if size > 0 {
           if writer >= 0 {
@@ -103,7 +136,7 @@ extension Lowering {
     var position: UInt64 = 0
     for range in ranges {
       for chunk in range.chunks {
-        let size = offsets[chunk + 1] - offsets[chunk]
+        let size = bytes(range.memory, chunk)
         hazards.write(range.memory, chunk, by: step, at: position, bytes: size, into: &runs)
         position += size
       }
@@ -113,14 +146,14 @@ extension Lowering {
   /// Notes the send in the combine whose whole destination it is the first to read.
   mutating func fuse(_ step: inout Plan.Step, _ number: Int32, _ ranges: [Resolved]) {
     guard step.bytes > 0, let start = ranges.first(where: { bytes($0) > 0 }) else { return }
-    let first = start.chunks.first { offsets[$0 + 1] > offsets[$0] }!
+    let first = start.chunks.first { bytes(start.memory, $0) > 0 }!
     let writer = Int(hazards.lastWriter(start.memory, first))
     guard writer >= 0, plan.steps[writer].kind == .combine, !wasRead[writer] else { return }
     guard step.extents.count == plan.steps[writer].extents.count,
       zip(step.extents, plan.steps[writer].extents).allSatisfy({ plan.extents[Int($0)] == plan.extents[Int($1)] })
     else { return }
     for range in ranges {
-      for chunk in range.chunks where offsets[chunk + 1] > offsets[chunk] {
+      for chunk in range.chunks where bytes(range.memory, chunk) > 0 {
         guard hazards.lastWriter(range.memory, chunk) == writer else { return }
       }
     }
@@ -138,7 +171,7 @@ extension Lowering {
         }
         stamp[cell] = step
         stampPosition[cell] = position
-        position += offsets[chunk + 1] - offsets[chunk]
+        position += bytes(range.memory, chunk)
       }
     }
   }
@@ -149,7 +182,7 @@ extension Lowering {
     for range in source {
       for chunk in range.chunks {
         let cell = Int(range.memory) * schedule.chunkCount + chunk
-        let size = offsets[chunk + 1] - offsets[chunk]
+        let size = bytes(range.memory, chunk)
         guard size == 0 || stamp[cell] != step || stampPosition[cell] == position else {
           throw refuse(
             .overlap, "a source that is the destination or apart from it", "chunk \(chunk) at another position",

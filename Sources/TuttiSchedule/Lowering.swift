@@ -8,18 +8,29 @@ extension Plan {
   ///
   /// - Parameters:
   ///   - elementBytes: Size of an element; at least 1.
-  ///   - inPlace: Input and output are the same memory: only the output is named, and copies onto themselves vanish.
+  ///   - inPlace: Input and output are the same memory, the smaller a part of the larger: only the output is named, and copies onto
+  ///     themselves vanish.
   ///   - segmentBytes: The largest segment wanted; see ``roundedSegmentBytes(_:elementBytes:)``. The same on every rank.
   ///   - streaming: Mark the steps whose results nothing reads again with ``Step/streaming``.
   /// - Throws: ``LoweringError`` when the schedule is malformed. A schedule that was proven is not.
   package init(
-    lowering schedule: Schedule, chunkMap: ChunkMap, elementBytes: Int, inPlace: Bool, segmentBytes: Int,
+    lowering schedule: Schedule, layout: DataLayout, elementBytes: Int, inPlace: Bool, segmentBytes: Int,
     streaming: Bool
   ) throws(LoweringError) {
     var lowering = try Lowering(
-      schedule, chunkMap: chunkMap, elementBytes: elementBytes, inPlace: inPlace, segmentBytes: segmentBytes)
+      schedule, layout: layout, elementBytes: elementBytes, inPlace: inPlace, segmentBytes: segmentBytes)
     for index in schedule.steps.indices { try lowering.lower(index) }
     self = try lowering.finish(streaming: streaming)
+  }
+
+  /// The same, where input and output are laid out alike.
+  package init(
+    lowering schedule: Schedule, chunkMap: ChunkMap, elementBytes: Int, inPlace: Bool, segmentBytes: Int,
+    streaming: Bool
+  ) throws(LoweringError) {
+    try self.init(
+      lowering: schedule, layout: DataLayout(chunkMap), elementBytes: elementBytes, inPlace: inPlace,
+      segmentBytes: segmentBytes, streaming: streaming)
   }
 }
 
@@ -51,8 +62,11 @@ struct Lowering {
 
   let schedule: Schedule
   let inPlace: Bool
-  /// Byte offsets of chunks.
+  /// Byte offsets of chunks in input and scratch, and in the output.
   let offsets: [UInt64]
+  let outputOffsets: [UInt64]
+  let inputChunks: Range<Int>
+  let outputChunks: Range<Int>
   var plan: Plan
   var hazards: HazardTable
   /// Data dependencies of the step being lowered.
@@ -81,32 +95,42 @@ struct Lowering {
   var stampPosition: [UInt64]
 
   init(
-    _ schedule: Schedule, chunkMap: ChunkMap, elementBytes: Int, inPlace: Bool, segmentBytes: Int
+    _ schedule: Schedule, layout: DataLayout, elementBytes: Int, inPlace: Bool, segmentBytes: Int
   ) throws(LoweringError) {
     func refuse(_ kind: LoweringError.Kind, _ expected: String, _ found: String) -> LoweringError {
       LoweringError(kind, rank: schedule.rank, step: -1, expected: expected, found: found)
     }
-    guard chunkMap.chunkCount == schedule.chunkCount else {
-      throw refuse(.bounds, "a chunk map of \(schedule.chunkCount) chunks", "one of \(chunkMap.chunkCount)")
+    for map in [layout.input, layout.output] {
+      guard map.chunkCount == schedule.chunkCount else {
+        throw refuse(.bounds, "a chunk map of \(schedule.chunkCount) chunks", "one of \(map.chunkCount)")
+      }
+      let size = map.count.multipliedReportingOverflow(by: UInt64(elementBytes))
+      guard !size.overflow, size.partialValue <= UInt64(Int64.max) else {
+        throw refuse(.bounds, "at most 2^63 - 1 bytes", "\(map.count) elements of \(elementBytes) bytes")
+      }
+    }
+    guard !inPlace || layout.input == layout.output else {
+      throw refuse(.sizes, "equal layouts of input and output, in place", "different ones")
     }
     guard (0..<schedule.rankCount).contains(schedule.rank) else {
       throw refuse(.address, "a rank in 0..<\(schedule.rankCount)", "\(schedule.rank)")
+    }
+    guard !schedule.collective.hasBlocks || schedule.chunkCount % schedule.rankCount == 0 else {
+      throw refuse(.bounds, "a multiple of \(schedule.rankCount) chunks", "\(schedule.chunkCount)")
     }
     guard (1...256).contains(schedule.channelCount), schedule.scratchCount >= 0 else {
       throw refuse(
         .bounds, "1 to 256 channels and no fewer than 0 scratch buffers",
         "\(schedule.channelCount) channels, \(schedule.scratchCount) scratch buffers")
     }
-    let size = chunkMap.count.multipliedReportingOverflow(by: UInt64(elementBytes))
-    guard !size.overflow, size.partialValue <= UInt64(Int64.max) else {
-      throw refuse(.bounds, "at most 2^63 - 1 bytes", "\(chunkMap.count) elements of \(elementBytes) bytes")
-    }
     self.schedule = schedule
     self.inPlace = inPlace
-    offsets = chunkMap.offsets.map { $0 * UInt64(elementBytes) }
+    inputChunks = schedule.inputChunks
+    outputChunks = schedule.outputChunks
+    offsets = layout.input.offsets.map { $0 * UInt64(elementBytes) }
+    outputOffsets = layout.output.offsets.map { $0 * UInt64(elementBytes) }
     plan = Plan(
       rank: schedule.rank, rankCount: schedule.rankCount, channelCount: schedule.channelCount,
-      scratchCount: schedule.scratchCount, bufferBytes: size.partialValue,
       segmentBytes: Plan.roundedSegmentBytes(segmentBytes, elementBytes: elementBytes))
     let memoryCount = 2 + schedule.scratchCount
     hazards = HazardTable(memoryCount: memoryCount, chunkCount: schedule.chunkCount)
@@ -115,6 +139,15 @@ struct Lowering {
     localQueues = Array(repeating: -1, count: schedule.channelCount)
     stamp = Array(repeating: -1, count: memoryCount * schedule.chunkCount)
     stampPosition = Array(repeating: 0, count: memoryCount * schedule.chunkCount)
+    plan.buffers = Array(repeating: Plan.BufferRange(), count: memoryCount)
+    // In place, one of the two is a part of the other.
+    let larger = inPlace && inputChunks.count > outputChunks.count ? inputChunks : outputChunks
+    if !inPlace { plan.buffers[0] = range(offsets, inputChunks) }
+    plan.buffers[1] = range(outputOffsets, larger)
+  }
+
+  private func range(_ offsets: [UInt64], _ chunks: Range<Int>) -> Plan.BufferRange {
+    Plan.BufferRange(base: offsets[chunks.lowerBound], bytes: offsets[chunks.upperBound] - offsets[chunks.lowerBound])
   }
 
   mutating func lower(_ index: Int) throws(LoweringError) {
@@ -128,8 +161,10 @@ struct Lowering {
       try lowerReceive(message, peer, channel)
     case .receiveSlot(let message, let slot, let peer, let channel):
       try lowerReceiveSlot(message, slot, peer, channel)
-    case .reduce(let message, let sources, let channel):
-      try lowerReduce(message, sources, channel)
+    case .reduce(let message, let sources, let completes, let channel):
+      try lowerReduce(message, sources, completes, channel)
+    case .forward(let message, let sources, let peers, let completes, let channel):
+      try lowerForward(message, sources, peers, completes, channel)
     }
   }
 
@@ -138,12 +173,22 @@ struct Lowering {
   mutating func lowerSend(
     _ message: Message, _ peers: [Int], _ channel: Int, _ lifetime: SourceLifetime
   ) throws(LoweringError) {
-    guard let first = peers.first else { throw refuse(.address, "at least one peer", "none") }
     let ranges = try resolve(message)
     var step = try makeStep(.send, channel, ranges)
     step.copied = lifetime == .copied
-    let peersStart = plan.peers.count
     let number = Int32(plan.steps.count)
+    let queue = try address(&step, number, peers, channel)
+    fuse(&step, number, ranges)
+    read(ranges, by: number, isSend: true, empty: step.bytes == 0)
+    append(step, queue)
+  }
+
+  /// Notes the peers of a send, behind what was sent to them before. Returns its queue.
+  mutating func address(
+    _ step: inout Plan.Step, _ number: Int32, _ peers: [Int], _ channel: Int
+  ) throws(LoweringError) -> Int32 {
+    guard let first = peers.first else { throw refuse(.address, "at least one peer", "none") }
+    let peersStart = plan.peers.count
     let queue = queue(.send, lane: try lane(first, channel))
     for peer in peers {
       let lane = try lane(peer, channel)
@@ -152,9 +197,7 @@ struct Lowering {
       plan.peers.append(Int32(peer))
     }
     step.peers = Int32(peersStart)..<Int32(plan.peers.count)
-    fuse(&step, number, ranges)
-    read(ranges, by: number, isSend: true, empty: step.bytes == 0)
-    append(step, queue)
+    return queue
   }
 
   mutating func lowerReceive(_ message: Message, _ peer: Int, _ channel: Int) throws(LoweringError) {
@@ -176,9 +219,7 @@ struct Lowering {
   mutating func lowerReceiveSlot(
     _ message: Message, _ slot: Slot, _ peer: Int, _ channel: Int
   ) throws(LoweringError) {
-    let sizes = try resolve(message, namesMemory: false).map {
-      offsets[$0.chunks.upperBound] - offsets[$0.chunks.lowerBound]
-    }
+    let sizes = try resolve(message, namesMemory: false).map { bytes($0) }
     let lane = try lane(peer, channel)
     guard slots[slot.index] == nil else { throw refuse(.bounds, "slot \(slot.index) received once", "a second time") }
     slots[slot.index] = PendingSlot(
@@ -187,29 +228,72 @@ struct Lowering {
   }
 
   mutating func lowerReduce(
-    _ message: Message, _ sources: [Source], _ channel: Int
+    _ message: Message, _ sources: [Source], _ completes: Bool, _ channel: Int
   ) throws(LoweringError) {
-    guard !sources.isEmpty else { throw refuse(.sizes, "at least one source", "none") }
     var ranges = try resolve(message)
-    var operands = sources
-    var copied: [Resolved] = []
+    var moved: [Resolved]?
     if inPlace, sources.count == 1, case .chunks(let source) = sources[0] {
       // A copy: what lies there already needs no moving.
-      copied = try resolve(source)
+      let copied = try resolve(source)
       try match(ranges, copied)
       let moving = ranges.indices.filter { ranges[$0] != copied[$0] }
       if moving.isEmpty, !ranges.isEmpty { return }
-      copied = moving.map { copied[$0] }
+      moved = moving.map { copied[$0] }
       ranges = moving.map { ranges[$0] }
-      operands = []
     }
     var step = try makeStep(.combine, channel, ranges)
+    step.completes = completes
     let number = Int32(plan.steps.count)
     try markDestination(ranges, number)
+    let queue: Int32
+    if let moved {
+      let first = Int32(plan.sources.count)
+      try addSource(moved, of: step, number, ranges)
+      step.sources = first..<Int32(plan.sources.count)
+      queue = localQueue(channel)
+    } else {
+      queue = try addOperands(sources, of: &step, number, ranges, channel)
+    }
+    write(ranges, by: number)
+    append(step, queue)
+  }
 
+  /// A combine into memory that does not exist, and the send that it feeds segment by segment.
+  mutating func lowerForward(
+    _ message: Message, _ sources: [Source], _ peers: [Int], _ completes: Bool, _ channel: Int
+  ) throws(LoweringError) {
+    let ranges = try resolve(message, namesMemory: false)
+    var combine = try makeStep(.combine, channel, ranges, isForwarded: true)
+    let number = Int32(plan.steps.count)
+    combine.completes = completes
+    combine.forwarded = true
+    combine.fusedSend = number + 1
+    var send = combine
+    let combineQueue = try addOperands(sources, of: &combine, number, ranges, channel)
+    append(combine, combineQueue)
+
+    runs.removeAll(keepingCapacity: true)
+    predecessors.removeAll(keepingCapacity: true)
+    send.kind = .send
+    send.completes = false
+    send.copied = true
+    send.fusedSend = -1
+    if send.bytes > 0 {
+      runs.append(HazardTable.Run(kind: .executed, step: number, lower: 0, upper: send.bytes, delta: 0))
+    } else {
+      predecessors.append(number)
+    }
+    let sendQueue = try address(&send, number + 1, peers, channel)
+    append(send, sendQueue)
+  }
+
+  /// Notes the operands of a combine. Returns its queue: that of the lane its first slot arrives on, or the local one.
+  mutating func addOperands(
+    _ operands: [Source], of step: inout Plan.Step, _ number: Int32, _ ranges: [Resolved], _ channel: Int
+  ) throws(LoweringError) -> Int32 {
+    guard !operands.isEmpty else { throw refuse(.sizes, "at least one source", "none") }
     var queue: Int32 = -1
     let firstSource = plan.sources.count
-    if operands.isEmpty { try addSource(copied, of: step, number, ranges) }
     for operand in operands {
       switch operand {
       case .chunks(let source): try addSource(try resolve(source), of: step, number, ranges)
@@ -239,9 +323,7 @@ struct Lowering {
       }
     }
     step.sources = Int32(firstSource)..<Int32(plan.sources.count)
-    if queue < 0 { queue = localQueue(channel) }
-    write(ranges, by: number)
-    append(step, queue)
+    return queue < 0 ? localQueue(channel) : queue
   }
 
   mutating func addSource(
@@ -287,9 +369,10 @@ struct Lowering {
     }
     if streaming {
       for index in plan.steps.indices where plan.steps[index].kind != .send && plan.steps[index].bytes > 0 {
-        plan.steps[index].streaming = !wasReadUnfused[index]
+        plan.steps[index].streaming = !wasReadUnfused[index] && !plan.steps[index].forwarded
       }
     }
+    shrinkScratch()
     for wanted in [QueueClass.send, .receive, .local] {
       for queue in queues where queue.class == wanted {
         let start = Int32(plan.queueSteps.count)
@@ -301,6 +384,24 @@ struct Lowering {
       (0..<2).contains { sendLanes[peer * 2 + $0].tail >= 0 || receiveLanes[peer * 2 + $0].received > 0 }
     }.map(Int32.init)
     return plan
+  }
+
+  /// Gives each scratch buffer the part of its layout that the steps touch.
+  private mutating func shrinkScratch() {
+    guard schedule.scratchCount > 0 else { return }
+    var lower = Array(repeating: UInt64.max, count: plan.buffers.count)
+    var upper = Array(repeating: UInt64(0), count: plan.buffers.count)
+    for extent in plan.extents where extent.memory >= 2 && extent.memory < plan.forwardedMemory {
+      lower[Int(extent.memory)] = min(lower[Int(extent.memory)], extent.offset)
+      upper[Int(extent.memory)] = max(upper[Int(extent.memory)], extent.offset + extent.bytes)
+    }
+    for memory in 2..<plan.buffers.count where lower[memory] < upper[memory] {
+      plan.buffers[memory] = Plan.BufferRange(base: lower[memory], bytes: upper[memory] - lower[memory])
+    }
+    for index in plan.extents.indices {
+      let memory = Int(plan.extents[index].memory)
+      if memory >= 2, memory < plan.buffers.count { plan.extents[index].offset -= lower[memory] }
+    }
   }
 
   // MARK: Lanes and queues

@@ -4,8 +4,8 @@ extension Plan: CustomStringConvertible {
   /// One line a step: what it does, then in parentheses what it waits for, and its queue.
   package var description: String {
     var lines = [
-      "rank \(rank) of \(rankCount): \(bufferBytes) bytes, segments of \(segmentBytes), \(channelCount) channel(s), "
-        + "\(scratchCount) scratch"
+      "rank \(rank) of \(rankCount): \(buffers[0].bytes) bytes in, \(buffers[1].bytes) out, segments of \(segmentBytes), "
+        + "\(channelCount) channel(s)" + buffers.dropFirst(2).map { ", scratch of \($0.bytes)" }.joined()
     ]
     var queueOf = Array(repeating: -1, count: steps.count)
     for (number, queue) in queues.enumerated() {
@@ -14,6 +14,8 @@ extension Plan: CustomStringConvertible {
     for (index, step) in steps.enumerated() {
       var line = "\(index): queue \(queueOf[index]), \(text(of: step))"
       if step.copied { line += ", copied" }
+      if step.completes { line += ", completes" }
+      if step.forwarded { line += ", forwarded" }
       if step.streaming { line += ", streaming" }
       if step.fusedSend >= 0 { line += ", fused with \(step.fusedSend)" }
       for edge in step.edges { line += "; \(text(of: edges[Int(edge)]))" }
@@ -42,7 +44,13 @@ extension Plan: CustomStringConvertible {
     guard !range.isEmpty else { return "nothing" }
     return range.map { index in
       let extent = extents[Int(index)]
-      let name = extent.memory == 0 ? "input" : extent.memory == 1 ? "output" : "scratch \(extent.memory - 2)"
+      let name =
+        switch extent.memory {
+        case 0: "input"
+        case 1: "output"
+        case forwardedMemory: "forwarded"
+        default: "scratch \(extent.memory - 2)"
+        }
       return "\(name)[\(extent.offset)..<\(extent.offset + extent.bytes)]"
     }.joined(separator: ", ")
   }

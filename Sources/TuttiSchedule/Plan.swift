@@ -4,8 +4,15 @@
 /// its bytes as a stream, segment by segment, with one cursor; it is not unrolled. Segment boundaries follow from the
 /// message's range sizes and ``segmentBytes`` alone, so both ends of a message agree on them.
 package struct Plan: Hashable, Sendable {
-  /// Buffers by number: 0 input, 1 output, 2... scratch.
+  /// Buffers by number: 0 input, 1 output, 2... scratch, then what is forwarded, which is nowhere but on its way.
   package typealias Memory = UInt32
+
+  /// The part of a buffer's layout for which there is memory.
+  package struct BufferRange: Hashable, Sendable {
+    /// Byte offset in the layout of the first byte. Extents count from it.
+    package var base: UInt64 = 0
+    package var bytes: UInt64 = 0
+  }
 
   package enum Kind: UInt8, Sendable {
     /// Reads its stream and sends it to each of its peers.
@@ -46,6 +53,10 @@ package struct Plan: Hashable, Sendable {
     package var edges: Range<Int32> = 0..<0
     /// Combine: the send that reads exactly this step's destination next, which may be written in the same pass; or -1.
     package var fusedSend: Int32 = -1
+    /// Combine and its fused send: the data is stored nowhere, so each segment is combined when it can be sent, and not before.
+    package var forwarded = false
+    /// Combine: the result has every rank's contribution.
+    package var completes = false
     /// The schedule's step this came from, for messages.
     package var origin: Int32
   }
@@ -89,9 +100,10 @@ package struct Plan: Hashable, Sendable {
   package var rank: Int
   package var rankCount: Int
   package var channelCount: Int
-  package var scratchCount: Int
-  /// Bytes of each buffer.
-  package var bufferBytes: UInt64
+  /// Input, output and scratch. In place, the input is empty, and the output is the larger of both.
+  package var buffers: [BufferRange] = []
+  /// Bytes of all that is forwarded.
+  package var forwardedBytes: UInt64 = 0
   /// The largest segment.
   package var segmentBytes: Int
   package var steps: [Step] = []
@@ -104,4 +116,7 @@ package struct Plan: Hashable, Sendable {
   package var queueSteps: [Int32] = []
   /// All ranks the plan talks to, ascending.
   package var allPeers: [Int32] = []
+
+  /// The number of what is forwarded.
+  package var forwardedMemory: Memory { Memory(buffers.count) }
 }

@@ -36,6 +36,7 @@ struct ReductionTrees {
   }
 
   func leaf(cell: Int, rank: Int) -> Int32 { Int32(cell * rankCount + rank) }
+  func isLeaf(_ tree: Int32) -> Bool { Int(tree) < leafCount }
   func cell(_ tree: Int32) -> Int32 { cells[Int(tree)] }
   func repeatedRank(_ tree: Int32) -> Int32 { repeated[Int(tree)] }
 

@@ -28,16 +28,22 @@ extension Schedule {
       return "receive \(text(message)) from \(peer) (channel \(channel))"
     case .receiveSlot(let message, let slot, let peer, let channel):
       return "receive slot \(slot.index) of \(sizes(message)) from \(peer) (channel \(channel))"
-    case .reduce(let message, let sources, let channel):
-      let operands = sources.map { source in
-        switch source {
-        case .chunks(let message): text(message)
-        case .slot(let slot): "slot \(slot.index)"
-        }
-      }
+    case .reduce(let message, let sources, let completes, let channel):
       let verb = sources.count == 1 ? "copy" : "reduce"
-      return "\(verb) \(text(message)) = \(operands.joined(separator: " + ")) (channel \(channel))"
+      return "\(verb) \(text(message)) = \(text(sources)) (\(completes ? "completes, " : "")channel \(channel))"
+    case .forward(let message, let sources, let peers, let completes, let channel):
+      let names = peers.map(String.init).joined(separator: " ")
+      return "forward \(sizes(message)) = \(text(sources)) to \(names) (\(completes ? "completes, " : "")channel \(channel))"
     }
+  }
+
+  private func text(_ sources: [Source]) -> String {
+    sources.map { source in
+      switch source {
+      case .chunks(let message): text(message)
+      case .slot(let slot): "slot \(slot.index)"
+      }
+    }.joined(separator: " + ")
   }
 
   /// The ranges of a message that lie in the table; a broken schedule may name others.

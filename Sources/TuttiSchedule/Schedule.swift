@@ -13,6 +13,8 @@ public struct Schedule: Hashable, Sendable {
   public let channelCount: Int
   /// Scratch buffers, each with the layout of the whole data.
   public let scratchCount: Int
+  /// Whether it only serves blocks of equal sizes: not the v-form of its collective.
+  public let equalBlocks: Bool
   /// The table that messages slice.
   public let ranges: [ChunkRange]
   public let steps: [Step]
@@ -24,7 +26,7 @@ public struct Schedule: Hashable, Sendable {
 /// var program = ScheduleBuilder(.allReduce, rank: rank, rankCount: 2, chunkCount: 1)
 /// program.send([.input(0)], to: 1 - rank, .copied)
 /// let theirs = program.receiveSlot([.input(0)], from: 1 - rank)
-/// program.reduce([.output(0)], rank == 0 ? [.input(0), theirs] : [theirs, .input(0)])
+/// program.reduce([.output(0)], rank == 0 ? [.input(0), theirs] : [theirs, .input(0)], completes: true)
 /// ```
 public struct ScheduleBuilder {
   /// An operand while building: chunks or a received slot.
@@ -50,13 +52,17 @@ public struct ScheduleBuilder {
   private let chunkCount: Int
   private let channelCount: Int
   private let scratchCount: Int
+  private let equalBlocks: Bool
   private var slotCount = 0
   private var ranges: [ChunkRange] = []
   private var steps: [Step] = []
 
+  /// - Parameters:
+  ///   - chunkCount: At least 1; a multiple of the rank count where the collective has blocks.
+  ///   - equalBlocks: The schedule moves data between chunks of different blocks, and so serves blocks of equal sizes only.
   public init(
     _ collective: Collective, rank: Int, rankCount: Int, root: Int = 0, chunkCount: Int, channelCount: Int = 1,
-    scratchCount: Int = 0
+    scratchCount: Int = 0, equalBlocks: Bool = false
   ) {
     self.collective = collective
     self.rank = rank
@@ -65,6 +71,7 @@ public struct ScheduleBuilder {
     self.chunkCount = chunkCount
     self.channelCount = channelCount
     self.scratchCount = scratchCount
+    self.equalBlocks = equalBlocks
   }
 
   private mutating func message(_ list: [ChunkRange]) -> Message {
@@ -97,15 +104,37 @@ public struct ScheduleBuilder {
   }
 
   /// Combines the operands, left to right, into the ranges. One operand: a copy.
-  public mutating func reduce(_ list: [ChunkRange], _ operands: [Operand]) {
+  ///
+  /// - Parameter completes: The result has every rank's contribution.
+  public mutating func reduce(_ list: [ChunkRange], _ operands: [Operand], completes: Bool = false) {
     let destination = message(list)
-    let sources = operands.map { operand -> Source in
+    let sources = sources(operands)
+    steps.append(.reduce(destination, sources, completes: completes, channel: channel))
+  }
+
+  /// Combines the operands, left to right, and sends the result to each peer without storing it.
+  ///
+  /// - Parameters:
+  ///   - list: Chunks of the sizes of the operands; their buffer says nothing.
+  ///   - completes: The result has every rank's contribution.
+  public mutating func forward(_ list: [ChunkRange], _ operands: [Operand], to peers: Int..., completes: Bool = false) {
+    forward(list, operands, to: peers, completes: completes)
+  }
+
+  /// Combines the operands, left to right, and sends the result to each peer without storing it. At least one peer.
+  public mutating func forward(_ list: [ChunkRange], _ operands: [Operand], to peers: [Int], completes: Bool = false) {
+    let sent = message(list)
+    let sources = sources(operands)
+    steps.append(.forward(sent, sources, to: peers, completes: completes, channel: channel))
+  }
+
+  private mutating func sources(_ operands: [Operand]) -> [Source] {
+    operands.map { operand in
       switch operand {
       case .chunks(let list): .chunks(message(list))
       case .slot(let slot): .slot(slot)
       }
     }
-    steps.append(.reduce(destination, sources, channel: channel))
   }
 
   /// Copies ranges; in place, a copy from `input` to the same chunks of `output` moves nothing.
@@ -116,7 +145,7 @@ public struct ScheduleBuilder {
   public func finish() -> Schedule {
     Schedule(
       collective: collective, rank: rank, rankCount: rankCount, root: root, chunkCount: chunkCount,
-      channelCount: channelCount, scratchCount: scratchCount, ranges: ranges, steps: steps)
+      channelCount: channelCount, scratchCount: scratchCount, equalBlocks: equalBlocks, ranges: ranges, steps: steps)
   }
 }
 

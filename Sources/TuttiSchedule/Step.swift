@@ -1,10 +1,11 @@
-/// The memory a chunk lies in. Every buffer has the layout of the schedule's chunk map.
+/// The memory a chunk lies in. Every buffer has the layout of the schedule's chunk map, but the caller's have room only for the chunks
+/// that the collective gives them on this rank: an all-gather's input only for the rank's own block.
 public enum Buffer: Hashable, Sendable {
   /// What the caller gives. Never written, except that it is the same memory as `output` when a call is in place.
   case input
   /// What the caller gets.
   case output
-  /// The engine's own memory, a full copy of the layout for each index below ``Schedule/scratchCount``.
+  /// The engine's own memory, for each index below ``Schedule/scratchCount``: as much of the layout as the steps touch.
   case scratch(Int)
 }
 
@@ -64,6 +65,10 @@ public enum Step: Hashable, Sendable {
   /// nothing.
   case receiveSlot(Message, Slot, from: Int, channel: Int)
   /// Combines the sources in the order given, left to right, into chunks. One source is a copy; a slot must be read exactly
-  /// once. The destination may be the same chunks as one of the sources.
-  case reduce(Message, [Source], channel: Int)
+  /// once. The destination may be the same chunks as one of the sources. `completes` says that the result has every rank's
+  /// contribution: an average is divided there.
+  case reduce(Message, [Source], completes: Bool, channel: Int)
+  /// Combines the sources as ``reduce(_:_:completes:channel:)`` does and sends the result to each of the peers, without storing it. The
+  /// buffer of its ranges says nothing.
+  case forward(Message, [Source], to: [Int], completes: Bool, channel: Int)
 }

@@ -1,5 +1,5 @@
 // What is checked on the schedules themselves, for every chunk map at once: two lists of ranges have equal sizes in every
-// chunk map exactly when they name the same chunks.
+// chunk map exactly when they name the same chunks, or chunks of one size class.
 
 extension Verifier {
   /// All ranks must speak of the same collective, cut in the same way.
@@ -19,6 +19,17 @@ extension Verifier {
       try check("root", root, schedule.root)
       try check("chunk count", max(schedules[0].chunkCount, 1), schedule.chunkCount)
       try check("channel count", max(schedules[0].channelCount, 1), schedule.channelCount)
+      if collective.hasBlocks, schedule.chunkCount % rankCount != 0 {
+        throw failure(
+          .matchedMessages, rank: rank, expected: "a multiple of \(rankCount) chunks, as many for each rank's block",
+          found: "\(schedule.chunkCount)")
+      }
+      guard schedule.equalBlocks == schedules[0].equalBlocks else {
+        throw failure(
+          .matchedMessages, rank: rank,
+          expected: "equal blocks \(schedules[0].equalBlocks ? "" : "not ")required, as on rank 0",
+          found: "the contrary")
+      }
     }
   }
 
@@ -42,11 +53,12 @@ extension Verifier {
           }
         case .receive(let message, let peer, let channel), .receiveSlot(let message, _, let peer, let channel):
           received.append(Passage(lane: lane(peer, rank, channel), rank: rank, step: index, message: message))
-        case .reduce(let message, let sources, _):
-          for case .chunks(let source) in sources where !sameChunks(schedule, message, schedule, source) {
-            throw failure(
-              .matchedMessages, rank: rank, step: index, expected: "sources of " + schedule.sizes(message),
-              found: schedule.sizes(source))
+        case .reduce(let message, let sources, _, _):
+          try checkSources(schedule, index, message, sources)
+        case .forward(let message, let sources, let peers, _, let channel):
+          try checkSources(schedule, index, message, sources)
+          for peer in peers {
+            sent.append(Passage(lane: lane(rank, peer, channel), rank: rank, step: index, message: message))
           }
         }
       }
@@ -64,7 +76,7 @@ extension Verifier {
       guard let send, let receive else { continue }
       let sender = schedules[send.rank]
       let receiver = schedules[receive.rank]
-      guard sameChunks(sender, send.message, receiver, receive.message) else {
+      guard sameSizes(sender, send.message, receiver, receive.message) else {
         throw failure(
           .matchedMessages, rank: receive.rank, step: receive.step,
           expected: "\(sender.sizes(send.message)), as rank \(send.rank) sends in its step \(send.step)",
@@ -76,9 +88,28 @@ extension Verifier {
 
   private func lane(_ from: Int, _ to: Int, _ channel: Int) -> Int { (from * rankCount + to) * 2 + (channel & 1) }
 
-  private func sameChunks(_ a: Schedule, _ first: Message, _ b: Schedule, _ second: Message) -> Bool {
-    first.ranges.count == second.ranges.count
-      && zip(a.ranges[first.ranges], b.ranges[second.ranges]).allSatisfy { $0.chunks == $1.chunks }
+  private func checkSources(
+    _ schedule: Schedule, _ step: Int, _ message: Message, _ sources: [Source]
+  ) throws(ProofFailure) {
+    for case .chunks(let source) in sources where !sameSizes(schedule, message, schedule, source) {
+      throw failure(
+        .matchedMessages, rank: schedule.rank, step: step, expected: "sources of " + schedule.sizes(message),
+        found: schedule.sizes(source))
+    }
+  }
+
+  /// Whether two messages have ranges of equal sizes, whatever the sizes of chunks.
+  private func sameSizes(_ a: Schedule, _ first: Message, _ b: Schedule, _ second: Message) -> Bool {
+    guard first.ranges.count == second.ranges.count else { return false }
+    let byNumber = collective != .allToAll && !a.equalBlocks
+    return zip(a.ranges[first.ranges], b.ranges[second.ranges]).allSatisfy { one, other in
+      if byNumber { return one.chunks == other.chunks }
+      return one.chunks.count == other.chunks.count
+        && zip(one.chunks, other.chunks).allSatisfy { chunk, match in
+          guard let size = a.sizeClass(one.buffer, chunk) else { return false }
+          return size == b.sizeClass(other.buffer, match)
+        }
+    }
   }
 
   private func unmatched(_ passage: Passage, isSend: Bool) -> ProofFailure {
@@ -96,9 +127,9 @@ extension Verifier {
       for (index, step) in schedule.steps.enumerated() {
         switch step {
         case .receiveSlot(let message, let slot, _, _): slots[slot] = message
-        case .reduce(let destination, let sources, _):
+        case .reduce(let destination, let sources, _, _), .forward(let destination, let sources, _, _, _):
           for case .slot(let slot) in sources {
-            guard let message = slots[slot], !sameChunks(schedule, destination, schedule, message) else { continue }
+            guard let message = slots[slot], !sameSizes(schedule, destination, schedule, message) else { continue }
             throw failure(
               .matchedMessages, rank: rank, step: index,
               expected: "slots of " + schedule.sizes(destination),
@@ -116,8 +147,8 @@ extension Verifier {
       for (index, step) in schedule.steps.enumerated() {
         let destination: Message
         switch step {
-        case .receive(let message, _, _), .reduce(let message, _, _): destination = message
-        case .send, .receiveSlot: continue
+        case .receive(let message, _, _), .reduce(let message, _, _, _): destination = message
+        case .send, .receiveSlot, .forward: continue
         }
         if let range = schedule.ranges[destination.ranges].first(where: { $0.buffer == .input }) {
           throw failure(

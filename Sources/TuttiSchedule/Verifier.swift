@@ -5,11 +5,11 @@
 // and of no size.
 
 package struct Verifier {
-  /// A chunk map to prove with. An element is one segment and one cell of symbolic memory.
+  /// Sizes of chunks to prove with. An element is one segment and one cell of symbolic memory.
   private struct Setting {
     var inPlace: Bool
     var sizes: String
-    /// Segments of a chunk.
+    /// Segments of a chunk, by its size class.
     var segments: @Sendable (Int) -> UInt64
 
     var text: String { (inPlace ? "in place" : "out of place") + ", " + sizes }
@@ -53,18 +53,32 @@ package struct Verifier {
     report.rankCount = rankCount
     try checkAgreement()
     for setting in Verifier.settings {
-      let chunkCount = schedules[0].chunkCount
-      var offsets: [UInt64] = [0]
-      for chunk in 0..<chunkCount { offsets.append(offsets[chunk] + setting.segments(chunk)) }
+      let layouts = schedules.map { layout(of: $0, setting) }
       // A barrier has no elements, whatever it is called with.
-      if collective == .barrier && offsets[chunkCount] > 0 { continue }
+      if collective == .barrier && layouts[0].input.count > 0 { continue }
+      // Unequal blocks that are sent and received in one place would overlap others.
+      if setting.inPlace, layouts.contains(where: { $0.input != $0.output }) { continue }
       self.setting = setting.text
-      try prove(ChunkMap(offsets: offsets), inPlace: setting.inPlace)
+      try prove(layouts, inPlace: setting.inPlace)
     }
   }
 
-  private mutating func prove(_ chunkMap: ChunkMap, inPlace: Bool) throws(ProofFailure) {
-    let plans = try lower(chunkMap, inPlace: inPlace)
+  private func layout(of schedule: Schedule, _ setting: Setting) -> DataLayout {
+    func map(_ buffer: Buffer) -> ChunkMap {
+      var offsets: [UInt64] = [0]
+      for chunk in 0..<schedule.chunkCount {
+        // Mixed, so that neither a row nor a column of an all-to-all has equal blocks.
+        let number = schedule.sizeClass(buffer, chunk)!
+        let mixed = collective == .allToAll && !schedule.equalBlocks ? number + number / rankCount : number
+        offsets.append(offsets[chunk] + setting.segments(mixed))
+      }
+      return ChunkMap(offsets: offsets)
+    }
+    return collective == .allToAll ? DataLayout(input: map(.input), output: map(.output)) : DataLayout(map(.input))
+  }
+
+  private mutating func prove(_ layouts: [DataLayout], inPlace: Bool) throws(ProofFailure) {
+    let plans = try lower(layouts, inPlace: inPlace)
     if report.steps == 0 {
       try checkMessages()
       try checkInputsUnwritten()
@@ -77,20 +91,20 @@ package struct Verifier {
     if collective == .barrier {
       try checkBarrier(graph, order)
     } else {
-      var execution = SymbolicExecution(self, graph, chunkMap, inPlace: inPlace)
+      var execution = SymbolicExecution(self, graph, layouts, inPlace: inPlace)
       try execution.run(order)
       try execution.checkPostcondition()
     }
   }
 
-  private func lower(_ chunkMap: ChunkMap, inPlace: Bool) throws(ProofFailure) -> [Plan] {
+  private func lower(_ layouts: [DataLayout], inPlace: Bool) throws(ProofFailure) -> [Plan] {
     var plans: [Plan] = []
     plans.reserveCapacity(rankCount)
-    for schedule in schedules {
+    for (schedule, layout) in zip(schedules, layouts) {
       do throws(LoweringError) {
         plans.append(
           try Plan(
-            lowering: schedule, chunkMap: chunkMap, elementBytes: Verifier.cellBytes, inPlace: inPlace,
+            lowering: schedule, layout: layout, elementBytes: Verifier.cellBytes, inPlace: inPlace,
             segmentBytes: Verifier.cellBytes, streaming: false))
       } catch {
         let property: ProvenProperty =

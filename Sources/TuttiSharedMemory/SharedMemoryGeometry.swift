@@ -26,10 +26,12 @@ package struct SharedMemoryGeometry: Equatable, Sendable {
   /// - Parameter windowBytesMax: An upper bound on the window, for tests and tuning; a power of two.
   package init(rankCount: Int, windowBytesMax: Int = 256 << 10) {
     self.rankCount = rankCount
-    // Windows must stay in cache, and a rank's own memory small with many peers.
+    // Windows must stay in cache, and a rank's own memory small with many peers. The lane of send and receive does not count:
+    // it must not shrink the windows of the collectives, and whoever does not use it never touches its pages.
     let budget = 4 << 20
+    let windowCount = max(1, rankCount - 1) * Lane.pointToPoint * Lane.credit
     var bytes = 4096
-    while bytes < windowBytesMax && bytes * 2 * max(1, rankCount - 1) * Lane.count * Lane.credit <= budget { bytes *= 2 }
+    while bytes < windowBytesMax && bytes * 2 * windowCount <= budget { bytes *= 2 }
     windowBytes = bytes
   }
 

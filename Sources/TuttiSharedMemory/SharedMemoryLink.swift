@@ -68,7 +68,8 @@ package final class SharedMemoryLink: Link {
           peerConsumedCount: peerRegion.word(geometry.acknowledgement(peer: endpoint.localIndex, lane: lane))))
     }
     super.init(
-      peer: peer, transport: .sharedMemory, segmentBytesMax: geometry.windowBytes, needsProgress: false, shareGroup: 1)
+      peer: peer, transport: .sharedMemory, segmentBytesMax: geometry.windowBytes, needsProgress: false,
+      composesInPlace: true, shareGroup: 1)
   }
 
   deinit {
@@ -156,17 +157,24 @@ package final class SharedMemoryLink: Link {
       state, line, call, count, bytes, windowOffset: state.pointee.windows + slot * segmentBytesMax - endpoint.region.base)
   }
 
-  package override func reserve(_ lane: Int, _ bytes: Int) -> UnsafeMutableRawPointer? {
-    if bytes <= SharedMemoryGeometry.inlineBytes { return nil }
+  package override func reserve(_ lane: Int, _ bytes: Int) -> UnsafeMutableRawPointer {
+    precondition(bytes >= 0 && bytes <= segmentBytesMax, "segment larger than the link takes")
     let state = lanes + lane
-    return state.pointee.windows + Self.slotIndex(state.pointee.sent + 1) * segmentBytesMax
+    let slot = Self.slotIndex(state.pointee.sent + 1)
+    // The receiver polls the slot's line meanwhile, as it does while `send` copies there; what counts is that it reads no other.
+    if bytes <= SharedMemoryGeometry.inlineBytes {
+      return state.pointee.outgoing + slot * SharedMemoryGeometry.slotBytes + SharedMemoryGeometry.slotHeaderBytes
+    }
+    return state.pointee.windows + slot * segmentBytesMax
   }
 
   package override func commit(_ lane: Int, _ call: CallSignature, _ count: UInt64, _ bytes: Int) -> UInt64 {
     let state = lanes + lane
     let slot = Self.slotIndex(state.pointee.sent + 1)
+    let line = state.pointee.outgoing + slot * SharedMemoryGeometry.slotBytes
+    if bytes <= SharedMemoryGeometry.inlineBytes { return publish(state, line, call, count, bytes) }
     return publishWindow(
-      state, state.pointee.outgoing + slot * SharedMemoryGeometry.slotBytes, call, count, bytes,
+      state, line, call, count, bytes,
       windowOffset: state.pointee.windows + slot * segmentBytesMax - endpoint.region.base)
   }
 

@@ -23,7 +23,7 @@ extension TCPLink {
     let end = state.pointee.end
     let wanted =
       state.pointee.exactHeaders
-      ? TCPFrame.headerBytes - (end - state.pointee.start) : TCPReceiveMemory.chunkBytes - end
+      ? TCPFrame.headerBytes - (end - state.pointee.start) : TCPLinkMemory.chunkBytes - end
     let moved = tutti_socket_receive(socket, memory.chunk(state.pointee.chunk) + end, wanted, nil, 0)
     guard moved > 0 else {
       inputEnded(moved)
@@ -64,7 +64,7 @@ extension TCPLink {
     if start == end && memory.chunkUse[current] == 0 {
       state.pointee.start = 0
       state.pointee.end = 0
-    } else if TCPReceiveMemory.chunkBytes - start < TCPFrame.headerBytes + TCPReceiveMemory.smallBytesMax {
+    } else if TCPLinkMemory.chunkBytes - start < TCPFrame.headerBytes + TCPLinkMemory.smallBytesMax {
       let next = memory.freeChunk(besides: current)
       memcpy(memory.chunk(next), memory.chunk(current) + start, end - start)
       state.pointee.chunk = next
@@ -79,7 +79,7 @@ extension TCPLink {
       let start = state.pointee.start
       let header = TCPHeader(base: memory.chunk(state.pointee.chunk) + start)
       let bytes = header.bytes
-      if header.isOurs && header.kind == TCPFrame.data && bytes <= TCPReceiveMemory.smallBytesMax {
+      if header.isOurs && header.kind == TCPFrame.data && bytes <= TCPLinkMemory.smallBytesMax {
         state.pointee.exactHeaders = false
         if state.pointee.end - start < TCPFrame.headerBytes + bytes { return checkData(header) }
         guard acceptData(header) else { return false }

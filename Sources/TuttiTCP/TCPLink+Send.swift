@@ -4,6 +4,22 @@ import TuttiTransport
 
 /// Sending: one frame at a time, written at once as far as the kernel takes it, the rest by `flush`.
 extension TCPLink {
+  /// Numbers the next segment of `lane` and writes its header, which acknowledges all that was consumed.
+  @inline(__always)
+  func beginFrame(
+    _ header: UnsafeMutableRawPointer, _ lane: Int, _ call: CallSignature, _ count: UInt64, _ bytes: Int
+  ) -> UInt64 {
+    let sequence = lanes[lane].sent &+ 1
+    let consumed = lanes[lane].consumed
+    lanes[lane].sent = sequence
+    lanes[lane].announced = consumed
+    state.pointee.creditDue &= ~(1 << UInt32(lane))
+    TCPFrame.encode(
+      into: header, kind: TCPFrame.data, lane: lane, bytes: bytes, acknowledged: consumed, sequence: sequence,
+      call: call.rawValue, count: count)
+    return sequence
+  }
+
   /// Takes what a call to send moved off the unfinished frame. Returns whether the frame is now written in full.
   func settle(_ moved: Int) -> Bool {
     if moved < 0 {

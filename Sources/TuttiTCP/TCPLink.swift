@@ -4,9 +4,9 @@ import TuttiTransport
 
 /// A link over one connected TCP socket that carries all lanes.
 ///
-/// Owns the socket and the memory arrivals lie in. Invariants: at most one frame is partly written, and nothing is written
-/// before it is complete; whatever the peer sends, memory and work are bounded by the credit granted to it, because a frame
-/// beyond the credit, the size or the order agreed on ends the link.
+/// Owns the socket, and the memory that arrivals lie in and segments are composed in. Invariants: at most one frame is partly
+/// written, and nothing is written before it is complete; whatever the peer sends, memory and work are bounded by the credit
+/// granted to it, because a frame beyond the credit, the size or the order agreed on ends the link.
 ///
 /// One system call sends a segment and, while the receiver keeps up, one receives it. Large segments are read straight into
 /// the destination offered for them, or into a slot. Consumed segments are acknowledged in the headers of data going the
@@ -26,7 +26,7 @@ package final class TCPLink: Link, @unchecked Sendable {
   let homes: UnsafeMutablePointer<Int32>
   let lanes: UnsafeMutablePointer<TCPLane>
   let state: UnsafeMutablePointer<TCPLinkState>
-  let memory: TCPReceiveMemory
+  let memory: TCPLinkMemory
   /// A header and, for a small segment, its payload; or the credit frames of all lanes.
   let output: UnsafeMutableRawPointer
 
@@ -45,7 +45,8 @@ package final class TCPLink: Link, @unchecked Sendable {
     tutti_register_descriptor(socket)
     do throws(FailureReport) {
       socketOptions = try TCPSocketOptions.apply(to: socket)
-      memory = try TCPReceiveMemory(outstandingMax: Lane.count * Lane.credit, segmentBytesMax: segmentBytesMax)
+      memory = try TCPLinkMemory(
+        laneCount: Lane.count, outstandingMax: Lane.count * Lane.credit, segmentBytesMax: segmentBytesMax)
     } catch {
       tutti_close(socket)
       throw error
@@ -66,7 +67,7 @@ package final class TCPLink: Link, @unchecked Sendable {
     state.initialize(to: TCPLinkState(restArrival: nothing, freeSlots: (1 << UInt64(outstandingMax)) - 1))
     output = .allocate(
       byteCount: max(TCPFrame.headerBytes + Self.copiedBytesMax, Lane.count * TCPFrame.headerBytes), alignment: 64)
-    super.init(peer: peer, transport: .tcp, segmentBytesMax: segmentBytesMax, needsProgress: true)
+    super.init(peer: peer, transport: .tcp, segmentBytesMax: segmentBytesMax, needsProgress: true, composesInPlace: false)
   }
 
   deinit {
@@ -101,14 +102,7 @@ package final class TCPLink: Link, @unchecked Sendable {
     _ lane: Int, _ call: CallSignature, _ count: UInt64, _ source: UnsafeRawPointer, _ bytes: Int, copied: Bool
   ) -> UInt64 {
     precondition(bytes >= 0 && bytes <= segmentBytesMax && state.pointee.canWrite, "send without canSend")
-    let sequence = lanes[lane].sent &+ 1
-    let consumed = lanes[lane].consumed
-    lanes[lane].sent = sequence
-    lanes[lane].announced = consumed
-    state.pointee.creditDue &= ~(1 << UInt32(lane))
-    TCPFrame.encode(
-      into: output, kind: TCPFrame.data, lane: lane, bytes: bytes, acknowledged: consumed, sequence: sequence,
-      call: call.rawValue, count: count)
+    let sequence = beginFrame(output, lane, call, count, bytes)
     if bytes <= Self.copiedBytesMax {
       memcpy(output + TCPFrame.headerBytes, source, bytes)
       let length = TCPFrame.headerBytes + bytes
@@ -120,6 +114,23 @@ package final class TCPLink: Link, @unchecked Sendable {
         keep(moved: moved, output, TCPFrame.headerBytes, source, bytes, lane: lane)
       }
     }
+    return sequence
+  }
+
+  /// Nothing of this link is unfinished, so the kernel has all that was composed here before.
+  package override func reserve(_ lane: Int, _ bytes: Int) -> UnsafeMutableRawPointer {
+    precondition(bytes >= 0 && bytes <= segmentBytesMax && state.pointee.canWrite, "reserve without canSend")
+    return memory.composed(lane)
+  }
+
+  /// Header and payload lie together, so that a segment of any size goes in one piece.
+  package override func commit(_ lane: Int, _ call: CallSignature, _ count: UInt64, _ bytes: Int) -> UInt64 {
+    precondition(bytes >= 0 && bytes <= segmentBytesMax && state.pointee.canWrite, "commit without canSend")
+    let frame = memory.composed(lane) - TCPFrame.headerBytes
+    let sequence = beginFrame(frame, lane, call, count, bytes)
+    let length = TCPFrame.headerBytes + bytes
+    let moved = tutti_socket_send(socket, frame, length, nil, 0)
+    if moved != length { keep(moved: moved, frame, length, nil, 0, lane: lane) }
     return sequence
   }
 
@@ -191,7 +202,7 @@ package final class TCPLink: Link, @unchecked Sendable {
   private func discardInput() {
     let chunk = memory.freeChunk(besides: -1)
     for _ in 0..<1024 {
-      if tutti_socket_receive(socket, memory.chunk(chunk), TCPReceiveMemory.chunkBytes, nil, 0) <= 0 { return }
+      if tutti_socket_receive(socket, memory.chunk(chunk), TCPLinkMemory.chunkBytes, nil, 0) <= 0 { return }
     }
   }
 }

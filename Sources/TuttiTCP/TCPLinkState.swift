@@ -59,35 +59,42 @@ struct TCPLinkState {
 }
 
 /// Where a link's arrivals lie: chunks, into which small segments are read many at a time, and slots of one large segment
-/// each.
+/// each. And where its own segments are composed: one frame for each lane.
 ///
-/// Reserved as one mapping, so that memory is only spent on what is used; the lowest free chunk and slot are used first, so
-/// that a receiver that keeps up stays within memory that is in its cache. An arrival never moves. There are never fewer
-/// free than needed: the receiver grants `outstandingMax` segments, each of which holds one slot or keeps one chunk in use,
-/// and one more chunk is there to read into.
-struct TCPReceiveMemory {
+/// Reserved as one mapping, so that memory is only spent on what is used, and none is allocated later; the lowest free chunk
+/// and slot are used first, so that a receiver that keeps up stays within memory that is in its cache. An arrival never moves.
+/// There are never fewer free than needed: the receiver grants `outstandingMax` segments, each of which holds one slot or keeps
+/// one chunk in use, and one more chunk is there to read into. A lane needs no more than one frame to compose in, whatever its
+/// credit: nothing is reserved while a frame is partly written, and the kernel copies what it takes.
+struct TCPLinkMemory {
   static let chunkBytes = 64 << 10
   /// Segments up to this size are read together with their neighbours and stay where they were read.
   static let smallBytesMax = 16 << 10
+  /// What precedes a composed payload: padding that aligns it, and right before it its header.
+  private static let frameLeadBytes = 64
 
   let base: UnsafeMutableRawPointer
   let mappedBytes: Int
   let chunkCount: Int
   let slotBytes: Int
+  private let frameBytes: Int
+  private let outstandingMax: Int
   /// Arrivals not yet consumed, per chunk.
   let chunkUse: UnsafeMutablePointer<Int32>
 
-  init(outstandingMax: Int, segmentBytesMax: Int) throws(FailureReport) {
+  init(laneCount: Int, outstandingMax: Int, segmentBytesMax: Int) throws(FailureReport) {
     let page = 4096
+    self.outstandingMax = outstandingMax
     // Each arrival may pin a chunk of its own, one more holds the beginning of the next frame, and one is read into.
     chunkCount = outstandingMax + 2
     slotBytes = (max(segmentBytesMax, 1) + page - 1) / page * page
-    mappedBytes = chunkCount * Self.chunkBytes + outstandingMax * slotBytes
+    frameBytes = slotBytes + page
+    mappedBytes = chunkCount * Self.chunkBytes + outstandingMax * slotBytes + laneCount * frameBytes
     let protection = PROT_READ | PROT_WRITE
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
     guard let mapped = mmap(nil, mappedBytes, protection, flags, -1, 0), mapped != MAP_FAILED else {
       throw FailureReport(
-        .resources, "cannot reserve \(mappedBytes) bytes of address space for a link's arrivals",
+        .resources, "cannot reserve \(mappedBytes) bytes of address space for a link's segments",
         advice: "Raise the address space limit (ulimit -v).", transport: TransportKind.tcp.name, systemError: errno)
     }
     base = mapped
@@ -103,6 +110,11 @@ struct TCPReceiveMemory {
   @inline(__always) func chunk(_ index: Int) -> UnsafeMutableRawPointer { base + index * Self.chunkBytes }
   @inline(__always) func slot(_ index: Int) -> UnsafeMutableRawPointer {
     base + (chunkCount * Self.chunkBytes + index * slotBytes)
+  }
+
+  /// Where the payload of a lane's composed frame lies; its header goes right before it.
+  @inline(__always) func composed(_ lane: Int) -> UnsafeMutableRawPointer {
+    slot(outstandingMax) + (lane * frameBytes + Self.frameLeadBytes)
   }
 
   /// A chunk that holds no arrival, other than `current`.

@@ -3,7 +3,7 @@ import Glibc
 import Synchronization
 
 /// What the two ends of an in-process link share: one ring of descriptors per direction and lane, and the windows that
-/// copied segments travel in.
+/// copied and composed segments travel in.
 ///
 /// Owned by both ends together and freed with the second. A *side* is 0 or 1; side s sends in direction s. Invariants: a
 /// slot is written by the sender only while its sequence number is consumed or never used, and published by storing its
@@ -31,7 +31,7 @@ final class InProcessChannel: @unchecked Sendable {
     let page = 4096
     windowBytes = (max(segmentBytesMax, 1) + page - 1) / page * page
     mappedBytes = Self.laneCount * Lane.credit * windowBytes
-    // Reserved, not used: only windows that something is copied into cost memory.
+    // Reserved, not used: only windows that something is written into cost memory.
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
     guard let mapped = mmap(nil, mappedBytes, PROT_READ | PROT_WRITE, flags, -1, 0), mapped != MAP_FAILED else {
       throw FailureReport(
@@ -102,4 +102,31 @@ struct InProcessReceiver: ~Copyable {
   let reading = Atomic<UInt32>(0)
   private let padding: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0)
   private let neighbour: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0)
+}
+
+/// One end's view of a lane, both directions. Plain memory that only this end touches; the pointers lead into the channel.
+struct InProcessLane {
+  let outgoing: UnsafeMutablePointer<InProcessSlot>
+  let outgoingReceiver: UnsafeMutablePointer<InProcessReceiver>
+  let window: UnsafeMutableRawPointer
+  let windowStride: Int
+  let incoming: UnsafeMutablePointer<InProcessSlot>
+  let incomingReceiver: UnsafeMutablePointer<InProcessReceiver>
+  var sent: UInt64 = 0
+  /// Consumed segments as last seen, so that the peer's cache line is only read when credit seems to be used up.
+  var creditSeen: UInt64 = 0
+  var releaseSeen: UInt64 = 0
+  /// By slot (bits): whether the segment last sent there reads its source.
+  var heldFlags: UInt32 = 0
+  /// Incoming segments consumed.
+  var consumed: UInt64 = 0
+
+  init(_ channel: InProcessChannel, side: Int, lane: Int) {
+    outgoing = channel.ring(direction: side, lane: lane)
+    outgoingReceiver = channel.receiver(direction: side, lane: lane)
+    window = channel.window(direction: side, lane: lane)
+    windowStride = channel.windowStride
+    incoming = channel.ring(direction: 1 - side, lane: lane)
+    incomingReceiver = channel.receiver(direction: 1 - side, lane: lane)
+  }
 }

@@ -6,8 +6,8 @@ import Synchronization
 ///
 /// A segment is a descriptor in a lock-free ring with one producer and one consumer; its payload is the sender's source
 /// itself, which is released when the receiver consumes the segment, or a window of the link where the caller asked for a
-/// copy. Invariant: a source is read only between `peek` and `consume`, announced in a flag that `close` at the other end
-/// waits for.
+/// copy or composed it. Invariant: a source is read only between `peek` and `consume`, announced in a flag that `close` at
+/// the other end waits for.
 ///
 /// With ``InProcessFaults`` every arrival, credit and release comes late, and payloads come piece by piece: see the
 /// extension beside the faults.
@@ -67,7 +67,8 @@ package final class InProcessLink: Link, @unchecked Sendable {
       InProcessFaultState($0, rank: rank, peer: peer, segmentBytesMax: channel.segmentBytesMax)
     }
     super.init(
-      peer: peer, transport: .inProcess, segmentBytesMax: channel.segmentBytesMax, needsProgress: faults != nil)
+      peer: peer, transport: .inProcess, segmentBytesMax: channel.segmentBytesMax, needsProgress: faults != nil,
+      composesInPlace: false)
   }
 
   deinit {
@@ -93,18 +94,49 @@ package final class InProcessLink: Link, @unchecked Sendable {
     _ lane: Int, _ call: CallSignature, _ count: UInt64, _ source: UnsafeRawPointer, _ bytes: Int, copied: Bool
   ) -> UInt64 {
     precondition(bytes >= 0 && bytes <= segmentBytesMax, "segment larger than the link takes")
-    let state = lanes + lane
-    let sequence = state.pointee.sent &+ 1
-    precondition(sequence &- state.pointee.creditSeen <= mask &+ 1, "send without canSend")
-    let index = Int(truncatingIfNeeded: sequence & mask)
-    let slot = state.pointee.outgoing + index
+    let index = nextIndex(lane)
     let held = !copied && bytes > 0
     var payload = source
     if !held {
-      let window = state.pointee.window + index * state.pointee.windowStride
+      let window = window(lane, index)
       memcpy(window, source, bytes)
       payload = UnsafeRawPointer(window)
     }
+    return publish(lane, index, call, count, payload, bytes, held: held)
+  }
+
+  package override func reserve(_ lane: Int, _ bytes: Int) -> UnsafeMutableRawPointer {
+    precondition(bytes >= 0 && bytes <= segmentBytesMax, "segment larger than the link takes")
+    return window(lane, nextIndex(lane))
+  }
+
+  package override func commit(_ lane: Int, _ call: CallSignature, _ count: UInt64, _ bytes: Int) -> UInt64 {
+    precondition(bytes >= 0 && bytes <= segmentBytesMax, "segment larger than the link takes")
+    let index = nextIndex(lane)
+    return publish(lane, index, call, count, window(lane, index), bytes, held: false)
+  }
+
+  /// The slot of the next segment to be sent. What was in it and in its window has been consumed: the receiver reads neither.
+  @inline(__always)
+  private func nextIndex(_ lane: Int) -> Int {
+    let sequence = lanes[lane].sent &+ 1
+    precondition(sequence &- lanes[lane].creditSeen <= mask &+ 1, "send without canSend")
+    return Int(truncatingIfNeeded: sequence & mask)
+  }
+
+  @inline(__always)
+  private func window(_ lane: Int, _ index: Int) -> UnsafeMutableRawPointer {
+    lanes[lane].window + index * lanes[lane].windowStride
+  }
+
+  /// - Parameter held: `payload` is the caller's source, not a window.
+  @inline(__always)
+  private func publish(
+    _ lane: Int, _ index: Int, _ call: CallSignature, _ count: UInt64, _ payload: UnsafeRawPointer, _ bytes: Int, held: Bool
+  ) -> UInt64 {
+    let state = lanes + lane
+    let sequence = state.pointee.sent &+ 1
+    let slot = state.pointee.outgoing + index
     state.pointee.heldFlags = state.pointee.heldFlags & ~(1 << UInt32(index)) | (held ? 1 : 0) << UInt32(index)
     state.pointee.sent = sequence
     slot.pointee.arrival = Arrival(call: call, count: count, payload: payload, bytes: bytes, placed: false)
@@ -265,32 +297,5 @@ package final class InProcessLink: Link, @unchecked Sendable {
       return true
     }
     return false
-  }
-}
-
-/// One end's view of a lane, both directions. Plain memory that only this end touches; the pointers lead into the channel.
-struct InProcessLane {
-  let outgoing: UnsafeMutablePointer<InProcessSlot>
-  let outgoingReceiver: UnsafeMutablePointer<InProcessReceiver>
-  let window: UnsafeMutableRawPointer
-  let windowStride: Int
-  let incoming: UnsafeMutablePointer<InProcessSlot>
-  let incomingReceiver: UnsafeMutablePointer<InProcessReceiver>
-  var sent: UInt64 = 0
-  /// Consumed segments as last seen, so that the peer's cache line is only read when credit seems to be used up.
-  var creditSeen: UInt64 = 0
-  var releaseSeen: UInt64 = 0
-  /// By slot (bits): whether the segment last sent there reads its source.
-  var heldFlags: UInt32 = 0
-  /// Incoming segments consumed.
-  var consumed: UInt64 = 0
-
-  init(_ channel: InProcessChannel, side: Int, lane: Int) {
-    outgoing = channel.ring(direction: side, lane: lane)
-    outgoingReceiver = channel.receiver(direction: side, lane: lane)
-    window = channel.window(direction: side, lane: lane)
-    windowStride = channel.windowStride
-    incoming = channel.ring(direction: 1 - side, lane: lane)
-    incomingReceiver = channel.receiver(direction: 1 - side, lane: lane)
   }
 }

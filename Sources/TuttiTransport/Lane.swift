@@ -9,8 +9,10 @@ package enum Lane {
   @inlinable package static var operationSlots: Int { 2 }
   /// Channels of one schedule that have a lane of their own; further channels share them round robin.
   @inlinable package static var channels: Int { 2 }
+  /// The lane of send and receive, which are numbered by pair and not with the collectives.
+  @inlinable package static var pointToPoint: Int { operationSlots * channels }
   /// Lanes of a link.
-  @inlinable package static var count: Int { operationSlots * channels }
+  @inlinable package static var count: Int { operationSlots * channels + 1 }
   /// Segments a sender may have outstanding on one lane before the receiver must have consumed the first.
   @inlinable package static var credit: Int { 4 }
 

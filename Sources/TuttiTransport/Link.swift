@@ -22,6 +22,9 @@ open class Link {
   package let segmentBytesMax: Int
   /// Whether ``progress()`` must be called for segments to move. Shared memory needs no such call.
   package let needsProgress: Bool
+  /// Whether the memory that ``reserve(_:_:)`` gives is the one the receiver reads, and ``send`` copies into it. Composing there
+  /// then saves a pass even where the result is stored as well; elsewhere such a result is better sent from where it is stored.
+  package let composesInPlace: Bool
   /// Links with the same non-zero group can hand one copy of a segment to several peers: see ``sendShared``.
   package let shareGroup: UInt32
   /// State the engine reads without a call.
@@ -30,12 +33,14 @@ open class Link {
   package var failure: FailureReport?
 
   package init(
-    peer: Int, transport: TransportKind, segmentBytesMax: Int, needsProgress: Bool, shareGroup: UInt32 = 0
+    peer: Int, transport: TransportKind, segmentBytesMax: Int, needsProgress: Bool, composesInPlace: Bool,
+    shareGroup: UInt32 = 0
   ) {
     self.peer = peer
     self.transport = transport
     self.segmentBytesMax = segmentBytesMax
     self.needsProgress = needsProgress
+    self.composesInPlace = composesInPlace
     self.shareGroup = shareGroup
     status = .allocate(capacity: 1)
     status.initialize(to: LinkStatus())
@@ -71,11 +76,22 @@ open class Link {
   /// The number of segments sent on `lane` whose source is free.
   open func released(_ lane: Int) -> UInt64 { fatalError("abstract") }
 
-  /// The memory in which the next segment of `lane` travels, to be written in place and followed by ``commit``, or nil where
-  /// this transport has none. Precondition: ``canSend(_:)``. Calling it again before `commit` returns the same memory.
-  open func reserve(_ lane: Int, _ bytes: Int) -> UnsafeMutableRawPointer? { nil }
+  /// Memory in which to compose the next segment of `lane`, followed by ``commit``. Precondition: ``canSend(_:)``.
+  ///
+  /// Calling it again for the same size returns the same memory with what was written; one lane's memory is never another's. A
+  /// reservation binds nobody: a ``send`` instead of the commit goes before it, and what was composed is lost.
+  /// - Parameter bytes: The size of the segment; up to ``segmentBytesMax``, and the same as at the commit.
+  /// - Returns: The link's own memory, aligned to 32 bytes. It can be read unchanged until the next call of `reserve` or a send
+  ///   on this lane of this link, also after the commit. To send what was composed to further peers, reserve on each of their
+  ///   links too, copy, and commit there (or ``sendShared``): a ``send`` from this memory would still read it after that.
+  open func reserve(_ lane: Int, _ bytes: Int) -> UnsafeMutableRawPointer { fatalError("abstract") }
 
-  /// Sends the segment written into ``reserve(_:_:)``'s memory. Returns its sequence number, whose source is free at once.
+  /// Sends the segment composed in ``reserve(_:_:)``'s memory. Precondition: ``canSend(_:)``, which another lane's segment may
+  /// have ended since.
+  ///
+  /// What it was composed from is free at once. ``released(_:)`` treats it like a copied ``send``: it does not wait for the
+  /// receiver to consume, but where bytes must be flushed for the peer to get them, it says when they are.
+  /// - Returns: The segment's sequence number on this lane and direction, from 1.
   open func commit(_ lane: Int, _ call: CallSignature, _ count: UInt64, _ bytes: Int) -> UInt64 {
     fatalError("abstract")
   }

@@ -1,11 +1,11 @@
 import CTuttiLinux
 import Glibc
 import Tutti
-import TuttiAlgorithms
 import TuttiSchedule
 
 /// The names the command line knows, in the order it prints them. Everything a user can type is looked up here.
 enum Catalog {
+  static let subjects = Subject.all.map(\.name)
   static let collectives = Collective.allCases.map(\.name)
   static let types = DataType.allCases.map(\.name)
   static let operations = ReduceOp.allCases.map(\.name)
@@ -13,8 +13,11 @@ enum Catalog {
   static let formats = ["table", "json", "csv"]
 
   /// The algorithms for a collective, in the registry's order.
-  static func algorithms(for collective: Collective) -> [String] {
-    AlgorithmRegistry.algorithms(for: collective).map(\.name)
+  static func algorithms(for collective: Collective) -> [String] { Subject.collective(collective).algorithms.map(\.name) }
+
+  /// The types that an operation is defined for.
+  static func types(for operation: ReduceOp) -> [String] {
+    DataType.allCases.filter { operation.isDefined(for: $0) }.map(\.name)
   }
 
   /// Why a transport cannot be used on this machine; nil when it can.

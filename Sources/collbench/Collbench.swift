@@ -12,12 +12,16 @@ struct Collbench: ParsableCommand {
     discussion: """
       collbench all-reduce --ranks 4
           starts 4 local processes and measures all-reduce over the sizes from 8 bytes to 64 MiB
-      collbench all-reduce --ranks 4 --transport tcp --algorithm all --min-bytes 4K --max-bytes 1M --format json
+      collbench reduce-scatter --ranks 4 --transport tcp --algorithm all --min-bytes 4K --max-bytes 1M --format json
+          every algorithm of reduce-scatter, in turn, on each size
+      collbench reduce --ranks 5 --root 2 --dtype bfloat16 --op average --in-place
+      collbench list
+          the collectives, their algorithms, the types, and which operation works on which
       torchrun --no-python --nproc-per-node 4 collbench all-reduce
           without --ranks, collbench is one rank of whatever launched it; set TUTTI_SECRET on every rank
       """,
     version: toolVersion,
-    subcommands: [RunCommand.self, ListCommand.self, VerifyCommand.self],
+    subcommands: [RunCommand.self, ListCommand.self, VerifyCommand.self, PlanCommand.self],
     defaultSubcommand: RunCommand.self)
 }
 

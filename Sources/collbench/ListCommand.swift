@@ -1,6 +1,5 @@
 import ArgumentParser
 import Tutti
-import TuttiSchedule
 
 /// `collbench list`: what this build and this machine have.
 struct ListCommand: ParsableCommand {
@@ -24,23 +23,38 @@ struct ListCommand: ParsableCommand {
     Catalog.transports.filter { $0 != "auto" }.map { ($0, Catalog.obstacle(to: $0)) }
   }
 
+  /// The operations that work on the same types, in the order of the first of each.
+  private var operationGroups: [(operations: [String], types: [String])] {
+    var groups: [(operations: [String], types: [String])] = []
+    for operation in ReduceOp.allCases {
+      let types = Catalog.types(for: operation)
+      if let index = groups.firstIndex(where: { $0.types == types }) {
+        groups[index].operations.append(operation.name)
+      } else {
+        groups.append(([operation.name], types))
+      }
+    }
+    return groups
+  }
+
   private var table: String {
     var text = "collectives and their algorithms\n"
-    for collective in Collective.allCases {
-      text += "  \(collective.name): \(Catalog.algorithms(for: collective).joined(separator: ", "))\n"
+    for subject in Subject.all {
+      let algorithms = subject.algorithms.map(\.name)
+      text += "  \(subject.name): \(algorithms.isEmpty ? "no algorithms" : algorithms.joined(separator: ", "))\n"
     }
     text += "transports\n"
     for transport in transports {
       text += "  \(transport.name): \(transport.obstacle.map { "not usable here: \($0)" } ?? "usable")\n"
     }
-    let types = DataType.allCases.map { "\($0.name) (\($0.size) bytes)" }
-    return text + """
-      types
-        \(types.joined(separator: ", "))
-      operations
-        \(Catalog.operations.joined(separator: ", "))
-
-      """
+    let types = DataType.allCases.map { "\($0.name) (\($0.size) byte\($0.size == 1 ? "" : "s"))" }
+    text += "types\n  \(types.joined(separator: ", "))\n"
+    text += "operations of \(Subject.all.filter(\.combines).map(\.name).joined(separator: ", "))\n"
+    for group in operationGroups {
+      let types = group.types.count == DataType.allCases.count ? "all types" : group.types.joined(separator: ", ")
+      text += "  \(group.operations.joined(separator: ", ")): \(types)\n"
+    }
+    return text
   }
 
   private var json: JSONValue {
@@ -50,9 +64,13 @@ struct ListCommand: ParsableCommand {
       (
         "collectives",
         .array(
-          Collective.allCases.map { collective in
-            let algorithms = Catalog.algorithms(for: collective).map { JSONValue.string($0) }
-            return .object([("name", .string(collective.name)), ("algorithms", .array(algorithms))])
+          Subject.all.map { subject in
+            .object([
+              ("name", .string(subject.name)),
+              ("algorithms", .array(subject.algorithms.map { .string($0.name) })),
+              ("hasRoot", .bool(subject.hasRoot)), ("combines", .bool(subject.combines)),
+              ("hasBlocks", .bool(subject.hasBlocks)),
+            ])
           })
       ),
       (
@@ -66,7 +84,13 @@ struct ListCommand: ParsableCommand {
       ),
       (
         "types",
-        .array(DataType.allCases.map { .object([("name", .string($0.name)), ("bytes", .integer($0.size))]) })
+        .array(
+          DataType.allCases.map { type in
+            let operations = ReduceOp.allCases.filter { $0.isDefined(for: type) }.map { JSONValue.string($0.name) }
+            return .object([
+              ("name", .string(type.name)), ("bytes", .integer(type.size)), ("operations", .array(operations)),
+            ])
+          })
       ),
       ("operations", .array(Catalog.operations.map { .string($0) })),
     ])

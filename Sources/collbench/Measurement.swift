@@ -1,16 +1,19 @@
-import TuttiSchedule
-
-/// One line of results: one collective, size and algorithm.
+/// One line of results: one collective (or send and receive), size and algorithm.
 struct Measurement: Sendable {
-  var collective: Collective
+  var subject: Subject
+  /// Of the message, or of all ranks' blocks, as nccl-tests counts them.
   var bytes: Int
+  /// Elements of the message, or of each rank's block.
   var count: Int
   /// nil where the collective carries no data.
   var type: String?
+  /// nil where nothing is combined.
   var operation: String?
+  /// nil where no rank plays a part of its own.
+  var root: Int?
   var rankCount: Int
-  /// The algorithm and transport that ran, not those asked for.
-  var algorithm: String
+  /// The algorithm and transport that ran, not those asked for; nil for send and receive, which has no algorithms.
+  var algorithm: String?
   var transport: String
   var inPlace: Bool
   /// Nanoseconds of each iteration, the maximum over ranks, ascending.
@@ -30,16 +33,10 @@ struct Measurement: Sendable {
   /// The smallest time that 99 of 100 iterations do not exceed (nearest rank).
   var percentile99: Double { times[(times.count * 99 + 99) / 100 - 1] }
 
-  /// Bytes of the buffer over the median time, in 10^9 bytes a second.
+  /// ``bytes`` over the median time, in 10^9 bytes a second.
   var algorithmBandwidth: Double { median > 0 ? Double(bytes) / median : 0 }
 
   /// What the slowest wire carried, as nccl-tests defines it (doc/PERFORMANCE.md): comparable with the hardware's bandwidth
   /// whatever the rank count.
-  var busBandwidth: Double {
-    let ranks = Double(rankCount)
-    switch collective {
-    case .allReduce: return algorithmBandwidth * 2 * (ranks - 1) / ranks
-    case .barrier: return 0
-    }
-  }
+  var busBandwidth: Double { algorithmBandwidth * subject.busFactor(rankCount: rankCount) }
 }

@@ -5,7 +5,9 @@ import Tutti
 // The ways a process takes part in a run as ranks: as one, or with a thread for each of them.
 
 /// This process is one rank: of the launcher in another process of this program, or of any other launcher.
-func runLaunchedRank(_ configuration: RunConfiguration) throws {
+///
+/// - Parameter checksMemory: Whether nobody has looked yet. Where the launcher has, its other ranks may have taken theirs by now.
+func runLaunchedRank(_ configuration: RunConfiguration, checksMemory: Bool) throws {
   var options = CommunicatorOptions()
   options.transport = configuration.transport
   options.timeout = configuration.timeoutDuration
@@ -17,7 +19,7 @@ func runLaunchedRank(_ configuration: RunConfiguration) throws {
     Terminal.error(errorLine(rank: rank, "\(error)"))
     throw ExitCode.failure
   }
-  guard runRank(communicator, configuration) else { throw ExitCode.failure }
+  guard runRank(communicator, configuration, checksMemory: checksMemory) else { throw ExitCode.failure }
 }
 
 /// The ranks are threads of this process.
@@ -47,7 +49,7 @@ func runThreads(_ configuration: RunConfiguration, ranks: Int) throws {
     }
     threads.append(thread)
   }
-  if succeeded { succeeded = runRank(communicators[0], configuration) }
+  if succeeded { succeeded = runRank(communicators[0], configuration, checksMemory: false) }
   for thread in threads {
     var result: UnsafeMutableRawPointer?
     pthread_join(thread, &result)
@@ -70,18 +72,26 @@ private final class RankThread {
 private func rankThreadMain(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
   guard let argument else { return nil }
   let task = Unmanaged<RankThread>.fromOpaque(argument).takeRetainedValue()
-  return runRank(task.communicator, task.configuration) ? nil : UnsafeMutableRawPointer(bitPattern: 1)
+  return runRank(task.communicator, task.configuration, checksMemory: false) ? nil : UnsafeMutableRawPointer(bitPattern: 1)
 }
 
 /// Runs one rank and says, on standard error, what failed on it. Rank 0 reports the results.
 ///
 /// - Returns: Whether everything ran and every result was right.
-private func runRank(_ communicator: Communicator, _ configuration: RunConfiguration) -> Bool {
-  let rank = communicator.rank
+private func runRank(_ communicator: Communicator, _ configuration: RunConfiguration, checksMemory: Bool) -> Bool {
+  let (rank, rankCount) = (communicator.rank, communicator.rankCount)
   defer { communicator.close() }
   do {
+    if let obstacle = configuration.rootObstacle(rankCount: rankCount) { throw CommandFailure(obstacle) }
+    if checksMemory {
+      if let obstacle = configuration.memoryObstacle(ranks: rank..<rank + 1, rankCount: rankCount) {
+        throw CommandFailure(obstacle)
+      }
+      // Nobody fills its memory for a run that another rank refuses.
+      try communicator.barrier()
+    }
     var report: Report?
-    if rank == 0 { report = try Report(configuration, rankCount: communicator.rankCount) }
+    if rank == 0 { report = try Report(configuration, rankCount: rankCount) }
     let correct = try RankRun(communicator: communicator, configuration: configuration).run { report?.add($0) }
     try report?.finish()
     if !correct && rank == 0 {

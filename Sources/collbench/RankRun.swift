@@ -1,14 +1,25 @@
 import CTuttiLinux
 import Glibc
 import Tutti
-import TuttiSchedule
 
 /// One rank's part of a run: the same sequence of operations on every rank, so that they meet.
 ///
 /// Between the two clock readings of a timed iteration there is nothing but the operation itself.
 struct RankRun {
-  let communicator: Communicator
-  let configuration: RunConfiguration
+  private let communicator: Communicator
+  private let configuration: RunConfiguration
+  private let pattern: TestPattern
+
+  init(communicator: Communicator, configuration: RunConfiguration) {
+    self.communicator = communicator
+    self.configuration = configuration
+    pattern =
+      configuration.subject.combines
+      ? TestPattern(
+        rank: communicator.rank, rankCount: communicator.rankCount, type: configuration.type,
+        operation: configuration.operation)
+      : TestPattern(movingElementsOf: configuration.type)
+  }
 
   /// Measures everything. Returns false when a result was wrong on any rank.
   ///
@@ -31,91 +42,43 @@ struct RankRun {
   }
 
   private func measure(bytes: Int, algorithm: String?) throws -> Measurement {
-    let count = bytes / configuration.type.size
-    let iterations = configuration.iterations(bytes: bytes)
-    let warmup = configuration.warmup(bytes: bytes)
+    let subject = configuration.subject
+    let run = try CollectiveRun(communicator, configuration, pattern, bytes: bytes, algorithm: algorithm)
+    let iterations = configuration.iterations(bytes: run.bytes)
     let times = try HeapBuffer(bytes: iterations * 8)
     let samples = times.pointer.bindMemory(to: Double.self, capacity: iterations)
-    let outcome =
-      configuration.carriesData
-      ? try measureData(count: count, algorithm, warmup: warmup, samples, iterations)
-      : try measureBarrier(algorithm, warmup: warmup, samples, iterations)
+    // Their memory is used through plain pointers.
+    defer { withExtendedLifetime((run, times)) {} }
+
+    for _ in 0..<configuration.warmup(bytes: run.bytes) { try run.call() }
+    run.prepare()
+    try run.call()
+    let used = communicator.lastOperation
+    var wrong = configuration.check ? run.wrongElements() : 0
+    run.prepare()
+    for iteration in 0..<iterations {
+      try communicator.barrier()
+      let start = tutti_now_ns()
+      try run.call()
+      samples[iteration] = Double(tutti_now_ns() - start)
+    }
+    if configuration.check {
+      if configuration.inPlace {
+        // The timed iterations have worked on the results of each other; the last look needs the input again.
+        run.prepare()
+        try run.call()
+      }
+      wrong += run.wrongElements()
+    }
     // What counts is the slowest rank of each iteration.
-    try communicator.allReduce(
-      from: times.pointer, to: times.pointer, count: iterations, type: .float64, .max)
+    try communicator.allReduce(from: times.pointer, to: times.pointer, count: iterations, type: .float64, .max)
     return Measurement(
-      collective: configuration.collective, bytes: bytes, count: configuration.carriesData ? count : 0,
-      type: configuration.carriesData ? configuration.type.name : nil,
-      operation: configuration.carriesData ? configuration.operation.name : nil, rankCount: communicator.rankCount,
-      algorithm: outcome.algorithm, transport: outcome.transport,
-      inPlace: configuration.carriesData && configuration.inPlace,
-      times: UnsafeBufferPointer(start: samples, count: iterations).sorted(), wrongElements: outcome.wrong)
-  }
-
-  private struct Outcome {
-    var algorithm: String
-    var transport: String
-    var wrong: Int?
-  }
-
-  private func measureData(
-    count: Int, _ algorithm: String?, warmup: Int, _ samples: UnsafeMutablePointer<Double>, _ iterations: Int
-  ) throws -> Outcome {
-    let (type, operation) = (configuration.type, configuration.operation)
-    let pattern = TestPattern(
-      rank: communicator.rank, rankCount: communicator.rankCount, type: type, operation: operation)
-    let outputBuffer = try HeapBuffer(bytes: count * type.size)
-    let inputBuffer = configuration.inPlace ? nil : try HeapBuffer(bytes: count * type.size)
-    let output = outputBuffer.pointer
-    let input = UnsafeRawPointer(inputBuffer?.pointer ?? output)
-    // Writes every page before anything is timed.
-    pattern.poison(output, count: count)
-    pattern.fill(inputBuffer?.pointer ?? output, count: count)
-
-    func reduce() throws {
-      try communicator.allReduce(
-        from: input, to: output, count: count, type: type, operation, algorithm: algorithm)
-    }
-    func prepare() {
-      if configuration.inPlace { pattern.fill(output, count: count) } else { pattern.poison(output, count: count) }
-    }
-
-    for _ in 0..<warmup { try reduce() }
-    prepare()
-    try reduce()
-    let used = communicator.lastOperation
-    var wrong = configuration.check ? pattern.wrongElements(output, count: count) : 0
-    prepare()
-    for iteration in 0..<iterations {
-      try communicator.barrier()
-      let start = tutti_now_ns()
-      try communicator.allReduce(
-        from: input, to: output, count: count, type: type, operation, algorithm: algorithm)
-      samples[iteration] = Double(tutti_now_ns() - start)
-    }
-    guard configuration.check else { return Outcome(algorithm: used.algorithm, transport: used.transport, wrong: nil) }
-    if configuration.inPlace {
-      // The timed iterations have combined the results of each other; the last look needs the input again.
-      prepare()
-      try reduce()
-    }
-    wrong += pattern.wrongElements(output, count: count)
-    return Outcome(algorithm: used.algorithm, transport: used.transport, wrong: try sumOverRanks(wrong))
-  }
-
-  private func measureBarrier(
-    _ algorithm: String?, warmup: Int, _ samples: UnsafeMutablePointer<Double>, _ iterations: Int
-  ) throws -> Outcome {
-    for _ in 0...warmup { try communicator.barrier(algorithm: algorithm) }
-    let used = communicator.lastOperation
-    for iteration in 0..<iterations {
-      try communicator.barrier()
-      let start = tutti_now_ns()
-      try communicator.barrier(algorithm: algorithm)
-      samples[iteration] = Double(tutti_now_ns() - start)
-    }
-    // No elements: none can be wrong.
-    return Outcome(algorithm: used.algorithm, transport: used.transport, wrong: configuration.check ? 0 : nil)
+      subject: subject, bytes: run.bytes, count: run.count, type: subject.carriesData ? configuration.type.name : nil,
+      operation: subject.combines ? configuration.operation.name : nil, root: subject.hasRoot ? configuration.root : nil,
+      rankCount: communicator.rankCount, algorithm: subject.algorithms.isEmpty ? nil : used.algorithm,
+      transport: used.transport, inPlace: configuration.inPlace,
+      times: UnsafeBufferPointer(start: samples, count: iterations).sorted(),
+      wrongElements: configuration.check ? try sumOverRanks(wrong) : nil)
   }
 
   private func sumOverRanks(_ value: Int) throws -> Int {

@@ -55,13 +55,14 @@ struct Report {
   }
 
   private var configurationJSON: JSONValue {
-    let data = configuration.carriesData
+    let subject = configuration.subject
     return .object([
-      ("collective", .string(configuration.collective.name)), ("ranks", .integer(rankCount)),
+      ("collective", .string(subject.name)), ("ranks", .integer(rankCount)),
       ("transport", .string(configuration.transport.name)), ("algorithm", .string(configuration.algorithms.name)),
       ("sizes", .array(configuration.sizes.map { .integer($0) })),
-      ("dtype", data ? .string(configuration.type.name) : .null),
-      ("op", data ? .string(configuration.operation.name) : .null),
+      ("dtype", subject.carriesData ? .string(configuration.type.name) : .null),
+      ("op", subject.combines ? .string(configuration.operation.name) : .null),
+      ("root", subject.hasRoot ? .integer(configuration.root) : .null),
       ("iterations", .optional(configuration.iterations)), ("warmup", .optional(configuration.warmup)),
       ("inPlace", .bool(configuration.inPlace)), ("check", .bool(configuration.check)),
       ("timeoutSeconds", .number(configuration.timeout)),
@@ -71,11 +72,11 @@ struct Report {
   private static func json(_ measurement: Measurement) -> JSONValue {
     let microseconds = { (nanoseconds: Double) in JSONValue.number((nanoseconds).rounded() / 1000) }
     return .object([
-      ("collective", .string(measurement.collective.name)), ("bytes", .integer(measurement.bytes)),
+      ("collective", .string(measurement.subject.name)), ("bytes", .integer(measurement.bytes)),
       ("count", .integer(measurement.count)), ("dtype", .optional(measurement.type)),
       ("op", .optional(measurement.operation)),
-      // No collective of today has a root.
-      ("root", .null), ("ranks", .integer(measurement.rankCount)), ("algorithm", .string(measurement.algorithm)),
+      ("root", .optional(measurement.root)), ("ranks", .integer(measurement.rankCount)),
+      ("algorithm", .optional(measurement.algorithm)),
       ("transport", .string(measurement.transport)), ("inPlace", .bool(measurement.inPlace)),
       ("iterations", .integer(measurement.times.count)),
       (

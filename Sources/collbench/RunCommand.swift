@@ -2,13 +2,18 @@ import ArgumentParser
 import CTuttiLinux
 import Glibc
 
-/// `collbench run`: measures a collective, in one of three roles.
+/// `collbench run`: measures a collective (or send and receive), in one of three roles.
 ///
 /// With `--ranks N` this process is the launcher and measures nothing itself (or, over `inprocess`, has N threads as ranks).
 /// Without, it is one rank of whatever started it.
 struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "run", abstract: "Measures a collective and checks its results bit for bit. The default command.")
+    commandName: "run", abstract: "Measures a collective and checks its results bit for bit. The default command.",
+    discussion: """
+      Sizes are those of nccl-tests: the bytes of the message, or, for collectives of blocks (reduce-scatter, all-gather, gather, \
+      scatter, all-to-all), of all ranks' blocks together. These are rounded down to whole elements for each rank, but to one at \
+      least, and the results tell the rounded bytes. send-receive sends to the next rank and receives from the one before.
+      """)
 
   @OptionGroup var options: RunOptions
 
@@ -27,13 +32,13 @@ struct RunCommand: ParsableCommand {
   }
 
   private func run(_ configuration: RunConfiguration) throws {
-    if options.launchedBy != nil { return try runLaunchedRank(configuration) }
+    if options.launchedBy != nil { return try runLaunchedRank(configuration, checksMemory: false) }
     guard let ranks = options.ranks else {
       guard configuration.transport != .inProcess else {
         throw CommandFailure("--transport inprocess joins the threads of one process: give --ranks N.")
       }
       guard launchVariables.contains(where: isSet) else { throw CommandFailure(noRanks) }
-      return try runLaunchedRank(configuration)
+      return try runLaunchedRank(configuration, checksMemory: true)
     }
     let identity = ["TUTTI_RANK", "TUTTI_SIZE"]
     if let variable = identity.first(where: isSet) {

@@ -1,6 +1,4 @@
 import Tutti
-import TuttiAlgorithms
-import TuttiSchedule
 
 /// What one run measures: every flag, checked. All ranks hold equal ones.
 struct RunConfiguration: Sendable {
@@ -22,14 +20,16 @@ struct RunConfiguration: Sendable {
     }
   }
 
-  var collective: Collective
+  var subject: Subject
   /// As asked for; results carry what was used.
   var transport: TransportChoice
   var algorithms: Algorithms
-  /// Bytes of each rank's buffer, one measurement each; `[0]` for a collective without data.
+  /// Bytes of the message, or of all ranks' blocks, as asked for: one measurement each; `[0]` for a collective without data.
   var sizes: [Int]
   var type: DataType
   var operation: ReduceOp
+  /// 0, and without meaning, where no rank plays a part of its own.
+  var root: Int
   /// nil: by size.
   var iterations: Int?
   /// nil: by size.
@@ -42,17 +42,24 @@ struct RunConfiguration: Sendable {
   /// Seconds one operation may take.
   var timeout: Double
 
-  var carriesData: Bool { collective != .barrier }
-
   var timeoutDuration: Duration { .nanoseconds(Int64(timeout * 1e9)) }
 
   /// What the measurements of one size ask of the library: nil is `auto`. `all` leaves out what is not defined for the rank count.
   func algorithmRequests(rankCount: Int) -> [String?] {
     switch algorithms {
-    case .auto: [nil]
-    case .all: AlgorithmRegistry.algorithms(for: collective).filter { $0.isDefined(rankCount: rankCount) }.map(\.name)
-    case .named(let name): [name]
+    case .auto: return [nil]
+    case .all:
+      let known = subject.algorithms
+      // Send and receive has no algorithms, and runs all the same.
+      return known.isEmpty ? [nil] : known.filter { $0.isDefined(rankCount: rankCount) }.map(\.name)
+    case .named(let name): return [name]
     }
+  }
+
+  /// Why the root cannot be that of so many ranks; nil when it can.
+  func rootObstacle(rankCount: Int) -> String? {
+    root < rankCount
+      ? nil : "--root \(root): there is no such rank among \(rankCount). Roots go from 0 to \(rankCount - 1)."
   }
 
   /// Timed operations: about a second at the bandwidth of a loopback socket, within bounds.
@@ -70,10 +77,25 @@ struct RunConfiguration: Sendable {
   /// Operations before the timed ones: they open links, fault pages in and fill caches.
   func warmup(bytes: Int) -> Int { warmup ?? max(1, iterations(bytes: bytes) / 10) }
 
-  /// Heap bytes of one rank's buffers.
-  var bufferBytesPerRank: Int {
+  /// Heap bytes of some ranks' buffers at the largest size: less where a rank gives or gets a block only, or nothing.
+  func bufferBytes(ranks: Range<Int>, rankCount: Int) -> Double {
     let largest = sizes.max() ?? 0
-    let (both, overflow) = largest.multipliedReportingOverflow(by: 2)
-    return inPlace ? largest : overflow ? Int.max : both
+    let count = subject.count(bytes: largest, elementBytes: type.size, rankCount: rankCount)
+    return ranks.reduce(0) { sum, rank in
+      let layout = BufferLayout(subject, count: count, rank: rank, rankCount: rankCount, root: root)
+      return sum + layout.elements(inPlace: inPlace) * Double(type.size)
+    }
+  }
+
+  /// Why some ranks on this machine cannot have their buffers; nil when they can. The kernel would kill one in the middle of the run.
+  func memoryObstacle(ranks: Range<Int>, rankCount: Int) -> String? {
+    let wanted = bufferBytes(ranks: ranks, rankCount: rankCount)
+    guard let available = SystemFacts.availableMemory(), wanted > Double(available) else { return nil }
+    let amount = wanted < 1e18 ? "need \(ByteSize.approximate(Int(wanted)))" : "need more than any machine has"
+    return """
+      the buffers do not fit: at \(ByteSize.text(sizes.max() ?? 0)) bytes those of \(ranks.count) rank(s) \(amount), and \
+      \(ByteSize.approximate(available)) of memory are available. Use smaller sizes\
+      \(ranks.count > 1 ? ", fewer ranks" : "")\(inPlace || !subject.canRunInPlace ? "" : " or --in-place").
+      """
   }
 }

@@ -5,34 +5,44 @@ struct TableFormat {
   let system: SystemFacts
 
   /// Column titles and widths; negative: left-aligned.
-  private static let columns: [(title: String, width: Int)] = [
-    ("bytes", 12), ("count", 11), ("type", -8), ("op", -4), ("algorithm", -22), ("transport", -9), ("median us", 11),
-    ("min us", 11), ("p99 us", 11), ("algbw GB/s", 10), ("busbw GB/s", 10), ("wrong", 6),
-  ]
+  private var columns: [(title: String, width: Int)] {
+    let operation = configuration.subject.combines ? [("op", -max(4, configuration.operation.name.count))] : []
+    let root = configuration.subject.hasRoot ? [("root", 4)] : []
+    return [("bytes", 12), ("count", 11), ("type", -8)] + operation + root + [
+      ("algorithm", -22), ("transport", -9), ("median us", 11), ("min us", 11), ("p99 us", 11), ("algbw GB/s", 10),
+      ("busbw GB/s", 10), ("wrong", 6),
+    ]
+  }
 
   var header: String {
-    let buffers = configuration.carriesData ? (configuration.inPlace ? ", in place" : ", out of place") : ""
+    let subject = configuration.subject
+    let algorithm = subject.algorithms.isEmpty ? "" : ", algorithm \(configuration.algorithms.name)"
+    let buffers = subject.carriesData ? (configuration.inPlace ? ", in place" : ", out of place") : ""
     return """
-      # collbench \(toolVersion): \(configuration.collective.name), \(rankCount) rank\(rankCount == 1 ? "" : "s"), \
-      transport \(configuration.transport.name), algorithm \(configuration.algorithms.name)\(buffers)
+      # collbench \(toolVersion): \(subject.name), \(rankCount) rank\(rankCount == 1 ? "" : "s"), \
+      transport \(configuration.transport.name)\(algorithm)\(buffers)
       # \(system.host): \(system.cpu), \(system.cores) cores, \(ByteSize.approximate(system.memoryBytes)), \(system.kernel)
       # times are the slowest rank's, each iteration after a barrier; GB = 10^9 bytes
 
-      """ + Self.row(Self.columns.map(\.title))
+      """ + row(columns.map(\.title))
   }
 
   func line(_ measurement: Measurement, highlight: (String) -> String = { $0 }) -> String {
     let microseconds = { (nanoseconds: Double) in decimal(nanoseconds / 1000, digits: 2) }
-    let line = Self.row([
-      "\(measurement.bytes)", "\(measurement.count)", measurement.type ?? "-", measurement.operation ?? "-",
-      measurement.algorithm, measurement.transport, microseconds(measurement.median), microseconds(measurement.minimum),
-      microseconds(measurement.percentile99), decimal(measurement.algorithmBandwidth, digits: 3),
-      decimal(measurement.busBandwidth, digits: 3), measurement.wrongElements.map(String.init) ?? "-",
-    ])
+    var cells = ["\(measurement.bytes)", "\(measurement.count)", measurement.type ?? "-"]
+    if let operation = measurement.operation { cells.append(operation) }
+    if let root = measurement.root { cells.append("\(root)") }
+    cells += [
+      measurement.algorithm ?? "-", measurement.transport, microseconds(measurement.median),
+      microseconds(measurement.minimum), microseconds(measurement.percentile99),
+      decimal(measurement.algorithmBandwidth, digits: 3), decimal(measurement.busBandwidth, digits: 3),
+      measurement.wrongElements.map(String.init) ?? "-",
+    ]
+    let line = row(cells)
     return (measurement.wrongElements ?? 0) == 0 ? line : highlight(line)
   }
 
-  private static func row(_ cells: [String]) -> String {
+  private func row(_ cells: [String]) -> String {
     let padded = zip(cells, columns).map { cell, column in
       let space = String(repeating: " ", count: max(0, abs(column.width) - cell.count))
       return column.width < 0 ? cell + space : space + cell
@@ -58,8 +68,9 @@ enum CSVFormat {
     ].map { decimal($0 / 1000, digits: 3) }
     let fields =
       [
-        measurement.collective.name, "\(measurement.bytes)", "\(measurement.count)", measurement.type ?? "",
-        measurement.operation ?? "", "", "\(measurement.rankCount)", measurement.algorithm, measurement.transport,
+        measurement.subject.name, "\(measurement.bytes)", "\(measurement.count)", measurement.type ?? "",
+        measurement.operation ?? "", measurement.root.map(String.init) ?? "", "\(measurement.rankCount)",
+        measurement.algorithm ?? "", measurement.transport,
         "\(measurement.inPlace)", "\(measurement.times.count)",
       ] + times + [
         "\(measurement.algorithmBandwidth)", "\(measurement.busBandwidth)",

@@ -7,7 +7,8 @@ import TuttiSchedule
 struct VerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify",
-    abstract: "Proves algorithms: the result, equal bits on all ranks, matched messages, no deadlock, memory.")
+    abstract: "Proves algorithms: the result, equal bits on all ranks, matched messages, no deadlock, memory.",
+    discussion: "Collectives with a root are proven with the roots 0, 1 and the last rank.")
 
   @Option(help: "Only this collective: \(Catalog.collectives.joined(separator: ", ")). (default: all)")
   var collective: String?
@@ -28,34 +29,40 @@ struct VerifyCommand: ParsableCommand {
     let algorithms = try selection()
     var total = ProofReport()
     var schedules = 0
-    for algorithm in algorithms {
+    for (index, algorithm) in algorithms.enumerated() {
       let label = "\(algorithm.collective.name) \(algorithm.name)"
+      let firstSchedule = schedules
       var proven = 0
       var report = ProofReport()
       for rankCount in minRanks...maxRanks where algorithm.isDefined(rankCount: rankCount) {
-        Terminal.progress("\(label), \(rankCount) of \(maxRanks) ranks")
-        do throws(ProofFailure) {
-          // No collective of today has a root.
-          report += try Verifier.prove(collective: algorithm.collective, rankCount: rankCount, root: 0) {
-            algorithm.schedule(rank: $0, rankCount: rankCount, root: 0)
+        Terminal.progress("\(index + 1)/\(algorithms.count) \(label), \(rankCount) of \(maxRanks) ranks")
+        for root in algorithm.collective.hasRoot ? roots(rankCount: rankCount) : [0] {
+          do throws(ProofFailure) {
+            report += try Verifier.prove(collective: algorithm.collective, rankCount: rankCount, root: root) {
+              algorithm.schedule(rank: $0, rankCount: rankCount, root: root)
+            }
+          } catch {
+            Terminal.progress("")
+            Terminal.error("collbench: \(label), \(rankCount) ranks: \(error)")
+            throw ExitCode.failure
           }
-        } catch {
-          Terminal.progress("")
-          Terminal.error("collbench: \(label), \(rankCount) ranks: \(error)")
-          throw ExitCode.failure
+          schedules += rankCount
         }
         proven += 1
-        schedules += rankCount
       }
       total += report
       Terminal.progress("")
-      Terminal.write("\(label): proven for \(proven) rank counts, \(report.messages) messages\n")
+      Terminal.write(
+        "\(label): proven for \(proven) rank counts, \(schedules - firstSchedule) schedules, \(report.messages) messages\n")
     }
     let seconds = decimal(Double(tutti_now_ns() - start) / 1e9, digits: 1)
     Terminal.write(
       "\(algorithms.count) algorithm\(algorithms.count == 1 ? "" : "s"), \(minRanks) to \(maxRanks) ranks: "
         + "\(schedules) schedules with \(total.steps) steps proven in \(seconds) s\n")
   }
+
+  /// The roots to prove with: the first rank, the last, and one that is neither where there is one.
+  private func roots(rankCount: Int) -> [Int] { Set([0, 1, rankCount - 1]).filter { $0 < rankCount }.sorted() }
 
   /// The algorithms asked for.
   private func selection() throws -> [any Algorithm] {

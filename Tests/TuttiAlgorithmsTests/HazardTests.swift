@@ -19,7 +19,9 @@ import TuttiSchedule
     for rankCount in 1...9 {
       for rank in 0..<rankCount {
         let schedule = algorithm.schedule(rank: rank, rankCount: rankCount, root: 0)
-        let offsets = randomOffsets(schedule.chunkCount, &generator)
+        let offsets =
+          schedule.equalBlocks
+          ? (0...schedule.chunkCount).map { UInt64($0) * 20 } : randomOffsets(schedule.chunkCount, &generator)
         for inPlace in [false, true] {
           let plan = try Plan(
             lowering: schedule, chunkMap: ChunkMap(offsets: offsets), elementBytes: 8, inPlace: inPlace, segmentBytes: 64,
@@ -70,7 +72,12 @@ import TuttiSchedule
         for peer in peers.prefix(Int.random(in: 0...3, using: &generator)) {
           operands.append(program.receiveSlot(place(list, writable: true), from: peer))
         }
-        program.reduce(place(list, writable: true), operands.shuffled(using: &generator))
+        operands.shuffle(using: &generator)
+        if Bool.random(using: &generator) {
+          program.reduce(place(list, writable: true), operands)
+        } else {
+          program.forward(place(list, writable: true), operands, to: Array(peers.prefix(2)))
+        }
       }
     }
     return program.finish()

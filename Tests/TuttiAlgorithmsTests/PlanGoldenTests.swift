@@ -16,11 +16,11 @@ import TuttiSchedule
   @Test func outOfPlace() throws {
     #expect(
       try ring(inPlace: false) == """
-        rank 0 of 3: 256 bytes, segments of 64, 1 channel(s), 0 scratch
+        rank 0 of 3: 256 bytes in, 256 out, segments of 64, 1 channel(s)
         0: queue 0, send input[0..<88] to 1
         1: queue 1, combine output[172..<256] = slot from 2 + input[172..<256], streaming, fused with 2
         2: queue 0, send output[172..<256] to 1; 0..<84 after 1 executed
-        3: queue 1, combine output[88..<172] = slot from 2 + input[88..<172], streaming, fused with 4
+        3: queue 1, combine output[88..<172] = slot from 2 + input[88..<172], completes, streaming, fused with 4
         4: queue 0, send output[88..<172] to 1; 0..<84 after 3 executed
         5: queue 1, receive output[0..<88] from 2
         6: queue 0, send output[0..<88] to 1; 0..<88 after 5 executed
@@ -31,11 +31,11 @@ import TuttiSchedule
   @Test func inPlace() throws {
     #expect(
       try ring(inPlace: true) == """
-        rank 0 of 3: 256 bytes, segments of 64, 1 channel(s), 0 scratch
+        rank 0 of 3: 0 bytes in, 256 out, segments of 64, 1 channel(s)
         0: queue 0, send output[0..<88] to 1
         1: queue 1, combine output[172..<256] = slot from 2 + output[172..<256], streaming, fused with 2
         2: queue 0, send output[172..<256] to 1; 0..<84 after 1 executed
-        3: queue 1, combine output[88..<172] = slot from 2 + output[88..<172], streaming, fused with 4
+        3: queue 1, combine output[88..<172] = slot from 2 + output[88..<172], completes, streaming, fused with 4
         4: queue 0, send output[88..<172] to 1; 0..<84 after 3 executed
         5: queue 1, receive output[0..<88] from 2; 0..<88 after 0 released
         6: queue 0, send output[0..<88] to 1; 0..<88 after 5 executed

@@ -28,7 +28,6 @@ struct PlanInterpreter {
   private let credit: Int
   /// By rank and memory.
   private(set) var memory: [[[UInt64]]]
-  private let inputMemory: Int
   private var cursors: [[Cursor]]
   /// By rank and step: how far each receiver of a send has consumed it.
   private var consumed: [[[Int32: UInt64]]]
@@ -36,14 +35,19 @@ struct PlanInterpreter {
   private var heads: [[Int]]
   private var lanes: [Int: [Packet]] = [:]
 
-  init(_ plans: [Plan], inputs: [[UInt64]], inPlace: Bool, credit: Int) {
+  /// - Parameter inputOffsets: By rank: the byte offset of its input in the layout of the data.
+  init(_ plans: [Plan], inputs: [[UInt64]], inputOffsets: [Int], inPlace: Bool, credit: Int) {
     self.plans = plans
     self.credit = credit
-    inputMemory = inPlace ? 1 : 0
     memory = plans.indices.map { rank in
-      var buffers = Array(
-        repeating: Array(repeating: UInt64(0xDEAD), count: inputs[rank].count), count: 2 + plans[rank].scratchCount)
-      buffers[inPlace ? 1 : 0] = inputs[rank]
+      var buffers = plans[rank].buffers.map {
+        Array(repeating: UInt64(0xDEAD), count: Int($0.bytes) / PlanInterpreter.elementBytes)
+      }
+      // In place, the smaller lies in the larger.
+      let place = inPlace ? max(0, inputOffsets[rank] - Int(plans[rank].buffers[1].base)) / PlanInterpreter.elementBytes : 0
+      buffers[inPlace ? 1 : 0].replaceSubrange(place..<place + inputs[rank].count, with: inputs[rank])
+      // What is forwarded: the interpreter keeps what an engine does not.
+      buffers.append(Array(repeating: 0xDEAD, count: Int(plans[rank].forwardedBytes) / PlanInterpreter.elementBytes))
       return buffers
     }
     cursors = plans.map { $0.steps.map { Cursor(segments: Plan.SegmentCursor($0)) } }
@@ -79,6 +83,7 @@ struct PlanInterpreter {
     var cursor = cursors[rank][index].segments
     guard cursor.next(in: plan) else { preconditionFailure("a finished step at the head of its queue") }
     guard step.edges.allSatisfy({ isMet(plan.edges[Int($0)], rank, cursor.end) }) else { return false }
+    if step.forwarded, step.kind == .combine, step.bytes > 0, !canForward(rank, index, cursor.end) { return false }
     guard execute(step, index, rank, cursor) else { return false }
     cursors[rank][index].segments = cursor
     cursors[rank][index].executed = cursor.end
@@ -87,6 +92,17 @@ struct PlanInterpreter {
       heads[rank][queue] += 1
     }
     return true
+  }
+
+  /// Whether the send that a combine feeds, storing nothing, could go at once: its turn has come, and there is credit.
+  private func canForward(_ rank: Int, _ index: Int, _ end: UInt64) -> Bool {
+    let plan = plans[rank]
+    let send = plan.steps[index + 1]
+    let queue = plan.queues.firstIndex { $0.contains { Int(plan.queueSteps[Int($0)]) == index + 1 } }!
+    return Int(plan.queueSteps[heads[rank][queue]]) == index + 1
+      && cursors[rank][index + 1].executed == cursors[rank][index].executed
+      && send.edges.allSatisfy { Int(plan.edges[Int($0)].step) == index || isMet(plan.edges[Int($0)], rank, end) }
+      && send.peers.allSatisfy { lanes[lane(rank, Int(plan.peers[Int($0)]), send.channel), default: []].count < credit }
   }
 
   private func isMet(_ edge: Plan.Edge, _ rank: Int, _ end: UInt64) -> Bool {

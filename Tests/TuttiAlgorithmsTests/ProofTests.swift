@@ -20,13 +20,15 @@ import TuttiSchedule
     let algorithm = try #require(AlgorithmRegistry.algorithm(identifier: identifier))
     var report = ProofReport()
     for rankCount in ProofTests.rankCounts where algorithm.isDefined(rankCount: rankCount) {
-      do throws(ProofFailure) {
-        report += try Verifier.prove(collective: algorithm.collective, rankCount: rankCount, root: 0) {
-          algorithm.schedule(rank: $0, rankCount: rankCount, root: 0)
+      for root in algorithm.collective.hasRoot ? Set([0, 1, rankCount - 1]).filter({ $0 < rankCount }) : [0] {
+        do throws(ProofFailure) {
+          report += try Verifier.prove(collective: algorithm.collective, rankCount: rankCount, root: root) {
+            algorithm.schedule(rank: $0, rankCount: rankCount, root: root)
+          }
+        } catch {
+          Issue.record("\(algorithm.name): \(error)")
+          return
         }
-      } catch {
-        Issue.record("\(algorithm.name): \(error)")
-        return
       }
     }
     #expect(report.rankCount == ProofTests.rankCounts.last)

@@ -31,7 +31,7 @@ import TuttiSchedule
   private func exchange(_ program: inout ScheduleBuilder, _ rank: Int) {
     program.send([.input(0)], to: 1 - rank, lifetime: .copied)
     let theirs = program.receiveSlot([.output(0)], from: 1 - rank)
-    program.reduce([.output(0)], rank == 0 ? [.input(0), theirs] : [theirs, .input(0)])
+    program.reduce([.output(0)], rank == 0 ? [.input(0), theirs] : [theirs, .input(0)], completes: true)
   }
 
   @Test func theUnbrokenExchangeIsProven() throws {
@@ -88,7 +88,7 @@ import TuttiSchedule
       let peers = [(rank + 1) % 3, (rank + 2) % 3]
       program.send([.input(0)], to: peers, lifetime: .copied)
       let theirs = peers.map { program.receiveSlot([.output(0)], from: $0) }
-      program.reduce([.output(0)], [.input(0)] + theirs)
+      program.reduce([.output(0)], [.input(0)] + theirs, completes: true)
     }
     #expect(failure?.rank == 1 && failure?.chunk == 0 && failure?.step == 3)
     #expect(failure?.expected == "(0+1+2), as on rank 0" && failure?.found == "(1+2+0)")
@@ -100,7 +100,7 @@ import TuttiSchedule
       var program = ScheduleBuilder(.allReduce, rank: rank, rankCount: 2, chunkCount: 1)
       program.send([.input(0)], to: 1 - rank, lifetime: .copied)
       let theirs = program.receiveSlot([.output(0)], from: 1 - rank)
-      program.reduce([.output(0)], [theirs, .input(0)])
+      program.reduce([.output(0)], [theirs, .input(0)], completes: true)
       return program.finish()
     }
   }
@@ -153,7 +153,7 @@ import TuttiSchedule
     let failure = refusal(.noDeadlock) { program, rank in
       program.send([.input(0)], to: 1 - rank, lifetime: .held)
       let theirs = program.receiveSlot([.output(0)], from: 1 - rank)
-      program.reduce([.output(0)], rank == 0 ? [.input(0), theirs] : [theirs, .input(0)])
+      program.reduce([.output(0)], rank == 0 ? [.input(0), theirs] : [theirs, .input(0)], completes: true)
     }
     #expect(failure?.setting == "in place, chunks of 3 segments")
     #expect(failure?.found == "a cycle of 2 waits")

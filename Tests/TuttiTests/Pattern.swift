@@ -1,6 +1,8 @@
+import TuttiTesting
+
 @testable import Tutti
 
-/// Inputs whose sums, minima and maxima are exact in every type and order, and the results they must give.
+/// Inputs whose combinations are exact in every type and order, and the results they must give.
 struct Pattern: Sendable {
   let rankCount: Int
   let type: DataType
@@ -15,47 +17,26 @@ struct Pattern: Sendable {
     self.operation = operation
     self.salt = salt
     expected = (0..<13).map { index in
-      let values = (0..<rankCount).map { Self.value(rank: $0, index: index, salt: salt) }
-      let result =
-        switch operation {
-        case .sum: values.reduce(0, +)
-        case .min: values.min()!
-        case .max: values.max()!
-        }
-      return Self.bits(of: result, type)
+      let values = (0..<rankCount).map { Self.value(rank: $0, index: index, salt: salt, operation) }
+      return ElementBits.combined(values, operation, type)
     }
   }
 
-  private static func value(rank: Int, index: Int, salt: Int) -> Int { (rank * 7 + index * 3 + salt) % 13 - 6 }
-
-  static func bits(of value: Int, _ type: DataType) -> UInt64 {
-    switch type {
-    case .int32: UInt64(UInt32(bitPattern: Int32(value)))
-    case .int64: UInt64(bitPattern: Int64(value))
-    case .float32: UInt64(Float(value).bitPattern)
-    case .float64: Double(value).bitPattern
-    }
+  private static func value(rank: Int, index: Int, salt: Int, _ operation: ReduceOp) -> Int {
+    let value = (rank * 7 + index * 3 + salt) % 13
+    // Products of few powers of two are exact in every type.
+    return operation == .product ? [1, -1, 2, -2][value % 4] : value - 6
   }
 
-  func value(rank: Int, index: Int) -> Int { Self.value(rank: rank, index: index, salt: salt) }
+  func value(rank: Int, index: Int) -> Int { Self.value(rank: rank, index: index, salt: salt, operation) }
 
   /// Writes one value as an element. `memory` may be unaligned.
   func store(_ value: Int, at index: Int, of memory: UnsafeMutableRawPointer) {
-    let offset = index * type.size
-    switch type {
-    case .int32: memory.storeBytes(of: Int32(value), toByteOffset: offset, as: Int32.self)
-    case .int64: memory.storeBytes(of: Int64(value), toByteOffset: offset, as: Int64.self)
-    case .float32: memory.storeBytes(of: Float(value), toByteOffset: offset, as: Float.self)
-    case .float64: memory.storeBytes(of: Double(value), toByteOffset: offset, as: Double.self)
-    }
+    ElementBits.store(ElementBits.bits(of: value, type), at: index, of: memory, size: type.size)
   }
 
   /// The element as bits, and the bits that the result must have.
-  func bits(at index: Int, of memory: UnsafeRawPointer) -> UInt64 {
-    type.size == 4
-      ? UInt64(memory.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self))
-      : memory.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self)
-  }
+  func bits(at index: Int, of memory: UnsafeRawPointer) -> UInt64 { ElementBits.load(index, of: memory, size: type.size) }
 
   func expectedBits(index: Int) -> UInt64 { expected[index % 13] }
 }
@@ -112,6 +93,6 @@ final class CallMemory: @unchecked Sendable {
   }
 
   private func inputBits(_ index: Int) -> UInt64 {
-    Pattern.bits(of: pattern.value(rank: rank, index: index), pattern.type)
+    ElementBits.bits(of: pattern.value(rank: rank, index: index), pattern.type)
   }
 }

@@ -1,43 +1,18 @@
 import Foundation
 import Testing
+import TuttiSchedule
+import TuttiTesting
 import TuttiTransport
 
 @testable import Tutti
 
-/// Random operations on random communicators: 1,000 of them over each fabric, a few communicators each.
+/// Random operations on random communicators: 1,000 of them over each fabric, a few communicators each, some of them split.
 ///
 /// What all ranks must agree on is drawn from one stream, and what is a rank's own business from another: alignment, the
 /// order of waiting, being late. `TUTTI_TEST_SEED` replays a run.
 @Suite(.serialized) struct RandomRunTests {
   static let communicators = 25
   static let operations = 40
-
-  /// One operation, as all ranks must make it.
-  struct Call: CustomStringConvertible {
-    let algorithm: String
-    let count: Int
-    let type: DataType
-    let operation: ReduceOp
-    let inPlace: Bool
-    let salt: Int
-
-    init(_ generator: inout SeededGenerator) {
-      algorithm = (AllReduceTests.algorithms + ["auto"]).randomElement(using: &generator)!
-      switch Int.random(in: 0..<100, using: &generator) {
-      case ..<8: count = 0
-      case ..<30: count = Int.random(in: 1...20, using: &generator)
-      case ..<65: count = Int.random(in: 10...500, using: &generator) * 2 + 1
-      case ..<90: count = Int.random(in: 1000...6000, using: &generator)
-      default: count = Int.random(in: 6000...30_000, using: &generator)
-      }
-      type = DataType.allCases.randomElement(using: &generator)!
-      operation = ReduceOp.allCases.randomElement(using: &generator)!
-      inPlace = Bool.random(using: &generator)
-      salt = Int.random(in: 0..<13, using: &generator)
-    }
-
-    var description: String { "\(algorithm), \(operation) of \(count) \(type), in place \(inPlace), salt \(salt)" }
-  }
 
   @Test(arguments: Fabric.allCases)
   func thousandOperations(fabric: Fabric) throws {
@@ -48,37 +23,64 @@ import TuttiTransport
       let shared = seeds.next()
       // Three of four in-process communicators have links that misbehave.
       let faults = fabric == .inProcess && index % 4 != 0 ? InProcessFaults(seed: seeds.next()) : nil
-      try withRanks(rankCount, fabric, faults: faults) { try Self.play($0, seed: shared) }
+      try withRanks(rankCount, fabric, faults: faults) { communicator in
+        // Every third communicator runs the rest of its operations on parts of itself, and on itself in between.
+        if index % 3 == 0, rankCount > 1 {
+          try Self.playSplit(communicator, seed: shared)
+        } else {
+          try Self.play(communicator, Self.operations, seed: shared)
+        }
+      }
     }
   }
 
-  /// One rank's part of ``operations`` operations.
-  static func play(_ communicator: Communicator, seed: UInt64) throws {
+  /// A rank's part of half of the operations on the communicator, and of as many on the part of it that the rank is split into.
+  private static func playSplit(_ communicator: Communicator, seed: UInt64) throws {
+    var shared = SeededGenerator(seed: seed)
+    let colorCount = Int.random(in: 1...3, using: &shared)
+    let colors = (0..<communicator.rankCount).map { _ in Int.random(in: 0..<colorCount, using: &shared) }
+    let keys = (0..<communicator.rankCount).map { _ in Int.random(in: -3...3, using: &shared) }
+    let color = colors[communicator.rank]
+    let part = try #require(try communicator.split(color: color, key: keys[communicator.rank]))
+    try #require(part.rankCount == colors.count { $0 == color })
+    let halves = shared.next()
+    try play(communicator, operations / 4, seed: halves)
+    try play(part, operations / 2, seed: halves &+ 1 &+ UInt64(color))
+    try play(communicator, operations / 4, seed: halves &- 1)
+    part.close()
+  }
+
+  /// A rank's part of a number of operations.
+  static func play(_ communicator: Communicator, _ operations: Int, seed: UInt64) throws {
     var shared = SeededGenerator(seed: seed)
     var own = SeededGenerator(seed: seed &+ 1 &+ UInt64(communicator.rank))
     var left = operations
     while left > 0 {
       let isBlocking = Int.random(in: 0..<3, using: &shared) == 0
-      let calls = (0..<min(left, isBlocking ? 1 : Int.random(in: 1...4, using: &shared))).map { _ in Call(&shared) }
-      left -= calls.count
-      let misalignment = Int.random(in: 0..<16, using: &own)
+      let exercises = (0..<min(left, isBlocking ? 1 : Int.random(in: 1...4, using: &shared))).map { _ in
+        Exercise(rankCount: communicator.rankCount, using: &shared)
+      }
+      left -= exercises.count
+      let memories = exercises.map {
+        ExerciseMemory($0, rank: communicator.rank, misalignment: Int.random(in: 0..<16, using: &own))
+      }
       if isBlocking {
-        let call = calls[0]
-        try AllReduceTests.check(
-          communicator, call.algorithm, count: call.count, call.type, call.operation, inPlace: call.inPlace,
-          misalignment: misalignment, salt: call.salt)
+        try exercises[0].run(communicator, memories[0])
         if Int.random(in: 0..<10, using: &shared) == 0 { try communicator.barrier() }
-        continue
+      } else {
+        var works: [Work] = []
+        for (exercise, memory) in zip(exercises, memories) {
+          if Int.random(in: 0..<8, using: &own) == 0 { AsynchronousTests.dawdle(&own) }
+          works.append(try exercise.start(communicator, memory))
+        }
+        works.shuffle(using: &own)
+        if Int.random(in: 0..<4, using: &own) == 0 { AsynchronousTests.dawdle(&own) }
+        for work in works { try work.wait() }
       }
-      var started = try calls.map { call in
-        if Int.random(in: 0..<8, using: &own) == 0 { AsynchronousTests.dawdle(&own) }
-        return try AsynchronousTests.Started(
-          communicator, call.algorithm, count: call.count, call.type, call.operation, inPlace: call.inPlace,
-          misalignment: misalignment, salt: call.salt)
+      for (exercise, memory) in zip(exercises, memories) {
+        let error = memory.firstError()
+        try #require(error == nil, "\(exercise): \(error ?? "")")
       }
-      started.shuffle(using: &own)
-      if Int.random(in: 0..<4, using: &own) == 0 { AsynchronousTests.dawdle(&own) }
-      for one in started { try one.finish() }
     }
   }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import TuttiTesting
 import TuttiTransport
 
 @testable import Tutti
@@ -10,7 +11,17 @@ enum Fabric: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case inProcess, sharedMemory, tcp
 
   var testDescription: String { rawValue }
+
+  var transport: TransportChoice {
+    switch self {
+    case .inProcess: .inProcess
+    case .sharedMemory: .sharedMemory
+    case .tcp: .tcp
+    }
+  }
 }
+
+typealias SeededGenerator = TuttiTesting.SeededGenerator
 
 /// Makes a communicator of threads of this process; element r is rank r's.
 func makeCommunicators(
@@ -18,22 +29,9 @@ func makeCommunicators(
 ) throws -> [Communicator] {
   var options = CommunicatorOptions()
   options.timeout = timeout
-  if fabric == .inProcess { return try Communicator.inProcess(rankCount: rankCount, options: options, faults: faults) }
-  options.transport = fabric == .tcp ? .tcp : .sharedMemory
-  let rendezvous = "unix:@tutti-test-\(UUID().uuidString.prefix(12))"
-  let joined = Lock<[Int: Communicator]>([:])
-  let failures = Lock<[any Error]>([])
-  try onThreads(rankCount) { [options] rank in
-    do {
-      let communicator = try Communicator.join(
-        environment: environment(rank, rankCount, rendezvous), options: options)
-      joined.withLock { $0[rank] = communicator }
-    } catch {
-      failures.withLock { $0.append(error) }
-    }
-  }
-  if let first = failures.withLock({ $0.first }) { throw first }
-  return joined.withLock { joined in (0..<rankCount).compactMap { joined[$0] } }
+  do {
+    return try TuttiTesting.makeCommunicators(rankCount, over: fabric.transport, options: options, faults: faults)
+  } catch let failure as RankFailure { throw failure.error }
 }
 
 /// Runs `body` as each rank of a communicator on a thread of its own, and throws the first failure.
@@ -42,16 +40,12 @@ func withRanks(
   _ body: @escaping @Sendable (Communicator) throws -> Void
 ) throws {
   let communicators = try makeCommunicators(rankCount, fabric, faults: faults, timeout: timeout)
-  let failures = Lock<[(Int, any Error)]>([])
-  try onThreads(rankCount) { rank in
-    do {
+  do {
+    try TuttiTesting.onThreads(rankCount) { rank in
       try body(communicators[rank])
       communicators[rank].close()
-    } catch {
-      failures.withLock { $0.append((rank, error)) }
     }
-  }
-  if let first = failures.withLock({ $0.min { $0.0 < $1.0 } }) { throw first.1 }
+  } catch let failure as RankFailure { throw failure.error }
 }
 
 /// How one rank's part of a test ended.
@@ -77,40 +71,12 @@ func endings(
 }
 
 func environment(_ rank: Int, _ rankCount: Int, _ rendezvous: String) -> [String: String] {
-  [
-    "TUTTI_RANK": String(rank), "TUTTI_SIZE": String(rankCount), "TUTTI_RENDEZVOUS": rendezvous,
-    "TUTTI_SECRET": "0123456789abcdef0123456789abcdef",
-  ]
+  testEnvironment(rank, rankCount, rendezvous)
 }
 
 /// Runs `body(0)...body(count - 1)` on threads and waits for all, at most three minutes.
 func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) throws {
-  let group = DispatchGroup()
-  for index in 0..<count {
-    group.enter()
-    let thread = Thread {
-      body(index)
-      group.leave()
-    }
-    thread.stackSize = 1 << 20
-    thread.start()
-  }
-  try #require(group.wait(timeout: .now() + 180) == .success, "a rank hangs")
-}
-
-/// splitmix64: small, and the same everywhere.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
-  }
+  try TuttiTesting.onThreads(count, timeout: 180, body)
 }
 
 /// The seed of a randomised test: `TUTTI_TEST_SEED`, or a new one. Printed, so that a failure can be replayed.

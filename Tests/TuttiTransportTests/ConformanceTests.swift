@@ -163,29 +163,6 @@ import TuttiTransport
       throw TestFailure("byte \(index) of a destination that did not match was written")
     }
   }
-
-  @Test("segments written in place travel like others", arguments: conformanceFactories)
-  func reserved(factory: any LinkPairFactory) throws {
-    let (first, second) = try factory.makePair()
-    defer { close(first, second) }
-    for number in 0..<UInt64(60) {
-      let bytes = Self.sizes[Int(number) % Self.sizes.count]
-      let content = BytePool.shared.content(number)
-      try pump(first, second, for: "credit") { first.canSend(2) }
-      guard let window = first.reserve(2, bytes) else { continue }
-      #expect(first.reserve(2, bytes) == window)
-      memcpy(window, content, bytes)
-      let sequence = first.commit(2, CallSignature(rawValue: 7), number, bytes)
-      try pump(first, second, for: "release without consumption") { first.released(2) >= sequence }
-      let found = try arrival(second, 2, from: first)
-      #expect(found.count == number && found.bytes == bytes && memcmp(found.payload, content, bytes) == 0)
-      second.consume(2)
-      // The other way of sending, in between, on the same lane.
-      try send(first, 2, to: second, content, bytes, copied: number % 2 == 0)
-      #expect(memcmp(try arrival(second, 2, from: first).payload, content, bytes) == 0)
-      second.consume(2)
-    }
-  }
 }
 
 func close(_ links: Link...) { for link in links { link.close() } }

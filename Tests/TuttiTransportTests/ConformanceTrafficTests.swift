@@ -62,13 +62,15 @@ import TuttiTransport
   }
 }
 
-/// One end of a random exchange: sends segments of random sizes from reused buffers on all lanes, overwrites each buffer as
-/// soon as it is free, consumes with random delay, and compares every byte when it arrives and again when it is consumed.
+/// One end of a random exchange: sends segments of random sizes on all lanes, composed in the link's memory or from reused
+/// buffers, overwrites each buffer as soon as it is free, consumes with random delay, and compares every byte when it arrives and again when it is consumed.
 final class RandomTraffic {
   private struct Outgoing {
     var sent: UInt64 = 0
     /// The sequence number each source buffer was last used for; 0 when it is free.
     var busy = [UInt64](repeating: 0, count: Lane.credit + 1)
+    /// What was composed last, which must stay as it is until the next segment of the lane.
+    var composed: (memory: UnsafeRawPointer, sequence: UInt64)?
   }
   private struct Incoming {
     var received: UInt64 = 0
@@ -116,9 +118,9 @@ final class RandomTraffic {
       unfinished = false
       for lane in 0..<Lane.count {
         reuse(lane)
-        trySend(lane)
+        try trySend(lane)
         try tryReceive(lane)
-        let isSent = sending[lane].sent == segments && sending[lane].busy.allSatisfy { $0 == 0 }
+        let isSent = sending[lane].sent == segments && link.released(lane) == segments
         if !isSent || receiving[lane].received < segments { unfinished = true }
       }
       if link.status.pointee.failed { throw link.failure! }
@@ -139,16 +141,31 @@ final class RandomTraffic {
     }
   }
 
-  private func trySend(_ lane: Int) {
+  private func trySend(_ lane: Int) throws {
     guard sending[lane].sent < segments, generator.next() % 3 != 0,
       let free = sending[lane].busy.firstIndex(of: 0), link.canSend(lane)
     else { return }
     let sequence = sending[lane].sent + 1
     let bytes = size(outgoing, lane, sequence)
+    if let composed = sending[lane].composed {
+      try compare(composed.memory, outgoing, lane, composed.sequence, size(outgoing, lane, composed.sequence))
+      sending[lane].composed = nil
+    }
+    // Some reservations come to nothing.
+    let way = generator.next() % 6
+    if way < 3 { memcpy(link.reserve(lane, bytes), BytePool.shared.content(key(outgoing, lane, sequence)), bytes) }
+    if way < 2 {
+      let memory = link.reserve(lane, bytes)
+      try compare(memory, outgoing, lane, sequence, bytes)
+      let returned = link.commit(lane, CallSignature(rawValue: 5), sequence, bytes)
+      precondition(returned == sequence)
+      sending[lane].sent = sequence
+      sending[lane].composed = (UnsafeRawPointer(memory), sequence)
+      return
+    }
     let place = source(lane, free) + Int(generator.next() % 17)
     memcpy(place, BytePool.shared.content(key(outgoing, lane, sequence)), bytes)
-    let copied = generator.next() % 3 == 0
-    let returned = link.send(lane, CallSignature(rawValue: 5), sequence, place, bytes, copied: copied)
+    let returned = link.send(lane, CallSignature(rawValue: 5), sequence, place, bytes, copied: way == 5)
     precondition(returned == sequence)
     sending[lane].sent = sequence
     sending[lane].busy[free] = sequence
@@ -186,6 +203,7 @@ final class RandomTraffic {
     receiving[lane].delay = -1
   }
 
+  /// Throws when memory does not hold the contents of a segment.
   private func compare(
     _ payload: UnsafeRawPointer, _ direction: UInt64, _ lane: Int, _ sequence: UInt64, _ bytes: Int
   ) throws {

@@ -49,13 +49,16 @@ import TuttiTransport
     close(second, first)
   }
 
-  @Test("after close the other rank reads no source of this one, but its copies")
+  @Test("after close the other rank reads no source of this one, but its copies and what it composed")
   func closeWithdrawsSources() throws {
     let (first, second) = try pair()
     let content = BytePool.shared.content(5)
     try send(first, 0, to: second, content, 100, copied: true)
     try send(first, 1, to: second, content, 100)
+    memcpy(first.reserve(2, 100), content, 100)
+    _ = first.commit(2, CallSignature(rawValue: 7), 9, 100)
     first.close()
+    #expect(second.peek(2).map { memcmp($0.pointee.payload, content, 100) } == 0)
     #expect(second.peek(0).map { memcmp($0.pointee.payload, content, 100) } == 0)
     #expect(second.peek(1) == nil && second.failure?.code == .peerLost)
     second.close()
@@ -129,12 +132,21 @@ import TuttiTransport
     #expect(caught == 20)
   }
 
-  @Test("a severed link fails at both ends, and what arrived stays readable")
-  func severed() throws {
+  @Test("a severed link fails at both ends, and what arrived stays readable", arguments: [false, true])
+  func severed(composed: Bool) throws {
     var faults = InProcessFaults(seed: testSeed)
     faults.severAtSegment = 3
     let (first, second) = try pair(faults)
-    for number in 1...UInt64(3) { try send(first, 0, to: second, BytePool.shared.content(number), 100) }
+    for number in 1...UInt64(3) {
+      let content = BytePool.shared.content(number)
+      if composed {
+        try pump(first, second, for: "credit") { first.canSend(0) }
+        memcpy(first.reserve(0, 100), content, 100)
+        _ = first.commit(0, CallSignature(rawValue: 7), 9, 100)
+      } else {
+        try send(first, 0, to: second, content, 100)
+      }
+    }
     for number in 1...UInt64(2) {
       #expect(memcmp(try arrival(second, 0, from: first).payload, BytePool.shared.content(number), 100) == 0)
       second.consume(0)

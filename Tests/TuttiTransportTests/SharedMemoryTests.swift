@@ -7,12 +7,21 @@ import TuttiTransport
 
 /// What only shared memory has: one window read by several peers, and regions that a peer may fill with anything.
 @Suite struct SharedMemoryTests {
-  /// Sends one segment from rank 0 to all others, the payload written once.
-  private func broadcast(_ links: [[SharedMemoryLink?]], _ lane: Int, _ content: UnsafeRawPointer, _ bytes: Int) throws {
+  /// Sends one segment from rank 0 to all others, the payload written once: copied, or composed in place.
+  private func broadcast(
+    _ links: [[SharedMemoryLink?]], _ lane: Int, _ content: UnsafeRawPointer, _ bytes: Int, composed: Bool = false
+  ) throws {
     let outgoing = links[0].compactMap { $0 }
     for link in outgoing { try pump(for: "credit") { link.canSend(lane) } }
     let call = CallSignature(rawValue: 7)
-    let sequence = outgoing[0].send(lane, call, 9, content, bytes, copied: false)
+    let sequence: UInt64
+    if composed {
+      #expect(outgoing[0].composesInPlace)
+      memcpy(outgoing[0].reserve(lane, bytes), content, bytes)
+      sequence = outgoing[0].commit(lane, call, 9, bytes)
+    } else {
+      sequence = outgoing[0].send(lane, call, 9, content, bytes, copied: false)
+    }
     for link in outgoing.dropFirst() {
       #expect(link.shareGroup == outgoing[0].shareGroup && link.shareGroup != 0)
       _ = link.sendShared(lane, call, 9, bytes, original: outgoing[0], originalSequence: sequence)
@@ -23,15 +32,15 @@ import TuttiTransport
     for link in links.joined() { link?.close() }
   }
 
-  @Test("several peers read one window")
-  func sharedWindow() throws {
+  @Test("several peers read one window", arguments: [false, true])
+  func sharedWindow(composed: Bool) throws {
     let links = try sharedMemoryLinks([4, 5, 6, 7])
     defer { closeAll(links) }
     for number in 0..<UInt64(100) {
       let bytes = [0, 8, 96, 97, 5000, 60_000][Int(number % 6)]
       let lane = Int(number) % Lane.count
       let content = BytePool.shared.content(number)
-      try broadcast(links, lane, content, bytes)
+      try broadcast(links, lane, content, bytes, composed: composed)
       var payloads: Set<UnsafeRawPointer> = []
       for receiver in 1...3 {
         let found = try arrival(links[receiver][0]!, lane, from: links[0][receiver]!)
@@ -44,12 +53,14 @@ import TuttiTransport
   }
 
   /// The window belongs to the link to the first peer; that one consuming it does not free it for the others.
-  @Test("a shared window is not reused before every reader has consumed it", arguments: [1, 2, 3])
-  func sharedWindowsAreKept(slow: Int) throws {
+  @Test("a shared window is not reused before every reader has consumed it", arguments: [1, 2, 3], [false, true])
+  func sharedWindowsAreKept(slow: Int, composed: Bool) throws {
     let links = try sharedMemoryLinks([0, 1, 2, 3])
     defer { closeAll(links) }
     let first = links[0][1]!
-    for number in 0..<UInt64(Lane.credit) { try broadcast(links, 0, BytePool.shared.content(number), 50_000) }
+    for number in 0..<UInt64(Lane.credit) {
+      try broadcast(links, 0, BytePool.shared.content(number), 50_000, composed: composed)
+    }
     for receiver in 1...3 where receiver != slow {
       for _ in 0..<Lane.credit { links[receiver][0]!.consume(0) }
     }
@@ -60,7 +71,7 @@ import TuttiTransport
       links[slow][0]!.consume(0)
       #expect(first.canSend(0))
       // Now there is room for one more, and it leaves the windows that are still being read alone.
-      try broadcast(links, 0, BytePool.shared.content(100 + number), 50_000)
+      try broadcast(links, 0, BytePool.shared.content(100 + number), 50_000, composed: composed)
     }
     for receiver in 1...3 {
       for number in 0..<UInt64(Lane.credit) {
@@ -68,6 +79,39 @@ import TuttiTransport
         #expect(memcmp(found.payload, BytePool.shared.content(100 + number), 50_000) == 0)
         links[receiver][0]!.consume(0)
       }
+    }
+  }
+
+  @Test("a composed segment is written where the receiver reads it")
+  func composedInPlace() throws {
+    let links = try sharedMemoryLinks([0, 1])
+    defer { closeAll(links) }
+    let (sender, receiver) = (links[0][1]!, links[1][0]!)
+    for bytes in [1, 8, 96, 97, 50_000] {
+      memset(sender.reserve(0, bytes), 1, bytes)
+      let memory = sender.reserve(0, bytes)
+      _ = sender.commit(0, CallSignature(rawValue: 7), 9, bytes)
+      let found = try arrival(receiver, 0, from: sender)
+      memset(memory, 2, bytes)
+      #expect(found.payload.load(fromByteOffset: bytes - 1, as: UInt8.self) == 2, "\(bytes) bytes")
+      receiver.consume(0)
+    }
+  }
+
+  @Test("windows fit the collectives' budget, and the lane of send and receive adds only address space")
+  func geometry() {
+    // Ranks on the host, and what the windows of a rank's four collective lanes leave room for in 4 MiB.
+    for (rankCount, windowBytes) in [
+      (1, 256 << 10), (2, 256 << 10), (3, 128 << 10), (4, 64 << 10), (8, 32 << 10), (64, 4096),
+    ] {
+      let geometry = SharedMemoryGeometry(rankCount: rankCount)
+      #expect(geometry.windowBytes == windowBytes)
+      let collective = rankCount * Lane.pointToPoint * Lane.credit * windowBytes
+      #expect(geometry.regionBytes <= collective + collective / 4 + rankCount * 4096 + 4096)
+      // Nothing overlaps: the last window ends with the region, and the last ring lies before the first window.
+      let (peer, lane) = (rankCount - 1, Lane.count - 1)
+      #expect(geometry.windows(peer: peer, lane: lane) + Lane.credit * windowBytes == geometry.regionBytes)
+      #expect(geometry.acknowledgement(peer: peer, lane: lane) + 128 <= geometry.windows(peer: 0, lane: 0))
     }
   }
 

@@ -139,8 +139,8 @@ import TuttiTransport
     link.close()
   }
 
-  @Test("a peer that does not read leaves output queued, and gets all of it later")
-  func fullSocket() throws {
+  @Test("a peer that does not read leaves output queued, and gets all of it later", arguments: [false, true])
+  func fullSocket(composed: Bool) throws {
     let (raw, link) = try rawPair()
     defer { Glibc.close(raw) }
     var sent: UInt32 = 0
@@ -151,7 +151,13 @@ import TuttiTransport
       _ = write(raw, Frame(kind: 2, acknowledged: sent, sequence: 0, call: 0, count: 0).encoded[...])
       try pump(link, for: "credit") { link.canSend(0) || link.wantsWrite }
       if link.wantsWrite { break }
-      _ = link.send(0, CallSignature(rawValue: 7), 9, BytePool.shared.content(UInt64(sent)), bytes, copied: false)
+      let content = BytePool.shared.content(UInt64(sent))
+      if composed {
+        memcpy(link.reserve(0, bytes), content, bytes)
+        _ = link.commit(0, CallSignature(rawValue: 7), 9, bytes)
+      } else {
+        _ = link.send(0, CallSignature(rawValue: 7), 9, content, bytes, copied: false)
+      }
       sent += 1
       try deadline.check("a full socket")
     }

@@ -1,0 +1,80 @@
+// How every collective call is run or started, and how arrays become memory.
+
+import TuttiEngine
+import TuttiTransport
+
+extension Communicator {
+  /// Runs a call to its end on this thread.
+  func run(_ call: CollectiveCall) throws(TuttiError) {
+    do throws(FailureReport) { try engine.run(try request(call)) } catch { throw TuttiError(error) }
+  }
+
+  /// Starts a call, which keeps `owner` alive until it ends.
+  func start(_ call: CollectiveCall, owner: AnyObject? = nil) throws(TuttiError) -> Work {
+    do throws(FailureReport) {
+      return Work(communicator: self, number: try engine.begin(try request(call), owner: owner))
+    } catch { throw TuttiError(error) }
+  }
+
+  /// An array of `count` elements that `body` writes.
+  func makeArray<Element: TuttiElement>(
+    count: Int, _ body: (UnsafeMutableRawPointer) throws(TuttiError) -> Void
+  ) throws(TuttiError) -> [Element] {
+    try checkLayout(Element.self)
+    // The standard library's closures lose the error's type.
+    var failure: TuttiError?
+    let result = [Element](unsafeUninitializedCapacity: count) { buffer, initializedCount in
+      do throws(TuttiError) {
+        try body(Self.address(UnsafeMutableRawBufferPointer(buffer)))
+        initializedCount = count
+      } catch { failure = error }
+    }
+    if let failure { throw failure }
+    return result
+  }
+
+  /// Calls `body` with the elements' memory.
+  func withBytes<Element: TuttiElement>(
+    _ values: [Element], _ body: (UnsafeRawPointer) throws(TuttiError) -> Void
+  ) throws(TuttiError) {
+    try checkLayout(Element.self)
+    try values.withUnsafeBytes { bytes -> Result<Void, TuttiError> in
+      do throws(TuttiError) {
+        return .success(try body(bytes.baseAddress ?? UnsafeRawPointer(Self.nowhere)))
+      } catch { return .failure(error) }
+    }.get()
+  }
+
+  /// Calls `body` with the elements' memory.
+  func withMutableBytes<Element: TuttiElement>(
+    _ values: inout [Element], _ body: (UnsafeMutableRawPointer) throws(TuttiError) -> Void
+  ) throws(TuttiError) {
+    try checkLayout(Element.self)
+    try values.withUnsafeMutableBytes { bytes -> Result<Void, TuttiError> in
+      do throws(TuttiError) { return .success(try body(Self.address(bytes))) } catch { return .failure(error) }
+    }.get()
+  }
+
+  /// An empty collection has no address; nothing is read or written there.
+  private static func address(_ bytes: UnsafeMutableRawBufferPointer) -> UnsafeMutableRawPointer {
+    bytes.baseAddress ?? nowhere
+  }
+
+  private static var nowhere: UnsafeMutableRawPointer { UnsafeMutableRawPointer(bitPattern: 64).unsafelyUnwrapped }
+
+  /// Elements of each rank's block of `count`.
+  func block(of count: Int) throws(TuttiError) -> Int {
+    if count % rankCount == 0 { return count / rankCount }
+    throw TuttiError(
+      refused(
+        "\(count) elements are no whole blocks for \(rankCount) ranks",
+        "Give a multiple of \(rankCount), or a count for each rank"))
+  }
+}
+
+/// Two buffers that one operation keeps alive.
+final class BufferPair: Sendable {
+  private let buffers: (any Sendable & AnyObject, any Sendable & AnyObject)
+
+  init(_ first: any Sendable & AnyObject, _ second: any Sendable & AnyObject) { buffers = (first, second) }
+}

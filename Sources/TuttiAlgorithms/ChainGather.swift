@@ -1,0 +1,39 @@
+import TuttiSchedule
+
+/// Pipelined chain: blocks go downwards through all ranks to the root. A rank sends its own block first, then passes on
+/// what follows without storing it.
+public struct ChainGather: Algorithm {
+  public var name: String { "chain" }
+  public var identifier: UInt8 { 61 }
+  public var collective: Collective { .gather }
+
+  public init() {}
+
+  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+    guard rankCount > 1 else { return copyOnly(.gather) }
+    var program = ScheduleBuilder(.gather, rank: rank, rankCount: rankCount, root: root, chunkCount: rankCount)
+    let position = (rank - root).wrapped(rankCount)
+    let previous = (rank - 1).wrapped(rankCount)
+    let next = (rank + 1) % rankCount
+    /// The blocks that arrive from the next rank, in their order.
+    let following = (position + 1..<max(rankCount, position + 1)).map { ($0 + root) % rankCount }
+    if rank == root {
+      program.copy([.output(rank)], from: [.input(rank)])
+      for block in following { program.receive([.output(block)], from: next) }
+    } else {
+      program.send([.input(rank)], to: previous)
+      for block in following {
+        let passing = program.receiveSlot([.output(block)], from: next)
+        program.forward([.output(block)], [passing], to: previous)
+      }
+    }
+    return program.finish()
+  }
+
+  public func cost(rankCount: Int) -> AlgorithmCost? {
+    let links = rankCount - 1
+    return AlgorithmCost(
+      rounds: links, messages: links, volume: Double(links) / Double(rankCount), totalMessages: links * rankCount / 2,
+      totalVolume: Double(links) / 2)
+  }
+}

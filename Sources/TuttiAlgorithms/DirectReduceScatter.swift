@@ -1,0 +1,29 @@
+import TuttiSchedule
+
+/// Direct: everyone sends block j to rank j, which folds them in rank order in one pass.
+///
+/// Peers are taken in rotated order, so that not all send to rank 0 first. The first phase of ``TwoShotAllReduce``.
+public struct DirectReduceScatter: Algorithm {
+  public var name: String { "direct" }
+  public var identifier: UInt8 { 24 }
+  public var collective: Collective { .reduceScatter }
+
+  public init() {}
+
+  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+    guard rankCount > 1 else { return copyOnly(.reduceScatter) }
+    var program = ScheduleBuilder(.reduceScatter, rank: rank, rankCount: rankCount, root: root, chunkCount: rankCount)
+    let others = (1..<rankCount).map { (rank + $0) % rankCount }
+    for peer in others { program.send([.input(peer)], to: peer) }
+    var operands = Array(repeating: ScheduleBuilder.Operand.input(rank), count: rankCount)
+    for peer in others.reversed() { operands[peer] = program.receiveSlot([.output(rank)], from: peer) }
+    program.reduce([.output(rank)], operands, completes: true)
+    return program.finish()
+  }
+
+  public func cost(rankCount: Int) -> AlgorithmCost? {
+    .evenly(
+      rounds: min(rankCount - 1, 1), messages: rankCount - 1, volume: Double(rankCount - 1) / Double(rankCount),
+      rankCount: rankCount)
+  }
+}

@@ -1,0 +1,45 @@
+import CTuttiLinux
+import Glibc
+import TuttiTransport
+
+// What a membership needs before it stands, once its members are known: the departure board of its host, and its edges of the control
+// tree. For joins and for splits.
+
+extension Membership {
+  /// The ranks of this host, ascending.
+  private var localRanks: [Int] { members.indices.filter { isSameHost($0) } }
+
+  /// The lowest rank of a host makes its board, before it accepts those who come for it. A rank alone on its host needs
+  /// none.
+  func makeBoard() throws(FailureReport) {
+    let local = localRanks
+    guard local.count > 1, local[0] == rank else { return }
+    let board = try DepartureBoard(rankCount: rankCount)
+    state.withLock { $0.board = board }
+  }
+
+  /// The other ranks of the host fetch it there.
+  func fetchBoard(deadline: UInt64) throws(FailureReport) {
+    let local = localRanks
+    guard local[0] != rank else { return }
+    let socket = OwnedDescriptor(try dial(local[0], .departureBoard, deadline: deadline))
+    let board = try DepartureBoard.receive(from: socket.raw, rankCount: rankCount, deadline: deadline)
+    state.withLock { $0.board = board }
+  }
+
+  func attachToParent(deadline: UInt64, isLastWord: Bool = false) throws(FailureReport) {
+    guard let parent = tree.parent(of: rank) else { return }
+    let descriptor = try dial(parent, .control, deadline: deadline, isLastWord: isLastWord)
+    state.withLock { attach(&$0, parent, descriptor) }
+  }
+
+  /// The neighbours in the control tree to which there is no edge, and was none.
+  var missingNeighbours: [Int] {
+    state.withLock { state in
+      tree.neighbours(of: rank).filter { state.edges[$0] == nil && state.lost[$0] == nil && !state.departed.contains($0) }
+    }
+  }
+
+  /// Whether every tree edge of this rank stands, or stood.
+  var isAttached: Bool { missingNeighbours.isEmpty }
+}

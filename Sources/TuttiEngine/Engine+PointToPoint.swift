@@ -1,0 +1,280 @@
+import CTuttiKernels
+import TuttiTransport
+
+/// Sends and receives: starting them, and their part of a pass. The k-th send from rank a to rank b meets the k-th receive on b from a.
+///
+/// Each direction of a link's ``Lane/pointToPoint`` carries the messages of one pair in order, cut into segments of a size that both ends
+/// derive from the message's. All of this runs under the lock.
+extension Engine {
+  /// What send and receive are called on the wire, beside the collectives.
+  package static let transferCollective: UInt8 = 10
+
+  // MARK: Calls
+
+  /// Sends or receives on the caller's thread.
+  ///
+  /// - Throws: `.resources` when ``PointToPoint/capacity`` transfers are in flight, which leaves the communicator as it is; or the
+  ///   communicator's first failure: the memory is then unspecified.
+  package func run(_ request: TransferRequest) throws(FailureReport) {
+    lock.lock()
+    let ticket: UInt64
+    do throws(FailureReport) {
+      try prepare(request, room: 1)
+      ticket = enqueue(request, owner: nil)
+    } catch {
+      lock.unlock()
+      throw error
+    }
+    passForLeader()
+    try driveUntilDone(ticket)
+  }
+
+  /// Sends and receives at the same time, on the caller's thread. Throws as ``run(_:)-(TransferRequest)``, before anything is sent or
+  /// after the communicator has failed.
+  package func run(_ first: TransferRequest, with second: TransferRequest) throws(FailureReport) {
+    lock.lock()
+    let tickets: (UInt64, UInt64)
+    do throws(FailureReport) {
+      try prepare(first, room: 2)
+      try prepare(second, room: 2)
+      tickets = (enqueue(first, owner: nil), enqueue(second, owner: nil))
+    } catch {
+      lock.unlock()
+      throw error
+    }
+    passForLeader()
+    try driveUntilDone(tickets.1)
+    try wait(for: tickets.0)
+  }
+
+  /// Starts a send or receive and returns its ticket; it makes progress in the background and in ``wait(for:)``.
+  ///
+  /// Returns at once, but for the first transfer that needs a link which this rank has to dial.
+  ///
+  /// - Parameter owner: Keeps the memory alive; released when the transfer ends.
+  package func begin(_ request: TransferRequest, owner: AnyObject?) throws(FailureReport) -> UInt64 {
+    lock.lock()
+    defer { lock.unlock() }
+    try startBackground()
+    try prepare(request, room: 1)
+    let ticket = enqueue(request, owner: owner)
+    _ = pass()
+    wakeParked()
+    wakeBackground()
+    if core.pointee.hasDueHandlers { runDueHandlers() }
+    return ticket
+  }
+
+  /// A leader that sleeps in the kernel does not see what another thread has started.
+  @inline(__always)
+  private func passForLeader() {
+    if core.pointee.parkedThreads == 0 { return }
+    _ = pass()
+    wakeParked()
+  }
+
+  /// Sees to the link, where this rank dials it, and to room. May drop the lock meanwhile.
+  @inline(__always)
+  private func prepare(_ request: TransferRequest, room: Int) throws(FailureReport) {
+    if hasFailed.load(ordering: .acquiring) { throw failure! }
+    if request.peer != rank && core.pointee.links[request.peer] == nil { try openLink(for: request) }
+    if !transfers.pointee.hasRoom(for: room) { throw crowded() }
+  }
+
+  @inline(never)
+  private func openLink(for request: TransferRequest) throws(FailureReport) {
+    takeInLinks()
+    if core.pointee.links[request.peer] != nil { return }
+    lock.unlock()
+    do throws(FailureReport) {
+      try delegate.openLink(to: request.peer, deadline: monotonicNanoseconds() &+ request.timeout)
+    } catch {
+      let report = failed(delegate.explain(loss: error))
+      lock.lock()
+      throw report
+    }
+    lock.lock()
+    takeInLinks()
+    if hasFailed.load(ordering: .acquiring) { throw failure! }
+  }
+
+  @inline(never)
+  private func crowded() -> FailureReport {
+    FailureReport(
+      .resources, rank: rank, "\(PointToPoint.capacity) sends and receives are in flight already",
+      advice: "Wait for some of them before starting more")
+  }
+
+  /// Appends the transfer to its queue and returns its ticket.
+  @inline(__always)
+  private func enqueue(_ request: TransferRequest, owner: AnyObject?) -> UInt64 {
+    let transfers = transfers
+    let index = transfers.pointee.take()
+    let queue = transfers.pointee.queue(request.peer, isSend: request.isSend)
+    let number = queue.pointee.started + 1
+    queue.pointee.started = number
+    transfers.pointee.record(index).initialize(
+      to: Transfer(
+        peer: request.peer, isSend: request.isSend,
+        call: CallSignature(
+          collective: Self.transferCollective, dataType: request.dataType, operation: 0, algorithm: 0, root: 0,
+          operationNumber: number),
+        count: request.count, base: request.memory, bytes: Int(request.count) * request.elementBytes, number: number,
+        timeout: request.timeout, owner: owner.map(Unmanaged.passRetained)))
+    transfers.pointee.append(index, request.peer, isSend: request.isSend)
+    transfers.pointee.nextDeadline = 0
+    core.pointee.inFlight += 1
+    core.pointee.transfersInFlight += 1
+    return tickets.ticket(index)
+  }
+
+  // MARK: Progress
+
+  /// At most one segment in each direction of each pair that has something in flight. Returns whether anything moved.
+  @inline(never)
+  func passTransfers() -> Bool {
+    let transfers = transfers
+    var moved = false
+    // From the last, because a peer that has nothing left gives its place to the last one.
+    var place = transfers.pointee.activeCount
+    while place > 0 {
+      place -= 1
+      let peer = Int(transfers.pointee.activePeers[place])
+      if peer == rank {
+        if copyToSelf() { moved = true }
+      } else if let link = core.pointee.links[peer] {
+        let sends = transfers.pointee.queue(peer, isSend: true)
+        let receives = transfers.pointee.queue(peer, isSend: false)
+        link._withUnsafeGuaranteedRef { link in
+          if sends.pointee.first >= 0 && advanceSends(sends, link) { moved = true }
+          if receives.pointee.first >= 0 && advanceReceives(receives, link) { moved = true }
+        }
+      } else {
+        takeInLinks()
+      }
+      transfers.pointee.deactivate(place)
+    }
+    return moved
+  }
+
+  /// Bytes of the segment at a transfer's position. Equal at both ends: it depends on the message and on what both links can carry.
+  /// Smaller for messages that a few of the largest segments would make up, so that sender and receiver work at the same time.
+  @inline(__always)
+  private func segmentBytes(_ transfer: UnsafeMutablePointer<Transfer>, _ link: Link) -> Int {
+    let wanted = transfer.pointee.bytes <= 1 << 20 ? 64 << 10 : 256 << 10
+    return min(wanted, link.segmentBytesMax, transfer.pointee.bytes - transfer.pointee.position)
+  }
+
+  @inline(__always)
+  private func advanceSends(_ queue: UnsafeMutablePointer<TransferQueue>, _ link: Link) -> Bool {
+    let lane = Lane.pointToPoint
+    var moved = false
+    if queue.pointee.current >= 0 && hasCredit(link) {
+      let transfer = transfers.pointee.record(queue.pointee.current)
+      let bytes = segmentBytes(transfer, link)
+      // A message of one segment is copied, so that its sender does not wait for the receiver.
+      transfer.pointee.lastSequence = link.send(
+        lane, transfer.pointee.call, transfer.pointee.count, transfer.pointee.base + transfer.pointee.position, bytes,
+        copied: bytes == transfer.pointee.bytes)
+      transfer.pointee.position += bytes
+      if transfer.pointee.position == transfer.pointee.bytes { queue.pointee.current = transfer.pointee.next }
+      moved = true
+    }
+    while queue.pointee.first != queue.pointee.current {
+      let last = transfers.pointee.record(queue.pointee.first).pointee.lastSequence
+      if link.released(lane) < last {
+        if !link.needsProgress { break }
+        link.progress()
+        if link.released(lane) < last { break }
+      }
+      end(queue)
+      moved = true
+    }
+    return moved
+  }
+
+  @inline(__always)
+  private func hasCredit(_ link: Link) -> Bool {
+    if link.canSend(Lane.pointToPoint) { return true }
+    if !link.needsProgress { return false }
+    link.progress()
+    return link.canSend(Lane.pointToPoint)
+  }
+
+  @inline(__always)
+  private func advanceReceives(_ queue: UnsafeMutablePointer<TransferQueue>, _ link: Link) -> Bool {
+    let lane = Lane.pointToPoint
+    let transfer = transfers.pointee.record(queue.pointee.first)
+    let bytes = segmentBytes(transfer, link)
+    let destination = transfer.pointee.base + transfer.pointee.position
+    var found = link.peek(lane)
+    if found == nil {
+      if !link.needsProgress { return false }
+      link.offer(lane, transfer.pointee.call, transfer.pointee.count, destination, bytes)
+      link.progress()
+      found = link.peek(lane)
+    }
+    guard let arrival = found else { return false }
+    guard
+      arrival.pointee.call == transfer.pointee.call && arrival.pointee.count == transfer.pointee.count
+        && arrival.pointee.bytes == bytes
+    else {
+      noteMismatch(link, arrival, transfer, bytes)
+      return false
+    }
+    if bytes > 0 && !arrival.pointee.placed {
+      // What is larger than the caches is stored past them.
+      tutti_copy(destination, arrival.pointee.payload, bytes, transfer.pointee.bytes >= 1 << 20 ? 1 : 0)
+    }
+    link.consume(lane)
+    transfer.pointee.position += bytes
+    if transfer.pointee.position == transfer.pointee.bytes {
+      queue.pointee.current = transfer.pointee.next
+      end(queue)
+    }
+    return true
+  }
+
+  /// Bytes of a message to itself that are copied in one pass.
+  private static let ownSegmentBytes = 256 << 10
+
+  /// Moves a segment of the oldest message to this rank itself, once there are a send and a receive. They may be the same memory.
+  private func copyToSelf() -> Bool {
+    let sends = transfers.pointee.queue(rank, isSend: true)
+    let receives = transfers.pointee.queue(rank, isSend: false)
+    if sends.pointee.first < 0 || receives.pointee.first < 0 { return false }
+    let source = transfers.pointee.record(sends.pointee.first)
+    let destination = transfers.pointee.record(receives.pointee.first)
+    guard source.pointee.call == destination.pointee.call && source.pointee.count == destination.pointee.count else {
+      noteMismatchWithSelf(source, destination)
+      return false
+    }
+    let position = source.pointee.position
+    let bytes = min(Self.ownSegmentBytes, source.pointee.bytes - position)
+    if bytes > 0 && source.pointee.base != destination.pointee.base {
+      tutti_copy(destination.pointee.base + position, source.pointee.base + position, bytes, 0)
+    }
+    source.pointee.position = position + bytes
+    destination.pointee.position = position + bytes
+    if position + bytes == source.pointee.bytes {
+      sends.pointee.current = source.pointee.next
+      receives.pointee.current = destination.pointee.next
+      end(sends)
+      end(receives)
+    }
+    return true
+  }
+
+  /// Ends the oldest transfer of a queue.
+  @inline(__always)
+  private func end(_ queue: UnsafeMutablePointer<TransferQueue>) {
+    let index = queue.pointee.first
+    let ticket = tickets.ticket(index)
+    transfers.pointee.removeFirst(queue)
+    transfers.pointee.record(index).pointee.owner?.release()
+    core.pointee.inFlight -= 1
+    core.pointee.transfersInFlight -= 1
+    transfers.pointee.giveBack(index)
+    if core.pointee.followers != 0 || !core.pointee.handlers.isEmpty { announce(ticket) }
+  }
+}

@@ -1,0 +1,128 @@
+// What an author of algorithms needs: the proof, a run over real links, and a picture.
+
+import Tutti
+import TuttiAlgorithms
+import TuttiSchedule
+
+/// A schedule that is not what its collective promises: a counterexample, readable as it is.
+public struct Counterexample: Error, CustomStringConvertible {
+  public let algorithm: String
+  /// Rank, step, chunk, what was expected and what was found, in some lines.
+  public let text: String
+
+  public var description: String { "algorithm \(algorithm) is \(text)" }
+}
+
+/// What was proven.
+public struct ProofSummary: Sendable, Hashable {
+  /// Schedules, each of one rank count and root with the programs of all its ranks.
+  public var schedules = 0
+  /// Messages from one rank to another, in all of them.
+  public var messages = 0
+}
+
+/// Proves that an algorithm does what its collective promises: the right result, the same bits on all ranks, messages that match, no
+/// deadlock, and no use of memory before it is written or after it is overwritten.
+///
+/// ```swift
+/// try prove(MyAllReduce(), rankCounts: 1...16)
+/// ```
+///
+/// - Parameters:
+///   - rankCounts: Those it is not defined for are passed over.
+///   - roots: For collectives with a root; those beyond the rank count are passed over. nil: the first, second and last rank.
+/// - Throws: ``Counterexample``, the first found.
+/// - Complexity: Linear in the steps of all ranks; about a second for 1 to 32 ranks.
+@discardableResult
+public func prove(
+  _ algorithm: any Algorithm, rankCounts: some Sequence<Int> = 1...32, roots: [Int]? = nil
+) throws(Counterexample) -> ProofSummary {
+  var summary = ProofSummary()
+  for rankCount in rankCounts where rankCount >= 1 && algorithm.isDefined(rankCount: rankCount) {
+    let wanted = algorithm.collective.hasRoot ? roots ?? [0, 1, rankCount - 1] : [0]
+    for root in Set(wanted).sorted() where root >= 0 && root < rankCount {
+      do throws(ProofFailure) {
+        let report = try Verifier.prove(collective: algorithm.collective, rankCount: rankCount, root: root) {
+          algorithm.schedule(rank: $0, rankCount: rankCount, root: root)
+        }
+        summary.schedules += 1
+        summary.messages += report.messages
+      } catch { throw Counterexample(algorithm: algorithm.name, text: error.description) }
+    }
+  }
+  return summary
+}
+
+/// Runs an algorithm on random data, types, operations, roots and sizes, in place and not, and compares every result bit for bit with its
+/// definition.
+///
+/// - Parameters:
+///   - algorithm: One of the library's or your own.
+///   - runs: Calls for each rank count and transport.
+///   - seed: The same seed makes the same calls.
+///   - faults: How links misbehave, over the in-process transport.
+/// - Throws: ``RankFailure``, saying the call, or ``Counterexample`` before anything runs.
+public func exercise(
+  _ algorithm: any Algorithm, rankCounts: some Sequence<Int> = 1...8, over transports: [TransportChoice] = [.inProcess],
+  runs: Int = 20, seed: UInt64, faults: LinkFaults? = nil
+) throws {
+  var options = CommunicatorOptions()
+  if algorithm.identifier >= 128 { options.algorithms = [algorithm] }
+  for rankCount in rankCounts where rankCount >= 1 && algorithm.isDefined(rankCount: rankCount) {
+    try prove(algorithm, rankCounts: [rankCount])
+    for transport in transports {
+      let faults = transport == .inProcess ? faults : nil
+      try withRanks(rankCount, over: transport, options: options, faults: faults) { communicator in
+        var generator = SeededGenerator(seed: seed &+ UInt64(rankCount))
+        for _ in 0..<runs { try exerciseOnce(algorithm, communicator, &generator) }
+      }
+    }
+  }
+}
+
+private func exerciseOnce(
+  _ algorithm: any Algorithm, _ communicator: Communicator, _ generator: inout SeededGenerator
+) throws {
+  if algorithm.collective == .barrier { return try communicator.barrier(algorithm: algorithm.name) }
+  let rankCount = communicator.rankCount
+  let servesUneven = !algorithm.schedule(rank: 0, rankCount: rankCount, root: 0).equalBlocks
+  let exercise = Exercise(
+    rankCount: rankCount, algorithm.collective, algorithm.name, servesUneven: servesUneven, using: &generator)
+  let memory = ExerciseMemory(exercise, rank: communicator.rank, misalignment: communicator.rank % 16)
+  try exercise.run(communicator, memory)
+  if let text = memory.firstError() { throw WrongResult(call: exercise.description, text: text) }
+}
+
+/// A result that differs from the collective's definition.
+public struct WrongResult: Error, CustomStringConvertible {
+  public let call: String
+  public let text: String
+
+  public var description: String { "\(call): \(text)" }
+}
+
+/// How a schedule is drawn.
+public enum DrawingFormat: String, Sendable, CaseIterable {
+  /// Step by step, for each rank.
+  case text
+  /// For Graphviz: steps as nodes, messages as edges.
+  case dot
+  /// Ranks over time, messages as arrows.
+  case svg
+}
+
+/// Draws the schedules of all ranks.
+///
+/// - Parameters:
+///   - rankCount: One that the algorithm is defined for.
+///   - root: In `0..<rankCount`; for collectives with a root.
+public func draw(_ algorithm: any Algorithm, rankCount: Int, root: Int = 0, as format: DrawingFormat) -> String {
+  precondition(algorithm.isDefined(rankCount: rankCount), "\(algorithm.name) is not defined for \(rankCount) ranks")
+  precondition((0..<rankCount).contains(root), "root \(root) is not one of \(rankCount) ranks")
+  let schedules = (0..<rankCount).map { algorithm.schedule(rank: $0, rankCount: rankCount, root: root) }
+  return switch format {
+  case .text: Schedule.text(of: schedules, algorithm: algorithm.name)
+  case .dot: Schedule.dot(of: schedules, algorithm: algorithm.name)
+  case .svg: Schedule.svg(of: schedules, algorithm: algorithm.name)
+  }
+}

@@ -1,0 +1,282 @@
+import Tutti
+import TuttiAlgorithms
+import TuttiSchedule
+
+/// One call of any collective, as all ranks must make it: its arguments, every rank's data, and the result it must have.
+///
+/// The results are computed here from the collectives' definitions. Data that only moves is arbitrary bits, different in every element
+/// of every rank.
+package struct Exercise: Sendable, CustomStringConvertible {
+  package let rankCount: Int
+  package let collective: Collective
+  package let algorithm: String?
+  package let type: DataType
+  package let operation: ReduceOp
+  package let root: Int
+  /// On the root only, where only it has both buffers.
+  package let isInPlace: Bool
+  package let isUneven: Bool
+  let salt: Int
+  /// By rank; elements of its block, or of the message where there are no blocks.
+  private let blocks: [Int]
+  /// All-to-all: by sender, elements for each receiver.
+  private let matrix: [[Int]]
+
+  /// Any call at random, with one of the library's algorithms or `auto`.
+  package init(rankCount: Int, using generator: inout SeededGenerator) {
+    self.init(
+      rankCount: rankCount, Collective.allCases.filter { $0 != .barrier }.randomElement(using: &generator)!,
+      algorithm: nil, using: &generator)
+  }
+
+  /// - Parameter algorithm: One of the library's, or `auto`; nil for any of them.
+  package init(rankCount: Int, _ collective: Collective, algorithm: String?, using generator: inout SeededGenerator) {
+    let known = AlgorithmRegistry.algorithms(for: collective).filter { $0.isDefined(rankCount: rankCount) }.map(\.name)
+    let name = algorithm ?? (known + ["auto"]).randomElement(using: &generator)!
+    let servesUneven =
+      AlgorithmRegistry.algorithm(collective, named: name)
+      .map { !$0.schedule(rank: 0, rankCount: rankCount, root: 0).equalBlocks } ?? true
+    self.init(rankCount: rankCount, collective, name, servesUneven: servesUneven, using: &generator)
+  }
+
+  package init(
+    rankCount: Int, _ collective: Collective, _ algorithm: String?, servesUneven: Bool,
+    using generator: inout SeededGenerator
+  ) {
+    self.rankCount = rankCount
+    self.collective = collective
+    self.algorithm = algorithm
+    isUneven = collective.hasBlocks && servesUneven && Bool.random(using: &generator)
+    type = DataType.allCases.randomElement(using: &generator)!
+    let type = type
+    operation = ReduceOp.allCases.filter { $0.isDefined(for: type) }.randomElement(using: &generator)!
+    root = collective.hasRoot ? Int.random(in: 0..<rankCount, using: &generator) : 0
+    salt = Int.random(in: 0..<13, using: &generator)
+    let isUneven = isUneven
+    func size() -> Int {
+      let scale = collective.hasBlocks ? rankCount : 1
+      switch Int.random(in: 0..<100, using: &generator) {
+      case ..<10: return 0
+      case ..<35: return Int.random(in: 1...20, using: &generator)
+      case ..<70: return Int.random(in: 10...500, using: &generator) * 2 / scale + 1
+      case ..<92: return Int.random(in: 1000...6000, using: &generator) / scale
+      default: return Int.random(in: 6000...40_000, using: &generator) / scale
+      }
+    }
+    let common = size()
+    var blocks: [Int] = []
+    for _ in 0..<rankCount { blocks.append(isUneven ? size() : common) }
+    self.blocks = blocks
+    var matrix: [[Int]] = []
+    if collective == .allToAll {
+      for _ in 0..<rankCount {
+        var row: [Int] = []
+        for _ in 0..<rankCount { row.append(isUneven ? size() / rankCount : common) }
+        matrix.append(row)
+      }
+    }
+    self.matrix = matrix
+    isInPlace = Bool.random(using: &generator) && !(collective == .allToAll && isUneven)
+  }
+
+  package var description: String {
+    let sizes = isUneven ? (matrix.isEmpty ? "\(blocks)" : "\(matrix)") : "\(blocks[0])"
+    return
+      "\(collective.name) \(algorithm ?? "auto"), \(operation) of \(sizes) \(type), root \(root), in place \(isInPlace), "
+      + "salt \(salt), \(rankCount) ranks"
+  }
+
+  // MARK: Data
+
+  /// The bits of element `index` of a rank's whole data, before it is cut to what the rank gives.
+  private func datum(_ rank: Int, _ index: Int) -> UInt64 {
+    if collective.combines { return ElementBits.bits(of: number(rank, index), type) }
+    var mixed = UInt64(rank) &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(index) &* 0xBF58_476D_1CE4_E5B9 &+ UInt64(salt)
+    mixed = (mixed ^ (mixed >> 29)) &* 0x94D0_49BB_1331_11EB
+    return (mixed ^ (mixed >> 32)) & (type.size == 8 ? .max : 1 << UInt64(type.size * 8) - 1)
+  }
+
+  private func number(_ rank: Int, _ index: Int) -> Int {
+    let value = (rank * 7 + index * 3 + salt + index / 13) % 13
+    return operation == .product ? [1, -1, 2, -2][value % 4] : value - 6
+  }
+
+  private func combined(_ index: Int) -> UInt64 {
+    ElementBits.combined((0..<rankCount).map { number($0, index) }, operation, type)
+  }
+
+  private var total: Int { collective.hasBlocks ? blocks.reduce(0, +) : blocks[0] }
+
+  private func block(_ rank: Int) -> Range<Int> {
+    let start = blocks[..<rank].reduce(0, +)
+    return start..<start + blocks[rank]
+  }
+
+  func input(of rank: Int) -> [UInt64] {
+    switch collective {
+    case .allReduce, .reduceScatter, .reduce, .barrier: (0..<total).map { datum(rank, $0) }
+    case .allGather, .gather: block(rank).map { datum(rank, $0) }
+    case .broadcast, .scatter: rank == root ? (0..<total).map { datum(rank, $0) } : []
+    case .allToAll: (0..<matrix[rank].reduce(0, +)).map { datum(rank, $0) }
+    }
+  }
+
+  func output(of rank: Int) -> [UInt64] {
+    switch collective {
+    case .allReduce, .barrier: return (0..<total).map(combined)
+    case .reduce: return rank == root ? (0..<total).map(combined) : []
+    case .reduceScatter: return block(rank).map(combined)
+    case .allGather, .gather:
+      if collective == .gather, rank != root { return [] }
+      return (0..<rankCount).flatMap { source in block(source).map { datum(source, $0) } }
+    case .broadcast: return (0..<total).map { datum(root, $0) }
+    case .scatter: return block(rank).map { datum(root, $0) }
+    case .allToAll:
+      return (0..<rankCount).flatMap { source in
+        let start = matrix[source][..<rank].reduce(0, +)
+        return (start..<start + matrix[source][rank]).map { datum(source, $0) }
+      }
+    }
+  }
+
+  /// Where the smaller of a rank's buffers lies in the larger, in elements, when the call is in place.
+  func inPlaceOffset(of rank: Int) -> Int {
+    switch collective {
+    case .allGather, .gather, .reduceScatter, .scatter: block(rank).lowerBound
+    default: 0
+    }
+  }
+
+  // MARK: The call
+
+  package func run(_ communicator: Communicator, _ memory: ExerciseMemory) throws(TuttiError) {
+    let (input, output, each) = (memory.input, memory.output, blocks[0])
+    switch collective {
+    case .allReduce, .barrier:
+      try communicator.allReduce(from: input, to: output, count: each, type: type, operation, algorithm: algorithm)
+    case .reduceScatter where isUneven:
+      try communicator.reduceScatter(from: input, to: output, counts: blocks, type: type, operation, algorithm: algorithm)
+    case .reduceScatter:
+      try communicator.reduceScatter(from: input, to: output, count: each, type: type, operation, algorithm: algorithm)
+    case .allGather where isUneven:
+      try communicator.allGather(from: input, to: output, counts: blocks, type: type, algorithm: algorithm)
+    case .allGather: try communicator.allGather(from: input, to: output, count: each, type: type, algorithm: algorithm)
+    case .broadcast:
+      try communicator.broadcast(from: input, to: output, count: each, type: type, root: root, algorithm: algorithm)
+    case .reduce:
+      try communicator.reduce(from: input, to: output, count: each, type: type, operation, root: root, algorithm: algorithm)
+    case .gather where isUneven:
+      try communicator.gather(from: input, to: output, counts: blocks, type: type, root: root, algorithm: algorithm)
+    case .gather:
+      try communicator.gather(from: input, to: output, count: each, type: type, root: root, algorithm: algorithm)
+    case .scatter where isUneven:
+      try communicator.scatter(from: input, to: output, counts: blocks, type: type, root: root, algorithm: algorithm)
+    case .scatter:
+      try communicator.scatter(from: input, to: output, count: each, type: type, root: root, algorithm: algorithm)
+    case .allToAll where isUneven:
+      try communicator.allToAll(
+        from: input, sendCounts: matrix[communicator.rank], to: output, receiveCounts: matrix.map { $0[communicator.rank] },
+        type: type, algorithm: algorithm)
+    case .allToAll:
+      try communicator.allToAll(from: input, to: output, count: matrix[0][0], type: type, algorithm: algorithm)
+    }
+  }
+
+  package func start(_ communicator: Communicator, _ memory: ExerciseMemory) throws(TuttiError) -> Work {
+    let (input, output, each) = (memory.input, memory.output, blocks[0])
+    return switch collective {
+    case .allReduce, .barrier:
+      try communicator.startAllReduce(from: input, to: output, count: each, type: type, operation, algorithm: algorithm)
+    case .reduceScatter where isUneven:
+      try communicator.startReduceScatter(
+        from: input, to: output, counts: blocks, type: type, operation, algorithm: algorithm)
+    case .reduceScatter:
+      try communicator.startReduceScatter(from: input, to: output, count: each, type: type, operation, algorithm: algorithm)
+    case .allGather where isUneven:
+      try communicator.startAllGather(from: input, to: output, counts: blocks, type: type, algorithm: algorithm)
+    case .allGather: try communicator.startAllGather(from: input, to: output, count: each, type: type, algorithm: algorithm)
+    case .broadcast:
+      try communicator.startBroadcast(from: input, to: output, count: each, type: type, root: root, algorithm: algorithm)
+    case .reduce:
+      try communicator.startReduce(
+        from: input, to: output, count: each, type: type, operation, root: root, algorithm: algorithm)
+    case .gather where isUneven:
+      try communicator.startGather(from: input, to: output, counts: blocks, type: type, root: root, algorithm: algorithm)
+    case .gather:
+      try communicator.startGather(from: input, to: output, count: each, type: type, root: root, algorithm: algorithm)
+    case .scatter where isUneven:
+      try communicator.startScatter(from: input, to: output, counts: blocks, type: type, root: root, algorithm: algorithm)
+    case .scatter:
+      try communicator.startScatter(from: input, to: output, count: each, type: type, root: root, algorithm: algorithm)
+    case .allToAll where isUneven:
+      try communicator.startAllToAll(
+        from: input, sendCounts: matrix[communicator.rank], to: output, receiveCounts: matrix.map { $0[communicator.rank] },
+        type: type, algorithm: algorithm)
+    case .allToAll:
+      try communicator.startAllToAll(from: input, to: output, count: matrix[0][0], type: type, algorithm: algorithm)
+    }
+  }
+}
+
+/// One rank's buffers of an ``Exercise``: at any alignment, guarded on both sides.
+package final class ExerciseMemory: @unchecked Sendable {
+  // @unchecked: one rank's thread uses it; a started operation does so until its wait returns.
+  private static let guardBytes = 64
+
+  let input: UnsafeMutableRawPointer
+  let output: UnsafeMutableRawPointer
+  private let exercise: Exercise
+  private let rank: Int
+  private let given: [UInt64]
+  private let memory: UnsafeMutableRawPointer
+  private let byteCount: Int
+  private let isInPlace: Bool
+
+  package init(_ exercise: Exercise, rank: Int, misalignment: Int) {
+    self.exercise = exercise
+    self.rank = rank
+    let size = exercise.type.size
+    given = exercise.input(of: rank)
+    let inputBytes = given.count * size
+    let outputBytes = exercise.output(of: rank).count * size
+    isInPlace = exercise.isInPlace && inputBytes > 0 && outputBytes > 0
+    byteCount = inputBytes + outputBytes + 4 * Self.guardBytes
+    memory = .allocate(byteCount: byteCount, alignment: 64)
+    memory.initializeMemory(as: UInt8.self, repeating: 0xA5, count: byteCount)
+    let first = memory + Self.guardBytes + misalignment
+    let offset = exercise.inPlaceOffset(of: rank) * size
+    if !isInPlace {
+      output = first
+      input = first + outputBytes + Self.guardBytes
+    } else if inputBytes >= outputBytes {
+      input = first
+      output = first + offset
+    } else {
+      output = first
+      input = first + offset
+    }
+    for (index, bits) in given.enumerated() { ElementBits.store(bits, at: index, of: input, size: size) }
+  }
+
+  deinit { memory.deallocate() }
+
+  /// The first thing wrong with the result, or nil.
+  package func firstError() -> String? {
+    let size = exercise.type.size
+    var expected = [UInt8](repeating: 0xA5, count: byteCount)
+    func write(_ elements: [UInt64], at place: UnsafeMutableRawPointer) {
+      expected.withUnsafeMutableBytes { bytes in
+        let start = bytes.baseAddress! + (place - memory)
+        for (index, bits) in elements.enumerated() { ElementBits.store(bits, at: index, of: start, size: size) }
+      }
+    }
+    write(given, at: input)
+    write(exercise.output(of: rank), at: output)
+    for (offset, byte) in expected.enumerated() where (memory + offset).load(as: UInt8.self) != byte {
+      let place = offset - (output - memory)
+      return
+        "rank \(rank): byte \(place) of the output (element \(place / size)) is \((memory + offset).load(as: UInt8.self)), not \(byte)"
+    }
+    return nil
+  }
+}

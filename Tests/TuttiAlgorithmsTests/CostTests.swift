@@ -1,0 +1,148 @@
+import Testing
+import TuttiAlgorithms
+import TuttiSchedule
+
+/// What the algorithms say that they cost, counted on the schedules of all ranks.
+@Suite struct CostTests {
+  @Test(arguments: AlgorithmRegistry.all.map(\.identifier))
+  func costsAreExact(_ identifier: UInt8) throws {
+    let algorithm = try #require(AlgorithmRegistry.algorithm(identifier: identifier))
+    for rankCount in 1...17 where algorithm.isDefined(rankCount: rankCount) {
+      guard let cost = algorithm.cost(rankCount: rankCount) else { continue }
+      for root in algorithm.collective.hasRoot ? Set([0, 1, rankCount - 1]).filter({ $0 < rankCount }) : [0] {
+        let place: Comment = "\(algorithm.collective.name) \(algorithm.name), \(rankCount) ranks, root \(root)"
+        let counted = CountedCost((0..<rankCount).map { algorithm.schedule(rank: $0, rankCount: rankCount, root: root) })
+        #expect(cost.rounds == counted.rounds, place)
+        #expect(cost.messages == counted.messages, place)
+        #expect(cost.totalMessages == counted.totalMessages, place)
+        // Volumes are sums of chunks, which are fractions of the data.
+        #expect(abs(cost.volume - counted.volume) < 1e-9, place)
+        #expect(abs(cost.totalVolume - counted.totalVolume) < 1e-9, place)
+      }
+    }
+  }
+
+  /// Other rank counts cost at most 15% more for each byte than the powers of two around them.
+  @Test func noRankCountIsDear() throws {
+    for collective in [Collective.allReduce, .reduceScatter, .allGather] {
+      let costs = try (1...64).map { rankCount in
+        try #require(
+          AlgorithmRegistry.algorithms(for: collective).filter { $0.name == "circulant" }.first?.cost(rankCount: rankCount))
+      }
+      for rankCount in 3...63 {
+        let above = 1 << (Int.bitWidth - (rankCount - 1).leadingZeroBitCount)
+        #expect(costs[rankCount - 1].volume <= costs[above - 1].volume * 1.15)
+        #expect(costs[rankCount - 1].messages <= costs[above - 1].messages)
+      }
+    }
+  }
+}
+
+/// The cost of a job, counted step by step. Chunks all have one size; those of a barrier have none.
+private struct CountedCost {
+  private(set) var rounds = 0
+  private(set) var messages = 0
+  private(set) var volume = 0.0
+  private(set) var totalMessages = 0
+  private(set) var totalVolume = 0.0
+
+  init(_ schedules: [Schedule]) {
+    let chunkCount = schedules[0].chunkCount
+    let hasBytes = schedules[0].collective != .barrier
+    var sent = schedules.map { _ in (messages: 0, chunks: 0) }
+    var received = sent
+    for (rank, schedule) in schedules.enumerated() {
+      for step in schedule.steps {
+        let (message, peers): (Message, [Int])
+        switch step {
+        case .send(let sent, let to, _, _), .forward(let sent, _, let to, _, _): (message, peers) = (sent, to)
+        case .receive, .receiveSlot, .reduce: continue
+        }
+        let chunks = hasBytes ? schedule.ranges[message.ranges].reduce(0) { $0 + $1.chunks.count } : 0
+        for peer in peers {
+          sent[rank] = (sent[rank].messages + 1, sent[rank].chunks + chunks)
+          received[peer] = (received[peer].messages + 1, received[peer].chunks + chunks)
+        }
+      }
+    }
+    messages = (sent + received).map(\.messages).max()!
+    volume = Double((sent + received).map(\.chunks).max()!) / Double(chunkCount)
+    totalMessages = sent.reduce(0) { $0 + $1.messages }
+    totalVolume = Double(sent.reduce(0) { $0 + $1.chunks }) / Double(chunkCount)
+    var paths = LongestPaths(schedules)
+    while paths.pass() {}
+    rounds = paths.longest
+  }
+}
+
+/// How many messages each chunk of each rank has behind it: a message has one more than any chunk in it has.
+private struct LongestPaths {
+  private let schedules: [Schedule]
+  /// By lane, then place on it: what the message has behind it, as far as the passes so far have found out.
+  private var lanes: [[Int]: [Int]] = [:]
+  private(set) var longest = 0
+
+  init(_ schedules: [Schedule]) { self.schedules = schedules }
+
+  /// Goes through all programs once, with what is known of messages from the pass before. Returns whether anything changed.
+  mutating func pass() -> Bool {
+    var sent: [[Int]: [Int]] = [:]
+    for (rank, schedule) in schedules.enumerated() {
+      /// Of each chunk; input has nothing behind it.
+      var behind: [ChunkRange: Int] = [:]
+      var slots: [Slot: Int] = [:]
+      var received: [[Int]: Int] = [:]
+      func each(_ message: Message) -> [ChunkRange] {
+        schedule.ranges[message.ranges].flatMap { range in range.chunks.map { ChunkRange(range.buffer, $0) } }
+      }
+      func depth(_ message: Message) -> Int { each(message).map { behind[$0, default: 0] }.max() ?? 0 }
+      func depth(_ sources: [Source]) -> Int {
+        sources.map { source in
+          switch source {
+          case .chunks(let message): depth(message)
+          case .slot(let slot): slots[slot]!
+          }
+        }.max() ?? 0
+      }
+      func arrival(_ peer: Int, _ channel: Int) -> Int {
+        let lane = [peer, rank, channel]
+        defer { received[lane, default: 0] += 1 }
+        let known = lanes[lane, default: []]
+        return received[lane, default: 0] < known.count ? known[received[lane, default: 0]] : 0
+      }
+      for step in schedule.steps {
+        switch step {
+        case .send(let message, let peers, let channel, _):
+          for peer in peers { sent[[rank, peer, channel], default: []].append(depth(message) + 1) }
+        case .forward(_, let sources, let peers, _, let channel):
+          for peer in peers { sent[[rank, peer, channel], default: []].append(depth(sources) + 1) }
+        case .receive(let message, let peer, let channel):
+          let depth = arrival(peer, channel)
+          for chunk in each(message) { behind[chunk] = depth }
+        case .receiveSlot(_, let slot, let peer, let channel):
+          slots[slot] = arrival(peer, channel)
+        case .reduce(let message, let sources, _, _):
+          reduce(message, sources)
+        }
+      }
+      /// Chunk by chunk: a slot's all have the same behind them, chunks in memory each their own.
+      func reduce(_ message: Message, _ sources: [Source]) {
+        var depths = each(message).map { _ in 0 }
+        for source in sources {
+          switch source {
+          case .chunks(let operand):
+            for (index, chunk) in each(operand).enumerated() {
+              depths[index] = max(depths[index], behind[chunk, default: 0])
+            }
+          case .slot(let slot):
+            for index in depths.indices { depths[index] = max(depths[index], slots[slot]!) }
+          }
+        }
+        for (chunk, depth) in zip(each(message), depths) { behind[chunk] = depth }
+      }
+    }
+    longest = sent.values.joined().max() ?? 0
+    defer { lanes = sent }
+    return sent != lanes
+  }
+}
