@@ -69,6 +69,9 @@ let package = Package(
       dependencies: [
         "Tutti", "TuttiTesting", "TuttiSchedule", "TuttiAlgorithms", "TuttiTransport", "CTuttiLinux", "CTuttiAllocations",
       ]),
+    .testTarget(
+      name: "TuttiTestingTests",
+      dependencies: ["TuttiTesting", "Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiTransport"]),
     // A rank that tests kill, stop, and have fork.
     .executableTarget(name: "faultrank", dependencies: ["Tutti", "CTuttiLinux"], path: "Tests/FaultRank"),
     .testTarget(name: "CollbenchTests", dependencies: ["collbench", "faultrank"]),

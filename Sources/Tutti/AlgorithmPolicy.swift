@@ -1,38 +1,101 @@
+import Glibc
 import TuttiAlgorithms
 import TuttiSchedule
 import TuttiTransport
 
-/// Which algorithm `auto` stands for, and in which segments data travels: pure functions of what all ranks know.
+/// Which algorithm `auto` stands for, and in which segments data travels: pure functions of what all ranks know, so that all choose alike.
+///
+/// The choice is the algorithm whose ``AlgorithmCost`` is least in the terms of the medium, the table ``TransportTerms``.
 struct AlgorithmPolicy {
   let rankCount: Int
-  /// Whether every pair of ranks shares memory.
-  let isOneHost: Bool
+  let medium: TransportTerms.Medium
   /// The largest segment every link of the communicator carries.
   let segmentBytesMax: Int
   let catalog: AlgorithmCatalog
 
+  /// Two predictions as near as this are equal, and ``balance(_:bytes:)`` decides.
+  private static let tolerance = 1.03
+  /// The all-reduces in which every rank folds everything: beyond so many bytes that is more than the messages they save.
+  private static let foldsAll: Set = ["one-shot", "recursive-doubling"]
+  private var foldsAllBytesMax: UInt64 { medium == .sharedMemory ? 64 << 10 : 512 << 10 }
+
   /// The name of the algorithm for a call of this size.
+  ///
+  /// - Parameter bytes: Of the message, or of all blocks together.
   func algorithm(_ collective: Collective, bytes: UInt64, hasUnequalBlocks: Bool) -> String {
-    switch collective {
-    case .barrier: return "dissemination"
-    case .allReduce:
-      if rankCount <= 2 { return bytes <= (isOneHost ? 64 << 10 : 128 << 10) ? "one-shot" : "two-shot" }
-      if isOneHost {
-        if bytes <= 2 << 10 { return rankCount <= 8 ? "one-shot" : "recursive-doubling" }
-        return rankCount <= 16 ? "two-shot" : "ring"
-      }
-      if bytes <= 16 << 10 { return "recursive-doubling" }
-      return rankCount <= 8 ? "two-shot" : bytes <= 1 << 20 ? "double-binary-tree" : "ring-2"
-    case .reduceScatter, .allGather, .broadcast, .reduce, .gather, .scatter, .allToAll: return "direct"
+    let terms = TransportTerms.terms(of: medium)
+    let parallel = medium == .network ? 1 : min(rankCount, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+    var candidates: [(name: String, cost: AlgorithmCost, time: Double)] = []
+    for algorithm in AlgorithmRegistry.algorithms(for: collective) {
+      guard algorithm.isDefined(rankCount: rankCount), let cost = algorithm.cost(rankCount: rankCount) else { continue }
+      if hasUnequalBlocks, algorithm.schedule(rank: 0, rankCount: rankCount, root: 0).equalBlocks { continue }
+      if collective == .allReduce, bytes > foldsAllBytesMax, Self.foldsAll.contains(algorithm.name) { continue }
+      let time = terms.microseconds(cost, bytes: Double(bytes), segmentBytes: Double(segmentBytesMax), parallel: parallel)
+      candidates.append((algorithm.name, cost, time))
     }
+    let least = candidates.map(\.time).min() ?? 0
+    var best: (name: String, balance: Double) = ("", .infinity)
+    for (name, cost, time) in candidates where time <= least * Self.tolerance {
+      // The last of equals: the direct ones, which need no rank in between.
+      let balance = balance(cost, bytes: bytes)
+      if balance <= best.balance { best = (name, balance) }
+    }
+    return best.name
+  }
+
+  /// What decides between algorithms of equal time; the least is chosen. For small messages, and where one copy serves many readers, the
+  /// rounds; otherwise neither many rounds nor one rank that sends everything.
+  private func balance(_ cost: AlgorithmCost, bytes: UInt64) -> Double {
+    let rounds = Double(cost.rounds)
+    return medium == .sharedMemory || bytes < 64 << 10 ? rounds : rounds * rounds + cost.volume * cost.volume
   }
 
   /// Bytes of a segment: whole messages while they are small, and pieces that stay in cache and keep a pipeline busy when they are not.
+  ///
+  /// Over TCP a segment costs system calls at both ends, so it is as long as a link carries.
   func segmentBytes(bytes: UInt64) -> Int {
-    let wanted: Int = bytes <= 1 << 20 ? 64 << 10 : 256 << 10
+    let wanted: Int = medium == .sharedMemory && bytes <= 1 << 20 ? 64 << 10 : 256 << 10
     return min(wanted, segmentBytesMax)
   }
 
   /// Results larger than the caches are stored past them.
   func isStreaming(bytes: UInt64) -> Bool { bytes >= 1 << 20 }
+}
+
+/// What messages and bytes cost on one kind of transport, in microseconds: the table behind the automatic choice.
+///
+/// On one host the ranks share processors, and what all of them do together counts; over a network only what the busiest rank does. The
+/// values for one host were fitted to measurements of all algorithms at 2, 4 and 8 ranks on 2 cores, 8 B to 16 MiB, so that the choices
+/// are right rather than the times; those for a network are of 10 Gb/s Ethernet. `Benchmarks/choice` compares the choices with what is best.
+struct TransportTerms: Sendable {
+  enum Medium: Sendable { case sharedMemory, loopback, network }
+
+  /// A round: one message after another.
+  let round: Double
+  /// A message of the busiest rank, and one of all ranks'.
+  let message: Double
+  let anyMessage: Double
+  /// A byte of the busiest rank, and one of all ranks'.
+  let byte: Double
+  let anyByte: Double
+  /// A byte of the first segment, once for each round: how long a pipeline takes to fill.
+  let firstByte: Double
+
+  static func terms(of medium: Medium) -> TransportTerms {
+    switch medium {
+    case .sharedMemory:
+      TransportTerms(round: 0.92, message: 0.16, anyMessage: 0.08, byte: 1e-7, anyByte: 5.5e-5, firstByte: 6.8e-4)
+    case .loopback:
+      TransportTerms(round: 1.8, message: 0.75, anyMessage: 4.5, byte: 1.8e-5, anyByte: 4.1e-4, firstByte: 3.5e-6)
+    case .network:
+      TransportTerms(round: 20, message: 3, anyMessage: 0, byte: 8e-4, anyByte: 0, firstByte: 8e-4)
+    }
+  }
+
+  /// - Parameter parallel: How many ranks run at the same time.
+  func microseconds(_ cost: AlgorithmCost, bytes: Double, segmentBytes: Double, parallel: Int) -> Double {
+    Double(cost.rounds) * (round + firstByte * min(bytes, segmentBytes))
+      + Double(cost.messages) * message + Double(cost.totalMessages) * anyMessage / Double(parallel)
+      + bytes * (cost.volume * byte + cost.totalVolume * anyByte / Double(parallel))
+  }
 }

@@ -8,6 +8,7 @@ public struct BFloat16: Hashable, Sendable, BitwiseCopyable, CustomStringConvert
   /// Sign, 8 bits of exponent, 7 bits of fraction.
   public var bitPattern: UInt16
 
+  /// The number with these bits.
   @inlinable public init(bitPattern: UInt16) { self.bitPattern = bitPattern }
 
   /// The nearest value; of two as near, the one with an even fraction. A NaN stays a NaN of its sign.
@@ -22,16 +23,20 @@ public struct BFloat16: Hashable, Sendable, BitwiseCopyable, CustomStringConvert
     }
   }
 
+  /// The nearest value, as ``init(_:)``.
   @inlinable public init(floatLiteral value: Float) { self.init(value) }
+  /// The nearest value, as ``init(_:)``.
   @inlinable public init(integerLiteral value: Int) { self.init(Float(value)) }
 
   /// By value: -0 equals 0, and a NaN equals nothing.
   @inlinable
   public static func == (a: BFloat16, b: BFloat16) -> Bool { Float(a) == Float(b) }
 
+  /// Equal values have equal hashes, -0 and 0 too.
   @inlinable
   public func hash(into hasher: inout Hasher) { hasher.combine(Float(self)) }
 
+  /// That of the same value as a `Float`.
   public var description: String { Float(self).description }
 }
 

@@ -29,6 +29,7 @@ extension Communicator {
   ///   - sendCounts: Elements that go to each rank: `input` has their sum.
   ///   - receiveCounts: Elements that come from each rank, as many as that rank sends to this one: `output` has their sum.
   ///   - algorithm: One that serves unequal blocks: `pairwise` or `direct`.
+  /// - Throws: As ``allReduce(from:to:count:type:_:algorithm:timeout:)``.
   /// - SeeAlso: `MPI_Alltoallv`.
   @available(*, noasync, message: "use startAllToAll and 'try await work.value'")
   public func allToAll(
@@ -44,6 +45,7 @@ extension Communicator {
   /// Returns the blocks that all ranks have for this one, in rank order.
   ///
   /// - Parameter values: Shape `[rankCount x count]`, the same on every rank.
+  /// - Throws: As ``allReduce(from:to:count:type:_:algorithm:timeout:)``.
   @available(*, noasync, message: "use startAllToAll and 'try await work.value'")
   public func allToAll<Element: TuttiElement>(
     _ values: [Element], algorithm: String? = nil, timeout: Duration? = nil
@@ -58,6 +60,8 @@ extension Communicator {
   }
 
   /// Starts an all-to-all and returns at once. The memory belongs to the operation until its ``Work`` is done.
+  ///
+  /// - Throws: ``TuttiError`` when it cannot be started; what fails later, ``Work/wait()`` throws.
   public func startAllToAll(
     from input: UnsafeRawPointer, to output: UnsafeMutableRawPointer, count: Int, type: DataType, algorithm: String? = nil,
     timeout: Duration? = nil
@@ -69,6 +73,8 @@ extension Communicator {
   }
 
   /// Starts the v-form and returns at once. The memory belongs to the operation until its ``Work`` is done.
+  ///
+  /// - Throws: ``TuttiError`` when it cannot be started; what fails later, ``Work/wait()`` throws.
   public func startAllToAll(
     from input: UnsafeRawPointer, sendCounts: [Int], to output: UnsafeMutableRawPointer, receiveCounts: [Int],
     type: DataType, algorithm: String? = nil, timeout: Duration? = nil
@@ -84,6 +90,7 @@ extension Communicator {
   /// - Parameters:
   ///   - input: Shape `[rankCount x count]`.
   ///   - output: The same shape.
+  /// - Throws: ``TuttiError`` when it cannot be started; what fails later, ``Work/wait()`` throws.
   public func startAllToAll<Element>(
     _ input: TuttiBuffer<Element>, to output: TuttiBuffer<Element>, algorithm: String? = nil, timeout: Duration? = nil
   ) throws(TuttiError) -> Work {

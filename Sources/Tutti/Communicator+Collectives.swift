@@ -91,6 +91,8 @@ extension Communicator {
   }
 
   /// Starts an all-reduce of a buffer in place and returns at once. The operation keeps the buffer alive until it ends.
+  ///
+  /// - Throws: ``TuttiError`` when it cannot be started; what fails later, ``Work/wait()`` throws.
   public func startAllReduce<Element>(
     _ buffer: TuttiBuffer<Element>, _ operation: ReduceOp, algorithm: String? = nil, timeout: Duration? = nil
   ) throws(TuttiError) -> Work {

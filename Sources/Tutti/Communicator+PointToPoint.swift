@@ -64,6 +64,8 @@ extension Communicator {
   }
 
   /// Starts a send of a buffer and returns at once. The send keeps the buffer alive until it ends.
+  ///
+  /// - Throws: ``TuttiError`` when it cannot be started; what fails later, ``Work/wait()`` throws.
   public func startSend<Element>(
     _ buffer: TuttiBuffer<Element>, to peer: Int, timeout: Duration? = nil
   ) throws(TuttiError) -> Work {
@@ -128,6 +130,8 @@ extension Communicator {
   }
 
   /// Starts a receive of as many elements as the buffer has and returns at once. The receive keeps the buffer alive until it ends.
+  ///
+  /// - Throws: ``TuttiError`` when it cannot be started; what fails later, ``Work/wait()`` throws.
   public func startReceive<Element>(
     into buffer: TuttiBuffer<Element>, from peer: Int, timeout: Duration? = nil
   ) throws(TuttiError) -> Work {

@@ -32,6 +32,7 @@ extension Communicator {
   /// The same with blocks of different sizes: the v-form.
   ///
   /// - Parameter counts: Elements of each rank's block, all on every rank; `input` has their sum, `output` this rank's.
+  /// - Throws: As ``allReduce(from:to:count:type:_:algorithm:timeout:)``.
   /// - SeeAlso: `MPI_Reduce_scatter`.
   @available(*, noasync, message: "use startReduceScatter and 'try await work.value'")
   public func reduceScatter(
@@ -47,6 +48,7 @@ extension Communicator {
   /// Combines arrays element-wise across all ranks and returns this rank's block of the result.
   ///
   /// - Parameter values: Shape `[rankCount x count]`, the same on every rank.
+  /// - Throws: As ``allReduce(from:to:count:type:_:algorithm:timeout:)``.
   @available(*, noasync, message: "use startReduceScatter and 'try await work.value'")
   public func reduceScatter<Element: TuttiElement>(
     _ values: [Element], _ operation: ReduceOp, algorithm: String? = nil, timeout: Duration? = nil
@@ -61,6 +63,8 @@ extension Communicator {
   }
 
   /// Starts a reduce-scatter and returns at once. The memory belongs to the operation until its ``Work`` is done.
+  ///
+  /// - Throws: ``TuttiError`` when it cannot be started; what fails later, ``Work/wait()`` throws.
   public func startReduceScatter(
     from input: UnsafeRawPointer, to output: UnsafeMutableRawPointer, count: Int, type: DataType, _ operation: ReduceOp,
     algorithm: String? = nil, timeout: Duration? = nil
@@ -72,6 +76,8 @@ extension Communicator {
   }
 
   /// Starts the v-form and returns at once. The memory belongs to the operation until its ``Work`` is done.
+  ///
+  /// - Throws: ``TuttiError`` when it cannot be started; what fails later, ``Work/wait()`` throws.
   public func startReduceScatter(
     from input: UnsafeRawPointer, to output: UnsafeMutableRawPointer, counts: [Int], type: DataType, _ operation: ReduceOp,
     algorithm: String? = nil, timeout: Duration? = nil
@@ -87,6 +93,7 @@ extension Communicator {
   /// - Parameters:
   ///   - input: Shape `[rankCount x count]`.
   ///   - output: Shape `[count]`.
+  /// - Throws: ``TuttiError`` when it cannot be started; what fails later, ``Work/wait()`` throws.
   public func startReduceScatter<Element>(
     _ input: TuttiBuffer<Element>, to output: TuttiBuffer<Element>, _ operation: ReduceOp, algorithm: String? = nil,
     timeout: Duration? = nil
@@ -128,6 +135,7 @@ extension Communicator {
   /// The same with blocks of different sizes: the v-form.
   ///
   /// - Parameter counts: Elements of each rank's block, all on every rank; `output` has their sum, `input` this rank's.
+  /// - Throws: As ``allReduce(from:to:count:type:_:algorithm:timeout:)``.
   /// - SeeAlso: `MPI_Allgatherv`.
   @available(*, noasync, message: "use startAllGather and 'try await work.value'")
   public func allGather(
@@ -145,6 +153,7 @@ extension Communicator {
   /// - Parameters:
   ///   - values: Shape `[count]`; the same count on every rank, unless `counts` says otherwise.
   ///   - counts: Elements of each rank's array, where they differ.
+  /// - Throws: As ``allReduce(from:to:count:type:_:algorithm:timeout:)``.
   @available(*, noasync, message: "use startAllGather and 'try await work.value'")
   public func allGather<Element: TuttiElement>(
     _ values: [Element], counts: [Int]? = nil, algorithm: String? = nil, timeout: Duration? = nil
@@ -162,6 +171,8 @@ extension Communicator {
   }
 
   /// Starts an all-gather and returns at once. The memory belongs to the operation until its ``Work`` is done.
+  ///
+  /// - Throws: ``TuttiError`` when it cannot be started; what fails later, ``Work/wait()`` throws.
   public func startAllGather(
     from input: UnsafeRawPointer, to output: UnsafeMutableRawPointer, count: Int, type: DataType, algorithm: String? = nil,
     timeout: Duration? = nil
@@ -173,6 +184,8 @@ extension Communicator {
   }
 
   /// Starts the v-form and returns at once. The memory belongs to the operation until its ``Work`` is done.
+  ///
+  /// - Throws: ``TuttiError`` when it cannot be started; what fails later, ``Work/wait()`` throws.
   public func startAllGather(
     from input: UnsafeRawPointer, to output: UnsafeMutableRawPointer, counts: [Int], type: DataType,
     algorithm: String? = nil, timeout: Duration? = nil
@@ -188,6 +201,7 @@ extension Communicator {
   /// - Parameters:
   ///   - input: Shape `[count]`.
   ///   - output: Shape `[rankCount x count]`.
+  /// - Throws: ``TuttiError`` when it cannot be started; what fails later, ``Work/wait()`` throws.
   public func startAllGather<Element>(
     _ input: TuttiBuffer<Element>, to output: TuttiBuffer<Element>, algorithm: String? = nil, timeout: Duration? = nil
   ) throws(TuttiError) -> Work {

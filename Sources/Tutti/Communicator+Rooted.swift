@@ -24,6 +24,7 @@ extension Communicator {
   /// Leaves the root's `input` in every rank's `output`, the root's included.
   ///
   /// - Parameter input: Shape `[count]`; read on the root only. `output` there makes the call in place.
+  /// - Throws: As ``allReduce(from:to:count:type:_:algorithm:timeout:)``.
   /// - SeeAlso: `ncclBroadcast`.
   @available(*, noasync, message: "use startBroadcast and 'try await work.value'")
   public func broadcast(
@@ -39,6 +40,7 @@ extension Communicator {
   /// Leaves the root's array in every rank's.
   ///
   /// - Parameter values: Shape `[count]`, the same count on every rank.
+  /// - Throws: As ``allReduce(from:to:count:type:_:algorithm:timeout:)``.
   @available(*, noasync, message: "use startBroadcast and 'try await work.value'")
   public func broadcast<Element: TuttiElement>(
     _ values: inout [Element], root: Int, algorithm: String? = nil, timeout: Duration? = nil
@@ -50,6 +52,8 @@ extension Communicator {
   }
 
   /// Starts a broadcast and returns at once. The memory belongs to the operation until its ``Work`` is done.
+  ///
+  /// - Throws: ``TuttiError`` when it cannot be started; what fails later, ``Work/wait()`` throws.
   public func startBroadcast(
     from input: UnsafeRawPointer?, to output: UnsafeMutableRawPointer, count: Int, type: DataType, root: Int,
     algorithm: String? = nil, timeout: Duration? = nil
@@ -61,6 +65,8 @@ extension Communicator {
   }
 
   /// Starts a broadcast of a buffer, which the operation keeps alive until it ends.
+  ///
+  /// - Throws: ``TuttiError`` when it cannot be started; what fails later, ``Work/wait()`` throws.
   public func startBroadcast<Element>(
     _ buffer: TuttiBuffer<Element>, root: Int, algorithm: String? = nil, timeout: Duration? = nil
   ) throws(TuttiError) -> Work {
@@ -99,6 +105,7 @@ extension Communicator {
   /// Combines arrays element-wise across all ranks; the root's becomes the result, the others stay as they are.
   ///
   /// - Parameter values: Shape `[count]`, the same count on every rank.
+  /// - Throws: As ``allReduce(from:to:count:type:_:algorithm:timeout:)``.
   @available(*, noasync, message: "use startReduce and 'try await work.value'")
   public func reduce<Element: TuttiElement>(
     _ values: inout [Element], _ operation: ReduceOp, root: Int, algorithm: String? = nil, timeout: Duration? = nil
@@ -112,6 +119,8 @@ extension Communicator {
   }
 
   /// Starts a reduce and returns at once. The memory belongs to the operation until its ``Work`` is done.
+  ///
+  /// - Throws: ``TuttiError`` when it cannot be started; what fails later, ``Work/wait()`` throws.
   public func startReduce(
     from input: UnsafeRawPointer, to output: UnsafeMutableRawPointer?, count: Int, type: DataType, _ operation: ReduceOp,
     root: Int, algorithm: String? = nil, timeout: Duration? = nil
@@ -123,6 +132,8 @@ extension Communicator {
   }
 
   /// Starts a reduce of a buffer, in place on the root; the operation keeps it alive until it ends.
+  ///
+  /// - Throws: ``TuttiError`` when it cannot be started; what fails later, ``Work/wait()`` throws.
   public func startReduce<Element>(
     _ buffer: TuttiBuffer<Element>, _ operation: ReduceOp, root: Int, algorithm: String? = nil, timeout: Duration? = nil
   ) throws(TuttiError) -> Work {
@@ -163,6 +174,7 @@ extension Communicator {
   /// The same with blocks of different sizes: the v-form.
   ///
   /// - Parameter counts: Elements of each rank's block, all on every rank.
+  /// - Throws: As ``allReduce(from:to:count:type:_:algorithm:timeout:)``.
   /// - SeeAlso: `MPI_Gatherv`.
   @available(*, noasync, message: "use startGather and 'try await work.value'")
   public func gather(
@@ -180,6 +192,7 @@ extension Communicator {
   /// - Parameters:
   ///   - values: Shape `[count]`; the same count on every rank, unless `counts` says otherwise.
   ///   - counts: Elements of each rank's array, where they differ.
+  /// - Throws: As ``allReduce(from:to:count:type:_:algorithm:timeout:)``.
   @available(*, noasync, message: "use startGather and 'try await work.value'")
   public func gather<Element: TuttiElement>(
     _ values: [Element], root: Int, counts: [Int]? = nil, algorithm: String? = nil, timeout: Duration? = nil
@@ -198,6 +211,7 @@ extension Communicator {
   /// Starts a gather and returns at once. The memory belongs to the operation until its ``Work`` is done.
   ///
   /// - Parameter counts: Elements of each rank's block, all on every rank.
+  /// - Throws: ``TuttiError`` when it cannot be started; what fails later, ``Work/wait()`` throws.
   public func startGather(
     from input: UnsafeRawPointer, to output: UnsafeMutableRawPointer?, counts: [Int], type: DataType, root: Int,
     algorithm: String? = nil, timeout: Duration? = nil
@@ -209,6 +223,8 @@ extension Communicator {
   }
 
   /// Starts a gather of equal blocks and returns at once. The memory belongs to the operation until its ``Work`` is done.
+  ///
+  /// - Throws: ``TuttiError`` when it cannot be started; what fails later, ``Work/wait()`` throws.
   public func startGather(
     from input: UnsafeRawPointer, to output: UnsafeMutableRawPointer?, count: Int, type: DataType, root: Int,
     algorithm: String? = nil, timeout: Duration? = nil
@@ -248,6 +264,7 @@ extension Communicator {
   /// The same with blocks of different sizes: the v-form.
   ///
   /// - Parameter counts: Elements of each rank's block, all on every rank.
+  /// - Throws: As ``allReduce(from:to:count:type:_:algorithm:timeout:)``.
   /// - SeeAlso: `MPI_Scatterv`.
   @available(*, noasync, message: "use startScatter and 'try await work.value'")
   public func scatter(
@@ -265,6 +282,7 @@ extension Communicator {
   /// - Parameters:
   ///   - values: The root's, shape `[rankCount x count]`; ignored elsewhere.
   ///   - count: Elements of each rank's block.
+  /// - Throws: As ``allReduce(from:to:count:type:_:algorithm:timeout:)``.
   @available(*, noasync, message: "use startScatter and 'try await work.value'")
   public func scatter<Element: TuttiElement>(
     _ values: [Element], count: Int, root: Int, algorithm: String? = nil, timeout: Duration? = nil
@@ -285,6 +303,7 @@ extension Communicator {
   /// Starts a scatter and returns at once. The memory belongs to the operation until its ``Work`` is done.
   ///
   /// - Parameter counts: Elements of each rank's block, all on every rank.
+  /// - Throws: ``TuttiError`` when it cannot be started; what fails later, ``Work/wait()`` throws.
   public func startScatter(
     from input: UnsafeRawPointer?, to output: UnsafeMutableRawPointer, counts: [Int], type: DataType, root: Int,
     algorithm: String? = nil, timeout: Duration? = nil
@@ -296,6 +315,8 @@ extension Communicator {
   }
 
   /// Starts a scatter of equal blocks and returns at once. The memory belongs to the operation until its ``Work`` is done.
+  ///
+  /// - Throws: ``TuttiError`` when it cannot be started; what fails later, ``Work/wait()`` throws.
   public func startScatter(
     from input: UnsafeRawPointer?, to output: UnsafeMutableRawPointer, count: Int, type: DataType, root: Int,
     algorithm: String? = nil, timeout: Duration? = nil

@@ -13,11 +13,13 @@ public enum TransportChoice: String, Sendable, CaseIterable {
   /// The name on the command line, in JSON and in errors.
   public var name: String { rawValue }
 
+  /// The transport of that ``name``; nil when there is none.
   public init?(name: String) { self.init(rawValue: name) }
 }
 
 /// How a communicator is made. Equal on all ranks, but for `timeout`.
 public struct CommunicatorOptions: Sendable {
+  /// Which transport carries the data. One that cannot is an error, never another one in its place.
   public var transport = TransportChoice.auto
   /// Wall-clock limit of an operation that does not set its own.
   public var timeout = Duration.seconds(300)
@@ -27,10 +29,14 @@ public struct CommunicatorOptions: Sendable {
   /// start then waits for all ranks to start. `TUTTI_CHECK=strict` turns it on.
   public var checksStrictly = false
 
-  /// Algorithms of the caller's own, to be asked for by name. Each is proven on every rank before it first runs.
+  /// Algorithms of the caller's own, to be asked for by name: identifiers 128 to 255, names that their collective does not have.
+  ///
+  /// Each is proven on every rank before it first runs with a rank count and root. A call of one that fails throws `.unproven` on every
+  /// rank, and changes nothing. See <doc:WritingAnAlgorithm>.
   public var algorithms: [any Algorithm] = []
   /// Whether own algorithms may run on more than 512 ranks, where they are not proven.
   public var allowsUnprovenAlgorithms = false
 
+  /// What suits most: any transport, five minutes for an operation, no algorithms of one's own.
   public init() {}
 }

@@ -37,6 +37,7 @@ public enum DataType: UInt8, Sendable, CaseIterable, CustomStringConvertible {
     }
   }
 
+  /// Whether arithmetic wraps instead of rounding, and bitwise operations are defined.
   public var isInteger: Bool {
     switch self {
     case .int8, .uint8, .int32, .uint32, .int64, .uint64: true
@@ -44,11 +45,13 @@ public enum DataType: UInt8, Sendable, CaseIterable, CustomStringConvertible {
     }
   }
 
+  /// The type of that ``name``; nil when there is none.
   public init?(name: String) {
     guard let match = Self.allCases.first(where: { $0.name == name }) else { return nil }
     self = match
   }
 
+  /// The ``name``.
   public var description: String { name }
 }
 

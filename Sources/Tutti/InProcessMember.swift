@@ -96,7 +96,7 @@ final class InProcessGroup: Sendable {
     let group = InProcessGroup(
       rankCount: rankCount, catalog: catalog, faults: faults, ranksOnHost: max(rankCount, ranksOnHost))
     let policy = AlgorithmPolicy(
-      rankCount: rankCount, isOneHost: true, segmentBytesMax: segmentBytesMax, catalog: catalog)
+      rankCount: rankCount, medium: .sharedMemory, segmentBytesMax: segmentBytesMax, catalog: catalog)
     var members: [InProcessMember] = []
     for (rank, controlPlane) in InProcessControlPlane.makeGroup(rankCount: rankCount).enumerated() {
       members.append(try InProcessMember(rank: rank, controlPlane: controlPlane, group: group, policy: policy))

@@ -82,7 +82,9 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
         rank: rank, localIndex: sharing.firstIndex(of: rank)!, geometry: SharedMemoryGeometry(rankCount: sharing.count))
       : nil
     let policy = AlgorithmPolicy(
-      rankCount: membership.rankCount, isOneHost: isSharing && sharing.count == membership.rankCount,
+      rankCount: membership.rankCount,
+      medium: local.count < membership.rankCount
+        ? .network : isSharing && sharing.count == membership.rankCount ? .sharedMemory : .loopback,
       segmentBytesMax: smallestSegment(membership), catalog: try AlgorithmCatalog(options))
     let member = try JoinedMember(
       membership: membership, endpoint: endpoint,

@@ -42,10 +42,12 @@ public enum ReduceOp: UInt8, Sendable, CaseIterable, CustomStringConvertible {
     }
   }
 
+  /// The operation of that ``name``; nil when there is none.
   public init?(name: String) {
     guard let match = Self.allCases.first(where: { $0.name == name }) else { return nil }
     self = match
   }
 
+  /// The ``name``.
   public var description: String { name }
 }

@@ -8,6 +8,7 @@ public final class TuttiBuffer<Element: TuttiElement>: @unchecked Sendable {
   /// Page-aligned, `count` initialised elements.
   public let pointer: UnsafeMutableBufferPointer<Element>
 
+  /// Elements.
   public var count: Int { pointer.count }
 
   /// - Parameters:
@@ -29,6 +30,7 @@ public final class TuttiBuffer<Element: TuttiElement>: @unchecked Sendable {
 
   deinit { UnsafeMutableRawPointer(pointer.baseAddress!).deallocate() }
 
+  /// - Parameter index: In `0..<count`.
   public subscript(index: Int) -> Element {
     get { pointer[index] }
     set { pointer[index] = newValue }

@@ -38,6 +38,7 @@ public struct TuttiError: Error, Sendable, CustomStringConvertible {
 
   init(_ report: FailureReport) { self.report = report }
 
+  /// The kind of error, for programs.
   public var code: Code {
     switch report.code {
     case .invalidArgument: .invalidArgument
@@ -75,5 +76,6 @@ public struct TuttiError: Error, Sendable, CustomStringConvertible {
   /// The `errno` of the system call that failed; 0 when none did.
   public var systemError: Int32 { report.systemError }
 
+  /// All of it in a few sentences, for people.
   public var description: String { report.description }
 }

@@ -24,6 +24,8 @@ public struct Work: Sendable {
   }
 
   /// Suspends until the operation has ended; the progress thread makes the progress meanwhile.
+  ///
+  /// - Throws: As ``wait()``.
   public var value: Void {
     get async throws(TuttiError) {
       await withCheckedContinuation { continuation in

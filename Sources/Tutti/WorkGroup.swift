@@ -15,8 +15,10 @@
 /// try exchange.wait()
 /// ```
 public struct WorkGroup: Sendable {
+  /// The operations, in the order they are waited for.
   public let works: [Work]
 
+  /// A group of operations that were started already.
   public init(_ works: [Work]) { self.works = works }
 
   /// Whether all operations have ended well.
@@ -31,6 +33,8 @@ public struct WorkGroup: Sendable {
   }
 
   /// Suspends until all operations have ended.
+  ///
+  /// - Throws: As ``wait()``.
   public var value: Void {
     get async throws(TuttiError) {
       for work in works { try await work.value }

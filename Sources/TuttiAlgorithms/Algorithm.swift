@@ -6,19 +6,20 @@ import TuttiSchedule
 public protocol Algorithm: Sendable {
   /// The name on the command line and in reports, in kebab-case; unique within its collective.
   var name: String { get }
+  /// What it computes.
   var collective: Collective { get }
   /// The name on the wire, by which ranks notice that they chose differently; unique, and never renumbered. 1 to 127 are
   /// the library's, 128 to 255 are for users' own algorithms.
   var identifier: UInt8 { get }
-  /// Whether the algorithm can serve this many ranks.
+  /// Whether the algorithm can serve this many ranks; by default any number of them.
   func isDefined(rankCount: Int) -> Bool
-  /// The program of one rank, generated in O(its own steps).
+  /// The program of one rank, generated in O(its own steps): a pure function, since what is proven must be what runs.
   ///
   /// - Parameters:
   ///   - rank: In `0..<rankCount`.
   ///   - root: In `0..<rankCount`; 0, and without meaning, for collectives that have no root.
   func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule
-  /// What it costs, for the automatic choice; nil: it is only used where it is asked for by name.
+  /// What it costs, for the automatic choice; nil, the default: it is only used where it is asked for by name.
   func cost(rankCount: Int) -> AlgorithmCost?
 }
 
@@ -42,6 +43,7 @@ public struct AlgorithmCost: Hashable, Sendable {
   /// What all ranks send together.
   public var totalVolume: Double
 
+  /// - Parameters: See the properties of these names.
   public init(rounds: Int, messages: Int, volume: Double, totalMessages: Int, totalVolume: Double) {
     self.rounds = rounds
     self.messages = messages

@@ -35,5 +35,10 @@ public struct PairwiseAllToAll: Algorithm {
     return rankCount % 2 == 0 ? odd : nil
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? { DirectAllToAll().cost(rankCount: rankCount) }
+  /// The rounds wait for one another, though none passes on what another brought.
+  public func cost(rankCount: Int) -> AlgorithmCost? {
+    var cost = DirectAllToAll().cost(rankCount: rankCount)
+    cost?.rounds = rankCount > 1 ? rankCount - 1 + rankCount % 2 : 0
+    return cost
+  }
 }

@@ -4,19 +4,19 @@ import TuttiSchedule
 ///
 /// A new one is a file of its own, one line here, and an entry in `docs/ALGORITHMS.md`; the tests then prove it.
 public enum AlgorithmRegistry {
-  /// All algorithms, in the order they are listed to users.
+  /// All algorithms, in the order they are listed to users. Those that need no rank in between come last of their collective.
   public static let all: [any Algorithm] = [
     RingAllReduce.ring,
     RingAllReduce.ring2,
     RecursiveDoublingAllReduce(),
     DoubleBinaryTreeAllReduce(),
-    OneShotAllReduce(),
-    TwoShotAllReduce(),
     HalvingDoublingAllReduce(),
     CirculantAllReduce(),
     TreeAllReduce.binomial,
     TreeAllReduce.kAry,
     TreeAllReduce.reduceBroadcast,
+    OneShotAllReduce(),
+    TwoShotAllReduce(),
     RingReduceScatter(),
     RecursiveHalvingReduceScatter(),
     CirculantReduceScatter.circulant,
@@ -44,6 +44,7 @@ public enum AlgorithmRegistry {
     BruckAllToAll(),
     DirectAllToAll(),
     DisseminationBarrier(),
+    BinomialBarrier(),
   ]
 
   /// The algorithms of one collective, in the order they are listed to users.

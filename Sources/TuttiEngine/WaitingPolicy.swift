@@ -22,7 +22,7 @@ struct WaitingPolicy {
       yieldAfter = 5_000
       parkAfter = 1_000_000
     } else {
-      spinPasses = 8
+      spinPasses = 1
       yieldAfter = 0
       parkAfter = 500_000
     }

@@ -34,6 +34,7 @@ public enum Collective: UInt8, Sendable, CaseIterable {
     }
   }
 
+  /// The collective of that ``name``; nil when there is none.
   public init?(name: String) {
     guard let match = Self.allCases.first(where: { $0.name == name }) else { return nil }
     self = match

@@ -1,6 +1,7 @@
 // Steps as people read them: in proofs, errors and listings.
 
 extension ChunkRange: CustomStringConvertible {
+  /// `input[3]` for one chunk, `scratch 0[0..<4]` for several.
   public var description: String {
     let place =
       switch buffer {

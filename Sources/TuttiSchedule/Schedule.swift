@@ -3,9 +3,13 @@
 /// Build one with ``ScheduleBuilder``. The verifier proves it, lowering turns it into a `Plan` for a given number of
 /// elements.
 public struct Schedule: Hashable, Sendable {
+  /// What the ranks compute together.
   public let collective: Collective
+  /// Whose program this is.
   public let rank: Int
+  /// How many ranks have one.
   public let rankCount: Int
+  /// The root; 0, and without meaning, for collectives that have none.
   public let root: Int
   /// The number of chunks the data is cut into; the same on every rank. At least 1.
   public let chunkCount: Int
@@ -17,6 +21,7 @@ public struct Schedule: Hashable, Sendable {
   public let equalBlocks: Bool
   /// The table that messages slice.
   public let ranges: [ChunkRange]
+  /// In program order, which fixes the order of messages on a channel and nothing else.
   public let steps: [Step]
 }
 
@@ -34,16 +39,23 @@ public struct ScheduleBuilder {
     case chunks([ChunkRange])
     case slot(Slot)
 
+    /// One chunk of the input.
     public static func input(_ chunk: Int) -> Operand { .chunks([ChunkRange(.input, chunk)]) }
+    /// One chunk of the output.
     public static func output(_ chunk: Int) -> Operand { .chunks([ChunkRange(.output, chunk)]) }
+    /// Consecutive chunks of the input.
     public static func input(_ chunks: Range<Int>) -> Operand { .chunks([ChunkRange(.input, chunks)]) }
+    /// Consecutive chunks of the output.
     public static func output(_ chunks: Range<Int>) -> Operand { .chunks([ChunkRange(.output, chunks)]) }
+    /// Consecutive chunks of a scratch buffer.
     public static func scratch(_ index: Int, _ chunks: Range<Int>) -> Operand {
       .chunks([ChunkRange(.scratch(index), chunks)])
     }
   }
 
+  /// Whose program is written.
   public let rank: Int
+  /// How many ranks there are.
   public let rankCount: Int
   /// The channel of the steps that follow.
   public var channel = 0
@@ -58,7 +70,11 @@ public struct ScheduleBuilder {
   private var steps: [Step] = []
 
   /// - Parameters:
+  ///   - rank: In `0..<rankCount`.
+  ///   - root: Where the collective has one.
   ///   - chunkCount: At least 1; a multiple of the rank count where the collective has blocks.
+  ///   - channelCount: Independent copies of the algorithm, each on chunks of its own; set ``channel`` before each one's steps.
+  ///   - scratchCount: Buffers of the engine's own, each with room for as much of the data as the steps touch.
   ///   - equalBlocks: The schedule moves data between chunks of different blocks, and so serves blocks of equal sizes only.
   public init(
     _ collective: Collective, rank: Int, rankCount: Int, root: Int = 0, chunkCount: Int, channelCount: Int = 1,
@@ -95,7 +111,8 @@ public struct ScheduleBuilder {
     steps.append(.receive(message(list), from: peer, channel: channel))
   }
 
-  /// Receives one message, of the size of the ranges, for one later ``reduce(_:_:)``.
+  /// Receives one message, of the size of the ranges, for one later ``reduce(_:_:completes:)`` or `forward`.
+  /// - Returns: The operand that stands for what was received. It is read exactly once.
   public mutating func receiveSlot(_ list: [ChunkRange], from peer: Int) -> Operand {
     let slot = Slot(index: slotCount)
     slotCount += 1
@@ -142,6 +159,7 @@ public struct ScheduleBuilder {
     reduce(list, [.chunks(source)])
   }
 
+  /// The schedule of the steps so far.
   public func finish() -> Schedule {
     Schedule(
       collective: collective, rank: rank, rankCount: rankCount, root: root, chunkCount: chunkCount,
@@ -150,10 +168,15 @@ public struct ScheduleBuilder {
 }
 
 extension ChunkRange {
+  /// One chunk of the input.
   public static func input(_ chunk: Int) -> ChunkRange { ChunkRange(.input, chunk) }
+  /// One chunk of the output.
   public static func output(_ chunk: Int) -> ChunkRange { ChunkRange(.output, chunk) }
+  /// Consecutive chunks of the input.
   public static func input(_ chunks: Range<Int>) -> ChunkRange { ChunkRange(.input, chunks) }
+  /// Consecutive chunks of the output.
   public static func output(_ chunks: Range<Int>) -> ChunkRange { ChunkRange(.output, chunks) }
+  /// Consecutive chunks of a scratch buffer.
   public static func scratch(_ index: Int, _ chunks: Range<Int>) -> ChunkRange {
     ChunkRange(.scratch(index), chunks)
   }

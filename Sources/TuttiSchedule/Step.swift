@@ -11,14 +11,18 @@ public enum Buffer: Hashable, Sendable {
 
 /// Consecutive chunks of one buffer: contiguous memory.
 public struct ChunkRange: Hashable, Sendable {
+  /// The memory they lie in.
   public var buffer: Buffer
+  /// Their numbers, in `0..<chunkCount` of the schedule; may be empty.
   public var chunks: Range<Int>
 
+  /// - Parameter chunks: Consecutive numbers of chunks.
   public init(_ buffer: Buffer, _ chunks: Range<Int>) {
     self.buffer = buffer
     self.chunks = chunks
   }
 
+  /// One chunk.
   public init(_ buffer: Buffer, _ chunk: Int) { self.init(buffer, chunk..<chunk + 1) }
 }
 
@@ -29,13 +33,16 @@ public struct Message: Hashable, Sendable {
   /// Indices into ``Schedule/ranges``.
   public var ranges: Range<Int>
 
+  /// - Parameter ranges: Indices into ``Schedule/ranges``.
   public init(ranges: Range<Int>) { self.ranges = ranges }
 }
 
 /// A message that was received but not placed: it is borrowed from the transport until the one reduce that reads it.
 public struct Slot: Hashable, Sendable {
+  /// Counts the slots of a schedule from 0, in the order they are received.
   public var index: Int
 
+  /// - Parameter index: Its number in its schedule.
   public init(index: Int) { self.index = index }
 }
 

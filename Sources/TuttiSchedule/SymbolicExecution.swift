@@ -123,7 +123,10 @@ struct SymbolicExecution {
         memory[home] = value
         let isComplete =
           operandBase[event + 1] - operandBase[event] > 1 && trees.isComplete(value) && trees.repeatedRank(value) < 0
-        guard isComplete == (roles[event] == .completer) else { throw miscounted(home, event, isComplete) }
+        // A single rank's own input is complete, whether or not its copy says so.
+        guard isComplete == (roles[event] == .completer) || verifier.rankCount == 1 else {
+          throw miscounted(home, event, isComplete)
+        }
       }
     }
   }

@@ -4,8 +4,9 @@ import Tutti
 import TuttiAlgorithms
 import TuttiSchedule
 
-/// A schedule that is not what its collective promises: a counterexample, readable as it is.
+/// Where an algorithm breaks what its collective promises: a counterexample, readable as it is.
 public struct Counterexample: Error, CustomStringConvertible {
+  /// The algorithm's name.
   public let algorithm: String
   /// Rank, step, chunk, what was expected and what was found, in some lines.
   public let text: String
@@ -15,7 +16,7 @@ public struct Counterexample: Error, CustomStringConvertible {
 
 /// What was proven.
 public struct ProofSummary: Sendable, Hashable {
-  /// Schedules, each of one rank count and root with the programs of all its ranks.
+  /// Schedules: one for each rank, of each rank count and root.
   public var schedules = 0
   /// Messages from one rank to another, in all of them.
   public var messages = 0
@@ -29,10 +30,11 @@ public struct ProofSummary: Sendable, Hashable {
 /// ```
 ///
 /// - Parameters:
-///   - rankCounts: Those it is not defined for are passed over.
+///   - rankCounts: Those it is not defined for are passed over, but it must be defined for one.
 ///   - roots: For collectives with a root; those beyond the rank count are passed over. nil: the first, second and last rank.
 /// - Throws: ``Counterexample``, the first found.
 /// - Complexity: Linear in the steps of all ranks; about a second for 1 to 32 ranks.
+/// - SeeAlso: The five properties, in `docs/ALGORITHMS.md`.
 @discardableResult
 public func prove(
   _ algorithm: any Algorithm, rankCounts: some Sequence<Int> = 1...32, roots: [Int]? = nil
@@ -45,10 +47,15 @@ public func prove(
         let report = try Verifier.prove(collective: algorithm.collective, rankCount: rankCount, root: root) {
           algorithm.schedule(rank: $0, rankCount: rankCount, root: root)
         }
-        summary.schedules += 1
+        summary.schedules += rankCount
         summary.messages += report.messages
       } catch { throw Counterexample(algorithm: algorithm.name, text: error.description) }
     }
+  }
+  // What is defined nowhere is proven without a step, and somebody would believe it.
+  if summary.schedules == 0 {
+    throw Counterexample(
+      algorithm: algorithm.name, text: "not proven: it is defined for none of these rank counts and roots")
   }
   return summary
 }
@@ -56,38 +63,46 @@ public func prove(
 /// Runs an algorithm on random data, types, operations, roots and sizes, in place and not, and compares every result bit for bit with its
 /// definition.
 ///
+/// ```swift
+/// try exercise(MyAllReduce(), over: [.inProcess, .sharedMemory, .tcp], seed: 1)
+/// ```
+///
 /// - Parameters:
 ///   - algorithm: One of the library's or your own.
+///   - rankCounts: Those it is not defined for are passed over, but it must be defined for one. Each rank is a thread.
+///   - transports: Each is tried with each rank count.
 ///   - runs: Calls for each rank count and transport.
 ///   - seed: The same seed makes the same calls.
 ///   - faults: How links misbehave, over the in-process transport.
-/// - Throws: ``RankFailure``, saying the call, or ``Counterexample`` before anything runs.
+/// - Throws: ``Counterexample`` before anything runs. ``RankFailure`` with ``WrongResult``, which says the call: of a proven algorithm that is a
+///   fault of the library, or the algorithm is no pure function, and gave the proof another schedule than the run. ``RankFailure`` with
+///   `TuttiError` when a call fails.
 public func exercise(
   _ algorithm: any Algorithm, rankCounts: some Sequence<Int> = 1...8, over transports: [TransportChoice] = [.inProcess],
   runs: Int = 20, seed: UInt64, faults: LinkFaults? = nil
 ) throws {
   var options = CommunicatorOptions()
   if algorithm.identifier >= 128 { options.algorithms = [algorithm] }
+  let rankCounts = Array(rankCounts)
+  try prove(algorithm, rankCounts: rankCounts)
   for rankCount in rankCounts where rankCount >= 1 && algorithm.isDefined(rankCount: rankCount) {
-    try prove(algorithm, rankCounts: [rankCount])
+    let servesUneven = !algorithm.schedule(rank: 0, rankCount: rankCount, root: 0).equalBlocks
     for transport in transports {
       let faults = transport == .inProcess ? faults : nil
       try withRanks(rankCount, over: transport, options: options, faults: faults) { communicator in
         var generator = SeededGenerator(seed: seed &+ UInt64(rankCount))
-        for _ in 0..<runs { try exerciseOnce(algorithm, communicator, &generator) }
+        for _ in 0..<runs { try exerciseOnce(algorithm, servesUneven, communicator, &generator) }
       }
     }
   }
 }
 
 private func exerciseOnce(
-  _ algorithm: any Algorithm, _ communicator: Communicator, _ generator: inout SeededGenerator
+  _ algorithm: any Algorithm, _ servesUneven: Bool, _ communicator: Communicator, _ generator: inout SeededGenerator
 ) throws {
   if algorithm.collective == .barrier { return try communicator.barrier(algorithm: algorithm.name) }
-  let rankCount = communicator.rankCount
-  let servesUneven = !algorithm.schedule(rank: 0, rankCount: rankCount, root: 0).equalBlocks
   let exercise = Exercise(
-    rankCount: rankCount, algorithm.collective, algorithm.name, servesUneven: servesUneven, using: &generator)
+    rankCount: communicator.rankCount, algorithm.collective, algorithm.name, servesUneven: servesUneven, using: &generator)
   let memory = ExerciseMemory(exercise, rank: communicator.rank, misalignment: communicator.rank % 16)
   try exercise.run(communicator, memory)
   if let text = memory.firstError() { throw WrongResult(call: exercise.description, text: text) }
@@ -95,7 +110,9 @@ private func exerciseOnce(
 
 /// A result that differs from the collective's definition.
 public struct WrongResult: Error, CustomStringConvertible {
+  /// Collective, algorithm, sizes, type, root and the like.
   public let call: String
+  /// Rank, place, what is there, and what should be.
   public let text: String
 
   public var description: String { "\(call): \(text)" }
@@ -111,11 +128,16 @@ public enum DrawingFormat: String, Sendable, CaseIterable {
   case svg
 }
 
-/// Draws the schedules of all ranks.
+/// Draws the schedules of all ranks. They need not be proven: a broken one is drawn as far as it goes.
+///
+/// ```swift
+/// try draw(MyAllReduce(), rankCount: 8, as: .svg).write(to: file, atomically: true, encoding: .utf8)
+/// ```
 ///
 /// - Parameters:
 ///   - rankCount: One that the algorithm is defined for.
 ///   - root: In `0..<rankCount`; for collectives with a root.
+/// - Returns: A whole document of that format.
 public func draw(_ algorithm: any Algorithm, rankCount: Int, root: Int = 0, as format: DrawingFormat) -> String {
   precondition(algorithm.isDefined(rankCount: rankCount), "\(algorithm.name) is not defined for \(rankCount) ranks")
   precondition((0..<rankCount).contains(root), "root \(root) is not one of \(rankCount) ranks")

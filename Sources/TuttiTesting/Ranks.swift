@@ -6,39 +6,67 @@ import TuttiTransport
 
 /// What a rank of a test threw.
 public struct RankFailure: Error, CustomStringConvertible {
+  /// The rank that threw.
   public let rank: Int
+  /// What it threw: a `TuttiError`, a ``HangingRank``, or an error of the test's own.
   public let error: any Error
 
   public var description: String { "rank \(rank): \(error)" }
 }
 
-/// Runs `body` as each rank of a communicator, every rank on a thread of its own, and returns when all have ended.
+/// Runs `body` as each rank of a communicator, every rank on a thread of its own, and returns what they return when all have ended.
 ///
 /// ```swift
-/// try withRanks(4) { communicator in
+/// let sums = try withRanks(4) { communicator in
 ///   var values = [Float(communicator.rank)]
 ///   try communicator.allReduce(&values, .sum)
-///   #expect(values == [6])
+///   return values[0]
 /// }
+/// #expect(sums == [6, 6, 6, 6])
 /// ```
+///
+/// A rank that throws aborts the communicator, so that the others do not wait for it. Blocks the calling thread.
 ///
 /// - Parameters:
 ///   - rankCount: 1 to 512.
 ///   - transport: `.inProcess` is the quickest. With `.sharedMemory`, `.tcp` or `.auto` the ranks join like processes, through a rendezvous,
 ///     and talk over real memory or sockets of this host.
-///   - options: How the communicator is made, but for its transport. Its timeout bounds every call.
-///   - faults: How links misbehave; in process only.
-///   - timeout: After this many seconds without the end of all ranks, ``RankFailure`` names one that hangs. Its thread is left behind.
-/// - Throws: ``RankFailure`` of the lowest rank that failed.
-public func withRanks(
+///   - options: How the communicator is made, but for its transport.
+///   - faults: How links misbehave. With `.inProcess` only.
+///   - timeout: Wall-clock limit of all. A call that sets no limit of its own has half of it, so that the library itself gets to say which
+///     rank it waits for; after all of it ``RankFailure`` names a rank that hangs. That rank's thread is left behind.
+/// - Returns: What each rank returned, by rank.
+/// - Throws: ``RankFailure`` of the lowest rank that failed, but for those that failed only because another one did. `TuttiError` when there
+///   can be no such communicator.
+@discardableResult
+public func withRanks<Result: Sendable>(
   _ rankCount: Int, over transport: TransportChoice = .inProcess, options: CommunicatorOptions = CommunicatorOptions(),
-  faults: LinkFaults? = nil, timeout: Double = 180, _ body: @escaping @Sendable (Communicator) throws -> Void
-) throws {
+  faults: LinkFaults? = nil, timeout: Duration = .seconds(180), _ body: @escaping @Sendable (Communicator) throws -> Result
+) throws -> [Result] {
+  precondition(faults == nil || transport == .inProcess, "faults are for the in-process transport, not \(transport.name)")
+  var options = options
+  options.timeout = min(options.timeout, timeout / 2)
   let communicators = try makeCommunicators(rankCount, over: transport, options: options, faults: faults?.faults)
-  try onThreads(rankCount, timeout: timeout) { rank in
-    try body(communicators[rank])
-    communicators[rank].close()
+  let results = Lock<[Int: Result]>([:])
+  do {
+    try onThreads(rankCount, timeout: timeout / .seconds(1)) { rank in
+      let communicator = communicators[rank]
+      do {
+        let result = try body(communicator)
+        results.withLock { $0[rank] = result }
+        communicator.close()
+      } catch {
+        // The first cause stays, if this is not it.
+        communicator.abort("its part of the test threw \(error)")
+        throw error
+      }
+    }
+  } catch let failure as RankFailure where failure.error is HangingRank {
+    // Frees ranks that wait in a call with a longer limit.
+    for communicator in communicators { communicator.abort("\(failure)") }
+    throw failure
   }
+  return results.withLock { results in (0..<rankCount).compactMap { results[$0] } }
 }
 
 /// Makes a communicator of threads of this process; element r is rank r's.
@@ -68,7 +96,9 @@ package func testEnvironment(_ rank: Int, _ rankCount: Int, _ rendezvous: String
   ]
 }
 
-/// Runs `body(0)...body(count - 1)` on threads, waits for all, and throws the failure of the lowest.
+/// Runs `body(0)...body(count - 1)` on threads, waits for all, and throws the failure of the lowest that did not fail because of another.
+///
+/// - Parameter timeout: Seconds.
 package func onThreads(
   _ count: Int, timeout: Double = 180, _ body: @escaping @Sendable (Int) throws -> Void
 ) throws {
@@ -89,11 +119,21 @@ package func onThreads(
   if group.wait(timeout: .now() + timeout) == .timedOut, let rank = running.withLock({ $0.min() }) {
     throw RankFailure(rank: rank, error: HangingRank(seconds: timeout))
   }
-  if let first = failures.withLock({ $0.min { $0.rank < $1.rank } }) { throw first }
+  let failed = failures.withLock { $0.sorted { $0.rank < $1.rank } }
+  if let first = failed.first(where: { !$0.isConsequence }) ?? failed.first { throw first }
+}
+
+extension RankFailure {
+  /// Whether another rank's abort is all that happened here.
+  fileprivate var isConsequence: Bool {
+    guard let error = error as? TuttiError else { return false }
+    return error.code == .aborted && error.peer != rank
+  }
 }
 
 /// A rank of a test did not come to its end.
 public struct HangingRank: Error, CustomStringConvertible {
+  /// How long it was waited for.
   public let seconds: Double
 
   public var description: String { "has not ended after \(seconds) seconds" }

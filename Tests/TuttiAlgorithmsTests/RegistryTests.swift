@@ -10,14 +10,15 @@ import TuttiSchedule
     #expect(
       contracts == [
         "1 all-reduce ring", "2 all-reduce ring-2", "3 all-reduce recursive-doubling", "4 all-reduce double-binary-tree",
-        "5 all-reduce one-shot", "6 all-reduce two-shot", "8 all-reduce halving-doubling", "9 all-reduce circulant",
-        "10 all-reduce binomial", "11 all-reduce k-ary", "12 all-reduce reduce-broadcast", "20 reduce-scatter ring",
+        "8 all-reduce halving-doubling", "9 all-reduce circulant", "10 all-reduce binomial", "11 all-reduce k-ary",
+        "12 all-reduce reduce-broadcast", "5 all-reduce one-shot", "6 all-reduce two-shot", "20 reduce-scatter ring",
         "21 reduce-scatter recursive-halving", "22 reduce-scatter circulant", "23 reduce-scatter bruck",
         "24 reduce-scatter direct", "30 all-gather ring", "31 all-gather recursive-doubling", "32 all-gather circulant",
         "33 all-gather bruck", "34 all-gather direct", "40 broadcast binomial", "41 broadcast chain", "42 broadcast direct",
         "43 broadcast scatter-all-gather", "50 reduce binomial", "51 reduce chain", "52 reduce direct", "60 gather binomial",
         "61 gather chain", "62 gather direct", "70 scatter binomial", "71 scatter chain", "72 scatter direct",
         "80 all-to-all pairwise", "81 all-to-all bruck", "82 all-to-all direct", "7 barrier dissemination",
+        "13 barrier binomial",
       ])
   }
 
@@ -26,7 +27,7 @@ import TuttiSchedule
     #expect(AlgorithmRegistry.algorithm(.barrier, named: "ring") == nil)
     #expect(AlgorithmRegistry.algorithm(identifier: 7)?.name == "dissemination")
     #expect(AlgorithmRegistry.algorithm(identifier: 0) == nil)
-    #expect(AlgorithmRegistry.algorithms(for: .barrier).map(\.name) == ["dissemination"])
+    #expect(AlgorithmRegistry.algorithms(for: .barrier).map(\.name) == ["dissemination", "binomial"])
   }
 
   @Test func eachRankIsInteriorInAtMostOneTree() {

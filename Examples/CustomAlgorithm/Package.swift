@@ -1,0 +1,19 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// What the package of somebody who brings an algorithm along looks like.
+let package = Package(
+  name: "custom-algorithm",
+  dependencies: [
+    // Named, because a clone may lie in a folder of any name.
+    .package(name: "tutti", path: "../..")
+  ],
+  targets: [
+    .target(name: "MixedRadix", dependencies: [.product(name: "Tutti", package: "tutti")]),
+    .executableTarget(
+      name: "CustomAlgorithm", dependencies: ["MixedRadix", .product(name: "TuttiTesting", package: "tutti")]),
+    .testTarget(
+      name: "MixedRadixTests", dependencies: ["MixedRadix", .product(name: "TuttiTesting", package: "tutti")]),
+  ],
+  swiftLanguageModes: [.v6]
+)
