@@ -65,7 +65,7 @@ struct AlgorithmPolicy {
 /// What messages and bytes cost on one kind of transport, in microseconds: the table behind the automatic choice.
 ///
 /// On one host the ranks share processors, and what all of them do together counts; over a network only what the busiest rank does. The
-/// values for one host were fitted to measurements of all algorithms at 2, 4 and 8 ranks on 2 cores, 8 B to 16 MiB, so that the choices
+/// values for one host were fitted to measurements of all algorithms at 2, 3, 4 and 8 ranks on 2 cores, 8 B to 16 MiB, so that the choices
 /// are right rather than the times; those for a network are of 10 Gb/s Ethernet. `Benchmarks/choice` compares the choices with what is best.
 struct TransportTerms: Sendable {
   enum Medium: Sendable { case sharedMemory, loopback, network }
@@ -84,9 +84,9 @@ struct TransportTerms: Sendable {
   static func terms(of medium: Medium) -> TransportTerms {
     switch medium {
     case .sharedMemory:
-      TransportTerms(round: 0.92, message: 0.16, anyMessage: 0.08, byte: 1e-7, anyByte: 5.5e-5, firstByte: 6.8e-4)
+      TransportTerms(round: 1.5, message: 0.25, anyMessage: 0.02, byte: 3e-7, anyByte: 1.5e-4, firstByte: 5e-5)
     case .loopback:
-      TransportTerms(round: 1.8, message: 0.75, anyMessage: 4.5, byte: 1.8e-5, anyByte: 4.1e-4, firstByte: 3.5e-6)
+      TransportTerms(round: 1, message: 1.2, anyMessage: 4.5, byte: 1.1e-5, anyByte: 4.5e-4, firstByte: 2e-5)
     case .network:
       TransportTerms(round: 20, message: 3, anyMessage: 0, byte: 8e-4, anyByte: 0, firstByte: 8e-4)
     }
