@@ -56,7 +56,8 @@ final class AlgorithmCatalog: Sendable {
 
   /// What all ranks must have in common: the own algorithms, in the order of their identifiers.
   var agreement: String {
-    own.sorted { $0.identifier < $1.identifier }.map { "\($0.identifier) \($0.collective.name) \($0.name)" }
+    (own.isEmpty || !mayRunUnproven ? "" : "unproven allowed: ")
+      + own.sorted { $0.identifier < $1.identifier }.map { "\($0.identifier) \($0.collective.name) \($0.name)" }
       .joined(separator: ", ")
   }
 

@@ -1,4 +1,3 @@
-import Glibc
 import TuttiAlgorithms
 import TuttiSchedule
 import TuttiTransport
@@ -9,6 +8,8 @@ import TuttiTransport
 struct AlgorithmPolicy {
   let rankCount: Int
   let medium: TransportTerms.Medium
+  /// The fewest that any rank sees on its host: agreed on when the ranks joined, because each looks for itself.
+  let processors: Int
   /// The largest segment every link of the communicator carries.
   let segmentBytesMax: Int
   let catalog: AlgorithmCatalog
@@ -24,7 +25,7 @@ struct AlgorithmPolicy {
   /// - Parameter bytes: Of the message, or of all blocks together.
   func algorithm(_ collective: Collective, bytes: UInt64, hasUnequalBlocks: Bool) -> String {
     let terms = TransportTerms.terms(of: medium)
-    let parallel = medium == .network ? 1 : min(rankCount, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+    let parallel = medium == .network ? 1 : max(1, min(rankCount, processors))
     var candidates: [(name: String, cost: AlgorithmCost, time: Double)] = []
     for algorithm in AlgorithmRegistry.algorithms(for: collective) {
       guard algorithm.isDefined(rankCount: rankCount), let cost = algorithm.cost(rankCount: rankCount) else { continue }

@@ -22,6 +22,8 @@ struct CollectiveCall {
   var root = 0
   var algorithm: String?
   var timeout: Duration?
+
+  var isExchange: Bool { if case .exchange = sizes { true } else { false } }
 }
 
 extension Communicator {
@@ -47,7 +49,9 @@ extension Communicator {
       key: PlanKey(
         collective: call.collective, algorithm: identifier, dataType: call.type.rawValue, inPlace: inPlace,
         root: Int32(call.root), count: extent.count),
-      reduction: call.collective.combines ? call.operation.rawValue : 0, elementBytes: size, input: input,
+      // Nothing combines in an all-to-all: there the number tells the v-form from the other.
+      reduction: call.collective.combines ? call.operation.rawValue : call.isExchange ? 1 : 0, elementBytes: size,
+      input: input,
       output: UnsafeMutableRawPointer(mutating: larger), timeout: call.timeout.map(Self.nanoseconds) ?? defaultTimeout,
       blocks: extent.blocks)
     if let strictCheck { try strictCheck.agree(on: request) }
@@ -127,7 +131,7 @@ extension Communicator {
     let inputStart = Int(bitPattern: input) &- extent.input.lowerBound * size
     let outputStart = Int(bitPattern: output) &- extent.output.lowerBound * size
     if extent.input.isEmpty || extent.output.isEmpty { return false }
-    let isExchange = if case .exchange = call.sizes { true } else { false }
+    let isExchange = call.isExchange
     if inputStart == outputStart && !isExchange { return true }
     if input < output + extent.output.count * size && output < input + extent.input.count * size {
       throw overlapping(isExchange ? "An all-to-all with counts of its own for each rank cannot run in place" : nil)

@@ -10,7 +10,8 @@ extension Communicator {
   ///
   /// Messages are matched by order: the k-th send from one rank to another meets the k-th receive there from that rank, with the same count
   /// and type. Sends and receives are independent of the collectives in flight, and of those with other ranks. A small message does not wait
-  /// for its receive while the link has room for it. A program must not rely on that: two ranks that both send before they receive may
+  /// for its receive while the link has room for it; the first one to a higher rank, between two ranks that have not exchanged anything yet,
+  /// waits until that rank makes a call that needs the link, because the higher of two ranks opens it. A program must not rely on that: two ranks that both send before they receive may
   /// wait for each other. ``sendReceive(_:count:to:into:count:from:type:timeout:)`` is the remedy.
   ///
   /// A send to this rank itself waits for the receive, which must have been started, or be called by another thread: otherwise it ends

@@ -287,12 +287,13 @@ extension Communicator {
   public func scatter<Element: TuttiElement>(
     _ values: [Element], count: Int, root: Int, algorithm: String? = nil, timeout: Duration? = nil
   ) throws(TuttiError) -> [Element] {
-    if rank == root, count >= 0, values.count != count * rankCount {
+    if count < 0 || count > Self.countMax / rankCount { throw TuttiError(badCount(count)) }
+    if rank == root, values.count != count * rankCount {
       throw TuttiError(
         refused(
           "\(values.count) elements are not \(rankCount) blocks of \(count)", "Give the root \(count * rankCount) elements"))
     }
-    return try makeArray(count: max(0, count)) { output throws(TuttiError) in
+    return try makeArray(count: count) { output throws(TuttiError) in
       try withBytes(values) { input throws(TuttiError) in
         try scatter(
           from: input, to: output, count: count, type: Element.dataType, root: root, algorithm: algorithm, timeout: timeout)

@@ -95,6 +95,11 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
     let bytes = count * elementBytes
     let algorithm = try chooseAlgorithm(key, bytes: bytes, hasUnequalBlocks: blocks != nil)
     let schedule = algorithm.schedule(rank: rank, rankCount: rankCount, root: Int(key.root))
+    if schedule.chunkCount < 1 {
+      throw FailureReport(
+        .unproven, rank: rank, "algorithm \(algorithm.name) cuts the data into \(schedule.chunkCount) chunks",
+        advice: "A schedule has at least one chunk")
+    }
     if schedule.equalBlocks, blocks != nil {
       throw FailureReport(
         .invalidArgument, rank: rank, "algorithm \(algorithm.name) serves blocks of equal sizes only",
@@ -182,7 +187,8 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
       return "send/receive \(describeElements(dataType: call.dataType, count: count))"
     }
     let collective = Collective(rawValue: call.collective)
-    let name = collective?.name ?? "collective \(call.collective)"
+    let isExchange = collective == .allToAll && call.operation == 1
+    let name = collective.map { $0.name + (isExchange ? " with counts" : "") } ?? "collective \(call.collective)"
     let algorithm = policy.catalog.algorithm(identifier: call.algorithm)?.name ?? "number \(call.algorithm)"
     guard let collective, collective != .barrier else { return "\(name) (\(algorithm))" }
     let operation =

@@ -1,3 +1,4 @@
+import Glibc
 import TuttiBootstrap
 import TuttiEngine
 import TuttiTransport
@@ -96,7 +97,8 @@ final class InProcessGroup: Sendable {
     let group = InProcessGroup(
       rankCount: rankCount, catalog: catalog, faults: faults, ranksOnHost: max(rankCount, ranksOnHost))
     let policy = AlgorithmPolicy(
-      rankCount: rankCount, medium: .sharedMemory, segmentBytesMax: segmentBytesMax, catalog: catalog)
+      rankCount: rankCount, medium: .sharedMemory, processors: Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))),
+      segmentBytesMax: segmentBytesMax, catalog: catalog)
     var members: [InProcessMember] = []
     for (rank, controlPlane) in InProcessControlPlane.makeGroup(rankCount: rankCount).enumerated() {
       members.append(try InProcessMember(rank: rank, controlPlane: controlPlane, group: group, policy: policy))

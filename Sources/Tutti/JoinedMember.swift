@@ -85,6 +85,7 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
       rankCount: membership.rankCount,
       medium: local.count < membership.rankCount
         ? .network : isSharing && sharing.count == membership.rankCount ? .sharedMemory : .loopback,
+      processors: membership.members.map(\.processors).min() ?? 1,
       segmentBytesMax: smallestSegment(membership), catalog: try AlgorithmCatalog(options))
     let member = try JoinedMember(
       membership: membership, endpoint: endpoint,

@@ -12,6 +12,8 @@ package struct MemberRecord: Hashable, Sendable {
   package var unixName: String
   /// The transports it offers.
   package var transports: [TransportKind]
+  /// Processors that its host has online, as its process sees them.
+  package var processors: Int
 
   static let addressesMax = 8
 
@@ -27,11 +29,12 @@ package struct MemberRecord: Hashable, Sendable {
     encoder.put(unixName, bytesMax: SocketAddress.abstractNameBytesMax)
     encoder.put(UInt32(transports.count))
     for transport in transports { encoder.put(transport.rawValue) }
+    encoder.put(UInt32(processors))
   }
 
   init(
     rank: Int, process: ProcessIdentity, host: HostIdentity, addresses: [SocketAddress], unixName: String,
-    transports: [TransportKind]
+    transports: [TransportKind], processors: Int
   ) {
     self.rank = rank
     self.process = process
@@ -39,6 +42,7 @@ package struct MemberRecord: Hashable, Sendable {
     self.addresses = addresses
     self.unixName = unixName
     self.transports = transports
+    self.processors = processors
   }
 
   init(from decoder: inout WireDecoder) throws(MalformedMessage) {
@@ -55,6 +59,7 @@ package struct MemberRecord: Hashable, Sendable {
       // One this version does not know is not one it could use.
       if let kind = TransportKind(rawValue: try decoder.take("transport")) { transports.append(kind) }
     }
+    processors = try decoder.takeCount(max: Int(Int32.max), "processors")
   }
 }
 

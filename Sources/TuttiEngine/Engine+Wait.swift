@@ -15,6 +15,7 @@ extension Engine {
       if core.pointee.parkedThreads != 0 { doorbell.disarm() }
       // The common case: a peer that is just as fast.
       var passes = 0
+      var busyPasses = 0
       while passes < policy.spinPasses {
         // First: once a call has thrown, the memory of operations that are still there may be gone. And a long operation that
         // always finds something to do must see an abort.
@@ -27,6 +28,9 @@ extension Engine {
             return
           }
           passes = 0
+          busyPasses += 1
+          // Long enough for the clock to be looked at.
+          if busyPasses == Self.busyPassesMax { break }
         } else {
           passes += 1
           // A pause can take as long as the peer's answer.
@@ -36,6 +40,9 @@ extension Engine {
     }
     try driveSlowly(number, isLeading: isLeading)
   }
+
+  /// Passes that moved something after which the clock is looked at all the same.
+  private static var busyPassesMax: Int { 16_384 }
 
   /// Leadership ends; somebody else may take it. Under the lock.
   @inline(__always)
@@ -62,6 +69,7 @@ extension Engine {
   private func driveSlowly(_ number: UInt64, isLeading: Bool) throws(FailureReport) {
     var isLeading = isLeading
     var idle = IdleTime()
+    var busyPasses = 0
     while true {
       if core.pointee.hasDueHandlers { runDueHandlers() }
       if hasFailed.load(ordering: .acquiring) {
@@ -83,6 +91,14 @@ extension Engine {
       }
       if pass() {
         idle.reset()
+        busyPasses += 1
+        // A transfer's time passes also while other operations keep this thread busy.
+        if busyPasses % Self.busyPassesMax == 0 && core.pointee.transfersInFlight != 0,
+          let cause = findExpiredTransfer(monotonicNanoseconds())
+        {
+          leave(isLeading)
+          throw failed(cause())
+        }
         continue
       }
       if let cause = findFailure(&idle) {

@@ -51,6 +51,7 @@ struct EngineCore {
     pending = .allocate(capacity: Int(Self.pendingCapacity))
     memo = .allocate(capacity: PlanMemo.count)
     memo.initialize(repeating: PlanMemo(), count: PlanMemo.count)
+    // Lowering refuses a combine of more operands.
     sources = .allocate(capacity: rankCount + 1)
     sources.initialize(repeating: nil, count: rankCount + 1)
   }

@@ -292,6 +292,10 @@ struct Lowering {
     _ operands: [Source], of step: inout Plan.Step, _ number: Int32, _ ranges: [Resolved], _ channel: Int
   ) throws(LoweringError) -> Int32 {
     guard !operands.isEmpty else { throw refuse(.sizes, "at least one source", "none") }
+    // No result needs more, and an engine has room for no more.
+    guard operands.count <= schedule.rankCount + 1 else {
+      throw refuse(.sizes, "at most \(schedule.rankCount + 1) sources for \(schedule.rankCount) ranks", "\(operands.count)")
+    }
     var queue: Int32 = -1
     let firstSource = plan.sources.count
     for operand in operands {

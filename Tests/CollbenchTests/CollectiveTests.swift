@@ -25,11 +25,11 @@ import Tutti
 
   static let cases = [
     Case("all-reduce", RunTests.allReduceAlgorithms, combines: true, busFactor: 1.6),
-    Case("barrier", ["dissemination"], busFactor: 0),
+    Case("barrier", ["dissemination", "binomial"], busFactor: 0),
     Case(
-      "reduce-scatter", ["ring", "recursive-halving", "circulant", "bruck", "direct"], combines: true, hasBlocks: true,
+      "reduce-scatter", ["ring", "circulant", "bruck", "recursive-halving", "direct"], combines: true, hasBlocks: true,
       busFactor: 0.8),
-    Case("all-gather", ["ring", "recursive-doubling", "circulant", "bruck", "direct"], hasBlocks: true, busFactor: 0.8),
+    Case("all-gather", ["ring", "circulant", "bruck", "recursive-doubling", "direct"], hasBlocks: true, busFactor: 0.8),
     Case("broadcast", ["binomial", "chain", "direct", "scatter-all-gather"], hasRoot: true, busFactor: 1),
     Case("reduce", ["binomial", "chain", "direct"], hasRoot: true, combines: true, busFactor: 1),
     Case("gather", ["binomial", "chain", "direct"], hasRoot: true, hasBlocks: true, busFactor: 0.8),

@@ -41,4 +41,24 @@ import TuttiTransport
     variables["TUTTI_CHECK"] = "paranoid"
     #expect(throws: TuttiError.self) { _ = try Communicator.join(environment: variables) }
   }
+
+  /// Every rank rightly gives other counts.
+  @Test func anAllToAllWithCounts() throws {
+    var options = CommunicatorOptions()
+    options.checksStrictly = true
+    let communicators = try Communicator.inProcess(rankCount: 2, options: options)
+    for ending in try endings(
+      communicators,
+      { communicator throws(TuttiError) in
+        let sends = communicator.rank == 0 ? [1, 2] : [3, 4]
+        let receives = communicator.rank == 0 ? [1, 3] : [2, 4]
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: 128, alignment: 64)
+        defer { memory.deallocate() }
+        try communicator.allToAll(from: memory, sendCounts: sends, to: memory + 64, receiveCounts: receives, type: .int32)
+      })
+    {
+      #expect(ending.error == nil)
+    }
+    for communicator in communicators { communicator.close() }
+  }
 }
