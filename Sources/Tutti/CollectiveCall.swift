@@ -118,7 +118,7 @@ extension Communicator {
 
   private func address(_ pointer: UnsafeRawPointer?, bytes: Int, _ name: String) throws(FailureReport) -> UnsafeRawPointer {
     if let pointer { return pointer }
-    if bytes == 0 { return UnsafeRawPointer(bitPattern: 64).unsafelyUnwrapped }
+    if bytes == 0 { return UnsafeRawPointer(Self.nowhere) }
     throw refused("the \(name) of \(bytes) bytes is nil on rank \(rank)", "Give this rank memory for it")
   }
 

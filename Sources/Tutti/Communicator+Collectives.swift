@@ -64,8 +64,7 @@ extension Communicator {
     _ bytes: UnsafeMutableRawBufferPointer, _ element: Element.Type, _ operation: ReduceOp, _ algorithm: String?,
     _ timeout: Duration?
   ) -> Result<Void, TuttiError> {
-    // An empty collection has no address; nothing is read or written there.
-    let base = bytes.baseAddress ?? UnsafeMutableRawPointer(bitPattern: 64).unsafelyUnwrapped
+    let base = Self.address(bytes)
     do throws(TuttiError) {
       try checkLayout(element)
       try allReduce(
@@ -98,7 +97,7 @@ extension Communicator {
   ) throws(TuttiError) -> Work {
     try checkLayout(Element.self)
     do throws(FailureReport) {
-      let base = UnsafeMutableRawPointer(buffer.pointer.baseAddress!)
+      let base = buffer.mutableMemory
       let number = try engine.begin(
         try request(
           .allReduce, from: base, to: base, count: buffer.count, type: Element.dataType, operation, algorithm, timeout),
@@ -128,10 +127,9 @@ extension Communicator {
   @available(*, noasync, message: "a barrier blocks its thread")
   public func barrier(algorithm: String? = nil, timeout: Duration? = nil) throws(TuttiError) {
     do throws(FailureReport) {
-      let nowhere = UnsafeMutableRawPointer(bitPattern: 64).unsafelyUnwrapped
       try engine.run(
         try request(
-          .barrier, from: nowhere, to: nowhere, count: 0, type: .int32, .sum, algorithm, timeout))
+          .barrier, from: Self.nowhere, to: Self.nowhere, count: 0, type: .int32, .sum, algorithm, timeout))
     } catch { throw TuttiError(error) }
   }
 }

@@ -53,15 +53,16 @@ extension Communicator {
     let network = try NetworkSettings.read(environment)
     let secret = try JobSecret.read(environment)
     let patience = options.joinTimeout.map(nanoseconds) ?? UInt64(network.joinTimeoutSeconds * 1e9)
+    let catalog = try AlgorithmCatalog(options)
     let membership = try Membership.join(
       identity: identity, secret: secret,
       settings: [
         "transport": options.transport.name, "TUTTI_CHECK": options.checksStrictly ? "strict" : "wire",
-        "own algorithms": try AlgorithmCatalog(options).agreement,
+        "own algorithms": catalog.agreement,
       ],
       transports: try offeredTransports(options.transport, rank: identity.rank), network: network,
       deadline: monotonicNanoseconds() &+ patience)
-    return try JoinedMember.make(membership, options)
+    return try JoinedMember.make(membership, options, catalog)
   }
 
   /// What this process can use. Falling back from shared memory is loud, and an error where shared memory was asked for.

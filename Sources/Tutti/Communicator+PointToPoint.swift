@@ -198,16 +198,13 @@ extension Communicator {
 
   // MARK: Requests
 
-  /// An empty collection has no address; nothing is read or written here.
-  private static var nowhere: UnsafeMutableRawPointer { UnsafeMutableRawPointer(bitPattern: 64).unsafelyUnwrapped }
-
   @inline(__always)
   private func transfer(
     isSend: Bool, _ memory: UnsafeMutableRawPointer, _ count: Int, _ type: DataType, _ peer: Int, _ timeout: Duration?
   ) throws(FailureReport) -> TransferRequest {
     try member.checkProcess()
     if peer < 0 || peer >= rankCount { throw badPeer(peer, isSend: isSend) }
-    if count < 0 || count > Int.max / 16 { throw badCount(count) }
+    if count < 0 || count > Self.countMax { throw badCount(count) }
     return TransferRequest(
       isSend: isSend, peer: peer, memory: memory, count: UInt64(bitPattern: Int64(count)), elementBytes: type.size,
       dataType: type.rawValue, timeout: timeout.map(Self.nanoseconds) ?? defaultTimeout)
@@ -215,9 +212,8 @@ extension Communicator {
 
   @inline(never)
   private func badPeer(_ peer: Int, isSend: Bool) -> FailureReport {
-    FailureReport(
-      .invalidArgument, rank: rank, "there is no rank \(peer) to \(isSend ? "send to" : "receive from")",
-      advice: "Ranks go from 0 to \(rankCount - 1)")
+    refused(
+      "there is no rank \(peer) to \(isSend ? "send to" : "receive from")", "Ranks go from 0 to \(rankCount - 1)")
   }
 
   private func send(
@@ -247,7 +243,7 @@ extension Communicator {
   ) throws(FailureReport) -> TransferRequest {
     try checkLayout(of: element)
     return try receive(
-      bytes.baseAddress ?? Self.nowhere, bytes.count / MemoryLayout<Element>.stride, Element.dataType, peer, timeout)
+      Self.address(bytes), bytes.count / MemoryLayout<Element>.stride, Element.dataType, peer, timeout)
   }
 
   @inline(__always)

@@ -55,12 +55,10 @@ extension Communicator {
     }.get()
   }
 
-  /// An empty collection has no address; nothing is read or written there.
-  private static func address(_ bytes: UnsafeMutableRawBufferPointer) -> UnsafeMutableRawPointer {
-    bytes.baseAddress ?? nowhere
-  }
+  static func address(_ bytes: UnsafeMutableRawBufferPointer) -> UnsafeMutableRawPointer { bytes.baseAddress ?? nowhere }
 
-  private static var nowhere: UnsafeMutableRawPointer { UnsafeMutableRawPointer(bitPattern: 64).unsafelyUnwrapped }
+  /// The address of no elements: an empty collection has none. Nothing is read or written there.
+  static var nowhere: UnsafeMutableRawPointer { UnsafeMutableRawPointer(bitPattern: 64).unsafelyUnwrapped }
 
   /// Elements of each rank's block of `count`.
   func block(of count: Int) throws(TuttiError) -> Int {

@@ -51,10 +51,10 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
   ///
   /// - Parameter ranksOnHost: How many ranks are known to compete for this host's processors, whether they are members or not.
   static func make(
-    _ membership: Membership, _ options: CommunicatorOptions, ranksOnHost: Int = 1
+    _ membership: Membership, _ options: CommunicatorOptions, _ catalog: AlgorithmCatalog, ranksOnHost: Int = 1
   ) throws(FailureReport) -> JoinedMember {
     do throws(FailureReport) {
-      return try activated(membership, options, ranksOnHost)
+      return try activated(membership, options, catalog, ranksOnHost)
     } catch {
       membership.report(error)
       membership.leave()
@@ -63,7 +63,7 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
   }
 
   private static func activated(
-    _ membership: Membership, _ options: CommunicatorOptions, _ ranksOnHost: Int
+    _ membership: Membership, _ options: CommunicatorOptions, _ catalog: AlgorithmCatalog, _ ranksOnHost: Int
   ) throws(FailureReport) -> JoinedMember {
     let rank = membership.rank
     let local = (0..<membership.rankCount).filter { membership.isSameHost($0) }
@@ -86,7 +86,7 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
       medium: local.count < membership.rankCount
         ? .network : isSharing && sharing.count == membership.rankCount ? .sharedMemory : .loopback,
       processors: membership.members.map(\.processors).min() ?? 1,
-      segmentBytesMax: smallestSegment(membership), catalog: try AlgorithmCatalog(options))
+      segmentBytesMax: smallestSegment(membership), catalog: catalog)
     let member = try JoinedMember(
       membership: membership, endpoint: endpoint,
       sharedMemoryPeers: isSharing ? Dictionary(uniqueKeysWithValues: zip(sharing, 0...)) : [:],
@@ -201,7 +201,8 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
     _ offer: SplitOffer, _ group: SplitGroup, _ options: CommunicatorOptions, deadline: UInt64
   ) throws(FailureReport) -> CommunicatorMember {
     let child = try membership.split(offer, ranks: group.ranks, places: group.places, deadline: deadline)
-    return try Self.make(child, options, ranksOnHost: ranksOnHost)
+    // The catalog knows what it has proven.
+    return try Self.make(child, options, policy.catalog, ranksOnHost: ranksOnHost)
   }
 
   // MARK: The end
