@@ -95,7 +95,13 @@ static inline __attribute__((always_inline)) void PASTE(TYPE, step, WIDTH)(
   }
   if (second) {
 #pragma clang loop unroll(full)
-    for (int v = 0; v < vectors; v++) *(UNALIGNED *)(second + offset + v * LANE_BYTES) = rounded[v];
+    for (int v = 0; v < vectors; v++) {
+      if (streaming == TUTTI_STREAM_BOTH) {
+        __builtin_nontemporal_store(rounded[v], (MEMORY *)(second + offset + v * LANE_BYTES));
+      } else {
+        *(UNALIGNED *)(second + offset + v * LANE_BYTES) = rounded[v];
+      }
+    }
   }
 }
 

@@ -26,12 +26,12 @@ static inline __attribute__((always_inline)) void PASTE(TYPE, rest, VARIANT)(
   size_t offset = begin;
 #if VECTOR_BYTES > 16
   for (; offset + 16 <= end; offset += 16) {
-    STEP(narrow)(operation, divisor, destination, second, sources, source_count, offset, 1, 0);
+    STEP(narrow)(operation, divisor, destination, second, sources, source_count, offset, 1, TUTTI_STREAM_NOTHING);
   }
 #endif
 #pragma clang loop vectorize(disable) unroll(disable) // never long enough to pay
   for (; offset < end; offset += sizeof(ELEMENT)) {
-    STEP(element)(operation, divisor, destination, second, sources, source_count, offset, 1, 0);
+    STEP(element)(operation, divisor, destination, second, sources, source_count, offset, 1, TUTTI_STREAM_NOTHING);
   }
 }
 #define REST PASTE(TYPE, rest, VARIANT)
@@ -59,7 +59,7 @@ static inline __attribute__((always_inline)) void PASTE(TYPE, tiny, VARIANT)(
   const char *const two[2] = {a, b};
 #pragma clang loop vectorize(disable) unroll(disable)
   for (size_t offset = 0; offset < count * sizeof(ELEMENT); offset += sizeof(ELEMENT)) {
-    STEP(element)(operation, divisor, destination, second, two, 2, offset, 1, 0);
+    STEP(element)(operation, divisor, destination, second, two, 2, offset, 1, TUTTI_STREAM_NOTHING);
   }
 }
 #define TINY PASTE(TYPE, tiny, VARIANT)
@@ -80,20 +80,24 @@ static inline __attribute__((always_inline)) void PASTE(TYPE, array, VARIANT)(
   // In registers: for all C knows, the stores change the array. (An average may have one source only.)
   const char *two[2] = {sources[0], sources[source_count > 1]};
   if (streaming && alignable) {
-    if (source_count != 2) {
-      LOOP(operation, divisor, destination, second, sources, source_count, begin, bytes, 1);
+    // Bound by memory, so one loop serves all source counts.
+    uintptr_t apart = (uintptr_t)second - (uintptr_t)destination;
+    if (streaming == TUTTI_STREAM_BOTH && second && apart % VECTOR_BYTES == 0) {
+      LOOP(operation, divisor, destination, second, sources, source_count, begin, bytes, TUTTI_STREAM_BOTH);
+    } else if (source_count != 2) {
+      LOOP(operation, divisor, destination, second, sources, source_count, begin, bytes, TUTTI_STREAM_DESTINATION);
     } else if (second) {
-      LOOP(operation, divisor, destination, second, two, 2, begin, bytes, 1);
+      LOOP(operation, divisor, destination, second, two, 2, begin, bytes, TUTTI_STREAM_DESTINATION);
     } else {
-      LOOP(operation, divisor, destination, NULL, two, 2, begin, bytes, 1);
+      LOOP(operation, divisor, destination, NULL, two, 2, begin, bytes, TUTTI_STREAM_DESTINATION);
     }
     fence_streaming_stores();
   } else if (source_count != 2) {
-    LOOP(operation, divisor, destination, second, sources, source_count, begin, bytes, 0);
+    LOOP(operation, divisor, destination, second, sources, source_count, begin, bytes, TUTTI_STREAM_NOTHING);
   } else if (second) {
-    LOOP(operation, divisor, destination, second, two, 2, begin, bytes, 0);
+    LOOP(operation, divisor, destination, second, two, 2, begin, bytes, TUTTI_STREAM_NOTHING);
   } else {
-    LOOP(operation, divisor, destination, NULL, two, 2, begin, bytes, 0);
+    LOOP(operation, divisor, destination, NULL, two, 2, begin, bytes, TUTTI_STREAM_NOTHING);
   }
 }
 #define ARRAY PASTE(TYPE, array, VARIANT)

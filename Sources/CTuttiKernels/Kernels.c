@@ -83,7 +83,7 @@ void tutti_combine_one(
     void *destination, void *second, const void *const *sources, int source_count, size_t bytes, int streaming) {
   if (source_count < 1) __builtin_trap();
   // `second` first: afterwards the source, and with it what is copied, may be out of the cache.
-  if (second) memcpy(second, sources[0], bytes);
+  if (second) tutti_copy(second, sources[0], bytes, streaming == TUTTI_STREAM_BOTH);
   if (destination != sources[0]) tutti_copy(destination, sources[0], bytes, streaming);
 }
 

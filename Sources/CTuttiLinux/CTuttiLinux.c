@@ -174,6 +174,20 @@ int tutti_is_sealed(int fd) {
   return seals >= 0 && (seals & wanted) == wanted;
 }
 
+int tutti_memfd_populate(int fd, void *memory, size_t offset, size_t bytes) {
+  madvise(memory, bytes, MADV_HUGEPAGE);
+#ifdef MADV_POPULATE_WRITE
+  if (madvise(memory, bytes, MADV_POPULATE_WRITE) == 0) return 0;
+  if (errno != EINVAL) return errno;
+#endif
+  // Before Linux 5.14: small pages.
+  return fallocate(fd, 0, (off_t)offset, (off_t)bytes) == 0 ? 0 : errno;
+}
+
+void tutti_memfd_release(int fd, size_t offset, size_t bytes) {
+  fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)bytes);
+}
+
 int tutti_pidfd_open(pid_t pid) {
   int fd = (int)syscall(SYS_pidfd_open, pid, 0);
   tutti_register_descriptor(fd);

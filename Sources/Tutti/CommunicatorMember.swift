@@ -16,6 +16,10 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
   let rankCount: Int
   let controlPlane: any ControlPlane
   let policy: AlgorithmPolicy
+  /// What its peers on this host reach in place; nil where there are none, or the limits of this process leave no room for it.
+  let registeredMemory: RegisteredMemory?
+  /// Why there is no registered memory though there are peers for it.
+  let registrationFailure: FailureReport?
   private var engineStorage: Engine?
   /// The value of `tutti_current_fork_generation()` this member was born with.
   let forks = tutti_current_fork_generation()
@@ -23,16 +27,23 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
 
   var engine: Engine { engineStorage.unsafelyUnwrapped }
 
-  init(rank: Int, rankCount: Int, controlPlane: any ControlPlane, policy: AlgorithmPolicy) {
+  init(
+    rank: Int, rankCount: Int, controlPlane: any ControlPlane, policy: AlgorithmPolicy,
+    registeredMemory: RegisteredMemory? = nil, registrationFailure: FailureReport? = nil
+  ) {
     self.rank = rank
     self.rankCount = rankCount
     self.controlPlane = controlPlane
     self.policy = policy
+    self.registeredMemory = registeredMemory
+    self.registrationFailure = registrationFailure
   }
 
   /// Makes the engine and connects the control plane to it. Called once, before anybody else knows this member.
   final func activate(doorbell: Doorbell, ranksOnHost: Int) {
-    engineStorage = Engine(rank: rank, rankCount: rankCount, doorbell: doorbell, ranksOnHost: ranksOnHost, delegate: self)
+    engineStorage = Engine(
+      rank: rank, rankCount: rankCount, doorbell: doorbell, ranksOnHost: ranksOnHost, registeredMemory: registeredMemory,
+      delegate: self)
     controlPlane.activate(
       ControlHandlers(
         onConnection: { [weak self] peer, role, descriptor in

@@ -35,26 +35,31 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
 
   init(
     membership: Membership, endpoint: SharedMemoryEndpoint?, sharedMemoryPeers: [Int: Int], policy: AlgorithmPolicy,
-    ranksOnHost: Int
+    ranksOnHost: Int, registrationFailure: FailureReport?
   ) throws(FailureReport) {
     self.membership = membership
     self.endpoint = endpoint
     self.sharedMemoryPeers = sharedMemoryPeers
     self.ranksOnHost = ranksOnHost
     if let endpoint { doorbell = endpoint.doorbell } else { doorbell = try Doorbell() }
-    super.init(rank: membership.rank, rankCount: membership.rankCount, controlPlane: membership, policy: policy)
+    super.init(
+      rank: membership.rank, rankCount: membership.rankCount, controlPlane: membership, policy: policy,
+      registeredMemory: endpoint?.registered, registrationFailure: registrationFailure)
   }
 
   // MARK: Making
 
   /// Makes the member that communicates as `membership`, and owns it from here on: when this throws, all its ranks have heard why.
   ///
-  /// - Parameter ranksOnHost: How many ranks are known to compete for this host's processors, whether they are members or not.
+  /// - Parameters:
+  ///   - ranksOnHost: How many ranks are known to compete for this host's processors, whether they are members or not.
+  ///   - registered: The memory that this rank has registered before; nil to make the arena for it.
   static func make(
-    _ membership: Membership, _ options: CommunicatorOptions, _ catalog: AlgorithmCatalog, ranksOnHost: Int = 1
+    _ membership: Membership, _ options: CommunicatorOptions, _ catalog: AlgorithmCatalog, ranksOnHost: Int = 1,
+    registered: RegisteredMemory? = nil
   ) throws(FailureReport) -> JoinedMember {
     do throws(FailureReport) {
-      return try activated(membership, options, catalog, ranksOnHost)
+      return try activated(membership, options, catalog, ranksOnHost, registered)
     } catch {
       membership.report(error)
       membership.leave()
@@ -63,7 +68,8 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
   }
 
   private static func activated(
-    _ membership: Membership, _ options: CommunicatorOptions, _ catalog: AlgorithmCatalog, _ ranksOnHost: Int
+    _ membership: Membership, _ options: CommunicatorOptions, _ catalog: AlgorithmCatalog, _ ranksOnHost: Int,
+    _ registered: RegisteredMemory?
   ) throws(FailureReport) -> JoinedMember {
     let rank = membership.rank
     let local = (0..<membership.rankCount).filter { membership.isSameHost($0) }
@@ -76,10 +82,17 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
     }
     let sharing = local.filter { membership.members[$0].transports.contains(.sharedMemory) }
     let isSharing = sharing.count > 1 && sharing.contains(rank)
+    var registered = registered
+    var registrationFailure: FailureReport?
+    if isSharing && registered == nil {
+      // Nothing but `allocate` needs it.
+      do throws(FailureReport) { registered = try RegisteredMemory() } catch { registrationFailure = error }
+    }
     let endpoint =
       isSharing
       ? try SharedMemoryEndpoint(
-        rank: rank, localIndex: sharing.firstIndex(of: rank)!, geometry: SharedMemoryGeometry(rankCount: sharing.count))
+        rank: rank, localIndex: sharing.firstIndex(of: rank)!, geometry: SharedMemoryGeometry(rankCount: sharing.count),
+        registered: registered)
       : nil
     let policy = AlgorithmPolicy(
       rankCount: membership.rankCount,
@@ -90,7 +103,7 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
     let member = try JoinedMember(
       membership: membership, endpoint: endpoint,
       sharedMemoryPeers: isSharing ? Dictionary(uniqueKeysWithValues: zip(sharing, 0...)) : [:],
-      policy: policy, ranksOnHost: max(local.count, ranksOnHost))
+      policy: policy, ranksOnHost: max(local.count, ranksOnHost), registrationFailure: registrationFailure)
     member.activate(doorbell: member.doorbell, ranksOnHost: member.ranksOnHost)
     return member
   }
@@ -202,7 +215,7 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
   ) throws(FailureReport) -> CommunicatorMember {
     let child = try membership.split(offer, ranks: group.ranks, places: group.places, deadline: deadline)
     // The catalog knows what it has proven.
-    return try Self.make(child, options, policy.catalog, ranksOnHost: ranksOnHost)
+    return try Self.make(child, options, policy.catalog, ranksOnHost: ranksOnHost, registered: registeredMemory)
   }
 
   // MARK: The end

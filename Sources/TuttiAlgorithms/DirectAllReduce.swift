@@ -29,7 +29,8 @@ public struct OneShotAllReduce: Algorithm {
 
 /// Direct, in two phases: rank j folds chunk j of everyone in rank order, then sends it to everyone.
 ///
-/// Moves the fewest bytes that an all-reduce can, in two latencies, over n - 1 links for each rank.
+/// Moves the fewest bytes that an all-reduce can, in two latencies, over n - 1 links for each rank. The phases have a channel each: on one,
+/// no result could leave before all inputs have, and each would be stored and read again instead of being sent while it is combined.
 public struct TwoShotAllReduce: Algorithm {
   public var name: String { "two-shot" }
   public var identifier: UInt8 { 6 }
@@ -39,12 +40,14 @@ public struct TwoShotAllReduce: Algorithm {
 
   public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
     guard rankCount > 1 else { return copyOnly(.allReduce) }
-    var program = ScheduleBuilder(.allReduce, rank: rank, rankCount: rankCount, root: root, chunkCount: rankCount)
+    var program = ScheduleBuilder(
+      .allReduce, rank: rank, rankCount: rankCount, root: root, chunkCount: rankCount, channelCount: 2)
     let others = (1..<rankCount).map { (rank + $0) % rankCount }
     for peer in others { program.send([.input(peer)], to: peer) }
     var operands = Array(repeating: ScheduleBuilder.Operand.input(rank), count: rankCount)
     for peer in others.reversed() { operands[peer] = program.receiveSlot([.output(rank)], from: peer) }
     program.reduce([.output(rank)], operands, completes: true)
+    program.channel = 1
     program.send([.output(rank)], to: others)
     for peer in others.reversed() { program.receive([.output(peer)], from: peer) }
     return program.finish()

@@ -82,7 +82,7 @@ extension Engine {
   }
 
   @inline(__always)
-  private func move(
+  func move(
     _ tables: UnsafeMutablePointer<PlanTables>, _ step: UnsafeMutablePointer<CompiledStep>,
     _ cursor: UnsafeMutablePointer<Cursor>, past bytes: Int
   ) {
@@ -99,7 +99,7 @@ extension Engine {
 
   /// Whether everything a segment that ends at stream position `end` depends on has happened.
   @inline(__always)
-  private func isReady(
+  func isReady(
     _ slot: UnsafeMutablePointer<OperationSlot>, _ slotIndex: Int, _ tables: UnsafeMutablePointer<PlanTables>,
     _ step: UnsafeMutablePointer<CompiledStep>, end: UInt64, except ignored: Int32 = -1
   ) -> Bool {
@@ -152,7 +152,7 @@ extension Engine {
   }
 
   @inline(__always)
-  private func link(_ peer: Int) -> Unmanaged<Link> { core.pointee.links[peer].unsafelyUnwrapped }
+  func link(_ peer: Int) -> Unmanaged<Link> { core.pointee.links[peer].unsafelyUnwrapped }
 
   @inline(__always)
   private func hasCredit(_ link: Unmanaged<Link>, _ lane: Int) -> Bool {
@@ -178,6 +178,11 @@ extension Engine {
     guard isReady(slot, slotIndex, tables, step, end: cursor.pointee.position + UInt64(bytes)) else { return false }
     let lane = Lane.index(operationSlot: slotIndex, channel: Int(step.pointee.channel))
     for peer in step.pointee.peers.asInts where !hasCredit(link(Int(tables.pointee.peers[Int(peer)])), lane) { return false }
+    if slot.pointee.hasRegistered && !step.pointee.isCopied && bytes >= RegisteredMemory.segmentBytesMin
+      && sendRegistered(slot, tables, step, cursor, lane, bytes)
+    {
+      return true
+    }
     let source = address(slot, tables, step.pointee.extents.lowerBound, step, cursor)
     let call = operation.pointee.call
     let count = messageCount(operation, tables, step)
@@ -191,7 +196,7 @@ extension Engine {
 
   /// The number of elements that the segments of a message say, and are compared by.
   @inline(__always)
-  private func messageCount(
+  func messageCount(
     _ operation: UnsafeMutablePointer<Operation>, _ tables: UnsafeMutablePointer<PlanTables>,
     _ step: UnsafeMutablePointer<CompiledStep>
   ) -> UInt64 {
@@ -268,9 +273,13 @@ extension Engine {
     let link = link(Int(tables.pointee.peers[Int(step.pointee.peers.lowerBound)]))
     let destination = address(slot, tables, step.pointee.extents.lowerBound, step, cursor)
     let count = messageCount(operation, tables, step)
+    if slot.pointee.hasRegistered && bytes >= RegisteredMemory.segmentBytesMin {
+      grantAhead(slot, slotIndex, tables, step, cursor, link, lane)
+    }
     guard let arrival = arrival(link, lane, operation, count, bytes, offering: destination) else { return false }
     if bytes > 0 && !arrival.pointee.placed {
       tutti_copy(destination, arrival.pointee.payload, bytes, step.pointee.isStreaming ? 1 : 0)
+      if arrival.pointee.borrowed && !link._withUnsafeGuaranteedRef({ $0.isIntact(lane) }) { return false }
     }
     link._withUnsafeGuaranteedRef { $0.consume(lane) }
     move(tables, step, cursor, past: bytes)
@@ -290,6 +299,7 @@ extension Engine {
     let count = messageCount(operation, tables, step)
     let sources = core.pointee.sources
     var sourceCount = 0
+    var isBorrowing = false
     for index in step.pointee.sources.asInts {
       let source = tables.pointee.sources + Int(index)
       if source.pointee.isSlot {
@@ -297,6 +307,7 @@ extension Engine {
           return false
         }
         sources[sourceCount] = arrival.pointee.payload
+        if arrival.pointee.borrowed { isBorrowing = true }
       } else {
         sources[sourceCount] = UnsafeRawPointer(address(slot, tables, source.pointee.extent, step, cursor))
       }
@@ -305,11 +316,17 @@ extension Engine {
     if bytes > 0 {
       let fused = step.pointee.fusedSend
       if step.pointee.isForwarded {
-        if !combineIntoSend(slot, slotIndex, index, fused, cursor, nil, sourceCount, bytes, step) { return false }
+        if !combineIntoSend(slot, slotIndex, index, fused, cursor, nil, sourceCount, bytes, step, isBorrowing) {
+          return false
+        }
       } else {
         let destination = address(slot, tables, step.pointee.extents.lowerBound, step, cursor)
-        if fused < 0 || !combineIntoSend(slot, slotIndex, index, fused, cursor, destination, sourceCount, bytes, step) {
-          combine(operation, destination, nil, sourceCount, bytes, step.pointee.isStreaming, step.pointee.completes)
+        if fused < 0
+          || !combineIntoSend(slot, slotIndex, index, fused, cursor, destination, sourceCount, bytes, step, isBorrowing)
+        {
+          let streaming = step.pointee.isStreaming ? TUTTI_STREAM_DESTINATION : TUTTI_STREAM_NOTHING
+          combine(operation, destination, nil, sourceCount, bytes, streaming, step.pointee.completes)
+          if isBorrowing && !operandsAreIntact(tables, step, lane) { return false }
         }
       }
     }
@@ -326,31 +343,31 @@ extension Engine {
   @inline(__always)
   private func combine(
     _ operation: UnsafeMutablePointer<Operation>, _ destination: UnsafeMutableRawPointer, _ second: UnsafeMutableRawPointer?,
-    _ sourceCount: Int, _ bytes: Int, _ streaming: Bool, _ completes: Bool
+    _ sourceCount: Int, _ bytes: Int, _ streaming: Int, _ completes: Bool
   ) {
     let sources = core.pointee.sources
     if completes, let average = operation.pointee.average {
       average(
         destination, second, sources, Int32(truncatingIfNeeded: sourceCount), bytes / operation.pointee.elementBytes,
-        streaming ? 1 : 0, operation.pointee.divisor)
+        Int32(truncatingIfNeeded: streaming), operation.pointee.divisor)
       return
     }
     if sourceCount == 1 && second == nil {
-      tutti_copy(destination, sources[0].unsafelyUnwrapped, bytes, streaming ? 1 : 0)
+      tutti_copy(destination, sources[0].unsafelyUnwrapped, bytes, Int32(truncatingIfNeeded: streaming))
       return
     }
     operation.pointee.combine(
       destination, second, sources, Int32(truncatingIfNeeded: sourceCount), bytes / operation.pointee.elementBytes,
-      streaming ? 1 : 0)
+      Int32(truncatingIfNeeded: streaming))
   }
 
   /// Combines straight into the memory the next send travels in, and sends it: one pass over the data instead of two, or, with no
   /// destination, no memory of its own. Returns whether the send's turn had come and there is credit, and it would save something;
-  /// otherwise nothing was done.
+  /// otherwise nothing was done, or what was is of no use, because a peer has failed.
   private func combineIntoSend(
     _ slot: UnsafeMutablePointer<OperationSlot>, _ slotIndex: Int, _ index: Int32, _ fused: Int32,
     _ cursor: UnsafeMutablePointer<Cursor>, _ destination: UnsafeMutableRawPointer?, _ sourceCount: Int, _ bytes: Int,
-    _ step: UnsafeMutablePointer<CompiledStep>
+    _ step: UnsafeMutablePointer<CompiledStep>, _ isBorrowing: Bool
   ) -> Bool {
     let operation = slot.pointee.operation
     let tables = operation.pointee.tables
@@ -364,15 +381,31 @@ extension Engine {
     for peer in send.pointee.peers.asInts where !hasCredit(link(Int(tables.pointee.peers[Int(peer)])), lane) { return false }
     let first = link(Int(tables.pointee.peers[Int(send.pointee.peers.lowerBound)]))
     if destination != nil && !first._withUnsafeGuaranteedRef({ $0.composesInPlace }) { return false }
+    let count = messageCount(operation, tables, send)
+    if first._withUnsafeGuaranteedRef({ $0.reachesRegisteredMemory }), send.pointee.peers.count == 1,
+      let place = first._withUnsafeGuaranteedRef({ $0.placement(lane, bytes) })
+    {
+      let streaming = step.pointee.isStreaming ? TUTTI_STREAM_BOTH : TUTTI_STREAM_NOTHING
+      combine(
+        operation, destination ?? place, destination == nil ? nil : place, sourceCount, bytes, streaming,
+        step.pointee.completes)
+      if isBorrowing && !operandsAreIntact(tables, step, lane) {
+        first._withUnsafeGuaranteedRef { $0.cancelPlacement(lane) }
+        return false
+      }
+      let sequence = first._withUnsafeGuaranteedRef { $0.commitPlacement(lane, operation.pointee.call, count, bytes) }
+      finishSend(slot, send, sendCursor, lane, bytes, place, first, sequence)
+      return true
+    }
     let window = first._withUnsafeGuaranteedRef { $0.reserve(lane, bytes) }
     if let destination {
-      combine(operation, destination, window, sourceCount, bytes, step.pointee.isStreaming, step.pointee.completes)
+      let streaming = step.pointee.isStreaming ? TUTTI_STREAM_DESTINATION : TUTTI_STREAM_NOTHING
+      combine(operation, destination, window, sourceCount, bytes, streaming, step.pointee.completes)
     } else {
-      combine(operation, window, nil, sourceCount, bytes, false, step.pointee.completes)
+      combine(operation, window, nil, sourceCount, bytes, TUTTI_STREAM_NOTHING, step.pointee.completes)
     }
-    let sequence = first._withUnsafeGuaranteedRef {
-      $0.commit(lane, operation.pointee.call, messageCount(operation, tables, send), bytes)
-    }
+    if isBorrowing && !operandsAreIntact(tables, step, lane) { return false }
+    let sequence = first._withUnsafeGuaranteedRef { $0.commit(lane, operation.pointee.call, count, bytes) }
     finishSend(slot, send, sendCursor, lane, bytes, destination ?? window, first, sequence)
     return true
   }

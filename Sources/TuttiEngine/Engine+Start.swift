@@ -58,7 +58,9 @@ extension Engine {
     let operation = Operation(
       number: number, call: call, count: request.key.count, elementBytes: request.elementBytes, plan: plan, tables: tables,
       combine: combine, average: average, divisor: Double(rankCount),
-      input: UnsafeMutableRawPointer(mutating: request.input), output: request.output, deadline: 0,
+      input: UnsafeMutableRawPointer(mutating: request.input), output: request.output,
+      registeredInput: registered(request.input, request), registeredOutput: registered(request.output, request),
+      deadline: 0,
       timeout: request.timeout, owner: owner.map(Unmanaged.passRetained))
     let slot = core.pointee.slots + Int(number % UInt64(Lane.operationSlots))
     if core.pointee.lastAdmitted == number - 1 && !slot.pointee.isActive {
@@ -68,6 +70,18 @@ extension Engine {
       (core.pointee.pending + Int(number % EngineCore.pendingCapacity)).initialize(to: operation)
     }
     return number
+  }
+
+  /// Where a buffer of a call lies in registered memory; the data of small calls is not worth a look.
+  @inline(__always)
+  private func registered(_ address: UnsafeRawPointer, _ request: borrowing Request) -> UInt64 {
+    request.key.count < UInt64(RegisteredMemory.segmentBytesMin / 8)
+      ? RegisteredMemory.nowhere : registeredOffset(address)
+  }
+
+  @inline(never)
+  private func registeredOffset(_ address: UnsafeRawPointer) -> UInt64 {
+    registeredMemory?.offset(of: address) ?? RegisteredMemory.nowhere
   }
 
   /// Gives the next queued operation its slot if that is free. Returns whether it did.

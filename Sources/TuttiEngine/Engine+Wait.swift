@@ -74,7 +74,7 @@ extension Engine {
       if core.pointee.hasDueHandlers { runDueHandlers() }
       if hasFailed.load(ordering: .acquiring) {
         leave(isLeading)
-        delegate.settle()
+        settle()
         throw failure!
       }
       if isDone(number) {

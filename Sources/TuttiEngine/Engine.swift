@@ -23,6 +23,8 @@ package final class Engine: @unchecked Sendable {
   /// Owns this engine.
   unowned let delegate: any EngineDelegate
   let policy: WaitingPolicy
+  /// What of this rank's memory its peers can reach; nil where none can.
+  package let registeredMemory: RegisteredMemory?
 
   /// Sends and receives, which are not numbered with the collectives; and whether they have ended, which is asked without the lock.
   let transfers: UnsafeMutablePointer<PointToPoint>
@@ -51,12 +53,14 @@ package final class Engine: @unchecked Sendable {
   ///   - doorbell: Rings when a peer has published something and this rank is parked.
   ///   - ranksOnHost: Ranks that compete for this host's processors, this one included.
   package init(
-    rank: Int, rankCount: Int, doorbell: Doorbell, ranksOnHost: Int, delegate: any EngineDelegate
+    rank: Int, rankCount: Int, doorbell: Doorbell, ranksOnHost: Int, registeredMemory: RegisteredMemory? = nil,
+    delegate: any EngineDelegate
   ) {
     self.rank = rank
     self.rankCount = rankCount
     self.doorbell = doorbell
     self.delegate = delegate
+    self.registeredMemory = registeredMemory
     policy = WaitingPolicy(ranksOnHost: ranksOnHost)
     core = .allocate(capacity: 1)
     core.initialize(to: EngineCore(rankCount: rankCount))
@@ -131,7 +135,7 @@ package final class Engine: @unchecked Sendable {
     if !isOver { core.pointee.handlers.append((number, handler)) }
     lock.unlock()
     if isOver {
-      if hasFailed.load(ordering: .acquiring) { delegate.settle() }
+      if hasFailed.load(ordering: .acquiring) { settle() }
       handler()
     }
   }
@@ -173,9 +177,20 @@ package final class Engine: @unchecked Sendable {
   func failed(_ cause: FailureReport) -> FailureReport {
     // The control plane first: it may know an earlier cause, and all ranks throw the same one.
     abort(delegate.engineFailed(cause))
-    delegate.settle()
+    settle()
     runHandlersAfterFailure()
     return failure ?? cause
+  }
+
+  /// After a failure: returns once no other rank reads or writes callers' memory any more. Without the lock.
+  func settle() {
+    if registeredMemory != nil {
+      let lost = failure.flatMap { $0.code == .peerLost ? $0.peer : nil }
+      lock.lock()
+      for link in core.pointee.ownedLinks where link.reachesRegisteredMemory { link.revoke(peerIsLost: link.peer == lost) }
+      lock.unlock()
+    }
+    delegate.settle()
   }
 
   func runHandlersAfterFailure() {

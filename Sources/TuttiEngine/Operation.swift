@@ -19,6 +19,9 @@ struct Operation {
   var divisor: Double
   var input: UnsafeMutableRawPointer
   var output: UnsafeMutableRawPointer
+  /// Where they lie in this rank's registered memory, or `RegisteredMemory.nowhere`.
+  var registeredInput: UInt64
+  var registeredOutput: UInt64
   /// Monotonic nanoseconds.
   var deadline: UInt64
   /// For messages: what the deadline was, in nanoseconds.
@@ -48,6 +51,8 @@ struct Cursor {
   /// The extent the next segment lies in, relative to the step's first, and the offset in it.
   var extent: Int32 = 0
   var offset: UInt64 = 0
+  /// Receives into registered memory: segments whose place the sender may write to.
+  var granted: UInt64 = 0
 }
 
 /// One of the communicator's operation slots: the operation that runs on its lanes, and the memory it needs to run. Reused; grows.
@@ -67,6 +72,8 @@ struct OperationSlot {
   /// Base address of each of the plan's buffers.
   var bases: UnsafeMutablePointer<UnsafeMutableRawPointer>
   var baseCapacity: Int
+  /// Input or output lies in registered memory.
+  var hasRegistered = false
   var scratch: UnsafeMutableRawPointer
   var scratchCapacity: Int
 
@@ -101,6 +108,8 @@ struct OperationSlot {
     for queue in 0..<tables.queueCount { heads[queue] = tables.queues[queue].lowerBound }
     bases[0] = operation.input
     bases[1] = operation.output
+    hasRegistered =
+      operation.registeredInput & operation.registeredOutput != RegisteredMemory.nowhere
     for index in 0..<tables.scratchCount { bases[2 + index] = scratch + tables.scratchOffsets[index] }
     openQueues = tables.queueCount
     self.operation.initialize(to: operation)

@@ -95,7 +95,7 @@ extension Engine {
         if !core.pointee.hasLeader { waitingFor.store(-1, ordering: .relaxed) }
         if isFailed && !(core.pointee.handlers.isEmpty && core.pointee.dueHandlers.isEmpty) {
           lock.unlock()
-          delegate.settle()
+          settle()
           runHandlersAfterFailure()
           continue
         }

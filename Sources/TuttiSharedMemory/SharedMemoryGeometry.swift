@@ -4,9 +4,9 @@ import TuttiTransport
 ///
 /// A region is written by its owner alone and mapped read-only by the others, so that no peer can damage what a rank
 /// publishes. It holds, from offset 0:
-/// - the header: the owner's parked flag, and whether it has closed its links;
-/// - for each (peer, lane) a *ring*: ``Lane/credit`` slots of 128 bytes, and the line in which the owner counts what it has
-///   consumed from that peer on that lane;
+/// - the header: the owner's parked flag, whether it has closed its links, and whether it has taken its registered memory back;
+/// - for each (peer, lane) a *ring*: ``Lane/credit`` slots of 128 bytes, the line in which the owner counts what it has
+///   consumed from that peer on that lane, and the line of its ``Grants``;
 /// - for each (peer, lane) ``Lane/credit`` *windows* of ``windowBytes`` for payloads that do not fit a slot.
 package struct SharedMemoryGeometry: Equatable, Sendable {
   /// Two cache lines: neighbouring slots do not share what the adjacent-line prefetcher fetches.
@@ -16,7 +16,22 @@ package struct SharedMemoryGeometry: Equatable, Sendable {
   /// Payload that rides in the slot; the first 32 bytes of it in the flag's own cache line.
   package static let inlineBytes = slotBytes - slotHeaderBytes
   package static let headerBytes = 4096
-  package static let ringBytes = (Lane.count * (Lane.credit + 1)) * slotBytes
+  package static let ringBytes = Lane.count * laneBytes
+  private static let laneBytes = (Lane.credit + 2) * slotBytes
+
+  /// The line in which the owner says where a peer may write coming segments, and that it is writing one into the peer's memory: for each
+  /// slot the number of the segment (stored last), the offset in the owner's registered memory, and the bytes; then the writing flag.
+  package enum Grants {
+    package static let entryBytes = 24
+    package static let writing = Lane.credit * entryBytes
+  }
+
+  /// What the payload of a slot says, when it does not hold the segment itself: the offset of a window in the sender's region; or with a bit
+  /// set, the offset in the sender's registered memory, or that the segment lies where the receiver has granted it.
+  package enum Reference {
+    package static let registered: UInt64 = 1 << 63
+    package static let placed: UInt64 = 1 << 62
+  }
 
   /// Ranks on this host, including the owner.
   package let rankCount: Int
@@ -44,12 +59,17 @@ package struct SharedMemoryGeometry: Equatable, Sendable {
 
   /// Offset of the slots the owner writes for `peer` (an index among the host's ranks) on `lane`.
   package func slots(peer: Int, lane: Int) -> Int {
-    Self.headerBytes + peer * Self.ringBytes + lane * (Lane.credit + 1) * Self.slotBytes
+    Self.headerBytes + peer * Self.ringBytes + lane * Self.laneBytes
   }
 
   /// Offset of the owner's count of segments it has consumed from `peer` on `lane`.
   package func acknowledgement(peer: Int, lane: Int) -> Int {
     slots(peer: peer, lane: lane) + Lane.credit * Self.slotBytes
+  }
+
+  /// Offset of the owner's grants to `peer` on `lane`, see ``Grants``.
+  package func grants(peer: Int, lane: Int) -> Int {
+    acknowledgement(peer: peer, lane: lane) + Self.slotBytes
   }
 
   /// Offset of the owner's windows for `peer` on `lane`.

@@ -9,17 +9,23 @@ import TuttiTransport
 /// same cache line as its first bytes. A larger one lies in a window, which several peers may read (``sendShared``). The receiver
 /// counts what it has consumed in its own region and repeats the count in the slots it sends, so that an exchange never reads a
 /// third line. Nothing a peer writes is trusted as an index or a length without a check.
+///
+/// A segment in registered memory is read, or written, where it is: see `SharedMemoryLink+Registered.swift`.
 package final class SharedMemoryLink: Link {
-  private let endpoint: SharedMemoryEndpoint
-  private let peerRegion: SharedMemoryRegion
+  let endpoint: SharedMemoryEndpoint
+  let peerRegion: SharedMemoryRegion
   private let peerDoorbellDescriptor: Int32
   private let peerDoorbell: DoorbellView
   /// One for each lane; owned.
-  private let lanes: UnsafeMutablePointer<LaneState>
+  let lanes: UnsafeMutablePointer<LaneState>
   /// The peers that still read a window: `Lane.count * Lane.credit * host ranks`; owned.
   private let readers: UnsafeMutablePointer<Reader>
   private let readersPerSlot: Int
   private var isClosed = false
+  /// What the peer has registered; nil where it cannot.
+  var peerMemory: PeerMemory?
+  /// This rank has taken its registered memory back.
+  var isRevoked = false
 
   /// A peer that was handed one of this link's windows.
   private struct Reader {
@@ -27,7 +33,7 @@ package final class SharedMemoryLink: Link {
     var sequence: UInt64
   }
 
-  private struct LaneState {
+  struct LaneState {
     /// This rank's slots and windows towards the peer.
     var outgoing: UnsafeMutableRawPointer
     var windows: UnsafeMutableRawPointer
@@ -39,6 +45,12 @@ package final class SharedMemoryLink: Link {
     var sent: UInt64 = 0
     /// Segments the peer is known to have consumed.
     var acknowledged: UInt64 = 0
+    /// The last segment sent that the peer reads in this rank's registered memory.
+    var lastRegistered: UInt64 = 0
+    /// Where this rank grants the peer its registered memory, the last segment it has done so for, and where the peer does.
+    var grants: UnsafeMutableRawPointer
+    var granted: UInt64 = 0
+    var peerGrants: UnsafeMutableRawPointer
     var consumed: UInt64 = 0
     /// Readers of each of the `Lane.credit` windows.
     var readerCounts: (UInt16, UInt16, UInt16, UInt16) = (0, 0, 0, 0)
@@ -48,7 +60,8 @@ package final class SharedMemoryLink: Link {
 
   /// - Parameter peerDoorbell: The peer's eventfd; ownership is taken.
   init(
-    peer: Int, endpoint: SharedMemoryEndpoint, peerRegion: SharedMemoryRegion, peerIndex: Int, peerDoorbell: Int32
+    peer: Int, endpoint: SharedMemoryEndpoint, peerRegion: SharedMemoryRegion, peerIndex: Int, peerDoorbell: Int32,
+    peerMemory: consuming PeerMemory?
   ) {
     let geometry = endpoint.region.geometry
     self.endpoint = endpoint
@@ -65,11 +78,16 @@ package final class SharedMemoryLink: Link {
           windows: endpoint.region.base + geometry.windows(peer: peerIndex, lane: lane),
           incoming: peerRegion.base + geometry.slots(peer: endpoint.localIndex, lane: lane),
           consumedCount: endpoint.region.word(geometry.acknowledgement(peer: peerIndex, lane: lane)),
-          peerConsumedCount: peerRegion.word(geometry.acknowledgement(peer: endpoint.localIndex, lane: lane))))
+          peerConsumedCount: peerRegion.word(geometry.acknowledgement(peer: endpoint.localIndex, lane: lane)),
+          grants: endpoint.region.base + geometry.grants(peer: peerIndex, lane: lane),
+          peerGrants: peerRegion.base + geometry.grants(peer: endpoint.localIndex, lane: lane)))
     }
+    // Each end must see the other's.
+    let reaches = peerMemory != nil && endpoint.registered != nil
+    self.peerMemory = peerMemory
     super.init(
       peer: peer, transport: .sharedMemory, segmentBytesMax: geometry.windowBytes, needsProgress: false,
-      composesInPlace: true, shareGroup: 1)
+      composesInPlace: true, shareGroup: 1, reachesRegisteredMemory: reaches)
   }
 
   deinit {
@@ -89,7 +107,7 @@ package final class SharedMemoryLink: Link {
   // MARK: Sending
 
   @inline(__always)
-  private static func slotIndex(_ sequence: UInt64) -> Int { Int((sequence &- 1) & UInt64(Lane.credit - 1)) }
+  static func slotIndex(_ sequence: UInt64) -> Int { Int((sequence &- 1) & UInt64(Lane.credit - 1)) }
 
   package override func progress() {}
 
@@ -214,7 +232,7 @@ package final class SharedMemoryLink: Link {
   }
 
   @inline(__always)
-  private func publish(
+  func publish(
     _ state: UnsafeMutablePointer<LaneState>, _ line: UnsafeMutableRawPointer, _ call: CallSignature, _ count: UInt64,
     _ bytes: Int
   ) -> UInt64 {
@@ -229,14 +247,39 @@ package final class SharedMemoryLink: Link {
     return sequence
   }
 
-  /// The payload is copied before it is published.
-  package override func released(_ lane: Int) -> UInt64 { lanes[lane].sent }
+  /// The payload is copied before it is published, except from registered memory.
+  package override func released(_ lane: Int) -> UInt64 {
+    let state = lanes + lane
+    return state.pointee.acknowledged >= state.pointee.lastRegistered ? state.pointee.sent : releasedSlowly(state)
+  }
+
+  // MARK: Registered memory
+
+  package override func sendRegistered(
+    _ lane: Int, _ call: CallSignature, _ count: UInt64, _ offset: UInt64, _ bytes: Int
+  ) -> UInt64 { publishRegistered(lane, call, count, offset, bytes) }
+
+  package override func placement(_ lane: Int, _ bytes: Int) -> UnsafeMutableRawPointer? { beginPlacement(lane, bytes) }
+
+  package override func commitPlacement(
+    _ lane: Int, _ call: CallSignature, _ count: UInt64, _ bytes: Int
+  ) -> UInt64 { endPlacement(lane, call, count, bytes) }
+
+  package override func cancelPlacement(_ lane: Int) { dropPlacement(lane) }
+
+  package override func grant(_ lane: Int, _ ahead: Int, _ offset: UInt64, _ bytes: Int) {
+    giveGrant(lane, ahead, offset, bytes)
+  }
+
+  package override func isIntact(_ lane: Int) -> Bool { wasIntact(lane) }
+
+  package override func revoke(peerIsLost: Bool) { takeBack(peerIsLost) }
 
   // MARK: The end
 
   /// Fails the link once the peer has closed its end: nothing is sent any more, and what it sent before stays readable.
   @inline(never)
-  private func noticeClosing() {
+  func noticeClosing() {
     guard peerRegion.closed.pointee.load(ordering: .acquiring) != 0 else { return }
     fail(
       FailureReport(
@@ -267,23 +310,36 @@ package final class SharedMemoryLink: Link {
     let acknowledged = state.pointee.acknowledged + UInt64(advance)
     if acknowledged <= state.pointee.sent { state.pointee.acknowledged = acknowledged }
     var payload = UnsafeRawPointer(line + SharedMemoryGeometry.slotHeaderBytes)
-    if bytes > SharedMemoryGeometry.inlineBytes {
-      let offset = payload.load(as: UInt64.self)
-      guard bytes <= segmentBytesMax, offset <= UInt64(peerRegion.geometry.regionBytes - bytes) else {
-        fail(
-          FailureReport(
-            .transport, rank: endpoint.rank, peer: peer, "rank \(peer) published a segment outside its shared memory region",
-            advice: "Its process is corrupt", transport: "shm"))
-        return nil
-      }
-      payload = UnsafeRawPointer(peerRegion.base + Int(offset))
-    }
     let arrival = withUnsafeMutablePointer(to: &state.pointee.arrival) { $0 }
+    arrival.pointee.placed = false
+    arrival.pointee.borrowed = false
+    if bytes > SharedMemoryGeometry.inlineBytes {
+      let reference = payload.load(as: UInt64.self)
+      if reference >= SharedMemoryGeometry.Reference.placed {
+        guard let found = registeredPayload(state, reference, expected, bytes) else { return nil }
+        payload = found
+      } else {
+        guard bytes <= segmentBytesMax, reference <= UInt64(peerRegion.geometry.regionBytes - bytes) else {
+          failCorrupt()
+          return nil
+        }
+        payload = UnsafeRawPointer(peerRegion.base + Int(reference))
+      }
+    }
     arrival.pointee.call = CallSignature(rawValue: line.load(fromByteOffset: 8, as: UInt64.self))
     arrival.pointee.count = line.load(fromByteOffset: 16, as: UInt64.self)
     arrival.pointee.payload = payload
     arrival.pointee.bytes = bytes
     return UnsafePointer(arrival)
+  }
+
+  /// Fails the link because the peer published what cannot be.
+  @inline(never)
+  func failCorrupt() {
+    fail(
+      FailureReport(
+        .transport, rank: endpoint.rank, peer: peer, "rank \(peer) published a segment outside its shared memory region",
+        advice: "Its process is corrupt", transport: "shm"))
   }
 
   package override func consume(_ lane: Int) {

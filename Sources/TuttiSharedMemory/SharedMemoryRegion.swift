@@ -42,6 +42,9 @@ package final class SharedMemoryRegion: @unchecked Sendable {
   /// Not 0 once the owner has closed its links. In a line that is written once, because waiting peers look at it all the time.
   var closed: UnsafeMutablePointer<Atomic<UInt64>> { word(SharedMemoryGeometry.slotBytes) }
 
+  /// Not 0 once the owner has failed, and takes its registered memory back.
+  var revoked: UnsafeMutablePointer<Atomic<UInt64>> { word(2 * SharedMemoryGeometry.slotBytes) }
+
   package func word(_ offset: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
     (base + offset).assumingMemoryBound(to: Atomic<UInt64>.self)
   }
@@ -55,15 +58,20 @@ package final class SharedMemoryEndpoint: Sendable {
   /// This rank's index among the host's ranks.
   package let localIndex: Int
   private let memory: Int32
+  /// What this rank may let its peers read and write in place; nil where its limits forbid that.
+  package let registered: RegisteredMemory?
 
   /// Creates the region as an anonymous sealed file (memfd_create(2)): nothing to clean up, no /dev/shm limit.
-  package init(rank: Int, localIndex: Int, geometry: SharedMemoryGeometry) throws(FailureReport) {
+  package init(
+    rank: Int, localIndex: Int, geometry: SharedMemoryGeometry, registered: RegisteredMemory? = nil
+  ) throws(FailureReport) {
     let memory = try systemCall(
       "memfd_create", advice: "Shared memory needs memfd_create(2); a seccomp filter may forbid it: choose --transport tcp"
     ) { tutti_memfd("tutti", geometry.regionBytes) }
     self.memory = memory
     self.rank = rank
     self.localIndex = localIndex
+    self.registered = registered
     do throws(FailureReport) {
       region = try SharedMemoryRegion(mapping: memory, geometry: geometry, writable: true)
       doorbell = try Doorbell(flag: region.parked)
@@ -83,16 +91,21 @@ package final class SharedMemoryEndpoint: Sendable {
     var localIndex: UInt32
     var localRankCount: UInt32
     var windowBytes: UInt32
+    /// Of the registered memory, whose descriptor comes third; 0 when there is none.
+    var registeredBytes: UInt64
   }
 
   /// Sends this rank's region and doorbell over an authenticated Unix socket. Never blocks on a fresh socket.
   package func introduce(over socket: Int32) throws(FailureReport) {
     var words = Introduction(
       rank: UInt32(rank), localIndex: UInt32(localIndex), localRankCount: UInt32(region.geometry.rankCount),
-      windowBytes: UInt32(region.geometry.windowBytes))
-    let descriptors = [memory, doorbell.descriptor]
+      windowBytes: UInt32(region.geometry.windowBytes), registeredBytes: UInt64(registered?.capacity ?? 0))
+    var descriptors = [memory, doorbell.descriptor]
+    if let registered { descriptors.append(registered.descriptor) }
     try systemCall("sendmsg", advice: "Passing descriptors between ranks failed; choose --transport tcp") {
-      withUnsafeBytes(of: &words) { tutti_send_descriptors(socket, $0.baseAddress!, $0.count, descriptors, 2) }
+      withUnsafeBytes(of: &words) {
+        tutti_send_descriptors(socket, $0.baseAddress!, $0.count, descriptors, Int32(descriptors.count))
+      }
     }
   }
 
@@ -104,7 +117,7 @@ package final class SharedMemoryEndpoint: Sendable {
   package func acceptIntroduction(
     over socket: Int32, from peer: Int, place: Int
   ) throws(FailureReport) -> SharedMemoryLink? {
-    var words = Introduction(rank: 0, localIndex: 0, localRankCount: 0, windowBytes: 0)
+    var words = Introduction(rank: 0, localIndex: 0, localRankCount: 0, windowBytes: 0, registeredBytes: 0)
     var descriptors: [Int32] = [-1, -1, -1, -1]
     var count: Int32 = 0
     let size = MemoryLayout<Introduction>.size
@@ -112,12 +125,13 @@ package final class SharedMemoryEndpoint: Sendable {
       tutti_receive_descriptors(socket, $0.baseAddress!, size, &descriptors, &count)
     }
     if received < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) { return nil }
-    // The link duplicates nothing: it takes the doorbell's descriptor, and the mapping outlives the memory's.
-    var keepsDoorbell = false
+    // The link duplicates nothing: it takes all descriptors but the region's, whose mapping outlives it.
+    var isKept = false
     defer {
-      for index in 0..<Int(count) where !(keepsDoorbell && index == 1) { tutti_close(descriptors[index]) }
+      for index in 0..<Int(count) where !isKept || index == 0 { tutti_close(descriptors[index]) }
     }
-    guard received == size, count == 2, words.magic == Introduction.magic, Int(words.rank) == peer,
+    guard received == size, count == (words.registeredBytes == 0 ? 2 : 3), words.magic == Introduction.magic,
+      Int(words.rank) == peer,
       Int(words.localRankCount) == region.geometry.rankCount, Int(words.windowBytes) == region.geometry.windowBytes,
       Int(words.localIndex) == place, place != localIndex, tutti_is_eventfd(descriptors[1]) != 0
     else {
@@ -127,8 +141,20 @@ package final class SharedMemoryEndpoint: Sendable {
         advice: "All ranks of a job must run the same version of Tutti", transport: "shm")
     }
     let theirs = try SharedMemoryRegion(mapping: descriptors[0], geometry: region.geometry, writable: false)
-    keepsDoorbell = true
+    if count == 3 { try checkRegistered(descriptors[2], words.registeredBytes, peer) }
+    isKept = true
     return SharedMemoryLink(
-      peer: peer, endpoint: self, peerRegion: theirs, peerIndex: place, peerDoorbell: descriptors[1])
+      peer: peer, endpoint: self, peerRegion: theirs, peerIndex: place, peerDoorbell: descriptors[1],
+      peerMemory: count == 3 ? PeerMemory(descriptor: descriptors[2], capacity: Int(words.registeredBytes)) : nil)
+  }
+  /// A peer must not be able to shrink what this rank will map.
+  private func checkRegistered(_ descriptor: Int32, _ bytes: UInt64, _ peer: Int) throws(FailureReport) {
+    var status = stat()
+    try systemCall("fstat") { fstat(descriptor, &status) }
+    if bytes <= UInt64(Int.max), Int(status.st_size) == Int(bytes), tutti_is_sealed(descriptor) != 0 { return }
+    throw FailureReport(
+      .transport, rank: rank, peer: peer,
+      "rank \(peer) offered registered memory that is not sealed, or not of \(bytes) bytes",
+      advice: "All ranks of a job must run the same version of Tutti", transport: "shm")
   }
 }

@@ -91,19 +91,26 @@ public func exercise(
       let faults = transport == .inProcess ? faults : nil
       try withRanks(rankCount, over: transport, options: options, faults: faults) { communicator in
         var generator = SeededGenerator(seed: seed &+ UInt64(rankCount))
-        for _ in 0..<runs { try exerciseOnce(algorithm, servesUneven, communicator, &generator) }
+        for run in 0..<runs {
+          // Some ranks' memory is registered, and some ranks' is not.
+          let registers = (run + communicator.rank) % 3 == 0
+          try exerciseOnce(algorithm, servesUneven, communicator, registers, &generator)
+        }
       }
     }
   }
 }
 
 private func exerciseOnce(
-  _ algorithm: any Algorithm, _ servesUneven: Bool, _ communicator: Communicator, _ generator: inout SeededGenerator
+  _ algorithm: any Algorithm, _ servesUneven: Bool, _ communicator: Communicator, _ registers: Bool,
+  _ generator: inout SeededGenerator
 ) throws {
   if algorithm.collective == .barrier { return try communicator.barrier(algorithm: algorithm.name) }
   let exercise = Exercise(
     rankCount: communicator.rankCount, algorithm.collective, algorithm.name, servesUneven: servesUneven, using: &generator)
-  let memory = ExerciseMemory(exercise, rank: communicator.rank, misalignment: communicator.rank % 16)
+  let memory = try ExerciseMemory(
+    exercise, rank: communicator.rank, misalignment: communicator.rank % 16,
+    registeredWith: registers ? communicator : nil)
   try exercise.run(communicator, memory)
   if let text = memory.firstError() { throw WrongResult(call: exercise.description, text: text) }
 }

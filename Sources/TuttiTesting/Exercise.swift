@@ -237,10 +237,15 @@ package final class ExerciseMemory: @unchecked Sendable {
   private let given: [UInt64]
   private let wanted: [UInt64]
   private let memory: UnsafeMutableRawPointer
+  /// Owns `memory`.
+  private let buffer: TuttiBuffer<UInt8>
   private let byteCount: Int
   private let isInPlace: Bool
 
-  package init(_ exercise: Exercise, rank: Int, misalignment: Int) {
+  /// - Parameter communicator: Whose registered memory it is; nil for ordinary memory.
+  package init(
+    _ exercise: Exercise, rank: Int, misalignment: Int, registeredWith communicator: Communicator? = nil
+  ) throws(TuttiError) {
     self.exercise = exercise
     self.rank = rank
     let size = exercise.type.size
@@ -250,8 +255,9 @@ package final class ExerciseMemory: @unchecked Sendable {
     let outputBytes = wanted.count * size
     isInPlace = exercise.isInPlace && inputBytes > 0 && outputBytes > 0
     byteCount = inputBytes + outputBytes + 4 * Self.guardBytes
-    memory = .allocate(byteCount: byteCount, alignment: 64)
-    memory.initializeMemory(as: UInt8.self, repeating: 0xA5, count: byteCount)
+    buffer =
+      try communicator?.allocate(count: byteCount, repeating: 0xA5) ?? TuttiBuffer(count: byteCount, repeating: 0xA5)
+    memory = UnsafeMutableRawPointer(buffer.pointer.baseAddress!)
     let first = memory + Self.guardBytes + misalignment
     let offset = exercise.inPlaceOffset(of: rank) * size
     if !isInPlace {
@@ -266,8 +272,6 @@ package final class ExerciseMemory: @unchecked Sendable {
     }
     for (index, bits) in given.enumerated() { ElementBits.store(bits, at: index, of: input, size: size) }
   }
-
-  deinit { memory.deallocate() }
 
   /// The first thing wrong with the result, or nil.
   package func firstError() -> String? {

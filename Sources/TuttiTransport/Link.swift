@@ -27,6 +27,8 @@ open class Link {
   package let composesInPlace: Bool
   /// Links with the same non-zero group can hand one copy of a segment to several peers: see ``sendShared``.
   package let shareGroup: UInt32
+  /// Whether ``sendRegistered(_:_:_:_:_:)``, ``grant(_:_:_:_:)`` and ``placement(_:_:)`` can be called: the peer reaches this rank's registered memory.
+  package let reachesRegisteredMemory: Bool
   /// State the engine reads without a call.
   package let status: UnsafeMutablePointer<LinkStatus>
   /// Why the link failed. Set before ``LinkStatus/failed``.
@@ -34,7 +36,7 @@ open class Link {
 
   package init(
     peer: Int, transport: TransportKind, segmentBytesMax: Int, needsProgress: Bool, composesInPlace: Bool,
-    shareGroup: UInt32 = 0
+    shareGroup: UInt32 = 0, reachesRegisteredMemory: Bool = false
   ) {
     self.peer = peer
     self.transport = transport
@@ -42,6 +44,7 @@ open class Link {
     self.needsProgress = needsProgress
     self.composesInPlace = composesInPlace
     self.shareGroup = shareGroup
+    self.reachesRegisteredMemory = reachesRegisteredMemory
     status = .allocate(capacity: 1)
     status.initialize(to: LinkStatus())
   }
@@ -103,6 +106,48 @@ open class Link {
     _ lane: Int, _ call: CallSignature, _ count: UInt64, _ bytes: Int, original: Link, originalSequence: UInt64
   ) -> UInt64 { fatalError("abstract") }
 
+  // MARK: Registered memory
+
+  /// Sends a segment that lies in this rank's ``RegisteredMemory``: the peer reads it where it is. Precondition: ``canSend(_:)``.
+  ///
+  /// - Parameter offset: Where it begins in the arena.
+  /// - Returns: The segment's sequence number on this lane; its source is free when ``released(_:)`` reaches it.
+  open func sendRegistered(
+    _ lane: Int, _ call: CallSignature, _ count: UInt64, _ offset: UInt64, _ bytes: Int
+  ) -> UInt64 { fatalError("abstract") }
+
+  /// Lets the peer write a coming segment of `lane` into this rank's ``RegisteredMemory``. It may or may not; where it has, ``Arrival/placed``
+  /// says so.
+  ///
+  /// - Parameters:
+  ///   - ahead: Which segment: 0 for the next that ``peek(_:)`` shows, up to `Lane.credit - 1`; in this order.
+  ///   - offset: Where its bytes are to lie in the arena. They are the peer's to write until the segment has arrived.
+  open func grant(_ lane: Int, _ ahead: Int, _ offset: UInt64, _ bytes: Int) { fatalError("abstract") }
+
+  /// The peer's memory for the next segment of `lane`, where it has granted that; nil otherwise. Precondition: ``canSend(_:)``. To be followed by
+  /// ``commitPlacement(_:_:_:_:)`` or ``cancelPlacement(_:)`` at once, because the peer waits for it when it fails meanwhile.
+  open func placement(_ lane: Int, _ bytes: Int) -> UnsafeMutableRawPointer? { fatalError("abstract") }
+
+  /// Sends the segment that was written to the memory of ``placement(_:_:)``. Its sources are free at once.
+  open func commitPlacement(_ lane: Int, _ call: CallSignature, _ count: UInt64, _ bytes: Int) -> UInt64 {
+    fatalError("abstract")
+  }
+
+  /// Gives the memory of ``placement(_:_:)`` back: nothing is sent.
+  open func cancelPlacement(_ lane: Int) { fatalError("abstract") }
+
+  /// Whether what was read of an ``Arrival/borrowed`` segment is what its sender meant: false once the sender has taken its memory back, because
+  /// it has failed; the link has then failed too. To be asked after the last read, and before anything made of it is passed on.
+  open func isIntact(_ lane: Int) -> Bool { true }
+
+  /// Ends the peer's access to this rank's registered memory, after a failure: what it still reads it will not use, and when this returns
+  /// it writes no more, or has not answered within a bounded wait. Idempotent.
+  ///
+  /// - Parameter peerIsLost: It has died, and there is nothing to wait for.
+  open func revoke(peerIsLost: Bool) {}
+
+  // MARK: Receiving
+
   /// Offers the destination of the next segment on `lane`, so that bytes that have not come yet may be read straight into
   /// it.
   ///
@@ -159,16 +204,21 @@ public struct Arrival {
   /// Where the payload lies; undefined when ``placed``.
   @usableFromInline package var payload: UnsafeRawPointer
   @usableFromInline package var bytes: Int
-  /// The payload is already in the destination last offered.
+  /// The payload is already in the destination last offered or granted.
   @usableFromInline package var placed: Bool
+  /// The payload lies in the sender's registered memory: see ``Link/isIntact(_:)``.
+  @usableFromInline package var borrowed: Bool
 
   @inlinable
-  package init(call: CallSignature, count: UInt64, payload: UnsafeRawPointer, bytes: Int, placed: Bool) {
+  package init(
+    call: CallSignature, count: UInt64, payload: UnsafeRawPointer, bytes: Int, placed: Bool, borrowed: Bool = false
+  ) {
     self.call = call
     self.count = count
     self.payload = payload
     self.bytes = bytes
     self.placed = placed
+    self.borrowed = borrowed
   }
 }
 

@@ -15,7 +15,7 @@ struct CollectiveRun {
   private let pattern: TestPattern
   private let layout: BufferLayout
   /// Owns what `input` and `output` point to; calls are blocking, so nothing uses the memory longer.
-  private let buffers: [HeapBuffer]
+  private let buffers: [RunBuffer]
   /// nil where the rank gives nothing, or gets nothing.
   private let input: UnsafeMutableRawPointer?
   private let output: UnsafeMutableRawPointer?
@@ -36,14 +36,18 @@ struct CollectiveRun {
     count = configuration.subject.count(bytes: bytes, elementBytes: size, rankCount: rankCount)
     layout = BufferLayout(
       configuration.subject, count: count, rank: rank, rankCount: rankCount, root: configuration.root)
+    func allocate(_ elements: Int) throws -> RunBuffer {
+      configuration.registered
+        ? try RunBuffer(bytes: elements * size, registeredWith: communicator) : try RunBuffer(bytes: elements * size)
+    }
     if configuration.inPlace, let shared = layout.shared {
-      let buffer = try HeapBuffer(bytes: shared.count * size)
+      let buffer = try allocate(shared.count)
       buffers = [buffer]
       input = buffer.pointer + (layout.input.lowerBound - shared.lowerBound) * size
       output = buffer.pointer + (layout.output.lowerBound - shared.lowerBound) * size
     } else {
-      let given = try layout.input.isEmpty ? nil : HeapBuffer(bytes: layout.input.count * size)
-      let got = try layout.output.isEmpty ? nil : HeapBuffer(bytes: layout.output.count * size)
+      let given = try layout.input.isEmpty ? nil : allocate(layout.input.count)
+      let got = try layout.output.isEmpty ? nil : allocate(layout.output.count)
       buffers = [given, got].compactMap { $0 }
       input = given?.pointer
       output = got?.pointer

@@ -1,5 +1,4 @@
 import CTuttiLinux
-import Glibc
 import Tutti
 
 /// One rank's part of a run: the same sequence of operations on every rank, so that they meet.
@@ -45,7 +44,7 @@ struct RankRun {
     let subject = configuration.subject
     let run = try CollectiveRun(communicator, configuration, pattern, bytes: bytes, algorithm: algorithm)
     let iterations = configuration.iterations(bytes: run.bytes)
-    let times = try HeapBuffer(bytes: iterations * 8)
+    let times = try RunBuffer(bytes: iterations * 8)
     let samples = times.pointer.bindMemory(to: Double.self, capacity: iterations)
     // Their memory is used through plain pointers.
     defer { withExtendedLifetime((run, times)) {} }
@@ -82,29 +81,12 @@ struct RankRun {
   }
 
   private func sumOverRanks(_ value: Int) throws -> Int {
-    let cell = try HeapBuffer(bytes: 8)
+    let cell = try RunBuffer(bytes: 8)
     cell.pointer.storeBytes(of: Int64(value), as: Int64.self)
     try communicator.allReduce(
       from: cell.pointer, to: cell.pointer, count: 1, type: .int64, .sum)
     return Int(cell.pointer.load(as: Int64.self))
   }
-}
-
-/// Page-aligned memory from the ordinary heap, as a program's tensors have it. Owned by this value and freed with it; nothing keeps
-/// its pointer longer, because every operation on it is a blocking one.
-final class HeapBuffer {
-  let pointer: UnsafeMutableRawPointer
-
-  init(bytes: Int) throws {
-    var memory: UnsafeMutableRawPointer?
-    let code = posix_memalign(&memory, 4096, max(bytes, 1))
-    guard code == 0, let memory else {
-      throw CommandFailure("a buffer of \(ByteSize.approximate(bytes)): \(systemErrorText(code)). Use smaller sizes.")
-    }
-    pointer = memory
-  }
-
-  deinit { free(pointer) }
 }
 
 /// The line that says what is running, where only that can be seen: a terminal on standard error, results elsewhere.

@@ -64,7 +64,8 @@ struct Report {
       ("op", subject.combines ? .string(configuration.operation.name) : .null),
       ("root", subject.hasRoot ? .integer(configuration.root) : .null),
       ("iterations", .optional(configuration.iterations)), ("warmup", .optional(configuration.warmup)),
-      ("inPlace", .bool(configuration.inPlace)), ("check", .bool(configuration.check)),
+      ("inPlace", .bool(configuration.inPlace)), ("registered", .bool(configuration.registered)),
+      ("check", .bool(configuration.check)),
       ("timeoutSeconds", .number(configuration.timeout)),
     ])
   }

@@ -35,6 +35,8 @@ struct RunConfiguration: Sendable {
   /// nil: by size.
   var warmup: Int?
   var inPlace: Bool
+  /// Buffers are registered memory.
+  var registered: Bool
   var check: Bool
   var format: Format
   /// nil: standard output.

@@ -23,10 +23,20 @@ extension RunOptions {
           ? "\(subject.name) needs two buffers: leave --in-place out."
           : "\(subject.name) carries no data: leave --in-place out.")
     }
+    if registered && choice != .auto && choice != .sharedMemory {
+      throw ValidationError("--registered is for shared memory: choose --transport shm or auto, or leave --registered out.")
+    }
+    if registered && !subject.carriesData {
+      throw ValidationError("\(subject.name) carries no data: leave --registered out.")
+    }
+    if registered && ranks == 1 {
+      throw ValidationError("--registered: there is no other rank that could reach the memory of one.")
+    }
     let configuration = RunConfiguration(
       subject: subject, transport: choice, algorithms: try algorithms(for: subject),
       sizes: try sizeList(for: subject, elementBytes: type.size), type: type, operation: try operation(for: subject, type),
-      root: try root(for: subject), iterations: iterations, warmup: warmup, inPlace: inPlace, check: !noCheck,
+      root: try root(for: subject), iterations: iterations, warmup: warmup, inPlace: inPlace, registered: registered,
+      check: !noCheck,
       format: format, output: output, timeout: timeout)
     // The launcher has looked at the memory already; by now its other ranks may have taken theirs.
     if let ranks, launchedBy == nil {

@@ -17,7 +17,9 @@ struct TableFormat {
   var header: String {
     let subject = configuration.subject
     let algorithm = subject.algorithms.isEmpty ? "" : ", algorithm \(configuration.algorithms.name)"
-    let buffers = subject.carriesData ? (configuration.inPlace ? ", in place" : ", out of place") : ""
+    let buffers =
+      subject.carriesData
+      ? (configuration.inPlace ? ", in place" : ", out of place") + (configuration.registered ? ", registered" : "") : ""
     return """
       # collbench \(toolVersion): \(subject.name), \(rankCount) rank\(rankCount == 1 ? "" : "s"), \
       transport \(configuration.transport.name)\(algorithm)\(buffers)

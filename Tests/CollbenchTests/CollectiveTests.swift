@@ -93,6 +93,21 @@ import Tutti
     }
   }
 
+  /// In registered memory, from segments too small to be read in place to several of the largest, in place and not.
+  @Test(arguments: cases.filter { $0.name != "barrier" }) func registered(_ testCase: Case) async throws {
+    for inPlace in testCase.name == "send-receive" ? [""] : ["", "--in-place"] {
+      for ranks in [2, 3] {
+        let outcome = try await Tool.run(
+          """
+          \(testCase.name) --ranks \(ranks) --transport shm --algorithm all --registered \(inPlace) --sizes 4K,300K,3000012 \
+          --iterations 2 --format json
+          """)
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        for result in try results(outcome.output) { #expect(result["wrongElements"] as? Int == 0, "\(result)") }
+      }
+    }
+  }
+
   /// One rank needs nobody; two and four have no remainder.
   @Test(arguments: [1, 2, 4]) func otherRankCounts(ranks: Int) async throws {
     for testCase in Self.cases {

@@ -9,12 +9,16 @@ import Testing
     let ranks: [Running]
     private(set) var sleepers: [pid_t] = []
 
-    init(_ rankCount: Int, _ transport: String, algorithm: String, bytes: Int, timeout: Double, forks: Bool) throws {
+    init(
+      _ rankCount: Int, _ transport: String, algorithm: String, bytes: Int, timeout: Double, forks: Bool,
+      registers: Bool = false
+    ) throws {
       let program = URL(filePath: Tool.path).deletingLastPathComponent().appending(path: "faultrank").path
       let name = UUID().uuidString.prefix(12)
       ranks = try (0..<rankCount).map { rank in
         try Running(
-          program, [transport, algorithm, "\(bytes)", "\(timeout)"] + (forks ? ["fork"] : []),
+          program,
+          [transport, algorithm, "\(bytes)", "\(timeout)"] + (forks ? ["fork"] : []) + (registers ? ["registered"] : []),
           environment: [
             "TUTTI_RANK": "\(rank)", "TUTTI_SIZE": "\(rankCount)", "TUTTI_RENDEZVOUS": "unix:@tutti-fault-\(name)",
             "TUTTI_SECRET": "0123456789abcdef0123456789abcdef",
@@ -74,6 +78,15 @@ import Testing
     try await job.enter(forks: forks)
     kill(job.ranks[2].pid, SIGKILL)
     try await job.expectAllButOne(2, toNameIt: "peerLost", within: 0...1)
+  }
+
+  /// The others were reading its memory, and it was writing into theirs.
+  @Test(arguments: [2, 4]) func aKilledRankWithRegisteredMemoryIsNamed(rankCount: Int) async throws {
+    let job = try Job(
+      rankCount, "shm", algorithm: "auto", bytes: 256 << 20, timeout: 60, forks: false, registers: true)
+    try await job.enter(forks: false)
+    kill(job.ranks[1].pid, SIGKILL)
+    try await job.expectAllButOne(1, toNameIt: "peerLost", within: 0...1)
   }
 
   /// In a ring most ranks have no link to the one that died.

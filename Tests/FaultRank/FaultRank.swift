@@ -1,9 +1,10 @@
 // A rank for tests that end ranks: joins as the environment says, reduces again and again, and says how it ended.
 //
-// faultrank TRANSPORT ALGORITHM BYTES TIMEOUT_SECONDS [fork]
+// faultrank TRANSPORT ALGORITHM BYTES TIMEOUT_SECONDS [fork] [registered]
 //
 // Prints `inside` as it enters the first operation of this size, all ranks having joined. It ends with
-// status 1 and the error when one comes. With `fork` it first forks a child that sleeps and shares every descriptor.
+// status 1 and the error when one comes. With `fork` it first forks a child that sleeps and shares every descriptor; with
+// `registered` the memory is registered.
 
 import CTuttiLinux
 import Glibc
@@ -15,7 +16,7 @@ import Tutti
     guard arguments.count >= 5, let transport = TransportChoice(name: arguments[1]), let bytes = Int(arguments[3]),
       let seconds = Double(arguments[4])
     else {
-      say("usage: faultrank TRANSPORT ALGORITHM BYTES TIMEOUT_SECONDS [fork]", STDERR_FILENO)
+      say("usage: faultrank TRANSPORT ALGORITHM BYTES TIMEOUT_SECONDS [fork] [registered]", STDERR_FILENO)
       exit(64)
     }
     var options = CommunicatorOptions()
@@ -24,11 +25,16 @@ import Tutti
     do throws(TuttiError) {
       let communicator = try Communicator.join(options: options)
       try communicator.barrier()
-      if arguments.count > 5 {
+      if arguments.contains("fork") {
         guard tutti_fork_sleeper(30) > 0 else { exit(71) }
       }
-      guard let memory = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), memory != MAP_FAILED
-      else {
+      let isRegistered = arguments.contains("registered")
+      let buffer = try communicator.allocate(UInt8.self, count: isRegistered ? bytes : 0, repeating: 0)
+      let memory =
+        isRegistered
+        ? UnsafeMutableRawPointer(buffer.pointer.baseAddress!)
+        : mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+      guard let memory, memory != MAP_FAILED else {
         say("no memory: \(errno)", STDERR_FILENO)
         exit(71)
       }

@@ -22,7 +22,7 @@ import Testing
             for ways in [count + sourceCount, count + sourceCount + 3] {
               let call = KernelCall(
                 destinationOffset: (ways & 4) == 0 ? 0 : MemoryLayout<Element.Bits>.size, sourceOffset: count % 7,
-                streaming: ways & 1 != 0, second: ways & 2 != 0)
+                streaming: Int32(ways % 3), second: ways & 2 != 0)
               try requireRight(kernelCase.run(variant, call, count: count))
             }
           }
@@ -43,7 +43,7 @@ import Testing
           operation: Element.operations[operation], sourceCount: sourceCount, count: count, using: &generator)
         for destinationOffset in 0...9 {
           for secondOffset in 0...9 {
-            for streaming in [false, true] {
+            for streaming in Int32(0)...2 {
               let call = KernelCall(
                 destinationOffset: destinationOffset, secondOffset: secondOffset,
                 sourceOffset: (destinationOffset * 7 + secondOffset) % 10, streaming: streaming, second: secondOffset > 0)
@@ -67,9 +67,9 @@ import Testing
             operation: operation, sourceCount: sourceCount, count: 1000, using: &generator)
           for count in [1, 2, 4, 5, 17, 63, 64, 65, 255, 1000] {
             for place in 0..<sourceCount {
-              for bits in 0..<4 {
+              for bits in 0..<6 {
                 let call = KernelCall(
-                  destinationOffset: count % 5 * 4, streaming: bits & 1 != 0, inPlace: place, second: bits & 2 != 0)
+                  destinationOffset: count % 5 * 4, streaming: Int32(bits % 3), inPlace: place, second: bits >= 3)
                 try requireRight(kernelCase.run(variant, call, count: count))
               }
             }
@@ -92,7 +92,7 @@ import Testing
           zip(forward.expected, backward.expected).allSatisfy { Element.matches(operation, found: $0, expected: $1) })
         // The loops begin where the destination is aligned, so its offset decides which pair is in which lane.
         for offset in stride(from: 0, to: 64, by: MemoryLayout<Element.Bits>.size) {
-          let call = KernelCall(destinationOffset: offset, streaming: true)
+          let call = KernelCall(destinationOffset: offset, streaming: 1)
           try requireRight(forward.run(variant, call))
           try requireRight(backward.run(variant, call))
         }

@@ -65,7 +65,8 @@ struct KernelCall: CustomStringConvertible {
   var destinationOffset = 0
   var secondOffset = 0
   var sourceOffset = 0
-  var streaming = false
+  /// `TUTTI_STREAM_...`
+  var streaming: Int32 = 0
   /// The source that is also the destination.
   var inPlace: Int?
   var second = false
@@ -131,13 +132,12 @@ struct KernelCase<Element: KernelElement> {
 
     let pointers = memories.map { Optional(UnsafeRawPointer($0.start)) }
     let sourceCount = Int32(sources.count)
-    let streaming: Int32 = call.streaming ? 1 : 0
     if let number = operation.number {
       let kernel = tutti_combine_variant(variant, Element.dataType, number)!
-      kernel(destination.start, second?.start, pointers, sourceCount, count, streaming)
+      kernel(destination.start, second?.start, pointers, sourceCount, count, call.streaming)
     } else {
       let kernel = tutti_average_variant(variant, Element.dataType)!
-      kernel(destination.start, second?.start, pointers, sourceCount, count, streaming, divisor)
+      kernel(destination.start, second?.start, pointers, sourceCount, count, call.streaming, divisor)
     }
 
     lazy var place = "\(Element.self) \(operation) (divisor \(divisor)), \(sources.count) sources of \(count), \(call)"

@@ -20,7 +20,7 @@ import TuttiTransport
         for algorithm in algorithms {
           for _ in 0..<4 {
             let exercise = Exercise(rankCount: rankCount, collective, algorithm: algorithm, using: &generator)
-            let memory = ExerciseMemory(exercise, rank: communicator.rank, misalignment: communicator.rank)
+            let memory = try ExerciseMemory(exercise, rank: communicator.rank, misalignment: communicator.rank)
             try exercise.run(communicator, memory)
             let error = memory.firstError()
             try #require(error == nil, "\(exercise): \(error ?? ""), seed \(seed)")

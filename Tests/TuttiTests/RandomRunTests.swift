@@ -8,8 +8,8 @@ import TuttiTransport
 
 /// Random operations on random communicators: 1,000 of them over each fabric, a few communicators each, some of them split.
 ///
-/// What all ranks must agree on is drawn from one stream, and what is a rank's own business from another: alignment, the
-/// order of waiting, being late. `TUTTI_TEST_SEED` replays a run.
+/// What all ranks must agree on is drawn from one stream, and what is a rank's own business from another: alignment,
+/// registered memory or not, the order of waiting, being late. `TUTTI_TEST_SEED` replays a run.
 @Suite(.serialized) struct RandomRunTests {
   static let communicators = 25
   static let operations = 40
@@ -61,8 +61,10 @@ import TuttiTransport
         Exercise(rankCount: communicator.rankCount, using: &shared)
       }
       left -= exercises.count
-      let memories = exercises.map {
-        ExerciseMemory($0, rank: communicator.rank, misalignment: Int.random(in: 0..<16, using: &own))
+      let memories = try exercises.map {
+        try ExerciseMemory(
+          $0, rank: communicator.rank, misalignment: Int.random(in: 0..<16, using: &own),
+          registeredWith: Int.random(in: 0..<3, using: &own) == 0 ? communicator : nil)
       }
       if isBlocking {
         try exercises[0].run(communicator, memories[0])

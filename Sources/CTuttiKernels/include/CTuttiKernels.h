@@ -40,13 +40,19 @@ enum {
   TUTTI_OPERATION_COUNT = 7
 };
 
+enum {
+  TUTTI_STREAM_NOTHING = 0,
+  TUTTI_STREAM_DESTINATION = 1,
+  TUTTI_STREAM_BOTH = 2, // `second` too, where it lies to vectors as `destination` does
+};
+
 /// Combines `source_count` arrays of `count` elements element-wise, left to right, into `destination`.
 ///
 /// - destination: `count` elements. May be identical to one of the sources; otherwise overlaps none of them.
 /// - second: gets the same values, or is NULL. Overlaps nothing.
 /// - sources: at least one; one source is a copy, bit for bit. Fewer than one traps.
-/// - streaming: non-zero stores `destination` (never `second`) past the cache where it can be aligned, and fences
-///   before returning, so that a later store of a flag publishes the data.
+/// - streaming: what is stored past the cache where it can be aligned, one of the values below. Streaming stores are
+///   fenced before returning, so that a later store of a flag publishes the data.
 typedef void (*tutti_combine_function)(
     void *destination, void *second, const void *const *sources, int source_count, size_t count, int streaming);
 

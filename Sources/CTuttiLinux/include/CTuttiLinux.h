@@ -69,6 +69,11 @@ int tutti_start_thread(void (*body)(void *), void *context, const char *name);
 int tutti_memfd(const char *name, size_t bytes);
 /// Whether the descriptor is sealed against shrinking and growing (1), or not or unknown (0).
 int tutti_is_sealed(int fd);
+/// Gives a mapped part of a memfd its pages: huge ones where the kernel has them for it (madvise(2)). 0, or an errno value: not a signal at
+/// the first access, when memory has run out.
+int tutti_memfd_populate(int fd, void *memory, size_t offset, size_t bytes);
+/// Gives the pages of a part of a memfd back (fallocate(2), FALLOC_FL_PUNCH_HOLE): it reads as zero in every mapping.
+void tutti_memfd_release(int fd, size_t offset, size_t bytes);
 /// pidfd_open(2). Registered. Negative with errno on failure.
 int tutti_pidfd_open(pid_t pid);
 

@@ -1,0 +1,36 @@
+// Memory that peers reach in place.
+
+import TuttiTransport
+
+extension Communicator {
+  /// Memory that the ranks of this host read and write in place: large calls on it move each byte once, where ordinary memory is copied
+  /// through windows.
+  ///
+  /// Not a collective call: each rank allocates what it wants, when it wants, and calls may mix registered and ordinary memory. It is
+  /// registered with this communicator and with those split from it afterwards; elsewhere it is ordinary memory. Freed, pages and all, with the
+  /// last reference to the buffer.
+  ///
+  /// - Parameters:
+  ///   - count: Elements; may be 0.
+  ///   - value: The initial value of each.
+  /// - Returns: Page-aligned memory, in huge pages where the kernel gives them. Ordinary memory where no other rank could reach it:
+  ///   ``TuttiBuffer/isRegistered`` tells.
+  /// - Throws: ``TuttiError`` with `.resources` where there is not as much memory, `.invalidArgument` for a count that cannot be.
+  public func allocate<Element: TuttiElement>(
+    _ element: Element.Type = Element.self, count: Int, repeating value: Element
+  ) throws(TuttiError) -> TuttiBuffer<Element> {
+    try checkLayout(element)
+    do throws(FailureReport) {
+      try member.checkProcess()
+      if count < 0 || count > Self.countMax { throw badCount(count) }
+      do throws(FailureReport) {
+        if let failure = member.registrationFailure { throw failure }
+        guard let arena = member.registeredMemory else { return TuttiBuffer(count: count, repeating: value) }
+        return try TuttiBuffer(count: count, repeating: value, in: arena)
+      } catch {
+        throw FailureReport(
+          error.code, rank: rank, error.message, advice: error.advice, transport: "shm", systemError: error.systemError)
+      }
+    } catch { throw TuttiError(error) }
+  }
+}

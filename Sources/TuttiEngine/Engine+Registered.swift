@@ -1,0 +1,86 @@
+import TuttiSchedule
+import TuttiTransport
+
+// What the loop does where a buffer of the call lies in registered memory: the peer reads what is sent where it is, and writes what is received
+// where it belongs. A call's other buffer, the peer's, and other ranks' may be ordinary memory: every segment says what it is.
+
+extension Engine {
+  /// Where a segment of an operation's buffer lies in registered memory, or `RegisteredMemory.nowhere`.
+  @inline(__always)
+  private func registeredOffset(_ operation: UnsafeMutablePointer<Operation>, _ extent: Plan.Extent) -> UInt64 {
+    let base =
+      switch extent.memory {
+      case 0: operation.pointee.registeredInput
+      case 1: operation.pointee.registeredOutput
+      default: RegisteredMemory.nowhere
+      }
+    return base == RegisteredMemory.nowhere ? base : base + extent.offset
+  }
+
+  /// Sends the segment a cursor stands at without copying it. Returns whether it lies in registered memory and all receivers reach that;
+  /// otherwise nothing was done.
+  func sendRegistered(
+    _ slot: UnsafeMutablePointer<OperationSlot>, _ tables: UnsafeMutablePointer<PlanTables>,
+    _ step: UnsafeMutablePointer<CompiledStep>, _ cursor: UnsafeMutablePointer<Cursor>, _ lane: Int, _ bytes: Int
+  ) -> Bool {
+    let operation = slot.pointee.operation
+    let extent = tables.pointee.extents[Int(step.pointee.extents.lowerBound + cursor.pointee.extent)]
+    let offset = registeredOffset(operation, extent)
+    if offset == RegisteredMemory.nowhere { return false }
+    for peer in step.pointee.peers.asInts {
+      let isReached = link(Int(tables.pointee.peers[peer]))._withUnsafeGuaranteedRef { $0.reachesRegisteredMemory }
+      if !isReached { return false }
+    }
+    let count = messageCount(operation, tables, step)
+    for peer in step.pointee.peers.asInts {
+      let sequence = link(Int(tables.pointee.peers[peer]))._withUnsafeGuaranteedRef {
+        $0.sendRegistered(lane, operation.pointee.call, count, offset + cursor.pointee.offset, bytes)
+      }
+      if cursor.pointee.segments == 0 { slot.pointee.firstSequences[peer] = sequence }
+    }
+    move(tables, step, cursor, past: bytes)
+    return true
+  }
+
+  /// Lets the sender write the coming segments of a receive where they belong, as many as it may have outstanding, and as far as nothing else
+  /// needs that memory before.
+  func grantAhead(
+    _ slot: UnsafeMutablePointer<OperationSlot>, _ slotIndex: Int, _ tables: UnsafeMutablePointer<PlanTables>,
+    _ step: UnsafeMutablePointer<CompiledStep>, _ cursor: UnsafeMutablePointer<Cursor>, _ link: Unmanaged<Link>, _ lane: Int
+  ) {
+    let extent = tables.pointee.extents[Int(step.pointee.extents.lowerBound + cursor.pointee.extent)]
+    let offset = registeredOffset(slot.pointee.operation, extent)
+    if offset == RegisteredMemory.nowhere || !link._withUnsafeGuaranteedRef({ $0.reachesRegisteredMemory }) { return }
+    let unit = UInt64(tables.pointee.segmentBytes)
+    // Segments of this extent only: another one may be other memory.
+    let left = (extent.bytes - cursor.pointee.offset + unit - 1) / unit
+    let end = cursor.pointee.segments + min(left, UInt64(Lane.credit))
+    var segment = max(cursor.pointee.granted, cursor.pointee.segments)
+    while segment < end {
+      let ahead = segment - cursor.pointee.segments
+      let start = cursor.pointee.offset + ahead * unit
+      let bytes = min(unit, extent.bytes - start)
+      let position = cursor.pointee.position + ahead * unit + bytes
+      if bytes < UInt64(RegisteredMemory.segmentBytesMin) || !isReady(slot, slotIndex, tables, step, end: position) {
+        return
+      }
+      link._withUnsafeGuaranteedRef { $0.grant(lane, Int(ahead), offset + start, Int(bytes)) }
+      segment += 1
+      cursor.pointee.granted = segment
+    }
+  }
+
+  /// Whether what a combine read in its senders' memory is what they meant: see ``Link/isIntact(_:)``.
+  @inline(never)
+  func operandsAreIntact(
+    _ tables: UnsafeMutablePointer<PlanTables>, _ step: UnsafeMutablePointer<CompiledStep>, _ lane: Int
+  ) -> Bool {
+    for index in step.pointee.sources.asInts {
+      let source = tables.pointee.sources + index
+      if source.pointee.isSlot && !link(Int(source.pointee.peer))._withUnsafeGuaranteedRef({ $0.isIntact(lane) }) {
+        return false
+      }
+    }
+    return true
+  }
+}

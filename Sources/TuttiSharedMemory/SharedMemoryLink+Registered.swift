@@ -1,0 +1,163 @@
+import CTuttiLinux
+import Glibc
+import Synchronization
+import TuttiTransport
+
+// Segments in registered memory. The sender can let the receiver read its memory, and the receiver can let the sender write into its own; a slot
+// of the ring says which was done. Neither waits for the other: without a grant a segment goes through a window.
+//
+// After a failure a rank's caller may reuse its memory at once, so the rank first takes it back (``takeBack(_:)``). A reader looks whether that has
+// happened after it has read, and does not use what it read then. A writer says that it is writing, then looks; the owner takes its memory back,
+// then waits for who is writing.
+
+extension SharedMemoryLink {
+  private typealias Grants = SharedMemoryGeometry.Grants
+  private typealias Reference = SharedMemoryGeometry.Reference
+
+  /// How long a failed rank waits for a peer that is writing into its memory: copying a segment takes microseconds, unless the peer is stopped.
+  private static let revokeWaitNanoseconds: UInt64 = 100_000_000
+
+  @inline(__always)
+  private func word(_ address: UnsafeMutableRawPointer) -> UnsafeMutablePointer<Atomic<UInt64>> {
+    address.assumingMemoryBound(to: Atomic<UInt64>.self)
+  }
+
+  // MARK: Sending
+
+  func publishRegistered(
+    _ lane: Int, _ call: CallSignature, _ count: UInt64, _ offset: UInt64, _ bytes: Int
+  ) -> UInt64 {
+    let sequence = publishReference(lane, call, count, bytes, offset | Reference.registered)
+    lanes[lane].lastRegistered = sequence
+    return sequence
+  }
+
+  @inline(__always)
+  private func publishReference(
+    _ lane: Int, _ call: CallSignature, _ count: UInt64, _ bytes: Int, _ reference: UInt64
+  ) -> UInt64 {
+    let state = lanes + lane
+    let line = state.pointee.outgoing + Self.slotIndex(state.pointee.sent + 1) * SharedMemoryGeometry.slotBytes
+    (line + SharedMemoryGeometry.slotHeaderBytes).storeBytes(of: reference, as: UInt64.self)
+    return publish(state, line, call, count, bytes)
+  }
+
+  /// What ``released(_:)`` is while the peer may be reading this rank's memory.
+  @inline(never)
+  func releasedSlowly(_ state: UnsafeMutablePointer<LaneState>) -> UInt64 {
+    for isLastLook in [false, true] {
+      let count = state.pointee.peerConsumedCount.pointee.load(ordering: .acquiring)
+      // Never more than was sent, whatever the peer wrote.
+      if count <= state.pointee.sent { state.pointee.acknowledged = max(state.pointee.acknowledged, count) }
+      if state.pointee.acknowledged >= state.pointee.lastRegistered { return state.pointee.sent }
+      // What the peer consumed before it closed is there by now.
+      if isLastLook || peerRegion.closed.pointee.load(ordering: .acquiring) == 0 { break }
+    }
+    noticeClosing()
+    return state.pointee.acknowledged
+  }
+
+  func beginPlacement(_ lane: Int, _ bytes: Int) -> UnsafeMutableRawPointer? {
+    let state = lanes + lane
+    let sequence = state.pointee.sent + 1
+    let entry = state.pointee.peerGrants + Self.slotIndex(sequence) * Grants.entryBytes
+    guard word(entry).pointee.load(ordering: .acquiring) == sequence,
+      entry.load(fromByteOffset: 16, as: UInt64.self) == UInt64(bytes)
+    else { return nil }
+    let offset = entry.load(fromByteOffset: 8, as: UInt64.self)
+    // Where it cannot be mapped, a window does.
+    guard let memory = (try? peerMemory?.address(of: offset, bytes: bytes)) ?? nil else { return nil }
+    let writing = word(state.pointee.grants + Grants.writing)
+    writing.pointee.store(1, ordering: .sequentiallyConsistent)
+    if peerRegion.revoked.pointee.load(ordering: .sequentiallyConsistent) == 0 { return memory }
+    dropPlacement(lane)
+    return nil
+  }
+
+  func endPlacement(
+    _ lane: Int, _ call: CallSignature, _ count: UInt64, _ bytes: Int
+  ) -> UInt64 {
+    let sequence = publishReference(lane, call, count, bytes, Reference.placed)
+    dropPlacement(lane)
+    return sequence
+  }
+
+  func dropPlacement(_ lane: Int) {
+    word(lanes[lane].grants + Grants.writing).pointee.store(0, ordering: .releasing)
+  }
+
+  // MARK: Receiving
+
+  func giveGrant(_ lane: Int, _ ahead: Int, _ offset: UInt64, _ bytes: Int) {
+    let state = lanes + lane
+    let sequence = state.pointee.consumed + 1 + UInt64(ahead)
+    if isRevoked || sequence <= state.pointee.granted { return }
+    let entry = state.pointee.grants + Self.slotIndex(sequence) * Grants.entryBytes
+    entry.storeBytes(of: offset, toByteOffset: 8, as: UInt64.self)
+    entry.storeBytes(of: UInt64(bytes), toByteOffset: 16, as: UInt64.self)
+    word(entry).pointee.store(sequence, ordering: .releasing)
+    state.pointee.granted = sequence
+  }
+
+  /// The payload of a segment that went through no window; nil after failing the link when that cannot be.
+  @inline(never)
+  func registeredPayload(
+    _ state: UnsafeMutablePointer<LaneState>, _ reference: UInt64, _ sequence: UInt64, _ bytes: Int
+  ) -> UnsafeRawPointer? {
+    if reference & Reference.registered != 0 {
+      let memory: UnsafeMutableRawPointer?
+      do throws(FailureReport) {
+        memory = try peerMemory?.address(of: reference & ~Reference.registered, bytes: bytes)
+      } catch {
+        fail(error)
+        return nil
+      }
+      guard let memory, bytes <= segmentBytesMax else {
+        failCorrupt()
+        return nil
+      }
+      state.pointee.arrival.borrowed = true
+      return UnsafeRawPointer(memory)
+    }
+    let entry = state.pointee.grants + Self.slotIndex(sequence) * Grants.entryBytes
+    guard sequence <= state.pointee.granted, word(entry).pointee.load(ordering: .relaxed) == sequence,
+      entry.load(fromByteOffset: 16, as: UInt64.self) == UInt64(bytes), let registered = endpoint.registered
+    else {
+      failCorrupt()
+      return nil
+    }
+    state.pointee.arrival.placed = true
+    return UnsafeRawPointer(registered.address(at: entry.load(fromByteOffset: 8, as: UInt64.self)))
+  }
+
+  func wasIntact(_ lane: Int) -> Bool {
+    // The reads of the payload come before this one.
+    atomicMemoryFence(ordering: .acquiring)
+    if peerRegion.revoked.pointee.load(ordering: .acquiring) == 0 { return true }
+    fail(
+      FailureReport(
+        .peerLost, rank: endpoint.rank, peer: peer, "rank \(peer) failed while rank \(endpoint.rank) read its memory",
+        advice: "Look at what rank \(peer) reported for the cause", transport: transport.name))
+    return false
+  }
+
+  // MARK: The end
+
+  func takeBack(_ peerIsLost: Bool) {
+    if isRevoked { return }
+    isRevoked = true
+    endpoint.region.revoked.pointee.store(1, ordering: .sequentiallyConsistent)
+    if peerIsLost { return }
+    let end = monotonicNanoseconds() + Self.revokeWaitNanoseconds
+    while isBeingWritten(), monotonicNanoseconds() < end { sched_yield() }
+  }
+
+  private func isBeingWritten() -> Bool {
+    if peerRegion.closed.pointee.load(ordering: .acquiring) != 0 { return false }
+    for lane in 0..<Lane.count {
+      let flag = word(lanes[lane].peerGrants + Grants.writing)
+      if flag.pointee.load(ordering: .sequentiallyConsistent) != 0 { return true }
+    }
+    return false
+  }
+}

@@ -1,0 +1,196 @@
+import CTuttiLinux
+import Glibc
+import Synchronization
+
+/// Memory of one rank that the other ranks of its host may read and write in place: an arena in a sealed memfd, which links pass on when
+/// they are opened. Allocating needs no peer: the arena has its full size from the start, and only what was allocated takes memory.
+///
+/// Whoever allocates owns the memory until ``deallocate(_:bytes:)``. Peers touch it only for segments of running operations that said so,
+/// and not after ``Link/revoke()``. An address in the arena is an offset in its file, the same for all ranks.
+package final class RegisteredMemory: @unchecked Sendable {
+  // @unchecked: the mapping is set once under the lock and read through an atomic; free ranges are under the lock.
+
+  /// The least a segment must have to be read or written in place: below it, the copy through a window costs less than the news.
+  package static let segmentBytesMin = 16 << 10
+
+  /// The memfd. Owned; close-on-exec, registered.
+  package let descriptor: Int32
+  /// Bytes of the whole arena: as much as the machine has memory, or as the limits of this process allow.
+  package let capacity: Int
+  /// Address of the arena in this process; 0 until something is allocated.
+  private let base = Atomic<UInt>(0)
+  private let generation = tutti_current_fork_generation()
+
+  /// Free ranges of the arena, by offset; no two of them touch.
+  private let free: Lock<[Range<Int>]>
+
+  /// - Throws: `.resources` or `.transport` where the limits of this process, or its sandbox, forbid it.
+  package init() throws(FailureReport) {
+    let capacity = Self.capacityWithinLimits()
+    guard capacity >= Self.hugePage else {
+      throw FailureReport(
+        .resources, "the limits of this process leave no room for registered memory",
+        advice: "Raise the limits of file size (ulimit -f) and address space (ulimit -v), or use ordinary memory")
+    }
+    self.capacity = capacity
+    descriptor = try systemCall("memfd_create", advice: "A seccomp filter may forbid it; use ordinary memory") {
+      tutti_memfd("tutti-registered", capacity)
+    }
+    free = Lock([0..<capacity])
+  }
+
+  deinit {
+    let address = base.load(ordering: .relaxed)
+    if address != 0 { munmap(UnsafeMutableRawPointer(bitPattern: address), capacity) }
+    // A forked child's number may be another file's by now.
+    if generation == tutti_current_fork_generation() { tutti_close(descriptor) }
+  }
+
+  private static let page = 4096
+  private static let hugePage = 2 << 20
+
+  private static func capacityWithinLimits() -> Int {
+    let physical = max(1, sysconf(Int32(_SC_PHYS_PAGES))) * max(page, sysconf(Int32(_SC_PAGESIZE)))
+    var capacity = 1 << (Int.bitWidth - (physical - 1).leadingZeroBitCount)
+    for (limit, share) in [(RLIMIT_FSIZE, 1), (RLIMIT_AS, 16)] {
+      var values = rlimit()
+      if getrlimit(__rlimit_resource_t(UInt32(limit.rawValue)), &values) == 0, values.rlim_cur < rlim_t(Int.max) {
+        capacity = min(capacity, Int(values.rlim_cur) / share)
+      }
+    }
+    return capacity & ~(hugePage - 1)
+  }
+
+  // MARK: Allocating
+
+  /// Memory of at least so many bytes, aligned to a page, or to a huge page where it is that large. Zero.
+  ///
+  /// The pages are there when this returns, so that no access can fail for want of memory later; huge ones where the kernel gives them
+  /// (madvise(2), `MADV_HUGEPAGE`).
+  /// - Throws: `.resources` with what is wanted and what is there.
+  package func allocate(bytes: Int) throws(FailureReport) -> UnsafeMutableRawPointer {
+    let size = Self.rounded(bytes)
+    let alignment = size >= Self.hugePage ? Self.hugePage : Self.page
+    let arena = try mapped()
+    let range = free.withLock { free -> Range<Int>? in
+      for (index, range) in free.enumerated() {
+        let start = (range.lowerBound + alignment - 1) & ~(alignment - 1)
+        guard start + size <= range.upperBound else { continue }
+        let rest = [range.lowerBound..<start, start + size..<range.upperBound].filter { !$0.isEmpty }
+        free.replaceSubrange(index...index, with: rest)
+        return start..<start + size
+      }
+      return nil
+    }
+    guard let range else {
+      throw FailureReport(
+        .resources, "\(bytes) bytes of registered memory are wanted, and no \(bytes) of \(capacity) are free in one piece",
+        advice: "Allocate less, free buffers that are no longer used, or raise ulimit -f and ulimit -v")
+    }
+    let memory = arena + range.lowerBound
+    let code = tutti_memfd_populate(descriptor, memory, range.lowerBound, size)
+    if code != 0 {
+      give(back: range)
+      throw FailureReport(
+        .resources, "\(bytes) bytes of registered memory are wanted, and the system does not have them",
+        advice: "Check free memory and the limit of the control group (memory.max)", systemError: code)
+    }
+    return memory
+  }
+
+  /// Gives memory of ``allocate(bytes:)`` back, and its pages to the system. No operation may be using it.
+  package func deallocate(_ memory: UnsafeMutableRawPointer, bytes: Int) {
+    let offset = Int(offset(of: memory))
+    let range = offset..<offset + Self.rounded(bytes)
+    // Also what peers have mapped: their pages are the same.
+    tutti_memfd_release(descriptor, range.lowerBound, range.count)
+    give(back: range)
+  }
+
+  private func give(back range: Range<Int>) {
+    free.withLock { free in
+      var merged = range
+      var index = free.firstIndex { $0.lowerBound > range.lowerBound } ?? free.count
+      if index < free.count, free[index].lowerBound == merged.upperBound {
+        merged = merged.lowerBound..<free.remove(at: index).upperBound
+      }
+      if index > 0, free[index - 1].upperBound == merged.lowerBound {
+        index -= 1
+        merged = free.remove(at: index).lowerBound..<merged.upperBound
+      }
+      free.insert(merged, at: index)
+    }
+  }
+
+  private static func rounded(_ bytes: Int) -> Int {
+    let unit = bytes >= hugePage ? hugePage : page
+    return (max(1, bytes) + unit - 1) & ~(unit - 1)
+  }
+
+  private func mapped() throws(FailureReport) -> UnsafeMutableRawPointer {
+    try free.withLock { _ throws(FailureReport) in
+      if let known = UnsafeMutableRawPointer(bitPattern: base.load(ordering: .relaxed)) { return known }
+      let memory = try Self.map(descriptor, capacity)
+      base.store(UInt(bitPattern: memory), ordering: .releasing)
+      return memory
+    }
+  }
+
+  /// Maps an arena, one's own or a peer's (mmap(2)).
+  package static func map(_ descriptor: Int32, _ capacity: Int) throws(FailureReport) -> UnsafeMutableRawPointer {
+    let memory = mmap(nil, capacity, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0)
+    guard let memory, memory != MAP_FAILED else {
+      throw FailureReport(
+        .resources, "mmap of \(capacity) bytes of address space for registered memory failed",
+        advice: "Raise the limit of address space (ulimit -v), or use ordinary memory", systemError: errno)
+    }
+    return memory
+  }
+
+  // MARK: Addresses
+
+  /// What ``offset(of:)`` gives for other memory.
+  package static var nowhere: UInt64 { .max }
+
+  /// Where an address lies in the arena, or ``nowhere``.
+  package func offset(of address: UnsafeRawPointer) -> UInt64 {
+    let base = base.load(ordering: .acquiring)
+    let offset = UInt(bitPattern: address) &- base
+    return base != 0 && offset < UInt(capacity) ? UInt64(offset) : Self.nowhere
+  }
+}
+
+extension RegisteredMemory {
+  /// The address of an offset that ``offset(of:)`` gave.
+  package func address(at offset: UInt64) -> UnsafeMutableRawPointer {
+    UnsafeMutableRawPointer(bitPattern: base.load(ordering: .relaxed)).unsafelyUnwrapped + Int(offset)
+  }
+}
+
+/// A peer's arena as this rank sees it: mapped when a segment first refers to it. Owns the descriptor and the mapping.
+package struct PeerMemory: ~Copyable {
+  package let capacity: Int
+  private let descriptor: Int32
+  private var base: UnsafeMutableRawPointer?
+
+  /// - Parameter descriptor: The peer's sealed memfd; ownership is taken.
+  package init(descriptor: Int32, capacity: Int) {
+    self.descriptor = descriptor
+    self.capacity = capacity
+  }
+
+  deinit {
+    if let base { munmap(base, capacity) }
+    tutti_close(descriptor)
+  }
+
+  /// The address of `bytes` bytes at an offset that the peer gave; nil where they are not in the arena. Throws `.resources` when it cannot be mapped.
+  @inline(__always)
+  package mutating func address(of offset: UInt64, bytes: Int) throws(FailureReport) -> UnsafeMutableRawPointer? {
+    guard offset <= UInt64(capacity), bytes <= capacity - Int(offset) else { return nil }
+    if let base { return base + Int(offset) }
+    let mapped = try RegisteredMemory.map(descriptor, capacity)
+    base = mapped
+    return mapped + Int(offset)
+  }
+}
