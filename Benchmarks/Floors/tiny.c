@@ -40,6 +40,12 @@ int main(int argc, char **argv) {
       if (i >= 0) record(i, us);
       exchange(result, operand, count);
     }
+    for (size_t i = 0; i < count; i++) {
+      if (result[i] != 2 * operand[i]) {
+        fprintf(stderr, "tiny: element %zu is %g, not %g\n", i, result[i], 2 * operand[i]);
+        exit(1);
+      }
+    }
     barrier();
     report("tiny", arguments.sizes[s], median_of_maxima(iterations));
     barrier();

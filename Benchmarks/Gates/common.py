@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 
 from Shared.programs import BENCHMARKS, RUN_DEADLINE_SECONDS, collbench_report, swift_build
 
-FLOORS = os.path.join(BENCHMARKS, "Floors")
-
 
 @dataclass
 class Row:
@@ -34,6 +32,7 @@ class Programs:
     """Paths of what is measured, and of the folder for what is built on the way."""
     collbench: str
     latency: str
+    own_program: str
     directory: str
 
 
@@ -42,6 +41,7 @@ def all_reduces(collbench, arguments, deadline_seconds=RUN_DEADLINE_SECONDS, **o
     return collbench_report([collbench, "all-reduce", *arguments], deadline_seconds, **options)["results"]
 
 
-def build_latency():
-    swift_build("latency", "--package-path", BENCHMARKS)
-    return os.path.join(BENCHMARKS, ".build", "release", "latency")
+def build_benchmark(name):
+    """Builds an executable of the Benchmarks package and returns its path."""
+    swift_build(name, "--product", name, "--package-path", BENCHMARKS)
+    return os.path.join(BENCHMARKS, ".build", "release", name)

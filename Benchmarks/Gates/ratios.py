@@ -1,12 +1,14 @@
 """Gates on time, in rounds: what is compared takes turns, and each side counts with its best median over the rounds."""
 
 import os
+import secrets
 from dataclasses import dataclass
 
+from Shared import floors
 from Shared.machine import show_progress, size_text
-from Shared.programs import BUILD_DEADLINE_SECONDS, RUN_DEADLINE_SECONDS, MeasurementError, run
+from Shared.programs import RUN_DEADLINE_SECONDS, MeasurementError, run
 
-from .common import FLOORS, Row, all_reduces
+from .common import Row, all_reduces
 
 
 @dataclass(frozen=True)
@@ -24,21 +26,15 @@ class FloorGate:
 
     def measure_round(self, programs):
         bare = self.floor_microseconds(programs.directory)
-        arguments = ["--ranks", "2", "--transport", self.transport, "--sizes", str(self.size)]
-        results = all_reduces(programs.collbench, arguments)
-        ran = [(result["bytes"], result["transport"], result["ranks"]) for result in results]
-        if ran != [(self.size, self.transport, 2)]:
-            raise MeasurementError(f"collbench was asked for {self.name} with 2 ranks and ran {ran}")
-        return {"floorMicroseconds": bare, "tuttiMicroseconds": results[0]["timeMicroseconds"]["median"],
-                "algorithm": results[0].get("algorithm")}
+        result = two_ranks(programs.collbench, self.transport, self.size)
+        return {"floorMicroseconds": bare, "tuttiMicroseconds": result["timeMicroseconds"]["median"],
+                "algorithm": result.get("algorithm")}
 
     def floor_microseconds(self, directory):
-        output = run([os.path.join(directory, self.floor), str(self.size)], RUN_DEADLINE_SECONDS)
-        words = output.split()
-        if len(words) != 4 or words[:3] != ["floor", self.floor, str(self.size)]:
-            raise MeasurementError(
-                f"the floor {self.floor} printed `{output.strip()}`, not `floor {self.floor} {self.size} MICROSECONDS`")
-        return float(words[3])
+        times = floors.read(self.floor, run([os.path.join(directory, self.floor), str(self.size)], RUN_DEADLINE_SECONDS))
+        if list(times) != [self.size]:
+            raise MeasurementError(f"the floor {self.floor} was asked for {self.size} bytes and ran {list(times)}")
+        return times[self.size]
 
     def row(self, rounds):
         bare = min(sample["floorMicroseconds"] for sample in rounds)
@@ -84,6 +80,57 @@ class LatencyGate:
                     "asyncMicroseconds": started, "rounds": rounds})
 
 
+@dataclass(frozen=True)
+class AgreementGate:
+    """How many percent a program of its own that links the library may take more or less than collbench reports; 2 ranks.
+
+    Both take as many iterations, and the median over them of the slower rank's time.
+    """
+    transport: str
+    size: int
+    limit: float
+    kind = "agreement"
+
+    @property
+    def name(self):
+        return f"{self.transport} {size_text(self.size)}"
+
+    def measure_round(self, programs):
+        result = two_ranks(programs.collbench, self.transport, self.size)
+        return {"tuttiMicroseconds": result["timeMicroseconds"]["median"],
+                "ownMicroseconds": self.own_microseconds(programs.own_program, result["iterations"])}
+
+    def own_microseconds(self, program, iterations):
+        job = {"TUTTI_SIZE": "2", "TUTTI_RENDEZVOUS": f"unix:@tutti-{secrets.token_hex(16)}",
+               "TUTTI_SECRET": secrets.token_hex(32)}
+        # Both ranks in one process group, which ends as a whole at its deadline.
+        ranks = 'TUTTI_RANK=1 "$@" & TUTTI_RANK=0 "$@"; status=$?; wait $! && exit $status'
+        command = ["sh", "-c", ranks, "sh", program, self.transport, str(self.size), str(iterations)]
+        output = run(command, RUN_DEADLINE_SECONDS, env={**os.environ, **job})
+        words = output.split()
+        if len(words) != 4 or words[:3] != ["own", self.transport, str(self.size)]:
+            raise MeasurementError(
+                f"own-program printed `{output.strip()}`, not `own {self.transport} {self.size} MICROSECONDS`")
+        return float(words[3])
+
+    def row(self, rounds):
+        tutti = min(sample["tuttiMicroseconds"] for sample in rounds)
+        own = min(sample["ownMicroseconds"] for sample in rounds)
+        return Row(self.kind, self.name, abs(own / tutti - 1) * 100, "% apart", self.limit,
+                   f"own program {own:.3f} us, collbench {tutti:.3f} us",
+                   {"transport": self.transport, "bytes": self.size, "ownMicroseconds": own, "tuttiMicroseconds": tutti,
+                    "rounds": rounds})
+
+
+def two_ranks(collbench, transport, size):
+    """The result of one run of collbench at one size."""
+    results = all_reduces(collbench, ["--ranks", "2", "--transport", transport, "--sizes", str(size)])
+    ran = [(result["bytes"], result["transport"], result["ranks"]) for result in results]
+    if ran != [(size, transport, 2)]:
+        raise MeasurementError(f"collbench was asked for 2 ranks, {transport} and {size} bytes and ran {ran}")
+    return results[0]
+
+
 GATES = [
     FloorGate("shm", 8, "tiny", 1.5),
     FloorGate("shm", 4 << 10, "heap", 1.6),
@@ -100,15 +147,17 @@ GATES = [
     # Information: the difference drowns in the transfer.
     LatencyGate("shm", 64 << 10, None),
     LatencyGate("tcp", 64 << 10, None),
+    AgreementGate("shm", 8, 10),
+    AgreementGate("shm", 4 << 10, 10),
+    AgreementGate("shm", 256 << 10, 10),
+    AgreementGate("shm", 16 << 20, 10),
 ]
 
 
 def build_floors(gates, directory):
     """Compiles the floors that the gates compare with into `directory`."""
-    compiler = os.environ.get("CC") or "cc"
     for name in sorted({gate.floor for gate in gates if gate.kind == "floors"}):
-        source = os.path.join(FLOORS, name + ".c")
-        run([compiler, "-O2", "-march=native", "-o", os.path.join(directory, name), source], BUILD_DEADLINE_SECONDS)
+        floors.build(name, directory)
 
 
 def measure(gates, rounds, programs):
