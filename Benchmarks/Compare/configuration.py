@@ -1,10 +1,9 @@
-"""What is compared: one collective over one transport among so many ranks, at some sizes; and what is required of it."""
+"""What is compared: one collective over one transport among so many ranks, at some sizes."""
 
 from dataclasses import dataclass
 
 from Shared.machine import size_text
 
-KIBIBYTE, MEBIBYTE = 1 << 10, 1 << 20
 ELEMENT_BYTES = 4
 # The share of the bytes that busbw counts, as nccl-tests defines it, for n ranks.
 BUS_FACTORS = {
@@ -22,12 +21,6 @@ COLLECTIVES = list(BUS_FACTORS)
 BLOCKWISE = {"all-gather", "reduce-scatter", "all-to-all", "gather", "scatter"}
 TRANSPORTS = ["tcp", "shm"]
 
-# How many times faster than the peer, at least. AHEAD: faster at all.
-AHEAD = 1.0
-OPEN_MPI_TWO_RANKS = {8: 1.2, 4 * KIBIBYTE: 1.8, 32 * KIBIBYTE: 1.8, 256 * KIBIBYTE: 1.5, 2 * MEBIBYTE: 1.1,
-                      16 * MEBIBYTE: 1.3}
-AHEAD_SIZES = (8, 32 * KIBIBYTE, 2 * MEBIBYTE)
-
 
 @dataclass(frozen=True)
 class Configuration:
@@ -36,14 +29,16 @@ class Configuration:
     transport: str
     ranks: int
     sizes: tuple
+    # This library's buffers are its own registered memory, instead of the heap's. No peer has such a thing.
+    registered: bool = False
 
     @property
     def name(self):
-        return f"{self.collective}, {self.transport}, {self.ranks} ranks"
+        return f"{self.collective}, {self.transport}, {self.ranks} ranks" + (", registered" if self.registered else "")
 
     @property
     def file_name(self):
-        return f"{self.collective}-{self.transport}-{self.ranks}"
+        return f"{self.collective}-{self.transport}-{self.ranks}" + ("-registered" if self.registered else "")
 
     def bytes_of(self, asked):
         """The next size that gives every rank equal blocks of at least one whole element."""
@@ -56,17 +51,3 @@ class Configuration:
 
     def bus_gigabytes_per_second(self, size, microseconds):
         return size / 1e3 / microseconds * BUS_FACTORS[self.collective](self.ranks)
-
-    def required_ratio(self, peer, asked):
-        """How many times faster than `peer` the library must be here, or None where nothing is required."""
-        if self.transport != "tcp":
-            return None
-        if self.collective == "all-reduce":
-            if self.ranks == 2 and peer == "openmpi":
-                return OPEN_MPI_TWO_RANKS.get(asked)
-            if self.ranks == 2 and peer == "gloo":
-                return 5.0 if asked <= 32 * KIBIBYTE else 2.0
-            return AHEAD if self.ranks == 4 and peer == "openmpi" else None
-        if self.collective in ("all-gather", "reduce-scatter", "broadcast", "all-to-all"):
-            return AHEAD if self.ranks == 4 and peer == "openmpi" and asked in AHEAD_SIZES else None
-        return None

@@ -1,17 +1,21 @@
-"""Who is compared: how each is found, built, started, and how its output is read. Every contender has the same members."""
+"""Who is compared: how each is found, built, started, and how its output is read."""
 
 import json
 import os
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from Shared.programs import (BENCHMARKS, BUILD_DEADLINE_SECONDS, MeasurementError, build_collbench, check_result, run,
+from Shared.machine import machine
+from Shared.programs import (BENCHMARKS, BUILD_DEADLINE_SECONDS, ROOT, build_collbench, check_result, run,
                              unreadable)
 
+from .requirements import BOUND, FLOOR, FOUR_RANKS
+
 PEERS = os.path.join(BENCHMARKS, "Peers")
-PEER_TITLES = {"openmpi": "Open MPI", "mpich": "MPICH", "gloo": "Gloo"}
+PEER_TITLES = {"openmpi": "Open MPI", "mpich": "MPICH", "gloo": "Gloo", "torch": "PyTorch gloo"}
+TITLES = {"tutti": "Tutti", **PEER_TITLES, FLOOR: "bare C", FOUR_RANKS: "4 ranks", BOUND: "bound"}
 
 
 @dataclass(frozen=True)
@@ -19,55 +23,99 @@ class Limits:
     run_seconds: int
     # After this a peer starts no further batch of iterations of a size; for what is slow, fewer iterations are enough.
     size_seconds: float
+    # Instead of both for who spins with more ranks than cores, and takes time slices of the scheduler.
+    spinning_run_seconds: int
+    spinning_size_seconds: float
+
+    def of_spinning(self):
+        return replace(self, run_seconds=self.spinning_run_seconds, size_seconds=self.spinning_size_seconds)
 
     def peer_arguments(self):
         return ["--budget", f"{self.size_seconds:g}", "--deadline", str(self.run_seconds)]
 
 
-class Tutti:
-    name, title = "tutti", "Tutti"
+class Contender:
+    """What every contender has. `name` is the one of its column: two contenders of one name fill it together."""
+    # Whether a bad end counts although all sizes were measured.
     must_end_well = True
 
-    def __init__(self, collbench):
+    def __init__(self, name):
+        self.name, self.title = name, TITLES[name]
+        self.program = self.version = None
+
+    def absence(self):
+        """Why this contender cannot be measured here, or None."""
+        return None
+
+    def remedy(self):
+        """What to do about its absence."""
+        raise NotImplementedError
+
+    def prepare(self, directory):
+        """Builds into `directory` what is run, and finds out its version."""
+        raise NotImplementedError
+
+    def refusal(self, _):
+        """Why this configuration is beyond the contender, or None."""
+        return None
+
+    def sizes(self, configuration):
+        return [configuration.bytes_of(asked) for asked in configuration.sizes]
+
+    def limits(self, _, limits):
+        """The limits of a run of a configuration."""
+        return limits
+
+    def command(self, configuration, sizes, limits):
+        raise NotImplementedError
+
+    def read(self, output, sizes):
+        """The results for the sizes in the output of a run, which may have been cut off."""
+        raise NotImplementedError
+
+
+class Tutti(Contender):
+    def __init__(self, collbench, name="tutti"):
+        super().__init__(name)
         self.collbench = collbench
-        self.version = None
+        self.knows_registered = False
 
     def prepare(self, _):
         self.collbench = os.path.abspath(self.collbench or build_collbench())
         self.version = run([self.collbench, "--version"], 10).strip()
+        self.knows_registered = "--registered" in run([self.collbench, "help", "run"], 10)
 
-    def refusal(self, _):
+    def refusal(self, configuration):
+        if configuration.registered and not self.knows_registered:
+            return "this collbench has no option --registered"
         return None
 
-    def command(self, configuration, sizes, _):
-        return [self.collbench, configuration.collective, "--ranks", str(configuration.ranks),
-                "--transport", configuration.transport, "--sizes", ",".join(map(str, sizes)), "--format", "json"]
+    def rank_count(self, configuration):
+        return configuration.ranks
 
-    def read(self, output):
+    def command(self, configuration, sizes, _):
+        return [self.collbench, configuration.collective, "--ranks", str(self.rank_count(configuration)),
+                "--transport", configuration.transport, "--sizes", ",".join(map(str, sizes)), "--format", "json",
+                *(["--registered"] if configuration.registered else [])]
+
+    def read(self, output, _):
         # It prints all or nothing.
         return json.loads(output)["results"] if output.strip() else []
 
 
-class PeerProgram:
+class PeerProgram(Contender):
     """A program of Peers/, built from one source with one compiler."""
     source, compile_options, package = "", [], ""
+    # What --install installs, as Scripts/lib/common.sh wants it: WHAT=PACKAGE.
+    installed = []
     # MPICH with more ranks than cores measures everything and is then stopped in its MPI_Finalize.
     must_end_well = False
-
-    def __init__(self, name):
-        self.name, self.title = name, PEER_TITLES[name]
-        self.program = self.version = None
 
     def compiler(self):
         raise NotImplementedError
 
-    def absence(self):
-        """Why this peer cannot be measured here, or None."""
-        raise NotImplementedError
-
-    def refusal(self, _):
-        """Why this configuration is beyond the peer, or None."""
-        return None
+    def remedy(self):
+        return f"--install, or apt-get install {' '.join(entry.split('=')[1] for entry in self.installed)}"
 
     def prepare(self, directory):
         self.program = os.path.join(directory, self.name)
@@ -79,7 +127,7 @@ class PeerProgram:
     def arguments(self, configuration, sizes, limits):
         return [configuration.collective, *limits.peer_arguments(), *map(str, sizes)]
 
-    def read(self, output):
+    def read(self, output, _):
         # Launchers print lines of their own. The last one may be cut off where the program was stopped.
         lines = [line for line in output.splitlines() if line.startswith("{")]
         return [json.loads(line) for line in lines if line.endswith("}")]
@@ -105,6 +153,7 @@ class MPI(PeerProgram):
 
 class OpenMPI(MPI):
     package = "libopenmpi3"
+    installed = ["mpirun.openmpi=openmpi-bin", "mpicc.openmpi=libopenmpi-dev"]
 
     def options(self, transport):
         # ob1 is what its users get on hosts without a fast network; named, so that an installed UCX does not change what is
@@ -119,6 +168,10 @@ class OpenMPI(MPI):
 
 class MPICH(MPI):
     package = "libmpich12"
+    installed = ["mpirun.mpich=mpich", "mpicc.mpich=libmpich-dev"]
+
+    def limits(self, configuration, limits):
+        return limits.of_spinning() if configuration.ranks > machine()["cores"] else limits
 
     def options(self, transport):
         # Debian's build is ch4:ucx. NOLOCAL treats every rank as a host of its own, so that its shared memory is not used.
@@ -130,6 +183,7 @@ class MPICH(MPI):
 class Gloo(PeerProgram):
     source, package = "gloo.cc", "libgloo0"
     compile_options = ["-std=c++17", "-lgloo"]
+    installed = ["c++=g++", "/usr/include/gloo/config.h=libgloo-dev"]
 
     def compiler(self):
         return os.environ.get("CXX") or "c++"
@@ -145,19 +199,56 @@ class Gloo(PeerProgram):
         return None if configuration.transport == "tcp" else "Gloo has no shared-memory transport"
 
     def command(self, configuration, sizes, limits):
-        # Its ranks meet in a folder that must be empty.
-        store = tempfile.mkdtemp(prefix="store-", dir=os.path.dirname(self.program))
         return [self.program, *self.arguments(configuration, sizes, limits), "--ranks", str(configuration.ranks),
-                "--store", store]
+                "--store", empty_folder(os.path.dirname(self.program))]
 
 
-PEER_CLASSES = {"openmpi": OpenMPI, "mpich": MPICH, "gloo": Gloo}
-# What --install installs, as Scripts/lib/common.sh wants it: WHAT=PACKAGE.
-INSTALLED = {
-    "openmpi": ["mpirun.openmpi=openmpi-bin", "mpicc.openmpi=libopenmpi-dev"],
-    "mpich": ["mpirun.mpich=mpich", "mpicc.mpich=libmpich-dev"],
-    "gloo": ["c++=g++", "/usr/include/gloo/config.h=libgloo-dev"],
-}
+class TorchGloo(PeerProgram):
+    """PyTorch's own Gloo, over TCP: what its users get on one host. Measured where it is, never installed."""
+    source = "torch_gloo.py"
+    interpreter = "python3"
+
+    def __init__(self, name):
+        super().__init__(name)
+        self.directory = None
+
+    def probe(self):
+        code = "import torch, torch.distributed as d; assert d.is_gloo_available(); print(torch.__version__)"
+        return subprocess.run([self.interpreter, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                              check=False)
+
+    def absence(self):
+        if shutil.which(self.interpreter) is None:
+            return f"no {self.interpreter}"
+        return None if self.probe().returncode == 0 else f"{self.interpreter} has no torch with gloo"
+
+    def remedy(self):
+        return f"put a {self.interpreter} on PATH that has it"
+
+    def refusal(self, configuration):
+        return None if configuration.collective == "all-reduce" else "only PyTorch's all-reduce is measured"
+
+    def prepare(self, directory):
+        self.directory = directory
+        self.program = os.path.join(PEERS, self.source)
+        self.version = self.probe().stdout.strip()
+
+    def command(self, configuration, sizes, limits):
+        return [self.interpreter, self.program, *self.arguments(configuration, sizes, limits),
+                "--ranks", str(configuration.ranks), "--store", empty_folder(self.directory)]
+
+
+PEER_CLASSES = {"openmpi": OpenMPI, "mpich": MPICH, "gloo": Gloo, "torch": TorchGloo}
+
+
+def empty_folder(parent):
+    """Where the ranks of one run meet."""
+    return tempfile.mkdtemp(prefix="store-", dir=parent)
+
+
+def without_folders(text, directory):
+    """Without the folders of this machine."""
+    return text.replace(directory + os.sep, "").replace(ROOT + os.sep, "")
 
 
 def package_version(package):
@@ -168,36 +259,11 @@ def package_version(package):
     return query.stdout.strip() or "unknown version"
 
 
-def install(names, root):
-    """Installs the peers' packages with the scripts' own helper, which asks for root."""
-    script = 'source "$1/Scripts/lib/common.sh"; shift; ensure_packages "$@"'
-    wanted = [entry for name in names for entry in INSTALLED[name]]
-    status = subprocess.run(["bash", "-c", script, "compare", root, *wanted], check=False).returncode
-    if status != 0:
-        raise MeasurementError("the peers' packages could not be installed; without --install absent peers are skipped")
-
-
-def prepared(names, collbench, directory):
-    """The library and the peers that are there, ready to run; and, by name, why the others are not."""
-    contenders, skipped = [Tutti(collbench)], {}
-    for name in names:
-        peer = PEER_CLASSES[name](name)
-        reason = peer.absence()
-        if reason is None:
-            contenders.append(peer)
-        else:
-            packages = " ".join(entry.split("=")[1] for entry in INSTALLED[name])
-            skipped[name] = f"{reason}; --install, or apt-get install {packages}"
-    for contender in contenders:
-        contender.prepare(directory)
-    return contenders, skipped
-
-
-def results(contender, command, output):
+def results(contender, command, sizes, output):
     """One result a size, the best algorithm's; a wrong element is an error."""
     best = {}
     try:
-        for result in contender.read(output):
+        for result in contender.read(output, sizes):
             check_result(result)
             known = best.get(result["bytes"])
             if known is None or result["timeMicroseconds"]["median"] < known["timeMicroseconds"]["median"]:

@@ -6,7 +6,7 @@ import time
 from Shared.machine import show_progress
 from Shared.programs import DidNotFinish, MeasurementError, ProgramError, run
 
-from .contenders import results
+from .contenders import results, without_folders
 
 FINISHED, DID_NOT_FINISH, FAILED, REFUSED = "finished", "did not finish", "failed", "not possible"
 
@@ -15,15 +15,18 @@ def measure(configuration, contenders, rounds, limits, directory):
     """All rounds, as `raw.json` keeps them: one object a run of a contender.
 
     A size that a contender did not finish is not asked of it again, and a contender that failed runs no further round.
+    Where the first one, this library, cannot run the configuration, nobody does: there is nothing to compare.
     """
     runs = []
     left = {}
     for contender in contenders:
-        left[contender] = [configuration.bytes_of(asked) for asked in configuration.sizes]
+        left[contender] = contender.sizes(configuration)
         reason = contender.refusal(configuration)
         if reason is not None:
             left[contender] = []
             runs.append({"contender": contender.name, "outcome": REFUSED, "message": reason, "results": []})
+            if contender is contenders[0]:
+                return runs
     for number in range(1, rounds + 1):
         for contender in contenders:
             if not left[contender]:
@@ -37,6 +40,7 @@ def measure(configuration, contenders, rounds, limits, directory):
 
 
 def run_once(contender, configuration, sizes, limits, directory):
+    limits = contender.limits(configuration, limits)
     command = contender.command(configuration, sizes, limits)
     # Launchers keep their files with ours, so that what a stopped one leaves behind goes away too.
     environment = {**os.environ, "TMPDIR": directory}
@@ -51,7 +55,7 @@ def run_once(contender, configuration, sizes, limits, directory):
     seconds = time.monotonic() - start
     best = {}
     try:
-        best = results(contender, command, output)
+        best = results(contender, command, sizes, output)
     except MeasurementError as error:
         problem = problem or error
     missing = [size for size in sizes if size not in best]
@@ -68,5 +72,5 @@ def run_once(contender, configuration, sizes, limits, directory):
 
 def shown(command, directory):
     """The command line without the folders of this machine."""
-    words = [word.replace(directory + os.sep, "") for word in command]
+    words = [without_folders(word, directory) for word in command]
     return " ".join([os.path.basename(words[0]), *words[1:]])

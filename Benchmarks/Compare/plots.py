@@ -6,7 +6,8 @@ from xml.sax.saxutils import escape
 
 from Shared.machine import size_text
 
-from .contenders import PEER_TITLES
+from .contenders import TITLES
+from .requirements import BOUND, FLOOR
 
 WIDTH, HEIGHT = 760, 460
 LEFT, RIGHT, TOP, BOTTOM = 84, 736, 104, 400
@@ -19,17 +20,19 @@ SIZE_LABELS_MAX = 12
 @dataclass(frozen=True)
 class Style:
     """Colours that stay apart for colour-blind readers (Okabe and Ito), and a marker each for print."""
-    title: str
     color: str
     marker: str
     width: float
 
 
 STYLES = {
-    "tutti": Style("Tutti", "#d55e00", "circle", 3),
-    "openmpi": Style(PEER_TITLES["openmpi"], "#0072b2", "square", 1.8),
-    "mpich": Style(PEER_TITLES["mpich"], "#009e73", "diamond", 1.8),
-    "gloo": Style(PEER_TITLES["gloo"], "#8f6fb0", "triangle", 1.8),
+    "tutti": Style("#d55e00", "circle", 3),
+    "openmpi": Style("#0072b2", "square", 1.8),
+    "mpich": Style("#009e73", "diamond", 1.8),
+    "gloo": Style("#8f6fb0", "triangle", 1.8),
+    "torch": Style("#cc79a7", "square", 1.8),
+    FLOOR: Style("#57606a", "circle", 1.4),
+    BOUND: Style("#57606a", "circle", 1.4),
 }
 
 
@@ -42,15 +45,18 @@ class Series:
 
     @property
     def legend(self):
-        title = STYLES[self.name].title
+        title = TITLES[self.name]
         return f"{title} ({self.note})" if self.note else title
 
 
-def series_of(rows, peers, value):
-    """The lines of a plot; `value(bytes, microseconds)` is what it shows."""
+def series_of(rows, peers, baselines, value):
+    """The lines of a plot; `value(bytes, microseconds)` is what it shows. Only baselines of as many ranks have one."""
     columns = {"tutti": [(row.bytes, row.tutti) for row in rows]}
     for peer in peers:
         columns[peer] = [(row.bytes, row.peers[peer].cell) for row in rows]
+    for name in baselines:
+        if name in STYLES:
+            columns[name] = [(row.bytes, row.baselines[name].cell) for row in rows]
     lines = []
     for name, column in columns.items():
         points = [(size, value(size, cell.microseconds)) for size, cell in column if cell.microseconds is not None]
