@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
+#include <linux/mempolicy.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -112,13 +113,26 @@ int tutti_poll(struct pollfd *descriptors, size_t count, uint64_t timeout_ns) {
   return ppoll(descriptors, (nfds_t)count, &timeout, NULL);
 }
 
-int tutti_processors(void) {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) < 0) return 1;
-  int count = CPU_COUNT(&set);
-  // A launcher that binds each rank to a processor of its own leaves the others to the others.
-  if (count <= 1) count = (int)sysconf(_SC_NPROCESSORS_ONLN);
-  return count > 0 ? count : 1;
+int tutti_get_affinity(uint64_t *words, int count) {
+  // The system call itself: the C library's fails where the kernel was made for more processors than a cpu_set_t holds.
+  memset(words, 0, (size_t)count * sizeof *words);
+  return syscall(SYS_sched_getaffinity, 0, (size_t)count * sizeof *words, words) < 0 ? -1 : 0;
+}
+
+int tutti_set_affinity(const uint64_t *words, int count) {
+  return (int)syscall(SYS_sched_setaffinity, 0, (size_t)count * sizeof *words, words);
+}
+
+int tutti_prefer_node(void *memory, size_t bytes, int node) {
+  unsigned long nodes[16] = {0};
+  const int bits = 8 * (int)sizeof nodes[0];
+  if (node < 0 || node >= 16 * bits) {
+    errno = EINVAL;
+    return -1;
+  }
+  nodes[node / bits] = 1ul << (node % bits);
+  // The kernel takes one bit less than it is told.
+  return (int)syscall(SYS_mbind, memory, bytes, MPOL_PREFERRED, nodes, 16ul * (unsigned long)bits + 1, 0);
 }
 
 struct thread_start {

@@ -8,7 +8,7 @@ import TuttiTransport
 struct AlgorithmPolicy {
   let rankCount: Int
   let medium: TransportTerms.Medium
-  /// The fewest that any rank sees on its host: agreed on when the ranks joined, because each looks for itself.
+  /// How many ranks can run at the same time on the host with room for the fewest: from what all ranks know of each other.
   let processors: Int
   /// The largest segment every link of the communicator carries.
   let segmentBytesMax: Int

@@ -12,6 +12,9 @@ extension Communicator {
   /// Who this process is comes from `TUTTI_RANK`, `TUTTI_SIZE`, `TUTTI_RENDEZVOUS`, or from `RANK`, `WORLD_SIZE`, `MASTER_ADDR`, `MASTER_PORT`.
   /// `TUTTI_SECRET` or `TUTTI_SECRET_FILE` holds the secret that every connection proves. See `docs/SECURITY.md`.
   ///
+  /// `TUTTI_CPU_AFFINITY` confines the calling thread, and those it starts later, to processors: `auto` divides those that the ranks of a host
+  /// inherited, `0-3;4-7` gives each rank a list. Closing the communicator does not take that back.
+  ///
   /// - Parameters:
   ///   - environment: The variables to read; nil for the process's own.
   ///   - options: Equal on all ranks, but for the time limits.
@@ -52,17 +55,20 @@ extension Communicator {
     let identity = try LaunchIdentity.read(environment)
     let network = try NetworkSettings.read(environment)
     let secret = try JobSecret.read(environment)
+    let affinity = try CPUAffinity.read(environment)
     let patience = options.joinTimeout.map(nanoseconds) ?? UInt64(network.joinTimeoutSeconds * 1e9)
     let catalog = try AlgorithmCatalog(options)
     let membership = try Membership.join(
       identity: identity, secret: secret,
       settings: [
         "transport": options.transport.name, "TUTTI_CHECK": options.checksStrictly ? "strict" : "wire",
-        "own algorithms": catalog.agreement,
+        "own algorithms": catalog.agreement, CPUAffinity.variable: affinity.agreement,
       ],
       transports: try offeredTransports(options.transport, rank: identity.rank), network: network,
       deadline: monotonicNanoseconds() &+ patience)
-    return try JoinedMember.make(membership, options, catalog)
+    return try JoinedMember.make(membership, options, catalog) { () throws(FailureReport) in
+      try HostPlace.take(membership, affinity)
+    }
   }
 
   /// What this process can use. Falling back from shared memory is loud, and an error where shared memory was asked for.

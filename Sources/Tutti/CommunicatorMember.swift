@@ -40,9 +40,14 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
   }
 
   /// Makes the engine and connects the control plane to it. Called once, before anybody else knows this member.
-  final func activate(doorbell: Doorbell, ranksOnHost: Int) {
+  ///
+  /// - Parameters:
+  ///   - isOversubscribed: Whether the host's ranks outnumber the processors they may use.
+  ///   - processors: What this rank is confined to; nil when it is not.
+  final func activate(doorbell: Doorbell, isOversubscribed: Bool, processors: ProcessorSet? = nil) {
     engineStorage = Engine(
-      rank: rank, rankCount: rankCount, doorbell: doorbell, ranksOnHost: ranksOnHost, registeredMemory: registeredMemory,
+      rank: rank, rankCount: rankCount, doorbell: doorbell, isOversubscribed: isOversubscribed, processors: processors,
+      registeredMemory: registeredMemory,
       delegate: self)
     controlPlane.activate(
       ControlHandlers(

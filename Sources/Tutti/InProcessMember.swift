@@ -1,4 +1,3 @@
-import Glibc
 import TuttiBootstrap
 import TuttiEngine
 import TuttiTransport
@@ -64,8 +63,8 @@ final class InProcessGroup: Sendable {
   let rankCount: Int
   private let faults: InProcessFaults?
   private let catalog: AlgorithmCatalog
-  /// Ranks that compete for the processors; those of the group that this one was split from among them.
-  private let ranksOnHost: Int
+  /// The load of the ranks that compete for the processors; those of the group that this one was split from are among them.
+  private let load: HostLoad
   private struct State {
     var members: [WeakMember] = []
     var connected: Set<[Int]> = []
@@ -81,30 +80,31 @@ final class InProcessGroup: Sendable {
   private struct WeakMember { weak var member: InProcessMember? }
   private let state = Lock(State())
 
-  private init(rankCount: Int, catalog: AlgorithmCatalog, faults: InProcessFaults?, ranksOnHost: Int) {
+  private init(rankCount: Int, catalog: AlgorithmCatalog, faults: InProcessFaults?, load: HostLoad) {
     self.rankCount = rankCount
     self.catalog = catalog
     self.faults = faults
-    self.ranksOnHost = ranksOnHost
+    self.load = load
   }
 
   /// Makes a group and its members, in rank order.
   ///
-  /// - Parameter ranksOnHost: How many ranks are known to compete for the processors, whether they are members or not.
+  /// - Parameter load: That of the group that this one is split from; nil when it is not.
   static func makeMembers(
-    rankCount: Int, catalog: AlgorithmCatalog, faults: InProcessFaults?, ranksOnHost: Int = 1
+    rankCount: Int, catalog: AlgorithmCatalog, faults: InProcessFaults?, load: HostLoad? = nil
   ) throws(FailureReport) -> [InProcessMember] {
-    let group = InProcessGroup(
-      rankCount: rankCount, catalog: catalog, faults: faults, ranksOnHost: max(rankCount, ranksOnHost))
+    // The ranks' threads will inherit what this one may use.
+    let load = load ?? HostLoad(Array(repeating: .current(), count: rankCount))
+    let group = InProcessGroup(rankCount: rankCount, catalog: catalog, faults: faults, load: load)
     let policy = AlgorithmPolicy(
-      rankCount: rankCount, medium: .sharedMemory, processors: Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))),
+      rankCount: rankCount, medium: .sharedMemory, processors: load.running,
       segmentBytesMax: segmentBytesMax, catalog: catalog)
     var members: [InProcessMember] = []
     for (rank, controlPlane) in InProcessControlPlane.makeGroup(rankCount: rankCount).enumerated() {
       members.append(try InProcessMember(rank: rank, controlPlane: controlPlane, group: group, policy: policy))
     }
     group.admit(members)
-    for member in members { member.activate(doorbell: member.doorbell, ranksOnHost: group.ranksOnHost) }
+    for member in members { member.activate(doorbell: member.doorbell, isOversubscribed: load.isOversubscribed) }
     return members
   }
 
@@ -162,7 +162,7 @@ final class InProcessGroup: Sendable {
   private func makeChildren(_ split: SplitGroup) -> Children {
     do throws(FailureReport) {
       let members = try Self.makeMembers(
-        rankCount: split.ranks.count, catalog: catalog, faults: faults, ranksOnHost: ranksOnHost)
+        rankCount: split.ranks.count, catalog: catalog, faults: faults, load: load)
       return Children(members: Dictionary(uniqueKeysWithValues: zip(split.ranks, members.map { .success($0) })))
     } catch {
       return Children(members: Dictionary(uniqueKeysWithValues: split.ranks.map { ($0, .failure(error)) }))

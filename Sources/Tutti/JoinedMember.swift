@@ -18,8 +18,7 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
   /// The ranks this one shares memory with, and their places among the ranks of the host.
   private let sharedMemoryPeers: [Int: Int]
   let doorbell: Doorbell
-  /// Ranks that compete for this host's processors; those of the communicators that this one was split from among them.
-  private let ranksOnHost: Int
+  private let place: HostPlace
 
   private struct Links {
     /// Made and not yet taken by the engine.
@@ -35,12 +34,12 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
 
   init(
     membership: Membership, endpoint: SharedMemoryEndpoint?, sharedMemoryPeers: [Int: Int], policy: AlgorithmPolicy,
-    ranksOnHost: Int, registrationFailure: FailureReport?
+    place: HostPlace, registrationFailure: FailureReport?
   ) throws(FailureReport) {
     self.membership = membership
     self.endpoint = endpoint
     self.sharedMemoryPeers = sharedMemoryPeers
-    self.ranksOnHost = ranksOnHost
+    self.place = place
     if let endpoint { doorbell = endpoint.doorbell } else { doorbell = try Doorbell() }
     super.init(
       rank: membership.rank, rankCount: membership.rankCount, controlPlane: membership, policy: policy,
@@ -52,14 +51,14 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
   /// Makes the member that communicates as `membership`, and owns it from here on: when this throws, all its ranks have heard why.
   ///
   /// - Parameters:
-  ///   - ranksOnHost: How many ranks are known to compete for this host's processors, whether they are members or not.
   ///   - registered: The memory that this rank has registered before; nil to make the arena for it.
+  ///   - place: Takes this rank's place on its host.
   static func make(
-    _ membership: Membership, _ options: CommunicatorOptions, _ catalog: AlgorithmCatalog, ranksOnHost: Int = 1,
-    registered: RegisteredMemory? = nil
+    _ membership: Membership, _ options: CommunicatorOptions, _ catalog: AlgorithmCatalog,
+    registered: RegisteredMemory? = nil, place: () throws(FailureReport) -> HostPlace
   ) throws(FailureReport) -> JoinedMember {
     do throws(FailureReport) {
-      return try activated(membership, options, catalog, ranksOnHost, registered)
+      return try activated(membership, options, catalog, place(), registered)
     } catch {
       membership.report(error)
       membership.leave()
@@ -68,7 +67,7 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
   }
 
   private static func activated(
-    _ membership: Membership, _ options: CommunicatorOptions, _ catalog: AlgorithmCatalog, _ ranksOnHost: Int,
+    _ membership: Membership, _ options: CommunicatorOptions, _ catalog: AlgorithmCatalog, _ place: HostPlace,
     _ registered: RegisteredMemory?
   ) throws(FailureReport) -> JoinedMember {
     let rank = membership.rank
@@ -92,19 +91,21 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
       isSharing
       ? try SharedMemoryEndpoint(
         rank: rank, localIndex: sharing.firstIndex(of: rank)!, geometry: SharedMemoryGeometry(rankCount: sharing.count),
-        registered: registered)
+        registered: registered, memoryNode: place.memoryNode)
       : nil
     let policy = AlgorithmPolicy(
       rankCount: membership.rankCount,
       medium: local.count < membership.rankCount
         ? .network : isSharing && sharing.count == membership.rankCount ? .sharedMemory : .loopback,
-      processors: membership.members.map(\.processors).min() ?? 1,
+      processors: place.runningMin(membership.members),
       segmentBytesMax: smallestSegment(membership), catalog: catalog)
     let member = try JoinedMember(
       membership: membership, endpoint: endpoint,
       sharedMemoryPeers: isSharing ? Dictionary(uniqueKeysWithValues: zip(sharing, 0...)) : [:],
-      policy: policy, ranksOnHost: max(local.count, ranksOnHost), registrationFailure: registrationFailure)
-    member.activate(doorbell: member.doorbell, ranksOnHost: member.ranksOnHost)
+      policy: policy, place: place, registrationFailure: registrationFailure)
+    member.activate(
+      doorbell: member.doorbell, isOversubscribed: place.isOversubscribed(membership.members[rank].host),
+      processors: place.processors)
     return member
   }
 
@@ -215,7 +216,7 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
   ) throws(FailureReport) -> CommunicatorMember {
     let child = try membership.split(offer, ranks: group.ranks, places: group.places, deadline: deadline)
     // The catalog knows what it has proven.
-    return try Self.make(child, options, policy.catalog, ranksOnHost: ranksOnHost, registered: registeredMemory)
+    return try Self.make(child, options, policy.catalog, registered: registeredMemory) { place }
   }
 
   // MARK: The end

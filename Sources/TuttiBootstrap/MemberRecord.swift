@@ -12,8 +12,7 @@ package struct MemberRecord: Hashable, Sendable {
   package var unixName: String
   /// The transports it offers.
   package var transports: [TransportKind]
-  /// Processors that its host has online, as its process sees them.
-  package var processors: Int
+  package var processors: ProcessorAllowance
 
   static let addressesMax = 8
 
@@ -29,12 +28,12 @@ package struct MemberRecord: Hashable, Sendable {
     encoder.put(unixName, bytesMax: SocketAddress.abstractNameBytesMax)
     encoder.put(UInt32(transports.count))
     for transport in transports { encoder.put(transport.rawValue) }
-    encoder.put(UInt32(processors))
+    processors.encode(into: &encoder)
   }
 
   init(
     rank: Int, process: ProcessIdentity, host: HostIdentity, addresses: [SocketAddress], unixName: String,
-    transports: [TransportKind], processors: Int
+    transports: [TransportKind], processors: ProcessorAllowance
   ) {
     self.rank = rank
     self.process = process
@@ -59,7 +58,7 @@ package struct MemberRecord: Hashable, Sendable {
       // One this version does not know is not one it could use.
       if let kind = TransportKind(rawValue: try decoder.take("transport")) { transports.append(kind) }
     }
-    processors = try decoder.takeCount(max: Int(Int32.max), "processors")
+    processors = try ProcessorAllowance(from: &decoder)
   }
 }
 

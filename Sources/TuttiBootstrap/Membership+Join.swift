@@ -22,7 +22,7 @@ extension Membership {
     try checkBounds(settings, identity.rank)
     let record = MemberRecord(
       rank: identity.rank, process: .current(), host: .current(), addresses: [], unixName: "", transports: transports,
-      processors: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+      processors: .current())
     var request = JoinRequest(
       rankCount: identity.rankCount, member: record, settings: settings, patienceMilliseconds: UInt32.max)
     if identity.rankCount == 1 {

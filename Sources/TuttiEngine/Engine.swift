@@ -25,6 +25,8 @@ package final class Engine: @unchecked Sendable {
   let policy: WaitingPolicy
   /// What of this rank's memory its peers can reach; nil where none can.
   package let registeredMemory: RegisteredMemory?
+  /// What the progress thread confines itself to; nil for what it inherits.
+  let processors: ProcessorSet?
 
   /// Sends and receives, which are not numbered with the collectives; and whether they have ended, which is asked without the lock.
   let transfers: UnsafeMutablePointer<PointToPoint>
@@ -51,9 +53,11 @@ package final class Engine: @unchecked Sendable {
 
   /// - Parameters:
   ///   - doorbell: Rings when a peer has published something and this rank is parked.
-  ///   - ranksOnHost: Ranks that compete for this host's processors, this one included.
+  ///   - isOversubscribed: Whether the host's ranks outnumber the processors they may use.
+  ///   - processors: What the progress thread confines itself to; nil for what it inherits.
   package init(
-    rank: Int, rankCount: Int, doorbell: Doorbell, ranksOnHost: Int, registeredMemory: RegisteredMemory? = nil,
+    rank: Int, rankCount: Int, doorbell: Doorbell, isOversubscribed: Bool, processors: ProcessorSet?,
+    registeredMemory: RegisteredMemory? = nil,
     delegate: any EngineDelegate
   ) {
     self.rank = rank
@@ -61,7 +65,8 @@ package final class Engine: @unchecked Sendable {
     self.doorbell = doorbell
     self.delegate = delegate
     self.registeredMemory = registeredMemory
-    policy = WaitingPolicy(ranksOnHost: ranksOnHost)
+    policy = WaitingPolicy(isOversubscribed: isOversubscribed)
+    self.processors = processors
     core = .allocate(capacity: 1)
     core.initialize(to: EngineCore(rankCount: rankCount))
     transfers = .allocate(capacity: 1)

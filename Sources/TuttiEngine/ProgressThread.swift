@@ -82,6 +82,8 @@ extension Engine {
 
   private func driveInBackground() {
     defer { background.isRunning.store(false, ordering: .releasing) }
+    // Whoever started it may be a thread that was there before the rank was confined. Where the kernel has changed its mind, it goes on as it is.
+    _ = processors?.confineCallingThread()
     var idle = IdleTime()
     while !background.mustStop.load(ordering: .sequentiallyConsistent) {
       let seen = background.word.value

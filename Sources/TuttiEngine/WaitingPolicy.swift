@@ -1,5 +1,3 @@
-import CTuttiLinux
-
 /// How long a waiter spins, then yields, before it parks. Times in nanoseconds without progress.
 ///
 /// A rank with a core of its own spins: waking from the kernel costs several exchanges. Where ranks share cores the
@@ -15,16 +13,16 @@ struct WaitingPolicy {
   /// The same for the progress thread, which must leave the core to computation.
   let backgroundParkAfter: UInt64 = 20_000
 
-  init(ranksOnHost: Int) {
-    let cores = Int(tutti_processors())
-    if ranksOnHost <= cores {
-      spinPasses = 256
-      yieldAfter = 5_000
-      parkAfter = 1_000_000
-    } else {
+  /// - Parameter isOversubscribed: Whether the host's ranks outnumber the processors they may use.
+  init(isOversubscribed: Bool) {
+    if isOversubscribed {
       spinPasses = 1
       yieldAfter = 0
       parkAfter = 500_000
+    } else {
+      spinPasses = 256
+      yieldAfter = 5_000
+      parkAfter = 1_000_000
     }
   }
 }

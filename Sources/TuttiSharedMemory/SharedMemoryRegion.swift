@@ -62,8 +62,10 @@ package final class SharedMemoryEndpoint: Sendable {
   package let registered: RegisteredMemory?
 
   /// Creates the region as an anonymous sealed file (memfd_create(2)): nothing to clean up, no /dev/shm limit.
+  ///
+  /// - Parameter memoryNode: The NUMA node to take the region's pages from while it has any; nil for that of whoever touches them first.
   package init(
-    rank: Int, localIndex: Int, geometry: SharedMemoryGeometry, registered: RegisteredMemory? = nil
+    rank: Int, localIndex: Int, geometry: SharedMemoryGeometry, registered: RegisteredMemory? = nil, memoryNode: Int? = nil
   ) throws(FailureReport) {
     let memory = try systemCall(
       "memfd_create", advice: "Shared memory needs memfd_create(2); a seccomp filter may forbid it: choose --transport tcp"
@@ -74,6 +76,8 @@ package final class SharedMemoryEndpoint: Sendable {
     self.registered = registered
     do throws(FailureReport) {
       region = try SharedMemoryRegion(mapping: memory, geometry: geometry, writable: true)
+      // Before anything touches it. A wish: where it is forbidden, as in most containers, the first touch decides.
+      if let memoryNode { _ = tutti_prefer_node(region.base, geometry.regionBytes, Int32(memoryNode)) }
       doorbell = try Doorbell(flag: region.parked)
     } catch {
       tutti_close(memory)

@@ -4,7 +4,8 @@ import Tutti
 /// `collbench list`: what this build and this machine have.
 struct ListCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "list", abstract: "Lists the collectives, algorithms, transports, types and operations.")
+    commandName: "list",
+    abstract: "Lists the collectives, algorithms, transports, types and operations, and this machine's processors.")
 
   @Option(help: "table or json.")
   var format = "table"
@@ -54,7 +55,28 @@ struct ListCommand: ParsableCommand {
       let types = group.types.count == DataType.allCases.count ? "all types" : group.types.joined(separator: ", ")
       text += "  \(group.operations.joined(separator: ", ")): \(types)\n"
     }
-    return text
+    return text + "processors\n  \(processorText)\n"
+  }
+
+  /// `0-3 (4) on NUMA nodes 0 (0-3,8-11), 1 (4-7,12-15), 1.5 by quota`.
+  private var processorText: String {
+    let facts = ProcessorFacts.current()
+    let nodes = facts.nodes.map { "\($0.number) (\($0.processors.isEmpty ? "no processors" : $0.processors))" }
+    let place = nodes.isEmpty ? "" : " on NUMA node\(nodes.count == 1 ? "" : "s") \(nodes.joined(separator: ", "))"
+    return "\(facts.list) (\(facts.count))\(place), \(facts.quota.map { "\($0) by quota" } ?? "no quota")"
+  }
+
+  private var processorJSON: JSONValue {
+    let facts = ProcessorFacts.current()
+    return .object([
+      ("allowed", .string(facts.list)), ("count", .integer(facts.count)),
+      ("quota", facts.quota.map { .number($0) } ?? .null),
+      (
+        "numaNodes",
+        .array(
+          facts.nodes.map { .object([("number", .integer($0.number)), ("processors", .string($0.processors))]) })
+      ),
+    ])
   }
 
   private var json: JSONValue {
@@ -93,6 +115,7 @@ struct ListCommand: ParsableCommand {
           })
       ),
       ("operations", .array(Catalog.operations.map { .string($0) })),
+      ("processors", processorJSON),
     ])
   }
 }

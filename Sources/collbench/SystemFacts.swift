@@ -1,4 +1,5 @@
 import Glibc
+import Tutti
 
 /// What a reader needs to judge a number: the machine it was measured on. Never the environment, which holds secrets.
 struct SystemFacts {
@@ -14,7 +15,8 @@ struct SystemFacts {
     uname(&name)
     let cpu = field("model name", in: "/proc/cpuinfo") ?? field("CPU part", in: "/proc/cpuinfo") ?? "unknown"
     return SystemFacts(
-      host: text(of: &name.nodename), cpu: cpu, cores: usableCores(), kernel: "Linux " + text(of: &name.release),
+      host: text(of: &name.nodename), cpu: cpu, cores: ProcessorFacts.current().count,
+      kernel: "Linux " + text(of: &name.release),
       memoryBytes: memory("MemTotal") ?? 0)
   }
 
@@ -24,14 +26,6 @@ struct SystemFacts {
   private static func memory(_ key: String) -> Int? {
     guard let value = field(key, in: "/proc/meminfo"), let digits = value.split(separator: " ").first else { return nil }
     return Int(digits).map { $0 * 1024 }
-  }
-
-  private static func usableCores() -> Int {
-    let online = sysconf(Int32(_SC_NPROCESSORS_ONLN))
-    // A bit mask in hexadecimal, in groups with commas.
-    guard let mask = field("Cpus_allowed", in: "/proc/self/status") else { return online }
-    let allowed = mask.compactMap(\.hexDigitValue).reduce(0) { $0 + $1.nonzeroBitCount }
-    return allowed > 0 ? min(allowed, online) : online
   }
 
   /// The value of the first `key : value` line of a /proc file.

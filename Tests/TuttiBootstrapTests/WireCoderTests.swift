@@ -8,7 +8,9 @@ import TuttiTransport
     rank: 0, process: ProcessIdentity(pid: 12, startTime: 34, namespace: 56),
     host: HostIdentity(name: "host-ä", identity: "boot/1"),
     addresses: [.ipv4(0x0A00_0001, port: 80), .ipv6(1, 2, port: 3)], unixName: "tutti-x", transports: [.tcp, .sharedMemory],
-    processors: 2)
+    processors: ProcessorAllowance(
+      inherited: ProcessorSet(list: "0-3,70")!,
+      quota: ProcessorQuota(quotaMicroseconds: 150_000, periodMicroseconds: 100_000, group: 7)))
 
   static let report = FailureReport(
     .peerLost, rank: 1, peer: -1, "gone", advice: "look", operation: "all-reduce", operationNumber: 17, step: 4,

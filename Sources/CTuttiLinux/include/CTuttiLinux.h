@@ -59,8 +59,15 @@ void tutti_futex_wake(const void *word, int count);
 /// ppoll(2) with a time limit in nanoseconds and no signal mask.
 struct pollfd;
 int tutti_poll(struct pollfd *descriptors, size_t count, uint64_t timeout_ns);
-/// Processors this thread may run on (sched_getaffinity(2)); all that are online when it is bound to one. At least 1.
-int tutti_processors(void);
+
+/// The processors this thread may run on (sched_getaffinity(2)): bit n of the words stands for processor n. 0, or -1 with errno; EINVAL
+/// when the kernel knows more processors than there are bits.
+int tutti_get_affinity(uint64_t *words, int count);
+/// Confines this thread, and those it starts later, to the processors whose bits are set (sched_setaffinity(2)). 0, or -1 with errno.
+int tutti_set_affinity(const uint64_t *words, int count);
+/// Has pages of a mapping that are not there yet come from a memory node, while it has any (mbind(2), MPOL_PREFERRED): whole pages from the
+/// start of one. 0, or -1 with errno; containers often forbid it.
+int tutti_prefer_node(void *memory, size_t bytes, int node);
 
 /// Starts a detached thread with every signal blocked, under a name for debuggers (15 bytes at most). 0, or an errno value.
 int tutti_start_thread(void (*body)(void *), void *context, const char *name);

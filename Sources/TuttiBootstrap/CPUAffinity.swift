@@ -1,0 +1,147 @@
+import TuttiTransport
+
+/// `TUTTI_CPU_AFFINITY`: the processors that ranks confine themselves to when they join. Never one that a rank did not inherit.
+package enum CPUAffinity: Hashable, Sendable {
+  /// Unset or `none`: nothing is changed.
+  case inherited
+  /// `auto`: the ranks of a host divide what they inherited.
+  case divided
+  /// `0-3;4-7`: a list for each rank of the host, or one for all.
+  case listed([ProcessorSet])
+
+  package static let variable = "TUTTI_CPU_AFFINITY"
+
+  /// - Parameter processors: What this process may use, for the message about a number that no set holds.
+  /// - Throws: `.configuration` naming the variable, its value and what to set.
+  package static func read(
+    _ environment: [String: String], processors: ProcessorSet = .ofCallingThread()
+  ) throws(FailureReport) -> CPUAffinity {
+    guard let text = EnvironmentReader(environment)[variable], text != "none" else { return .inherited }
+    if text == "auto" { return .divided }
+    var lists: [ProcessorSet] = []
+    for part in text.filter({ $0 != " " }).split(separator: ";", omittingEmptySubsequences: false) {
+      guard !part.isEmpty, let ranges = ProcessorSet.ranges(list: part) else {
+        throw FailureReport(
+          .configuration, "\(variable)=\"\(text)\" is not auto, none or lists of processors",
+          advice: "Write a list for each rank of the host, such as 0-3;4-7, or one for all, such as 0-3,8")
+      }
+      if let large = ranges.map(\.upperBound).max(), large >= ProcessorSet.numbersMax {
+        throw notInherited("this process", text, "\(large)", processors)
+      }
+      lists.append(ProcessorSet(ranges.joined()))
+    }
+    return .listed(lists)
+  }
+
+  private static func notInherited(
+    _ who: String, _ value: String, _ outside: String, _ inherited: ProcessorSet, rank: Int = -1, peer: Int = -1
+  ) -> FailureReport {
+    FailureReport(
+      .configuration, rank: rank, peer: peer,
+      "\(variable)=\"\(value)\" names processor \(outside) for \(who), which may use \(inherited) only",
+      advice:
+        "Name processors of those it inherits, or widen these where it is started (taskset, cpuset, the launcher's binding)")
+  }
+
+  /// As it is set; lists as the kernel writes them.
+  package var text: String {
+    switch self {
+    case .inherited: "none"
+    case .divided: "auto"
+    case .listed(let lists): lists.map(\.description).joined(separator: ";")
+    }
+  }
+
+  /// What all ranks must have in common: the text, or a digest of one that is too long to be agreed on.
+  package var agreement: String {
+    let text = text
+    guard text.utf8.count > JoinRequest.settingBytesMax, case .listed(let lists) = self else { return text }
+    // FNV-1a, 64 bits.
+    let digest = text.utf8.reduce(0xCBF2_9CE4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+    return "\(lists.count) lists, digest \(String(digest, radix: 16))"
+  }
+}
+
+/// What a rank is to do about its processors, and what it is to say.
+package struct Confinement: Hashable, Sendable {
+  /// nil: nothing is changed.
+  package var processors: ProcessorSet?
+  /// Why `auto` changes nothing, for the log; for the first rank of a host only, so that it is said once.
+  package var notice: String?
+}
+
+extension CPUAffinity {
+  /// What one of the members is to do, from what all of them know: all throw the same when it cannot be met for one of them.
+  ///
+  /// - Parameter topology: That of this host for processors; read only where they are divided.
+  /// - Throws: `.configuration`: a host has more ranks than there are lists, or a list names a processor that its rank did not inherit.
+  package func confinement(
+    of rank: Int, among members: [MemberRecord], _ topology: (ProcessorSet) -> ProcessorTopology
+  ) throws(FailureReport) -> Confinement {
+    switch self {
+    case .inherited: return Confinement()
+    case .listed: return Confinement(processors: try allowances(of: members, seenBy: rank)[rank].inherited)
+    case .divided: return divide(members[rank], among: members.filter { $0.host == members[rank].host }, topology)
+    }
+  }
+
+  private func divide(
+    _ member: MemberRecord, among local: [MemberRecord], _ topology: (ProcessorSet) -> ProcessorTopology
+  ) -> Confinement {
+    if local.count == 1 { return Confinement() }
+    let own = member.processors.inherited
+    let load = HostLoad(local.map(\.processors))
+    func unchanged(_ reason: String) -> Confinement {
+      let isFirst = member.rank == local[0].rank
+      return Confinement(
+        notice: isFirst ? "\(Self.variable)=auto changes nothing on host \(member.host.name): \(reason)" : nil)
+    }
+    if let other = local.first(where: { $0.processors.inherited != local[0].processors.inherited }) {
+      return unchanged(
+        "its ranks did not inherit the same processors (rank \(local[0].rank) \(local[0].processors.inherited), "
+          + "rank \(other.rank) \(other.processors.inherited)), so whatever started them has bound them already")
+    }
+    if load.isOversubscribed {
+      return unchanged(
+        "\(load.ranks) ranks share \(load.running) processor\(load.running == 1 ? "" : "s"), and the scheduler divides those better"
+      )
+    }
+    let shares = topology(own).divide(own, among: local.count)
+    return Confinement(processors: local.firstIndex { $0.rank == member.rank }.map { shares[$0] })
+  }
+
+  /// What each member may use once all are confined, by rank: equal on all ranks.
+  ///
+  /// Shares of `auto` are all of what was inherited together, so it changes nothing here.
+  package func allowances(of members: [MemberRecord], seenBy rank: Int) throws(FailureReport) -> [ProcessorAllowance] {
+    var allowances = members.map(\.processors)
+    guard case .listed(let lists) = self else { return allowances }
+    var places: [HostIdentity: Int] = [:]
+    for member in members {
+      let place = places[member.host, default: 0]
+      places[member.host] = place + 1
+      guard lists.count == 1 || place < lists.count else {
+        throw FailureReport(
+          .configuration, rank: rank, peer: member.rank,
+          "\(Self.variable)=\"\(text)\" has \(lists.count) lists, but host \(member.host.name) has more ranks: \(member.description) is without",
+          advice: "Write a list for each rank of the host with the most, or one for all")
+      }
+      let list = lists.count == 1 ? lists[0] : lists[place]
+      let inherited = member.processors.inherited
+      if let outside = list.subtracting(inherited).numbers.first {
+        throw Self.notInherited(member.description, text, "\(outside)", inherited, rank: rank, peer: member.rank)
+      }
+      allowances[member.rank].inherited = list
+    }
+    return allowances
+  }
+}
+
+extension HostLoad {
+  /// The load of each host, from what all ranks know.
+  ///
+  /// - Parameter allowances: The members', once they are confined.
+  package static func ofHosts(_ members: [MemberRecord], _ allowances: [ProcessorAllowance]) -> [HostIdentity: HostLoad] {
+    Dictionary(grouping: members, by: \.host).mapValues { HostLoad($0.map { allowances[$0.rank] }) }
+  }
+}
