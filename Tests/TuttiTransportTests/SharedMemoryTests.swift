@@ -115,6 +115,35 @@ import TuttiTransport
     }
   }
 
+  @Test("a rank's memory prefers its node, and does without where it may not or there is none")
+  func memoryNodes() throws {
+    let geometry = SharedMemoryGeometry(rankCount: 2, windowBytesMax: 16_384)
+    for node in [nil, 0, 1023, 1024, -1] {
+      let endpoint = try SharedMemoryEndpoint(rank: 0, localIndex: 0, geometry: geometry, memoryNode: node)
+      endpoint.region.base.storeBytes(of: 1, toByteOffset: geometry.regionBytes - 8, as: UInt64.self)
+    }
+    let endpoint = try SharedMemoryEndpoint(rank: 0, localIndex: 0, geometry: geometry, memoryNode: 0)
+    #expect(tutti_prefer_node(endpoint.region.base, geometry.regionBytes, 1024) < 0 && errno == EINVAL)
+    // Containers often forbid it, and a kernel may lack it.
+    guard tutti_prefer_node(endpoint.region.base, geometry.regionBytes, 0) == 0 else { return }
+    let other = try SharedMemoryEndpoint(rank: 0, localIndex: 0, geometry: geometry)
+    let maps = try #require(contents(of: "/proc/self/numa_maps"))
+    func policy(_ endpoint: SharedMemoryEndpoint) -> Substring? {
+      let address = String(UInt(bitPattern: endpoint.region.base), radix: 16)
+      return maps.split(separator: "\n").first { $0.hasPrefix(address + " ") }?.split(separator: " ")[1]
+    }
+    #expect(policy(endpoint)?.hasPrefix("prefer") == true && policy(other) == "default", "\(maps)")
+  }
+
+  private func contents(of path: String) -> String? {
+    guard let file = fopen(path, "r") else { return nil }
+    defer { fclose(file) }
+    var bytes: [UInt8] = []
+    var part = [UInt8](repeating: 0, count: 65536)
+    while case let count = fread(&part, 1, part.count, file), count > 0 { bytes += part[..<count] }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
   // MARK: Hostile peers
 
   /// A link whose peer is the test: it writes what it likes into its region.
