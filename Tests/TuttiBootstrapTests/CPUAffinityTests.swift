@@ -98,7 +98,7 @@ import TuttiTransport
   @Test func sharesAreSound() {
     let seed = SeededGenerator.seed()
     var generator = SeededGenerator(seed: seed)
-    for _ in 0..<3000 {
+    for _ in 0..<600 {
       let nodeCount = Int.random(in: 1...5, using: &generator)
       let (coresEach, threads) = (Int.random(in: 1...9, using: &generator), Int.random(in: 1...2, using: &generator))
       let coreCount = nodeCount * coresEach

@@ -36,7 +36,6 @@ import TuttiTransport
         #expect(ProcessorSet.ofCallingThread().description == lists[rank])
         joined.withLock { $0[rank] = communicator }
       } catch { Issue.record("rank \(rank): \(error)") }
-      // A thread that was started from now on inherits it, as long as the process lives: closing takes nothing back.
     }
     let communicators = joined.withLock { joined in (0..<2).compactMap { joined[$0] } }
     try #require(communicators.count == 2)
