@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -188,6 +189,24 @@ int tutti_is_sealed(int fd) {
   return seals >= 0 && (seals & wanted) == wanted;
 }
 
+void *tutti_map_aligned(int fd, size_t bytes, size_t alignment) {
+  // Address space that certainly holds an aligned start, of which the rest goes back.
+  char *space = mmap(NULL, bytes + alignment, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (space == MAP_FAILED) return NULL;
+  size_t before = (size_t)(-(uintptr_t)space % alignment);
+  void *memory =
+      mmap(space + before, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, 0);
+  if (memory == MAP_FAILED) {
+    int code = errno;
+    munmap(space, bytes + alignment);
+    errno = code;
+    return NULL;
+  }
+  if (before > 0) munmap(space, before);
+  munmap(space + before + bytes, alignment - before);
+  return memory;
+}
+
 int tutti_memfd_populate(int fd, void *memory, size_t offset, size_t bytes) {
   madvise(memory, bytes, MADV_HUGEPAGE);
 #ifdef MADV_POPULATE_WRITE
@@ -200,6 +219,18 @@ int tutti_memfd_populate(int fd, void *memory, size_t offset, size_t bytes) {
 
 void tutti_memfd_release(int fd, size_t offset, size_t bytes) {
   fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)bytes);
+}
+
+int tutti_read_process(pid_t pid, void *destination, uint64_t address, size_t bytes) {
+  size_t done = 0;
+  while (done < bytes) {
+    struct iovec local = {(char *)destination + done, bytes - done};
+    struct iovec remote = {(void *)(uintptr_t)(address + done), bytes - done};
+    ssize_t moved = process_vm_readv(pid, &local, 1, &remote, 1, 0);
+    if (moved <= 0) return moved < 0 ? errno : EFAULT;
+    done += (size_t)moved;
+  }
+  return 0;
 }
 
 int tutti_pidfd_open(pid_t pid) {

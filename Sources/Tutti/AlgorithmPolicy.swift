@@ -18,7 +18,7 @@ struct AlgorithmPolicy {
   private static let tolerance = 1.03
   /// The all-reduces in which every rank folds everything: beyond so many bytes that is more than the messages they save.
   private static let foldsAll: Set = ["one-shot", "recursive-doubling"]
-  private var foldsAllBytesMax: UInt64 { medium == .sharedMemory ? 64 << 10 : 512 << 10 }
+  private static let foldsAllBytesMax: UInt64 = 512 << 10
 
   /// The name of the algorithm for a call of this size.
   ///
@@ -30,7 +30,7 @@ struct AlgorithmPolicy {
     for algorithm in AlgorithmRegistry.algorithms(for: collective) {
       guard algorithm.isDefined(rankCount: rankCount), let cost = algorithm.cost(rankCount: rankCount) else { continue }
       if hasUnequalBlocks, algorithm.schedule(rank: 0, rankCount: rankCount, root: 0).equalBlocks { continue }
-      if collective == .allReduce, bytes > foldsAllBytesMax, Self.foldsAll.contains(algorithm.name) { continue }
+      if collective == .allReduce, bytes > Self.foldsAllBytesMax, Self.foldsAll.contains(algorithm.name) { continue }
       let time = terms.microseconds(cost, bytes: Double(bytes), segmentBytes: Double(segmentBytesMax), parallel: parallel)
       candidates.append((algorithm.name, cost, time))
     }
@@ -61,6 +61,7 @@ struct AlgorithmPolicy {
 
   /// Results larger than the caches are stored past them.
   func isStreaming(bytes: UInt64) -> Bool { bytes >= 1 << 20 }
+
 }
 
 /// What messages and bytes cost on one kind of transport, in microseconds: the table behind the automatic choice.

@@ -44,6 +44,7 @@ public enum AlgorithmRegistry {
     PairwiseAllToAll(),
     BruckAllToAll(),
     DirectAllToAll(),
+    DirectBarrier(),
     DisseminationBarrier(),
     BinomialBarrier(),
   ]

@@ -188,7 +188,9 @@ extension Engine {
     let count = messageCount(operation, tables, step)
     let first = link(Int(tables.pointee.peers[Int(step.pointee.peers.lowerBound)]))
     let sequence = first._withUnsafeGuaranteedRef {
-      $0.send(lane, call, count, source, bytes, copied: step.pointee.isCopied)
+      // One copy that several peers read beats a copy for each of them.
+      let isShared = $0.shareGroup != 0 && step.pointee.peers.count > 1
+      return $0.send(lane, call, count, source, bytes, copied: step.pointee.isCopied || isShared)
     }
     finishSend(slot, step, cursor, lane, bytes, source, first, sequence)
     return true
@@ -247,6 +249,9 @@ extension Engine {
     offering destination: UnsafeMutableRawPointer?
   ) -> UnsafePointer<Arrival>? {
     let found = link._withUnsafeGuaranteedRef { link -> UnsafePointer<Arrival>? in
+      if let destination, bytes >= RegisteredMemory.segmentBytesMin, link.fetches {
+        link.offer(lane, operation.pointee.call, count, destination, bytes)
+      }
       if let arrival = link.peek(lane) { return arrival }
       if !link.needsProgress { return nil }
       if let destination { link.offer(lane, operation.pointee.call, count, destination, bytes) }
@@ -324,7 +329,8 @@ extension Engine {
         if fused < 0
           || !combineIntoSend(slot, slotIndex, index, fused, cursor, destination, sourceCount, bytes, step, isBorrowing)
         {
-          let streaming = step.pointee.isStreaming ? TUTTI_STREAM_DESTINATION : TUTTI_STREAM_NOTHING
+          // What is sent next is read again.
+          let streaming = step.pointee.isStreaming && fused < 0 ? TUTTI_STREAM_DESTINATION : TUTTI_STREAM_NOTHING
           combine(operation, destination, nil, sourceCount, bytes, streaming, step.pointee.completes)
           if isBorrowing && !operandsAreIntact(tables, step, lane) { return false }
         }

@@ -175,7 +175,8 @@ struct Lowering {
   ) throws(LoweringError) {
     let ranges = try resolve(message)
     var step = try makeStep(.send, channel, ranges)
-    step.copied = lifetime == .copied
+    // Out of place nobody writes the input.
+    step.copied = lifetime == .copied && (inPlace || message.ranges.contains { schedule.ranges[$0].buffer != .input })
     let number = Int32(plan.steps.count)
     let queue = try address(&step, number, peers, channel)
     fuse(&step, number, ranges)

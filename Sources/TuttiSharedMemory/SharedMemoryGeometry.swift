@@ -24,13 +24,17 @@ package struct SharedMemoryGeometry: Equatable, Sendable {
   package enum Grants {
     package static let entryBytes = 24
     package static let writing = Lane.credit * entryBytes
+    /// On lane 0: that the owner can read the peer's memory with process_vm_readv(2).
+    package static let reads = writing + 8
   }
 
   /// What the payload of a slot says, when it does not hold the segment itself: the offset of a window in the sender's region; or with a bit
-  /// set, the offset in the sender's registered memory, or that the segment lies where the receiver has granted it.
+  /// set, the offset in the sender's registered memory, the address in its process, or that the segment lies where the receiver has granted it.
   package enum Reference {
     package static let registered: UInt64 = 1 << 63
     package static let placed: UInt64 = 1 << 62
+    /// The rest is an address in the sender's process.
+    package static let address: UInt64 = 1 << 61
   }
 
   /// Ranks on this host, including the owner.

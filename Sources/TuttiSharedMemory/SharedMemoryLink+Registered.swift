@@ -11,6 +11,9 @@ import TuttiTransport
 // then waits for who is writing.
 
 extension SharedMemoryLink {
+  /// The least segment that is worth a system call to copy.
+  static let readBytesMin = 16 << 10
+
   private typealias Grants = SharedMemoryGeometry.Grants
   private typealias Reference = SharedMemoryGeometry.Reference
 
@@ -28,7 +31,22 @@ extension SharedMemoryLink {
     _ lane: Int, _ call: CallSignature, _ count: UInt64, _ offset: UInt64, _ bytes: Int
   ) -> UInt64 {
     let sequence = publishReference(lane, call, count, bytes, offset | Reference.registered)
-    lanes[lane].lastRegistered = sequence
+    lanes[lane].lastHeld = sequence
+    return sequence
+  }
+
+  /// Whether the peer can copy from this rank's process. It says so when it has opened its end.
+  @inline(__always)
+  func peerReadsSources() -> Bool {
+    if status.pointee.readsSources { return true }
+    status.pointee.readsSources = word(lanes[0].peerGrants + Grants.reads).pointee.load(ordering: .acquiring) == 1
+    return status.pointee.readsSources
+  }
+
+  /// Lets the peer copy the segment from this rank's memory.
+  func publishAddress(_ lane: Int, _ call: CallSignature, _ count: UInt64, _ address: UInt64, _ bytes: Int) -> UInt64 {
+    let sequence = publishReference(lane, call, count, bytes, address | Reference.address)
+    lanes[lane].lastHeld = sequence
     return sequence
   }
 
@@ -45,16 +63,21 @@ extension SharedMemoryLink {
   /// What ``released(_:)`` is while the peer may be reading this rank's memory.
   @inline(never)
   func releasedSlowly(_ state: UnsafeMutablePointer<LaneState>) -> UInt64 {
-    for isLastLook in [false, true] {
-      let count = state.pointee.peerConsumedCount.pointee.load(ordering: .acquiring)
-      // Never more than was sent, whatever the peer wrote.
-      if count <= state.pointee.sent { state.pointee.acknowledged = max(state.pointee.acknowledged, count) }
-      if state.pointee.acknowledged >= state.pointee.lastRegistered { return state.pointee.sent }
+    takeAcknowledgements(state)
+    if state.pointee.acknowledged >= state.pointee.lastHeld { return state.pointee.sent }
+    if peerRegion.closed.pointee.load(ordering: .acquiring) != 0 {
       // What the peer consumed before it closed is there by now.
-      if isLastLook || peerRegion.closed.pointee.load(ordering: .acquiring) == 0 { break }
+      takeAcknowledgements(state)
+      if state.pointee.acknowledged >= state.pointee.lastHeld { return state.pointee.sent }
+      noticeClosing()
     }
-    noticeClosing()
     return state.pointee.acknowledged
+  }
+
+  private func takeAcknowledgements(_ state: UnsafeMutablePointer<LaneState>) {
+    let count = state.pointee.peerConsumedCount.pointee.load(ordering: .acquiring)
+    // Never more than was sent, whatever the peer wrote.
+    if count <= state.pointee.sent { state.pointee.acknowledged = max(state.pointee.acknowledged, count) }
   }
 
   func beginPlacement(_ lane: Int, _ bytes: Int) -> UnsafeMutableRawPointer? {
@@ -101,9 +124,10 @@ extension SharedMemoryLink {
 
   /// The payload of a segment that went through no window; nil after failing the link when that cannot be.
   @inline(never)
-  func registeredPayload(
+  func payload(
     _ state: UnsafeMutablePointer<LaneState>, _ reference: UInt64, _ sequence: UInt64, _ bytes: Int
   ) -> UnsafeRawPointer? {
+    if reference < Reference.placed { return fetch(state, reference & ~Reference.address, sequence, bytes) }
     if reference & Reference.registered != 0 {
       let memory: UnsafeMutableRawPointer?
       do throws(FailureReport) {
@@ -130,7 +154,53 @@ extension SharedMemoryLink {
     return UnsafeRawPointer(registered.address(at: entry.load(fromByteOffset: 8, as: UInt64.self)))
   }
 
-  func wasIntact(_ lane: Int) -> Bool {
+  /// Copies a segment from the peer's process to where it was offered a place, or to this rank's staging memory. Once: a segment stays there
+  /// until it is consumed.
+  private func fetch(
+    _ state: UnsafeMutablePointer<LaneState>, _ address: UInt64, _ sequence: UInt64, _ bytes: Int
+  ) -> UnsafeRawPointer? {
+    if state.pointee.fetched != sequence {
+      guard let peerProcess, bytes <= segmentBytesMax else {
+        failCorrupt()
+        return nil
+      }
+      let line = state.pointee.incoming + Self.slotIndex(sequence) * SharedMemoryGeometry.slotBytes
+      let offer = state.pointee.offer
+      let isOffered =
+        offer.bytes == bytes && offer.call.rawValue == line.load(fromByteOffset: 8, as: UInt64.self)
+        && offer.count == line.load(fromByteOffset: 16, as: UInt64.self)
+      let destination = isOffered ? offer.destination : stagingMemory(state)
+      let code = tutti_read_process(peerProcess, destination, address, bytes)
+      if code != 0 {
+        failUnreadable(code)
+        return nil
+      }
+      if !wasIntact() { return nil }
+      state.pointee.fetched = sequence
+      state.pointee.fetchedTo = destination
+      state.pointee.isFetchedInPlace = isOffered
+    }
+    state.pointee.arrival.placed = state.pointee.isFetchedInPlace
+    return UnsafeRawPointer(state.pointee.fetchedTo)
+  }
+
+  private func stagingMemory(_ state: UnsafeMutablePointer<LaneState>) -> UnsafeMutableRawPointer {
+    if let known = state.pointee.staging { return known }
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: segmentBytesMax, alignment: 4096)
+    state.pointee.staging = memory
+    return memory
+  }
+
+  @inline(never)
+  private func failUnreadable(_ code: Int32) {
+    fail(
+      FailureReport(
+        .peerLost, rank: endpoint.rank, peer: peer, "rank \(endpoint.rank) cannot read the memory of rank \(peer) any more",
+        advice: "Look at what rank \(peer) reported for the cause, and whether it has ended", transport: transport.name,
+        systemError: code))
+  }
+
+  func wasIntact() -> Bool {
     // The reads of the payload come before this one.
     atomicMemoryFence(ordering: .acquiring)
     if peerRegion.revoked.pointee.load(ordering: .acquiring) == 0 { return true }

@@ -26,6 +26,8 @@ package final class SharedMemoryLink: Link {
   var peerMemory: PeerMemory?
   /// This rank has taken its registered memory back.
   var isRevoked = false
+  /// The peer's process, if this rank can read its memory.
+  let peerProcess: pid_t?
 
   /// A peer that was handed one of this link's windows.
   private struct Reader {
@@ -45,13 +47,23 @@ package final class SharedMemoryLink: Link {
     var sent: UInt64 = 0
     /// Segments the peer is known to have consumed.
     var acknowledged: UInt64 = 0
-    /// The last segment sent that the peer reads in this rank's registered memory.
-    var lastRegistered: UInt64 = 0
+    /// The last segment sent that the peer reads where this rank has it.
+    var lastHeld: UInt64 = 0
     /// Where this rank grants the peer its registered memory, the last segment it has done so for, and where the peer does.
     var grants: UnsafeMutableRawPointer
     var granted: UInt64 = 0
     var peerGrants: UnsafeMutableRawPointer
     var consumed: UInt64 = 0
+    /// Where the next segment may be copied to, if it is as said; no bytes for none.
+    var offer = (
+      call: CallSignature(rawValue: 0), count: UInt64(0), bytes: 0, destination: UnsafeMutableRawPointer(bitPattern: 16)!
+    )
+    /// The last segment that was copied from the peer's memory, where to, and whether that is what was offered.
+    var fetched: UInt64 = 0
+    var fetchedTo = UnsafeMutableRawPointer(bitPattern: 16)!
+    var isFetchedInPlace = false
+    /// For segments that are combined: as large as a segment, made when first needed; owned.
+    var staging: UnsafeMutableRawPointer?
     /// Readers of each of the `Lane.credit` windows.
     var readerCounts: (UInt16, UInt16, UInt16, UInt16) = (0, 0, 0, 0)
     var arrival = Arrival(
@@ -61,7 +73,7 @@ package final class SharedMemoryLink: Link {
   /// - Parameter peerDoorbell: The peer's eventfd; ownership is taken.
   init(
     peer: Int, endpoint: SharedMemoryEndpoint, peerRegion: SharedMemoryRegion, peerIndex: Int, peerDoorbell: Int32,
-    peerMemory: consuming PeerMemory?
+    peerMemory: consuming PeerMemory?, peerProcess: pid_t?
   ) {
     let geometry = endpoint.region.geometry
     self.endpoint = endpoint
@@ -85,13 +97,19 @@ package final class SharedMemoryLink: Link {
     // Each end must see the other's.
     let reaches = peerMemory != nil && endpoint.registered != nil
     self.peerMemory = peerMemory
+    self.peerProcess = peerProcess
     super.init(
       peer: peer, transport: .sharedMemory, segmentBytesMax: geometry.windowBytes, needsProgress: false,
-      composesInPlace: true, shareGroup: 1, reachesRegisteredMemory: reaches)
+      composesInPlace: true, shareGroup: 1, reachesRegisteredMemory: reaches, fetches: peerProcess != nil)
+    if peerProcess != nil {
+      endpoint.region.word(geometry.grants(peer: peerIndex, lane: 0) + SharedMemoryGeometry.Grants.reads).pointee.store(
+        1, ordering: .releasing)
+    }
   }
 
   deinit {
     close()
+    for lane in 0..<Lane.count { lanes[lane].staging?.deallocate() }
     lanes.deallocate()
     readers.deallocate()
   }
@@ -170,6 +188,9 @@ package final class SharedMemoryLink: Link {
       }
       return publish(state, line, call, count, bytes)
     }
+    if !copied && bytes >= Self.readBytesMin && peerReadsSources() {
+      return publishAddress(lane, call, count, UInt64(UInt(bitPattern: source)), bytes)
+    }
     (state.pointee.windows + slot * segmentBytesMax).copyMemory(from: source, byteCount: bytes)
     return publishWindow(
       state, line, call, count, bytes, windowOffset: state.pointee.windows + slot * segmentBytesMax - endpoint.region.base)
@@ -211,6 +232,13 @@ package final class SharedMemoryLink: Link {
       (line + SharedMemoryGeometry.slotHeaderBytes).copyMemory(from: payload, byteCount: bytes)
       return publish(state, line, call, count, bytes)
     }
+    let reference = (ownerState.pointee.outgoing + ownerSlot * SharedMemoryGeometry.slotBytes).load(
+      fromByteOffset: SharedMemoryGeometry.slotHeaderBytes, as: UInt64.self)
+    if reference >= SharedMemoryGeometry.Reference.address {
+      let address = reference & ~SharedMemoryGeometry.Reference.address
+      let source = UnsafeRawPointer(bitPattern: UInt(address)).unsafelyUnwrapped
+      return send(lane, call, count, source, bytes, copied: false)
+    }
     let sequence = publishWindow(
       state, line, call, count, bytes,
       windowOffset: ownerState.pointee.windows + ownerSlot * segmentBytesMax - endpoint.region.base)
@@ -250,7 +278,7 @@ package final class SharedMemoryLink: Link {
   /// The payload is copied before it is published, except from registered memory.
   package override func released(_ lane: Int) -> UInt64 {
     let state = lanes + lane
-    return state.pointee.acknowledged >= state.pointee.lastRegistered ? state.pointee.sent : releasedSlowly(state)
+    return state.pointee.acknowledged >= state.pointee.lastHeld ? state.pointee.sent : releasedSlowly(state)
   }
 
   // MARK: Registered memory
@@ -271,9 +299,15 @@ package final class SharedMemoryLink: Link {
     giveGrant(lane, ahead, offset, bytes)
   }
 
-  package override func isIntact(_ lane: Int) -> Bool { wasIntact(lane) }
+  package override func isIntact(_ lane: Int) -> Bool { wasIntact() }
 
   package override func revoke(peerIsLost: Bool) { takeBack(peerIsLost) }
+
+  package override func offer(
+    _ lane: Int, _ call: CallSignature, _ count: UInt64, _ destination: UnsafeMutableRawPointer, _ bytes: Int
+  ) {
+    lanes[lane].offer = (call, count, bytes, destination)
+  }
 
   // MARK: The end
 
@@ -315,8 +349,8 @@ package final class SharedMemoryLink: Link {
     arrival.pointee.borrowed = false
     if bytes > SharedMemoryGeometry.inlineBytes {
       let reference = payload.load(as: UInt64.self)
-      if reference >= SharedMemoryGeometry.Reference.placed {
-        guard let found = registeredPayload(state, reference, expected, bytes) else { return nil }
+      if reference >= SharedMemoryGeometry.Reference.address {
+        guard let found = self.payload(state, reference, expected, bytes) else { return nil }
         payload = found
       } else {
         guard bytes <= segmentBytesMax, reference <= UInt64(peerRegion.geometry.regionBytes - bytes) else {
@@ -345,6 +379,7 @@ package final class SharedMemoryLink: Link {
   package override func consume(_ lane: Int) {
     let state = lanes + lane
     state.pointee.consumed += 1
+    state.pointee.offer.bytes = 0
     state.pointee.consumedCount.pointee.store(state.pointee.consumed, ordering: .releasing)
     peerDoorbell.wakeIfParked()
   }

@@ -45,6 +45,9 @@ package final class SharedMemoryRegion: @unchecked Sendable {
   /// Not 0 once the owner has failed, and takes its registered memory back.
   var revoked: UnsafeMutablePointer<Atomic<UInt64>> { word(2 * SharedMemoryGeometry.slotBytes) }
 
+  /// A random number, by which a peer knows that it reads the owner's process.
+  var probe: UnsafeMutablePointer<Atomic<UInt64>> { word(3 * SharedMemoryGeometry.slotBytes) }
+
   package func word(_ offset: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
     (base + offset).assumingMemoryBound(to: Atomic<UInt64>.self)
   }
@@ -60,7 +63,6 @@ package final class SharedMemoryEndpoint: Sendable {
   private let memory: Int32
   /// What this rank may let its peers read and write in place; nil where its limits forbid that.
   package let registered: RegisteredMemory?
-
   /// Creates the region as an anonymous sealed file (memfd_create(2)): nothing to clean up, no /dev/shm limit.
   ///
   /// - Parameter memoryNode: The NUMA node to take the region's pages from while it has any; nil for that of whoever touches them first.
@@ -79,6 +81,7 @@ package final class SharedMemoryEndpoint: Sendable {
       // Before anything touches it. A wish: where it is forbidden, as in most containers, the first touch decides.
       if let memoryNode { _ = tutti_prefer_node(region.base, geometry.regionBytes, Int32(memoryNode)) }
       doorbell = try Doorbell(flag: region.parked)
+      region.probe.pointee.store(.random(in: 1 ... .max), ordering: .relaxed)
     } catch {
       tutti_close(memory)
       throw error
@@ -97,13 +100,17 @@ package final class SharedMemoryEndpoint: Sendable {
     var windowBytes: UInt32
     /// Of the registered memory, whose descriptor comes third; 0 when there is none.
     var registeredBytes: UInt64
+    /// Where the sender's process holds a number, and the number: who can read it there can copy from its memory.
+    var probeAddress: UInt64
+    var probe: UInt64
   }
 
   /// Sends this rank's region and doorbell over an authenticated Unix socket. Never blocks on a fresh socket.
   package func introduce(over socket: Int32) throws(FailureReport) {
     var words = Introduction(
       rank: UInt32(rank), localIndex: UInt32(localIndex), localRankCount: UInt32(region.geometry.rankCount),
-      windowBytes: UInt32(region.geometry.windowBytes), registeredBytes: UInt64(registered?.capacity ?? 0))
+      windowBytes: UInt32(region.geometry.windowBytes), registeredBytes: UInt64(registered?.capacity ?? 0),
+      probeAddress: UInt64(UInt(bitPattern: region.probe)), probe: region.probe.pointee.load(ordering: .relaxed))
     var descriptors = [memory, doorbell.descriptor]
     if let registered { descriptors.append(registered.descriptor) }
     try systemCall("sendmsg", advice: "Passing descriptors between ranks failed; choose --transport tcp") {
@@ -121,7 +128,9 @@ package final class SharedMemoryEndpoint: Sendable {
   package func acceptIntroduction(
     over socket: Int32, from peer: Int, place: Int
   ) throws(FailureReport) -> SharedMemoryLink? {
-    var words = Introduction(rank: 0, localIndex: 0, localRankCount: 0, windowBytes: 0, registeredBytes: 0)
+    var words = Introduction(
+      rank: 0, localIndex: 0, localRankCount: 0, windowBytes: 0, registeredBytes: 0, probeAddress: 0,
+      probe: 0)
     var descriptors: [Int32] = [-1, -1, -1, -1]
     var count: Int32 = 0
     let size = MemoryLayout<Introduction>.size
@@ -149,8 +158,20 @@ package final class SharedMemoryEndpoint: Sendable {
     isKept = true
     return SharedMemoryLink(
       peer: peer, endpoint: self, peerRegion: theirs, peerIndex: place, peerDoorbell: descriptors[1],
-      peerMemory: count == 3 ? PeerMemory(descriptor: descriptors[2], capacity: Int(words.registeredBytes)) : nil)
+      peerMemory: count == 3 ? PeerMemory(descriptor: descriptors[2], capacity: Int(words.registeredBytes)) : nil,
+      peerProcess: readableProcess(behind: socket, words))
   }
+  /// The process at the other end, if its memory can be read: not across namespaces or users, or where ptrace(2) is restricted.
+  private func readableProcess(behind socket: Int32, _ words: Introduction) -> pid_t? {
+    if getenv("TUTTI_SINGLE_COPY").map({ String(cString: $0) }) == "off" { return nil }
+    var pid: pid_t = 0
+    var uid: uid_t = 0
+    guard tutti_peer_credentials(socket, &pid, &uid) == 0, pid > 0 else { return nil }
+    var number: UInt64 = 0
+    guard tutti_read_process(pid, &number, words.probeAddress, 8) == 0, number == words.probe else { return nil }
+    return pid
+  }
+
   /// A peer must not be able to shrink what this rank will map.
   private func checkRegistered(_ descriptor: Int32, _ bytes: UInt64, _ peer: Int) throws(FailureReport) {
     var status = stat()

@@ -29,6 +29,8 @@ open class Link {
   package let shareGroup: UInt32
   /// Whether ``sendRegistered(_:_:_:_:_:)``, ``grant(_:_:_:_:)`` and ``placement(_:_:)`` can be called: the peer reaches this rank's registered memory.
   package let reachesRegisteredMemory: Bool
+  /// Whether ``peek(_:)`` copies large segments from the peer's memory, so that an ``offer(_:_:_:_:_:)`` has to come before it.
+  package let fetches: Bool
   /// State the engine reads without a call.
   package let status: UnsafeMutablePointer<LinkStatus>
   /// Why the link failed. Set before ``LinkStatus/failed``.
@@ -36,7 +38,7 @@ open class Link {
 
   package init(
     peer: Int, transport: TransportKind, segmentBytesMax: Int, needsProgress: Bool, composesInPlace: Bool,
-    shareGroup: UInt32 = 0, reachesRegisteredMemory: Bool = false
+    shareGroup: UInt32 = 0, reachesRegisteredMemory: Bool = false, fetches: Bool = false
   ) {
     self.peer = peer
     self.transport = transport
@@ -45,6 +47,7 @@ open class Link {
     self.composesInPlace = composesInPlace
     self.shareGroup = shareGroup
     self.reachesRegisteredMemory = reachesRegisteredMemory
+    self.fetches = fetches
     status = .allocate(capacity: 1)
     status.initialize(to: LinkStatus())
   }
@@ -192,6 +195,8 @@ open class Link {
 @frozen @usableFromInline
 package struct LinkStatus {
   @usableFromInline package var failed = false
+  /// The receiver copies large held segments from where the sender has them, so that composing one elsewhere saves nothing.
+  @usableFromInline package var readsSources = false
   @inlinable package init() {}
 }
 

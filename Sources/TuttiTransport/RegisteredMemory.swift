@@ -136,10 +136,10 @@ package final class RegisteredMemory: @unchecked Sendable {
     }
   }
 
-  /// Maps an arena, one's own or a peer's (mmap(2)).
+  /// Maps an arena, one's own or a peer's (mmap(2)), where its offsets have the alignment that huge pages need.
   package static func map(_ descriptor: Int32, _ capacity: Int) throws(FailureReport) -> UnsafeMutableRawPointer {
-    let memory = mmap(nil, capacity, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0)
-    guard let memory, memory != MAP_FAILED else {
+    let memory = tutti_map_aligned(descriptor, capacity, hugePage)
+    guard let memory else {
       throw FailureReport(
         .resources, "mmap of \(capacity) bytes of address space for registered memory failed",
         advice: "Raise the limit of address space (ulimit -v), or use ordinary memory", systemError: errno)

@@ -25,7 +25,7 @@ import Tutti
 
   static let cases = [
     Case("all-reduce", RunTests.allReduceAlgorithms, combines: true, busFactor: 1.6),
-    Case("barrier", ["dissemination", "binomial"], busFactor: 0),
+    Case("barrier", ["direct", "dissemination", "binomial"], busFactor: 0),
     Case(
       "reduce-scatter", ["ring", "circulant", "bruck", "recursive-halving", "direct"], combines: true, hasBlocks: true,
       busFactor: 0.8),

@@ -64,7 +64,7 @@ import Testing
     let results = try results(outcome.output)
     #expect(results.count == 1)
     #expect(results.first?["bytes"] as? Int == 0)
-    #expect(["dissemination", "binomial"].contains(results.first?["algorithm"] as? String))
+    #expect(["direct", "dissemination", "binomial"].contains(results.first?["algorithm"] as? String))
     #expect(results.first?["dtype"] is NSNull)
   }
 

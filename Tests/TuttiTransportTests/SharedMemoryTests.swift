@@ -20,7 +20,7 @@ import TuttiTransport
       memcpy(outgoing[0].reserve(lane, bytes), content, bytes)
       sequence = outgoing[0].commit(lane, call, 9, bytes)
     } else {
-      sequence = outgoing[0].send(lane, call, 9, content, bytes, copied: false)
+      sequence = outgoing[0].send(lane, call, 9, content, bytes, copied: true)
     }
     for link in outgoing.dropFirst() {
       #expect(link.shareGroup == outgoing[0].shareGroup && link.shareGroup != 0)

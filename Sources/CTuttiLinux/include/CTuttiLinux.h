@@ -76,11 +76,15 @@ int tutti_start_thread(void (*body)(void *), void *context, const char *name);
 int tutti_memfd(const char *name, size_t bytes);
 /// Whether the descriptor is sealed against shrinking and growing (1), or not or unknown (0).
 int tutti_is_sealed(int fd);
+/// Maps all of a file, shared and writable, at a multiple of `alignment` (a power of two). NULL with errno on failure.
+void *tutti_map_aligned(int fd, size_t bytes, size_t alignment);
 /// Gives a mapped part of a memfd its pages: huge ones where the kernel has them for it (madvise(2)). 0, or an errno value: not a signal at
 /// the first access, when memory has run out.
 int tutti_memfd_populate(int fd, void *memory, size_t offset, size_t bytes);
 /// Gives the pages of a part of a memfd back (fallocate(2), FALLOC_FL_PUNCH_HOLE): it reads as zero in every mapping.
 void tutti_memfd_release(int fd, size_t offset, size_t bytes);
+/// Copies from the memory of another process (process_vm_readv(2)), all of it. 0, or an errno value.
+int tutti_read_process(pid_t pid, void *destination, uint64_t address, size_t bytes);
 /// pidfd_open(2). Registered. Negative with errno on failure.
 int tutti_pidfd_open(pid_t pid);
 
