@@ -74,7 +74,9 @@ let package = Package(
       dependencies: ["TuttiTesting", "Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiTransport"]),
     // A rank that tests kill, stop, and have fork.
     .executableTarget(name: "faultrank", dependencies: ["Tutti", "CTuttiLinux"], path: "Tests/FaultRank"),
-    .testTarget(name: "CollbenchTests", dependencies: ["collbench", "faultrank"]),
+    // Runs a program without some of its system calls.
+    .executableTarget(name: "faultsandbox", path: "Tests/FaultSandbox"),
+    .testTarget(name: "CollbenchTests", dependencies: ["collbench", "faultrank", "faultsandbox", "CTuttiLinux"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -4,6 +4,7 @@ import CTuttiLinux
 import Glibc
 import Logging
 import TuttiBootstrap
+import TuttiSharedMemory
 import TuttiTransport
 
 extension Communicator {
@@ -64,28 +65,31 @@ extension Communicator {
         "transport": options.transport.name, "TUTTI_CHECK": options.checksStrictly ? "strict" : "wire",
         "own algorithms": catalog.agreement, CPUAffinity.variable: affinity.agreement,
       ],
-      transports: try offeredTransports(options.transport, rank: identity.rank), network: network,
-      deadline: monotonicNanoseconds() &+ patience)
-    return try JoinedMember.make(membership, options, catalog) { () throws(FailureReport) in
+      transports: offeredTransports(options.transport),
+      abilities: .current(
+        memoryObstacle: SharedMemoryProbe.obstacle(),
+        memoryGroup: ResourceLimits.current().tightestMemoryGroup?.identity ?? 0),
+      network: network, deadline: monotonicNanoseconds() &+ patience,
+      prepare: { [choice = options.transport] members throws(FailureReport) in
+        try SharedMemoryChoice(rank: identity.rank, members: members, choice: choice).check(.current())
+      })
+    let member = try JoinedMember.make(membership, options, catalog) { () throws(FailureReport) in
       try HostPlace.take(membership, affinity)
     }
+    let logger = Logger(label: "tutti")
+    for line in SharedMemoryNotices(members: membership.members, choice: options.transport).lines(for: identity.rank) {
+      logger.warning("rank \(identity.rank): \(line).")
+    }
+    return member
   }
 
-  /// What this process can use. Falling back from shared memory is loud, and an error where shared memory was asked for.
-  private static func offeredTransports(_ choice: TransportChoice, rank: Int) throws(FailureReport) -> [TransportKind] {
-    if choice == .tcp { return [.tcp] }
-    let descriptor = tutti_memfd("tutti-probe", 4096)
-    if descriptor >= 0 {
-      tutti_close(descriptor)
-      return choice == .sharedMemory ? [.sharedMemory] : [.sharedMemory, .tcp]
+  /// What this rank would use. Whether it can is another matter, which all ranks hear of.
+  private static func offeredTransports(_ choice: TransportChoice) -> [TransportKind] {
+    switch choice {
+    case .tcp: [.tcp]
+    case .sharedMemory: [.sharedMemory]
+    case .auto, .inProcess: [.sharedMemory, .tcp]
     }
-    let report = FailureReport(
-      .transport, rank: rank, "shared memory cannot be used: memfd_create failed",
-      advice: "A seccomp filter may forbid it; allow memfd_create, or choose --transport tcp", transport: "shm",
-      systemError: errno)
-    if choice == .sharedMemory { throw report }
-    Logger(label: "tutti").warning("\(report.description). Ranks of this host will use TCP, which is several times slower.")
-    return [.tcp]
   }
 
   private static func processEnvironment() -> [String: String] {

@@ -52,12 +52,17 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
   ///
   /// - Parameters:
   ///   - registered: The memory that this rank has registered before; nil to make the arena for it.
+  ///   - isChecked: Whether the join has made sure that the choice of transports can be met.
   ///   - place: Takes this rank's place on its host.
   static func make(
     _ membership: Membership, _ options: CommunicatorOptions, _ catalog: AlgorithmCatalog,
-    registered: RegisteredMemory? = nil, place: () throws(FailureReport) -> HostPlace
+    registered: RegisteredMemory? = nil, isChecked: Bool = true, place: () throws(FailureReport) -> HostPlace
   ) throws(FailureReport) -> JoinedMember {
     do throws(FailureReport) {
+      if !isChecked {
+        try SharedMemoryChoice(rank: membership.rank, members: membership.members, choice: options.transport).check(
+          .current())
+      }
       return try activated(membership, options, catalog, place(), registered)
     } catch {
       membership.report(error)
@@ -72,15 +77,9 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
   ) throws(FailureReport) -> JoinedMember {
     let rank = membership.rank
     let local = (0..<membership.rankCount).filter { membership.isSameHost($0) }
-    if options.transport == .sharedMemory, local.count < membership.rankCount {
-      let far = membership.members.first { !membership.isSameHost($0.rank) }!
-      throw FailureReport(
-        .configuration, rank: rank, peer: far.rank,
-        "shared memory was asked for, but rank \(far.rank) is on host \(far.host.name) and rank \(rank) on \(membership.members[rank].host.name)",
-        advice: "Choose --transport auto or tcp", transport: "shm")
-    }
-    let sharing = local.filter { membership.members[$0].transports.contains(.sharedMemory) }
-    let isSharing = sharing.count > 1 && sharing.contains(rank)
+    let choice = SharedMemoryChoice(rank: rank, members: membership.members, choice: options.transport)
+    let sharing = choice.sharing
+    let isSharing = !sharing.isEmpty
     var registered = registered
     var registrationFailure: FailureReport?
     if isSharing && registered == nil {
@@ -98,7 +97,7 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
       medium: local.count < membership.rankCount
         ? .network : isSharing && sharing.count == membership.rankCount ? .sharedMemory : .loopback,
       processors: place.runningMin(membership.members),
-      segmentBytesMax: smallestSegment(membership), catalog: catalog)
+      segmentBytesMax: smallestSegment(choice), catalog: catalog)
     let member = try JoinedMember(
       membership: membership, endpoint: endpoint,
       sharedMemoryPeers: isSharing ? Dictionary(uniqueKeysWithValues: zip(sharing, 0...)) : [:],
@@ -110,11 +109,8 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
   }
 
   /// The largest segment that every link of the communicator carries: from what all ranks know, so equal on all of them.
-  private static func smallestSegment(_ membership: Membership) -> Int {
-    let sharing = membership.members.filter { $0.transports.contains(.sharedMemory) }
-    let groups = Dictionary(grouping: sharing, by: \.host).values.filter { $0.count > 1 }
-    return groups.map { SharedMemoryGeometry(rankCount: $0.count).windowBytes }
-      .reduce(tcpSegmentBytesMax, min)
+  private static func smallestSegment(_ choice: SharedMemoryChoice) -> Int {
+    choice.groupSizes.map { SharedMemoryGeometry(rankCount: $0).windowBytes }.reduce(tcpSegmentBytesMax, min)
   }
 
   // MARK: Dialing
@@ -216,7 +212,7 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
   ) throws(FailureReport) -> CommunicatorMember {
     let child = try membership.split(offer, ranks: group.ranks, places: group.places, deadline: deadline)
     // The catalog knows what it has proven.
-    return try Self.make(child, options, policy.catalog, registered: registeredMemory) { place }
+    return try Self.make(child, options, policy.catalog, registered: registeredMemory, isChecked: false) { place }
   }
 
   // MARK: The end

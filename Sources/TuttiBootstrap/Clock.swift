@@ -42,7 +42,7 @@ func secondsText(_ seconds: Double) -> String {
 }
 
 /// Ranks as a person writes them: `rank 2`, `ranks 2, 5 and 7`; long lists are cut.
-func rankListText(_ ranks: [Int]) -> String {
+package func rankListText(_ ranks: [Int]) -> String {
   let shown = ranks.prefix(16).map(String.init)
   if ranks.count > shown.count {
     return "ranks \(shown.joined(separator: ", ")) and \(ranks.count - shown.count) more"

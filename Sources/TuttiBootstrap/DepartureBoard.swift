@@ -3,9 +3,9 @@ import Glibc
 import Synchronization
 import TuttiTransport
 
-/// A byte for each rank, shared by the ranks of one host, where a rank says that it leaves. When its process then ends, the
-/// others know that it was no death, without a message that could arrive too late: goodbyes travel over the tree, and news
-/// of a process's end does not.
+/// A byte for each rank, shared by the ranks of one host that can share memory, where a rank says that it leaves. When its
+/// process then ends, the others know that it was no death, without a message that could arrive too late: goodbyes travel over
+/// the tree, and news of a process's end does not.
 ///
 /// Owns the mapping and the memfd behind it; both live until deinit. All accesses are atomic.
 final class DepartureBoard: @unchecked Sendable {
@@ -30,15 +30,23 @@ final class DepartureBoard: @unchecked Sendable {
   }
 
   /// Maps the board that `descriptor` holds; owns the descriptor, also when this throws.
+  ///
+  /// - Throws: `.transport` for what is no board; `.resources` when it cannot be mapped.
   init(descriptor: Int32, rankCount: Int) throws(FailureReport) {
+    let owner = OwnedDescriptor(descriptor)
     var status = stat()
-    guard fstat(descriptor, &status) == 0, status.st_size >= rankCount,
-      let memory = mmap(nil, rankCount, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0), memory != MAP_FAILED
-    else {
-      let code = errno
-      tutti_close(descriptor)
-      throw FailureReport(.resources, "cannot map the memory shared by the ranks of this host", systemError: code)
+    // Sealed, so that nobody can shrink it: a look at it would then end this process.
+    guard fstat(descriptor, &status) == 0, status.st_size >= rankCount, tutti_is_sealed(descriptor) != 0 else {
+      throw FailureReport(
+        .transport, "what came for the departure board is no sealed memory of \(rankCount) bytes",
+        advice: "All ranks of a job must run the same version of Tutti", transport: "shm")
     }
+    guard let memory = mmap(nil, rankCount, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0), memory != MAP_FAILED else {
+      throw FailureReport(
+        .resources, "mmap of the \(rankCount) bytes that the ranks of this host share failed",
+        advice: "Check the memory limit (ulimit -v, cgroup memory.max)", transport: "shm", systemError: errno)
+    }
+    _ = owner.handOver()
     self.descriptor = descriptor
     self.rankCount = rankCount
     marks = memory.bindMemory(to: Atomic<UInt8>.self, capacity: rankCount)
@@ -69,8 +77,10 @@ final class DepartureBoard: @unchecked Sendable {
     withUnsafePointer(to: descriptor) { _ = tutti_send_descriptors(socket, &one, 1, $0, 1) }
   }
 
-  /// Receives the board from the rank that made it.
-  static func receive(from socket: Int32, rankCount: Int, deadline: UInt64) throws(FailureReport) -> DepartureBoard {
+  /// Receives the board from `maker`, the rank that made it.
+  static func receive(
+    from socket: Int32, maker: MemberRecord, rankCount: Int, deadline: UInt64
+  ) throws(FailureReport) -> DepartureBoard {
     var byte: UInt8 = 0
     var descriptors: [Int32] = [-1, -1, -1, -1]
     var count: Int32 = 0
@@ -78,7 +88,9 @@ final class DepartureBoard: @unchecked Sendable {
       tutti_receive_descriptors(socket, &byte, 1, &descriptors, &count) == 1, count == 1
     else {
       for descriptor in descriptors.prefix(Int(count)) { tutti_close(descriptor) }
-      throw FailureReport(.rendezvous, "the memory shared by the ranks of this host did not arrive")
+      throw FailureReport(
+        .peerLost, peer: maker.rank, "\(maker.description) did not pass on the memory that the ranks of its host share",
+        advice: "Look at that rank's own output: it has ended, or is stopped")
     }
     return try DepartureBoard(descriptor: descriptors[0], rankCount: rankCount)
   }

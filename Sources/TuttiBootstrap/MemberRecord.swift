@@ -13,6 +13,8 @@ package struct MemberRecord: Hashable, Sendable {
   /// The transports it offers.
   package var transports: [TransportKind]
   package var processors: ProcessorAllowance
+  /// What its process may do there.
+  package var abilities: HostAbilities
 
   static let addressesMax = 8
 
@@ -29,11 +31,12 @@ package struct MemberRecord: Hashable, Sendable {
     encoder.put(UInt32(transports.count))
     for transport in transports { encoder.put(transport.rawValue) }
     processors.encode(into: &encoder)
+    abilities.encode(into: &encoder)
   }
 
   init(
     rank: Int, process: ProcessIdentity, host: HostIdentity, addresses: [SocketAddress], unixName: String,
-    transports: [TransportKind], processors: ProcessorAllowance
+    transports: [TransportKind], processors: ProcessorAllowance, abilities: HostAbilities
   ) {
     self.rank = rank
     self.process = process
@@ -42,6 +45,7 @@ package struct MemberRecord: Hashable, Sendable {
     self.unixName = unixName
     self.transports = transports
     self.processors = processors
+    self.abilities = abilities
   }
 
   init(from decoder: inout WireDecoder) throws(MalformedMessage) {
@@ -59,6 +63,7 @@ package struct MemberRecord: Hashable, Sendable {
       if let kind = TransportKind(rawValue: try decoder.take("transport")) { transports.append(kind) }
     }
     processors = try ProcessorAllowance(from: &decoder)
+    abilities = try HostAbilities(from: &decoder)
   }
 }
 
@@ -101,7 +106,7 @@ package struct ProcessIdentity: Hashable, Sendable {
   }
 }
 
-/// A host as ranks see it: what shares memory and abstract Unix sockets. Two network namespaces are two hosts.
+/// A host as ranks see it: what shares abstract Unix sockets, and memory where ``MemoryDomain`` agrees. Two network namespaces are two hosts.
 package struct HostIdentity: Hashable, Sendable {
   /// For people; not part of the identity.
   package var name: String
@@ -117,6 +122,9 @@ package struct HostIdentity: Hashable, Sendable {
     let boot = readSmallFile("/proc/sys/kernel/random/boot_id")?.split(separator: "\n").first.map(String.init)
     return HostIdentity(name: name, identity: "\(boot ?? name)/\(namespaceInode("net"))")
   }
+
+  /// What two containers of one machine have in common: the identity without the network namespace.
+  var machine: Substring { identity.prefix(upTo: identity.lastIndex(of: "/") ?? identity.endIndex) }
 
   package static func == (left: HostIdentity, right: HostIdentity) -> Bool { left.identity == right.identity }
   package func hash(into hasher: inout Hasher) { hasher.combine(identity) }
@@ -138,17 +146,7 @@ package struct HostIdentity: Hashable, Sendable {
 }
 
 /// Inode of one of this process's namespaces; 0 when it cannot be told.
-private func namespaceInode(_ kind: String) -> UInt64 {
+func namespaceInode(_ kind: String) -> UInt64 {
   var status = stat()
   return stat("/proc/self/ns/\(kind)", &status) == 0 ? UInt64(status.st_ino) : 0
-}
-
-/// The first 4 KiB of a file of /proc.
-func readSmallFile(_ path: String) -> String? {
-  let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-  guard descriptor >= 0 else { return nil }
-  defer { close(descriptor) }
-  var bytes = [UInt8](repeating: 0, count: 4096)
-  let count = read(descriptor, &bytes, bytes.count)
-  return count < 0 ? nil : String(decoding: bytes[0..<count], as: UTF8.self)
 }

@@ -6,11 +6,11 @@ import TuttiTransport
 // tree. For joins and for splits.
 
 extension Membership {
-  /// The ranks of this host, ascending.
-  private var localRanks: [Int] { members.indices.filter { isSameHost($0) } }
+  /// The ranks that share memory with this one, itself among them, ascending; none where it can share none.
+  private var localRanks: [Int] { members.indices.filter { sharesMemory(with: $0) } }
 
-  /// The lowest rank of a host makes its board, before it accepts those who come for it. A rank alone on its host needs
-  /// none.
+  /// The lowest of the ranks that share memory makes their board, before it accepts those who come for it. A rank that shares none
+  /// has none, and learns of ends by control connections alone.
   func makeBoard() throws(FailureReport) {
     let local = localRanks
     guard local.count > 1, local[0] == rank else { return }
@@ -21,9 +21,10 @@ extension Membership {
   /// The other ranks of the host fetch it there.
   func fetchBoard(deadline: UInt64) throws(FailureReport) {
     let local = localRanks
-    guard local[0] != rank else { return }
+    guard local.count > 1, local[0] != rank else { return }
     let socket = OwnedDescriptor(try dial(local[0], .departureBoard, deadline: deadline))
-    let board = try DepartureBoard.receive(from: socket.raw, rankCount: rankCount, deadline: deadline)
+    let board = try DepartureBoard.receive(
+      from: socket.raw, maker: members[local[0]], rankCount: rankCount, deadline: deadline)
     state.withLock { $0.board = board }
   }
 

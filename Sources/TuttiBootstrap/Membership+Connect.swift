@@ -35,11 +35,11 @@ extension Membership {
     case .tcpLink:
       addresses = member.addresses
     case .sharedMemoryLink, .departureBoard:
-      guard isSameHost(peer) else {
+      guard sharesMemory(with: peer) else {
         throw FailureReport(
           .invalidArgument, rank: rank, peer: peer,
-          "\(member.description) is not on this rank's host (\(members[rank].host.name))",
-          advice: "Shared memory reaches ranks of the same host and network namespace; use tcp or auto")
+          members[rank].obstacleToSharing(with: member) ?? "rank \(rank) has no memory to share with \(member.description)",
+          advice: "Use tcp or auto")
       }
       addresses = [.abstractUnix(member.unixName)]
     case .control, .rendezvous:
@@ -77,6 +77,13 @@ extension Membership {
         } catch {
           throw HandshakeFailureText.report(
             error, rank: rank, peer: peer, what: "\(member.description) at \(address)", secret: secret)
+        }
+        // The listener may have been another user's, who knows the secret, or needs none.
+        if role == .sharedMemoryLink || role == .departureBoard, !Sockets.isOfOwnUser(raw) {
+          throw FailureReport(
+            .authentication, rank: rank, peer: peer,
+            "\(member.description) is a process of another user, which gets none of this one's memory",
+            advice: "Run the ranks of a host as one user, or choose tcp", transport: "shm")
         }
         return socket.handOver()
       case .failure(let error):

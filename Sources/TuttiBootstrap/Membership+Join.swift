@@ -5,11 +5,16 @@ import TuttiTransport
 // Joining: rendezvous at rank 0, the table of members, the control tree, and the word to begin.
 
 extension Membership {
+  /// What a rank checks when it knows all others.
+  package typealias Preparation = ([MemberRecord]) throws(FailureReport) -> Void
+
   /// Joins the job. Returns when every rank has joined and the control tree stands.
   ///
   /// - Parameters:
   ///   - settings: Names and values that must be equal on all ranks; at most 64, each text at most 256 bytes.
   ///   - transports: The transports this rank offers.
+  ///   - abilities: What this process may do on its host.
+  ///   - prepare: Called with the table of ranks before any rank goes on. What it throws ends the join for all ranks.
   ///   - deadline: Monotonic nanoseconds; the earliest of all ranks' counts. Rank 0's reason may come a second later.
   ///   - version: The protocol version to speak; tests pass another.
   /// - Throws: `.rendezvous` (rank 0 unreachable, ranks missing, port in use), `.authentication`, `.version`,
@@ -17,21 +22,24 @@ extension Membership {
   ///   When ranks do not fit together, all get the same report.
   package static func join(
     identity: LaunchIdentity, secret: JobSecret, settings: [String: String] = [:], transports: [TransportKind],
-    network: NetworkSettings = NetworkSettings(), deadline: UInt64, version: UInt16 = protocolVersion
+    abilities: HostAbilities = .current(), network: NetworkSettings = NetworkSettings(), deadline: UInt64,
+    version: UInt16 = protocolVersion, prepare: @escaping Preparation = { _ throws(FailureReport) in }
   ) throws(FailureReport) -> Membership {
     try checkBounds(settings, identity.rank)
     let record = MemberRecord(
       rank: identity.rank, process: .current(), host: .current(), addresses: [], unixName: "", transports: transports,
-      processors: .current())
+      processors: .current(), abilities: abilities)
     var request = JoinRequest(
       rankCount: identity.rankCount, member: record, settings: settings, patienceMilliseconds: UInt32.max)
     if identity.rankCount == 1 {
+      try prepare([record])
       return Membership(rank: 0, members: [record], communicator: .random(), secret: secret, service: nil)
     }
     let now = monotonicNanoseconds()
     request.patienceMilliseconds = UInt32(clamping: (max(deadline, now) - now) / Clock.millisecond)
     let service = try ServiceThread.shared()
-    let join = Join(identity: identity, secret: secret, network: network, deadline: deadline, service: service)
+    let join = Join(
+      identity: identity, secret: secret, network: network, deadline: deadline, service: service, prepare: prepare)
     return identity.rank == 0
       ? try join.lead(request, version: version) : try join.follow(request, version: version)
   }
@@ -53,6 +61,7 @@ private struct Join {
   let network: NetworkSettings
   let deadline: UInt64
   let service: ServiceThread
+  let prepare: Membership.Preparation
 
   func lead(_ own: JoinRequest, version: UInt16) throws(FailureReport) -> Membership {
     let leader = try RendezvousLeader(identity: identity, secret: secret, deadline: deadline, version: version)
@@ -65,6 +74,7 @@ private struct Join {
       own.member.addresses = listeners.addresses
       own.member.unixName = listeners.unixName
       let members = [own.member] + requests.dropFirst().map(\.member)
+      try prepare(members)
       let membership = Membership(
         rank: 0, members: members, communicator: .random(), secret: secret, service: service, listening: listening)
       do throws(FailureReport) {
@@ -90,7 +100,8 @@ private struct Join {
     } catch {
       // Rank 0 tells the others; a report that came from it is only heard again by nobody.
       guest.send(.failed(error))
-      throw error
+      // A rank that this one could not reach may have given up because of a third one's failure.
+      throw error.code == .peerLost ? guest.refusal() ?? error : error
     }
   }
 
@@ -104,6 +115,7 @@ private struct Join {
     guard case .table(let communicator, let members) = try guest.receive(), members.count == identity.rankCount else {
       throw FailureReport(.rendezvous, rank: identity.rank, peer: 0, "rank 0 sent something else than the table of ranks")
     }
+    try prepare(members)
     let membership = Membership(
       rank: identity.rank, members: members, communicator: communicator, secret: secret, service: service,
       listening: listening)

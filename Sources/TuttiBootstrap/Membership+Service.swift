@@ -34,8 +34,16 @@ extension Membership {
         guard case .authenticated(let hello, let descriptor) = outcome else { continue }
         switch hello.role {
         case .control: attach(&state, hello.from, descriptor)
-        case .departureBoard: after.boardRequests.append(descriptor)
-        default: after.deliveries.append((hello.from, hello.role, descriptor))
+        case .departureBoard, .sharedMemoryLink:
+          // Memory is for processes of this user alone, whatever they have proven.
+          if !Sockets.isOfOwnUser(descriptor) {
+            tutti_close(descriptor)
+          } else if hello.role == .departureBoard {
+            after.boardRequests.append(descriptor)
+          } else {
+            after.deliveries.append((hello.from, hello.role, descriptor))
+          }
+        case .rendezvous, .tcpLink: after.deliveries.append((hello.from, hello.role, descriptor))
         }
       }
     }
@@ -185,10 +193,11 @@ extension Membership {
     service.leaveAtExit(self)
   }
 
-  /// Watches every other process of this host, also when forked children hold its sockets open.
+  /// Watches every other process that has the board, also when forked children hold its sockets open. One that has not could not say
+  /// that it leaves in good order before its end is news, so its end is heard of by its control connections.
   private func watchProcesses(_ state: inout State, _ after: inout Aftermath) {
     let own = members[rank].process
-    let others = members.filter { isSameHost($0.rank) && $0.process != own && $0.process.namespace == own.namespace }
+    let others = members.filter { sharesMemory(with: $0.rank) && $0.process != own && $0.process.namespace == own.namespace }
     for (process, ranks) in Dictionary(grouping: others, by: \.process) {
       let pid = process.pid
       let ranks = ranks.map(\.rank)

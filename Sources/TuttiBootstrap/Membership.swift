@@ -99,8 +99,14 @@ package final class Membership: ControlPlane {
 
   deinit { leave() }
 
-  /// Whether `peer` shares this rank's memory and network namespace.
+  /// Whether `peer` is on this rank's host and in its network namespace.
   package func isSameHost(_ peer: Int) -> Bool { members[peer].host == members[rank].host }
+
+  /// Whether this rank and `peer`, or this rank and others when `peer` is itself, can map memory that one passes to the other.
+  package func sharesMemory(with peer: Int) -> Bool {
+    guard let domain = members[rank].memoryDomain else { return false }
+    return members[peer].memoryDomain == domain
+  }
 
   var isForked: Bool { generation != tutti_current_fork_generation() }
 

@@ -1,4 +1,5 @@
 import Glibc
+import TuttiTransport
 
 /// The processor time that a control group may use: a container with `--cpus 1.5` has 150,000 of every 100,000 microseconds.
 ///

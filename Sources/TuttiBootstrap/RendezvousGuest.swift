@@ -98,6 +98,14 @@ struct RendezvousGuest {
     }
   }
 
+  /// Why rank 0 gave up, if it says so within a moment.
+  func refusal() -> FailureReport? {
+    guard let frame = connection.awaitFrame(until: monotonicNanoseconds() + 500 * Clock.millisecond),
+      case .refusal(let report)? = try? RendezvousMessage(frame)
+    else { return nil }
+    return report
+  }
+
   private func problem(_ what: String, _ code: FailureCode) -> FailureReport {
     FailureReport(
       code, rank: identity.rank, peer: 0, "rank 0 at the rendezvous \(identity.rendezvous) \(what)",

@@ -103,6 +103,13 @@ enum Sockets {
     setsockopt(socket, level, name, &value, socklen_t(MemoryLayout<Int32>.size))
   }
 
+  /// Whether the process at the other end of a Unix socket runs as this one's user, as the kernel says (SO_PEERCRED of unix(7)).
+  static func isOfOwnUser(_ socket: Int32) -> Bool {
+    var process: pid_t = 0
+    var user: uid_t = 0
+    return tutti_peer_credentials(socket, &process, &user) == 0 && user == geteuid()
+  }
+
   static func localAddress(_ socket: Int32) -> SocketAddress? { address(socket, getsockname) }
 
   static func remoteAddress(_ socket: Int32) -> SocketAddress? { address(socket, getpeername) }

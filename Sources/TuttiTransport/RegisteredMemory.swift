@@ -71,6 +71,13 @@ package final class RegisteredMemory: @unchecked Sendable {
   package func allocate(bytes: Int) throws(FailureReport) -> UnsafeMutableRawPointer {
     let size = Self.rounded(bytes)
     let alignment = size >= Self.hugePage ? Self.hugePage : Self.page
+    if size >= Self.hugePage {
+      // The kernel would end the process at the first access to what a control group does not give.
+      var demand = ResourceDemand()
+      demand.touchedBytes = size
+      try ResourceLimits.current().check(
+        demand, for: "registered memory of \(bytes) bytes", rank: -1, orElse: "allocate less")
+    }
     let arena = try mapped()
     let range = free.withLock { free -> Range<Int>? in
       for (index, range) in free.enumerated() {

@@ -1,4 +1,3 @@
-import CTuttiLinux
 import Glibc
 import Tutti
 import TuttiSchedule
@@ -24,13 +23,7 @@ enum Catalog {
   static func obstacle(to transport: String) -> String? {
     switch transport {
     case "shm":
-      let memory = tutti_memfd("collbench", 4096)
-      guard memory >= 0 else { return "memfd_create: \(systemErrorText())" }
-      tutti_close(memory)
-      let process = tutti_pidfd_open(getpid())
-      guard process >= 0 else { return "pidfd_open: \(systemErrorText())" }
-      tutti_close(process)
-      return nil
+      return sharedMemoryObstacle()
     case "tcp":
       let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
       guard descriptor >= 0 else { return "socket: \(systemErrorText())" }

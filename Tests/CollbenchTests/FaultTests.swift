@@ -13,25 +13,16 @@ import Testing
       _ rankCount: Int, _ transport: String, algorithm: String, bytes: Int, timeout: Double, forks: Bool,
       registers: Bool = false
     ) throws {
-      let program = URL(filePath: Tool.path).deletingLastPathComponent().appending(path: "faultrank").path
-      let name = UUID().uuidString.prefix(12)
-      ranks = try (0..<rankCount).map { rank in
-        try Running(
-          program,
-          [transport, algorithm, "\(bytes)", "\(timeout)"] + (forks ? ["fork"] : []) + (registers ? ["registered"] : []),
-          environment: [
-            "TUTTI_RANK": "\(rank)", "TUTTI_SIZE": "\(rankCount)", "TUTTI_RENDEZVOUS": "unix:@tutti-fault-\(name)",
-            "TUTTI_SECRET": "0123456789abcdef0123456789abcdef",
-          ])
-      }
+      ranks = try FaultRanks.start(
+        rankCount,
+        [transport, algorithm, "\(bytes)", "\(timeout)"] + (forks ? ["fork"] : []) + (registers ? ["registered"] : []))
     }
 
     deinit { for pid in sleepers { kill(pid, SIGKILL) } }
 
     /// Returns when every rank is in the middle of the large operation.
     func enter(forks: Bool) async throws {
-      let isInside = try await becomesTrue(within: 30) { ranks.allSatisfy { $0.output.contains("inside") } }
-      try #require(isInside, "\(ranks.map(\.errors))")
+      try await FaultRanks.awaitInside(ranks)
       if forks {
         sleepers = ranks.flatMap { Processes.children(of: $0.pid) }
         try #require(sleepers.count == ranks.count)

@@ -1,10 +1,12 @@
 // A rank for tests that end ranks: joins as the environment says, reduces again and again, and says how it ended.
 //
-// faultrank TRANSPORT ALGORITHM BYTES TIMEOUT_SECONDS [fork] [registered]
+// faultrank TRANSPORT ALGORITHM BYTES TIMEOUT_SECONDS [fork | registered | ROUNDS | duplicate]
 //
-// Prints `inside` as it enters the first operation of this size, all ranks having joined. It ends with
-// status 1 and the error when one comes. With `fork` it first forks a child that sleeps and shares every descriptor; with
-// `registered` the memory is registered.
+// Prints `inside` as it enters the first operation of this size, all ranks having joined. It ends with status 1 and the error when
+// one comes, and prints when that was: `failed N`, in nanoseconds of CLOCK_MONOTONIC. With `fork` it first forks a child that sleeps and
+// shares every descriptor. With `registered` the memory is registered. With ROUNDS it stops after as many operations, and prints what carried
+// them. With `duplicate` rank 1 takes the right to make files of more than 1 MiB from itself, all duplicate the communicator, print what came
+// of it, and use the first one again.
 
 import CTuttiLinux
 import Glibc
@@ -16,7 +18,8 @@ import Tutti
     guard arguments.count >= 5, let transport = TransportChoice(name: arguments[1]), let bytes = Int(arguments[3]),
       let seconds = Double(arguments[4])
     else {
-      say("usage: faultrank TRANSPORT ALGORITHM BYTES TIMEOUT_SECONDS [fork] [registered]", STDERR_FILENO)
+      say(
+        "usage: faultrank TRANSPORT ALGORITHM BYTES TIMEOUT_SECONDS [fork | registered | ROUNDS | duplicate]", STDERR_FILENO)
       exit(64)
     }
     var options = CommunicatorOptions()
@@ -25,10 +28,13 @@ import Tutti
     do throws(TuttiError) {
       let communicator = try Communicator.join(options: options)
       try communicator.barrier()
-      if arguments.contains("fork") {
+      let manner = arguments.count > 5 ? arguments[5] : ""
+      let rounds = Int(manner)
+      if manner == "duplicate" { return try duplicate(communicator) }
+      if manner == "fork" {
         guard tutti_fork_sleeper(30) > 0 else { exit(71) }
       }
-      let isRegistered = arguments.contains("registered")
+      let isRegistered = manner == "registered"
       let buffer = try communicator.allocate(UInt8.self, count: isRegistered ? bytes : 0, repeating: 0)
       let memory =
         isRegistered
@@ -40,14 +46,29 @@ import Tutti
       }
       try communicator.barrier()
       say("inside", STDOUT_FILENO)
-      while true {
+      for _ in 0..<(rounds ?? Int.max) {
         try communicator.allReduce(
           from: memory, to: memory, count: bytes / 4, type: .int32, .sum, algorithm: arguments[2])
       }
+      say("over \(communicator.lastOperation.transport)", STDOUT_FILENO)
     } catch {
+      say("failed \(tutti_now_ns())", STDOUT_FILENO)
       say("\(error.code) \(error.peer ?? -1): \(error)", STDERR_FILENO)
       exit(1)
     }
+  }
+
+  static func duplicate(_ communicator: Communicator) throws(TuttiError) {
+    if communicator.rank == 1 {
+      var limit = rlimit(rlim_cur: 1 << 20, rlim_max: 1 << 20)
+      setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
+    }
+    do throws(TuttiError) {
+      _ = try communicator.duplicate()
+      say("duplicated", STDOUT_FILENO)
+    } catch { say("\(error.code) \(error.peer ?? -1): \(error)", STDERR_FILENO) }
+    try communicator.barrier()
+    say("over \(communicator.lastOperation.transport)", STDOUT_FILENO)
   }
 
   static func say(_ text: String, _ descriptor: Int32) {

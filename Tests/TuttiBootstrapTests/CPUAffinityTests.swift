@@ -170,7 +170,8 @@ import TuttiTransport
       MemberRecord(
         rank: rank, process: ProcessIdentity(pid: Int32(100 + rank), startTime: 1, namespace: 1),
         host: HostIdentity(name: "host-\(text.prefix(1))", identity: String(text.prefix(1))), addresses: [], unixName: "",
-        transports: [.tcp], processors: ProcessorAllowance(inherited: processors(String(text.dropFirst(2)))))
+        transports: [.tcp], processors: ProcessorAllowance(inherited: processors(String(text.dropFirst(2)))),
+        abilities: HostAbilities(user: 0, userNamespace: 0))
     }
   }
 

@@ -10,7 +10,9 @@ import TuttiTransport
     addresses: [.ipv4(0x0A00_0001, port: 80), .ipv6(1, 2, port: 3)], unixName: "tutti-x", transports: [.tcp, .sharedMemory],
     processors: ProcessorAllowance(
       inherited: ProcessorSet(list: "0-3,70")!,
-      quota: ProcessorQuota(quotaMicroseconds: 150_000, periodMicroseconds: 100_000, group: 7)))
+      quota: ProcessorQuota(quotaMicroseconds: 150_000, periodMicroseconds: 100_000, group: 7)),
+    abilities: HostAbilities(
+      memoryObstacle: "memfd_create: no", watchObstacle: "", user: 7, userNamespace: 8, memoryGroup: 9))
 
   static let report = FailureReport(
     .peerLost, rank: 1, peer: -1, "gone", advice: "look", operation: "all-reduce", operationNumber: 17, step: 4,

@@ -72,7 +72,8 @@ int tutti_prefer_node(void *memory, size_t bytes, int node);
 /// Starts a detached thread with every signal blocked, under a name for debuggers (15 bytes at most). 0, or an errno value.
 int tutti_start_thread(void (*body)(void *), void *context, const char *name);
 
-/// memfd_create(2) with sealing, of the given size, sealed against shrinking and growing. Registered.
+/// memfd_create(2) with sealing, of the given size, sealed against shrinking and growing. Registered. Negative with errno on failure; EFBIG,
+/// and no signal, when RLIMIT_FSIZE forbids the size.
 int tutti_memfd(const char *name, size_t bytes);
 /// Whether the descriptor is sealed against shrinking and growing (1), or not or unknown (0).
 int tutti_is_sealed(int fd);

@@ -1,0 +1,26 @@
+import TuttiTransport
+
+// What regions of this layout take of a process, so that too small a limit is refused before anything is taken.
+
+extension SharedMemoryGeometry {
+  /// Memory of a region that its owner comes to touch when the collectives use all lanes towards all peers. The lane of send
+  /// and receive is left out: few use it, and with few peers.
+  var touchedBytesMax: Int {
+    Self.headerBytes + (rankCount - 1) * (Self.ringBytes + Lane.pointToPoint * Lane.credit * windowBytes)
+  }
+
+  /// What the links of one rank to all others of the host will take of its process.
+  ///
+  /// - Parameters:
+  ///   - processes: Other processes on the host, each of which is watched.
+  ///   - ranksTouching: Ranks of the host, with this one, under the same memory limit.
+  package func demand(processes: Int, ranksTouching: Int) -> ResourceDemand {
+    var demand = ResourceDemand(sharing: regionBytes, peerBytes: (rankCount - 1) * regionBytes)
+    demand.touchedBytes = touchedBytesMax
+    demand.ranksTouching = ranksTouching
+    // The region and its doorbell; a doorbell of each peer; two sockets and a region while links are opened; a timer, the
+    // departure board and the progress thread's; the processes.
+    demand.descriptors = 2 + (rankCount - 1) + 8 + processes
+    return demand
+  }
+}

@@ -1,0 +1,68 @@
+import CTuttiLinux
+import Glibc
+import TuttiTransport
+
+/// Finds out whether this process can share memory by doing once, with itself, all that a link needs: an anonymous sealed
+/// file, its mappings, and descriptors passed over a Unix socket. A sandbox may forbid each. Takes some 50 microseconds.
+package enum SharedMemoryProbe {
+  /// What the system refused, as `memfd_create: Operation not permitted`; empty when everything worked.
+  package static func obstacle() -> String {
+    do throws(FailureReport) {
+      try tryAll()
+      return ""
+    } catch {
+      // What tutti_memfd says instead of letting the limit's signal end the process.
+      if error.systemError == EFBIG {
+        return "\(error.message): this process may not make files of \(bytes) bytes, RLIMIT_FSIZE"
+      }
+      return error.systemError == 0 ? error.message : "\(error.message): \(errorText(error.systemError))"
+    }
+  }
+
+  private static let bytes = 4096
+  private static let mark: UInt64 = 0x6974_7475
+
+  private static func tryAll() throws(FailureReport) {
+    let memory = try attempt("memfd_create") { tutti_memfd("tutti-probe", bytes) }
+    defer { tutti_close(memory) }
+    let doorbell = try attempt("eventfd") { tutti_eventfd() }
+    defer { tutti_close(doorbell) }
+    let own = try map(memory, PROT_READ | PROT_WRITE)
+    defer { munmap(own, bytes) }
+    own.storeBytes(of: mark, as: UInt64.self)
+
+    var sockets: [Int32] = [-1, -1]
+    let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+    try attempt("socketpair") { socketpair(AF_UNIX, kind, 0, &sockets) }
+    defer { for socket in sockets { close(socket) } }
+    var byte: UInt8 = 1
+    let descriptors = [memory, doorbell]
+    try attempt("sendmsg with descriptors") { tutti_send_descriptors(sockets[0], &byte, 1, descriptors, 2) }
+    var received: [Int32] = [-1, -1, -1, -1]
+    var count: Int32 = 0
+    try attempt("recvmsg with descriptors") { tutti_receive_descriptors(sockets[1], &byte, 1, &received, &count) }
+    defer { for descriptor in received.prefix(Int(count)) { tutti_close(descriptor) } }
+    guard count == 2, tutti_is_sealed(received[0]) != 0 else {
+      throw FailureReport(.transport, "descriptors passed over a Unix socket do not arrive")
+    }
+    let theirs = try map(received[0], PROT_READ)
+    defer { munmap(theirs, bytes) }
+    guard theirs.load(as: UInt64.self) == mark else {
+      throw FailureReport(.transport, "mmap: a second mapping shows other memory")
+    }
+  }
+
+  private static func map(_ descriptor: Int32, _ protection: Int32) throws(FailureReport) -> UnsafeMutableRawPointer {
+    guard let base = mmap(nil, bytes, protection, MAP_SHARED, descriptor, 0), base != MAP_FAILED else {
+      throw FailureReport(.transport, "mmap", systemError: errno)
+    }
+    return base
+  }
+
+  @discardableResult
+  private static func attempt<Value: SignedInteger>(_ name: String, _ body: () -> Value) throws(FailureReport) -> Value {
+    let value = body()
+    if value < 0 { throw FailureReport(.transport, name, systemError: errno) }
+    return value
+  }
+}

@@ -1,0 +1,87 @@
+import Glibc
+
+/// A control group with a memory limit that this process is in: cgroup v2 `memory.max`, or v1 `memory.limit_in_bytes`.
+package struct MemoryGroup: Hashable, Sendable {
+  /// The file that holds the limit.
+  package let file: String
+  /// Inode of the group's directory: equal for all processes of a machine that are in it.
+  package let identity: UInt64
+  package let limit: UInt64
+  /// Bytes in use that the kernel could not give up by forgetting cached files.
+  package let used: UInt64
+
+  package init(file: String, identity: UInt64, limit: UInt64, used: UInt64) {
+    self.file = file
+    self.identity = identity
+    self.limit = limit
+    self.used = used
+  }
+
+  package var left: UInt64 { limit > used ? limit - used : 0 }
+
+  /// The groups with a limit that this process is in, the innermost first.
+  ///
+  /// - Parameters:
+  ///   - membership: What `/proc/self/cgroup` says.
+  ///   - mounts: Folder in which version 1's `memory`, and version 2's own tree or `unified`, are.
+  package static func current(
+    membership: String? = readSmallFile("/proc/self/cgroup"), mounts: String = "/sys/fs/cgroup"
+  ) -> [MemoryGroup] {
+    var groups: [MemoryGroup] = []
+    for line in (membership ?? "").split(separator: "\n") {
+      let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+      guard fields.count == 3 else { continue }
+      if fields[1].split(separator: ",").contains("memory") {
+        groups += limited(root: mounts + "/memory", path: fields[2], names: .version1)
+      } else if fields[0] == "0" {
+        let isHybrid = access(mounts + "/cgroup.controllers", F_OK) != 0
+        groups += limited(root: isHybrid ? mounts + "/unified" : mounts, path: fields[2], names: .version2)
+      }
+    }
+    return groups
+  }
+
+  private struct Names {
+    let limit: String
+    let usage: String
+    /// Of memory.stat: what can be given up.
+    let cached: Set<Substring>
+
+    static let version1 = Names(
+      limit: "memory.limit_in_bytes", usage: "memory.usage_in_bytes", cached: ["total_inactive_file", "total_active_file"])
+    static let version2 = Names(
+      limit: "memory.max", usage: "memory.current", cached: ["inactive_file", "active_file", "slab_reclaimable"])
+  }
+
+  /// From the process's own group up to the root. In a container that sees only its own group, that one is the root.
+  private static func limited(root: String, path: Substring, names: Names) -> [MemoryGroup] {
+    var parts = path.split(separator: "/")
+    if access(root + path, F_OK) != 0 { parts = [] }
+    var groups: [MemoryGroup] = []
+    while true {
+      let folder = ([Substring(root)] + parts).joined(separator: "/")
+      if let group = read(folder, names) { groups.append(group) }
+      if parts.isEmpty { return groups }
+      parts.removeLast()
+    }
+  }
+
+  private static func read(_ folder: String, _ names: Names) -> MemoryGroup? {
+    let file = folder + "/" + names.limit
+    // Version 1 says "no limit" as a number near 2^63.
+    guard let limit = number(file), limit < 1 << 60, let usage = number(folder + "/" + names.usage) else { return nil }
+    var status = stat()
+    guard stat(folder, &status) == 0 else { return nil }
+    var cached: UInt64 = 0
+    for line in (readSmallFile(folder + "/memory.stat", bytesMax: 16384) ?? "").split(separator: "\n") {
+      let words = line.split(separator: " ")
+      if words.count == 2, names.cached.contains(words[0]) { cached += UInt64(words[1]) ?? 0 }
+    }
+    return MemoryGroup(
+      file: file, identity: UInt64(status.st_ino), limit: limit, used: usage > cached ? usage - cached : 0)
+  }
+
+  private static func number(_ path: String) -> UInt64? {
+    readSmallFile(path)?.split(separator: "\n").first.flatMap { UInt64($0) }
+  }
+}
