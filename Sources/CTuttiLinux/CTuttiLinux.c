@@ -223,27 +223,39 @@ void *tutti_map_aligned(int fd, size_t bytes, size_t alignment) {
 int tutti_memfd_populate(int fd, void *memory, size_t offset, size_t bytes) {
   madvise(memory, bytes, MADV_HUGEPAGE);
 #ifdef MADV_POPULATE_WRITE
-  if (madvise(memory, bytes, MADV_POPULATE_WRITE) == 0) return 0;
+  int populated;
+  do {
+    populated = madvise(memory, bytes, MADV_POPULATE_WRITE);
+  } while (populated < 0 && errno == EINTR);
+  if (populated == 0) return 0;
   if (errno != EINVAL) return errno;
 #endif
   // Before Linux 5.14: small pages.
-  return fallocate(fd, 0, (off_t)offset, (off_t)bytes) == 0 ? 0 : errno;
+  int result;
+  do {
+    result = fallocate(fd, 0, (off_t)offset, (off_t)bytes);
+  } while (result < 0 && errno == EINTR);
+  return result == 0 ? 0 : errno;
 }
 
 void tutti_memfd_release(int fd, size_t offset, size_t bytes) {
   fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)bytes);
 }
 
-int tutti_read_process(pid_t pid, void *destination, uint64_t address, size_t bytes) {
-  size_t done = 0;
-  while (done < bytes) {
-    struct iovec local = {(char *)destination + done, bytes - done};
-    struct iovec remote = {(void *)(uintptr_t)(address + done), bytes - done};
-    ssize_t moved = process_vm_readv(pid, &local, 1, &remote, 1, 0);
+int tutti_read_process(
+    pid_t pid, void *destination, uint64_t address, size_t bytes, uint64_t probe_address, uint64_t probe) {
+  for (size_t done = 0;;) {
+    uint64_t found = 0;
+    struct iovec local[2] = {{(char *)destination + done, bytes - done}, {&found, sizeof found}};
+    struct iovec remote[2] = {{(void *)(uintptr_t)(address + done), bytes - done}, {(void *)(uintptr_t)probe_address, sizeof found}};
+    ssize_t moved = process_vm_readv(pid, local, 2, remote, 2, 0);
     if (moved <= 0) return moved < 0 ? errno : EFAULT;
+    if ((size_t)moved == bytes - done + sizeof found) return found == probe ? 0 : ESRCH;
+    // As much as it moves at once, or all but the probe: what is left comes with the probe again.
+    if ((size_t)moved > bytes - done) return EFAULT;
     done += (size_t)moved;
+    if (done == bytes) return EFAULT;
   }
-  return 0;
 }
 
 int tutti_pidfd_open(pid_t pid) {

@@ -51,17 +51,29 @@ struct AlgorithmPolicy {
     return medium == .sharedMemory || bytes < 64 << 10 ? rounds : rounds * rounds + cost.volume * cost.volume
   }
 
-  /// Bytes of a segment: whole messages while they are small, and pieces that stay in cache and keep a pipeline busy when they are not.
+  /// Bytes of a segment: as long as a link carries, because a segment costs system calls where it does not go through a window.
   ///
-  /// Over TCP a segment costs system calls at both ends, so it is as long as a link carries.
-  func segmentBytes(bytes: UInt64) -> Int {
-    let wanted: Int = medium == .sharedMemory && bytes <= 1 << 20 ? 64 << 10 : 256 << 10
+  /// Where one rank combines what the others only send, shorter ones let it begin while they copy.
+  func segmentBytes(_ collective: Collective, bytes: UInt64) -> Int {
+    let wanted = medium == .sharedMemory && collective == .reduce && bytes <= 1 << 20 ? 64 << 10 : 256 << 10
     return min(wanted, segmentBytesMax)
   }
 
   /// Results larger than the caches are stored past them.
   func isStreaming(bytes: UInt64) -> Bool { bytes >= 1 << 20 }
 
+  /// Whether segments over shared memory travel through windows also where the receiver could copy them from their source.
+  ///
+  /// Where one rank combines while the others only send, and where the data comes from memory, it is better brought into the cache by the
+  /// sender's core while the receiver's combines what came before. And ranks that share cores have the windows in their caches.
+  func prefersWindows(_ collective: Collective, bytes: UInt64) -> Bool {
+    switch collective {
+    case .allReduce: bytes > 8 << 20 || rankCount > processors
+    case .reduceScatter: bytes > 8 << 20
+    case .reduce: bytes > 128 << 10
+    default: false
+    }
+  }
 }
 
 /// What messages and bytes cost on one kind of transport, in microseconds: the table behind the automatic choice.
@@ -86,7 +98,7 @@ struct TransportTerms: Sendable {
   static func terms(of medium: Medium) -> TransportTerms {
     switch medium {
     case .sharedMemory:
-      TransportTerms(round: 1.5, message: 0.25, anyMessage: 0.02, byte: 3e-7, anyByte: 1.5e-4, firstByte: 5e-5)
+      TransportTerms(round: 2.8, message: 0.34, anyMessage: 8e-4, byte: 1e-8, anyByte: 6.6e-5, firstByte: 9.5e-5)
     case .loopback:
       TransportTerms(round: 1, message: 1.2, anyMessage: 4.5, byte: 1.1e-5, anyByte: 4.5e-4, firstByte: 2e-5)
     case .network:

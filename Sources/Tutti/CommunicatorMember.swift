@@ -129,9 +129,11 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
     do throws(LoweringError) {
       let plan = try Plan(
         lowering: schedule, layout: layout(of: schedule, key, blocks, elementBytes), elementBytes: Int(elementBytes),
-        inPlace: key.inPlace, segmentBytes: policy.segmentBytes(bytes: bytes), streaming: policy.isStreaming(bytes: bytes))
+        inPlace: key.inPlace, segmentBytes: policy.segmentBytes(key.collective, bytes: bytes),
+        streaming: policy.isStreaming(bytes: bytes))
       return CompiledPlan(
-        plan, algorithm: algorithm.name, algorithmIdentifier: algorithm.identifier, countsByMessage: isExchange)
+        plan, algorithm: algorithm.name, algorithmIdentifier: algorithm.identifier, countsByMessage: isExchange,
+        prefersWindows: policy.prefersWindows(key.collective, bytes: bytes))
     } catch {
       throw FailureReport(
         .unproven, rank: rank, "algorithm \(algorithm.name) cannot run on \(rankCount) ranks: \(error.description)",

@@ -84,7 +84,9 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
     var registrationFailure: FailureReport?
     if isSharing && registered == nil {
       // Nothing but `allocate` needs it.
-      do throws(FailureReport) { registered = try RegisteredMemory() } catch { registrationFailure = error }
+      do throws(FailureReport) { registered = try RegisteredMemory(ranksOnHost: sharing.count) } catch {
+        registrationFailure = error
+      }
     }
     let endpoint =
       isSharing

@@ -13,9 +13,13 @@ package final class CompiledPlan: @unchecked Sendable {
   /// Operations that run it now; the cache does not drop it meanwhile.
   var uses = 0
 
-  /// - Parameter countsByMessage: Every message says its own number of elements instead of the call's: for calls in which ranks
-  ///   give different counts by right.
-  package init(_ plan: Plan, algorithm: String, algorithmIdentifier: UInt8, countsByMessage: Bool = false) {
+  /// - Parameters:
+  ///   - countsByMessage: Every message says its own number of elements instead of the call's: for calls in which ranks give different
+  ///     counts by right.
+  ///   - prefersWindows: Links that share windows are to use them also where the receiver could read the source.
+  package init(
+    _ plan: Plan, algorithm: String, algorithmIdentifier: UInt8, countsByMessage: Bool = false, prefersWindows: Bool = false
+  ) {
     self.algorithm = algorithm
     self.algorithmIdentifier = algorithmIdentifier
     peers = plan.allPeers.map(Int.init)
@@ -34,7 +38,8 @@ package final class CompiledPlan: @unchecked Sendable {
         queueSteps: Self.copy(plan.queueSteps), stepCount: plan.steps.count,
         peerCount: plan.peers.count, queueCount: plan.queues.count,
         scratchCount: scratchOffsets.count, scratchOffsets: Self.copy(scratchOffsets), scratchBytes: scratchBytes,
-        segmentBytes: plan.segmentBytes, countsByMessage: countsByMessage))
+        segmentBytes: plan.segmentBytes, countsByMessage: countsByMessage,
+        prefersWindows: prefersWindows))
   }
 
   private static func steps(of plan: Plan) -> [CompiledStep] {
@@ -82,6 +87,7 @@ struct PlanTables {
   let scratchBytes: Int
   let segmentBytes: Int
   let countsByMessage: Bool
+  let prefersWindows: Bool
   /// Every link of the plan is there. Links stay for a communicator's life.
   var linksReady = false
 }

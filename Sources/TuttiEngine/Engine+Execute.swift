@@ -189,7 +189,7 @@ extension Engine {
     let first = link(Int(tables.pointee.peers[Int(step.pointee.peers.lowerBound)]))
     let sequence = first._withUnsafeGuaranteedRef {
       // One copy that several peers read beats a copy for each of them.
-      let isShared = $0.shareGroup != 0 && step.pointee.peers.count > 1
+      let isShared = $0.shareGroup != 0 && (step.pointee.peers.count > 1 || tables.pointee.prefersWindows)
       return $0.send(lane, call, count, source, bytes, copied: step.pointee.isCopied || isShared)
     }
     finishSend(slot, step, cursor, lane, bytes, source, first, sequence)

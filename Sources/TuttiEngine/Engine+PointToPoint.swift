@@ -207,6 +207,7 @@ extension Engine {
     let transfer = transfers.pointee.record(queue.pointee.first)
     let bytes = segmentBytes(transfer, link)
     let destination = transfer.pointee.base + transfer.pointee.position
+    if link.fetches { link.offer(lane, transfer.pointee.call, transfer.pointee.count, destination, bytes) }
     var found = link.peek(lane)
     if found == nil {
       if !link.needsProgress { return false }

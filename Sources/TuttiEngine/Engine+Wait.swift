@@ -315,6 +315,9 @@ extension Engine {
     for step in 0..<tables.pointee.stepCount where tables.pointee.steps[step].kind == .send {
       var reader = -1
       let hasReader = anyPeer(of: step, tables) { peer in
+        guard let link = core.pointee.links[peer]?.takeUnretainedValue(), !isReleased(slot, slotIndex, step, to: link) else {
+          return false
+        }
         reader = peer
         return true
       }

@@ -189,13 +189,16 @@ package final class Engine: @unchecked Sendable {
 
   /// After a failure: returns once no other rank reads or writes callers' memory any more. Without the lock.
   func settle() {
-    if registeredMemory != nil {
-      let lost = failure.flatMap { $0.code == .peerLost ? $0.peer : nil }
-      lock.lock()
-      for link in core.pointee.ownedLinks where link.reachesRegisteredMemory { link.revoke(peerIsLost: link.peer == lost) }
-      lock.unlock()
-    }
+    lock.lock()
+    revokeLinks()
+    lock.unlock()
     delegate.settle()
+  }
+
+  /// Takes callers' memory back from the peers. Under the lock.
+  private func revokeLinks() {
+    let lost = failure.flatMap { $0.code == .peerLost ? $0.peer : nil }
+    for link in core.pointee.ownedLinks { link.revoke(peerIsLost: link.peer == lost) }
   }
 
   func runHandlersAfterFailure() {
@@ -214,6 +217,7 @@ package final class Engine: @unchecked Sendable {
     lock.lock()
     // What a link has queued of an operation that was cut short lies in memory that its caller has got back.
     let isCutShort = core.pointee.inFlight != 0
+    if isCutShort { revokeLinks() }
     for link in core.pointee.ownedLinks {
       link.abandonArrivals()
       if isCutShort, let failure { link.fail(failure) }

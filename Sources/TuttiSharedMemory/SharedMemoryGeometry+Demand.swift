@@ -18,9 +18,9 @@ extension SharedMemoryGeometry {
     var demand = ResourceDemand(sharing: regionBytes, peerBytes: (rankCount - 1) * regionBytes)
     demand.touchedBytes = touchedBytesMax
     demand.ranksTouching = ranksTouching
-    // The region and its doorbell; a doorbell of each peer; two sockets and a region while links are opened; a timer, the
-    // departure board and the progress thread's; the processes.
-    demand.descriptors = 2 + (rankCount - 1) + 8 + processes
+    // The region, its doorbell and the registered memory; a doorbell and the registered memory of each peer; two sockets and a region while
+    // links are opened; a timer, the departure board and the progress thread's; the processes.
+    demand.descriptors = 3 + 2 * (rankCount - 1) + 8 + processes
     return demand
   }
 }

@@ -47,7 +47,7 @@ package struct SharedMemoryGeometry: Equatable, Sendable {
     self.rankCount = rankCount
     // Windows must stay in cache, and a rank's own memory small with many peers. The lane of send and receive does not count:
     // it must not shrink the windows of the collectives, and whoever does not use it never touches its pages.
-    let budget = 4 << 20
+    let budget = 8 << 20
     let windowCount = max(1, rankCount - 1) * Lane.pointToPoint * Lane.credit
     var bytes = 4096
     while bytes < windowBytesMax && bytes * 2 * windowCount <= budget { bytes *= 2 }

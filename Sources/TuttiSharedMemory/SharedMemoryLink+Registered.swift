@@ -11,9 +11,6 @@ import TuttiTransport
 // then waits for who is writing.
 
 extension SharedMemoryLink {
-  /// The least segment that is worth a system call to copy.
-  static let readBytesMin = 16 << 10
-
   private typealias Grants = SharedMemoryGeometry.Grants
   private typealias Reference = SharedMemoryGeometry.Reference
 
@@ -38,9 +35,8 @@ extension SharedMemoryLink {
   /// Whether the peer can copy from this rank's process. It says so when it has opened its end.
   @inline(__always)
   func peerReadsSources() -> Bool {
-    if status.pointee.readsSources { return true }
-    status.pointee.readsSources = word(lanes[0].peerGrants + Grants.reads).pointee.load(ordering: .acquiring) == 1
-    return status.pointee.readsSources
+    if !peerReads { peerReads = word(lanes[0].peerGrants + Grants.reads).pointee.load(ordering: .acquiring) == 1 }
+    return peerReads
   }
 
   /// Lets the peer copy the segment from this rank's memory.
@@ -129,6 +125,7 @@ extension SharedMemoryLink {
   ) -> UnsafeRawPointer? {
     if reference < Reference.placed { return fetch(state, reference & ~Reference.address, sequence, bytes) }
     if reference & Reference.registered != 0 {
+      if !wasIntact() { return nil }
       let memory: UnsafeMutableRawPointer?
       do throws(FailureReport) {
         memory = try peerMemory?.address(of: reference & ~Reference.registered, bytes: bytes)
@@ -170,7 +167,7 @@ extension SharedMemoryLink {
         offer.bytes == bytes && offer.call.rawValue == line.load(fromByteOffset: 8, as: UInt64.self)
         && offer.count == line.load(fromByteOffset: 16, as: UInt64.self)
       let destination = isOffered ? offer.destination : stagingMemory(state)
-      let code = tutti_read_process(peerProcess, destination, address, bytes)
+      let code = peerProcess.read(address, into: destination, bytes: bytes)
       if code != 0 {
         failUnreadable(code)
         return nil
@@ -193,11 +190,17 @@ extension SharedMemoryLink {
 
   @inline(never)
   private func failUnreadable(_ code: Int32) {
+    if code == ESRCH {
+      return fail(
+        FailureReport(
+          .peerLost, rank: endpoint.rank, peer: peer, "the process of rank \(peer) is gone",
+          advice: "Look at what rank \(peer) reported for the cause", transport: transport.name, systemError: code))
+    }
     fail(
       FailureReport(
-        .peerLost, rank: endpoint.rank, peer: peer, "rank \(endpoint.rank) cannot read the memory of rank \(peer) any more",
-        advice: "Look at what rank \(peer) reported for the cause, and whether it has ended", transport: transport.name,
-        systemError: code))
+        .transport, rank: endpoint.rank, peer: peer, "rank \(endpoint.rank) cannot copy from the memory of rank \(peer)",
+        advice: "That buffer may be device memory, or rank \(peer) has changed who may trace it: set TUTTI_SINGLE_COPY=off",
+        transport: transport.name, systemError: code))
   }
 
   func wasIntact() -> Bool {

@@ -10,7 +10,8 @@ import TuttiTransport
 /// counts what it has consumed in its own region and repeats the count in the slots it sends, so that an exchange never reads a
 /// third line. Nothing a peer writes is trusted as an index or a length without a check.
 ///
-/// A segment in registered memory is read, or written, where it is: see `SharedMemoryLink+Registered.swift`.
+/// A large segment may instead be copied straight from the sender's process, and one in registered memory is read, or written, where it is: see
+/// `SharedMemoryLink+Registered.swift`.
 package final class SharedMemoryLink: Link {
   let endpoint: SharedMemoryEndpoint
   let peerRegion: SharedMemoryRegion
@@ -26,8 +27,23 @@ package final class SharedMemoryLink: Link {
   var peerMemory: PeerMemory?
   /// This rank has taken its registered memory back.
   var isRevoked = false
+  /// The peer has said that it can copy from this rank's process.
+  var peerReads = false
   /// The peer's process, if this rank can read its memory.
-  let peerProcess: pid_t?
+  let peerProcess: PeerProcess?
+
+  /// A process, and how to know that it is still the one that it was.
+  struct PeerProcess {
+    var pid: pid_t
+    /// Where it holds a number, and the number.
+    var probeAddress: UInt64
+    var probe: UInt64
+
+    /// Copies from its memory. 0, or an errno value.
+    func read(_ address: UInt64, into destination: UnsafeMutableRawPointer, bytes: Int) -> Int32 {
+      tutti_read_process(pid, destination, address, bytes, probeAddress, probe)
+    }
+  }
 
   /// A peer that was handed one of this link's windows.
   private struct Reader {
@@ -73,7 +89,7 @@ package final class SharedMemoryLink: Link {
   /// - Parameter peerDoorbell: The peer's eventfd; ownership is taken.
   init(
     peer: Int, endpoint: SharedMemoryEndpoint, peerRegion: SharedMemoryRegion, peerIndex: Int, peerDoorbell: Int32,
-    peerMemory: consuming PeerMemory?, peerProcess: pid_t?
+    peerMemory: consuming PeerMemory?, peerProcess: PeerProcess?
   ) {
     let geometry = endpoint.region.geometry
     self.endpoint = endpoint
@@ -120,6 +136,7 @@ package final class SharedMemoryLink: Link {
     endpoint.region.closed.pointee.store(1, ordering: .releasing)
     peerDoorbell.ring()
     tutti_close(peerDoorbellDescriptor)
+    peerMemory = nil
   }
 
   // MARK: Sending
@@ -188,7 +205,7 @@ package final class SharedMemoryLink: Link {
       }
       return publish(state, line, call, count, bytes)
     }
-    if !copied && bytes >= Self.readBytesMin && peerReadsSources() {
+    if !copied && bytes >= RegisteredMemory.segmentBytesMin && peerReadsSources() {
       return publishAddress(lane, call, count, UInt64(UInt(bitPattern: source)), bytes)
     }
     (state.pointee.windows + slot * segmentBytesMax).copyMemory(from: source, byteCount: bytes)
@@ -234,7 +251,8 @@ package final class SharedMemoryLink: Link {
     }
     let reference = (ownerState.pointee.outgoing + ownerSlot * SharedMemoryGeometry.slotBytes).load(
       fromByteOffset: SharedMemoryGeometry.slotHeaderBytes, as: UInt64.self)
-    if reference >= SharedMemoryGeometry.Reference.address {
+    let isSource = reference >= SharedMemoryGeometry.Reference.address && reference < SharedMemoryGeometry.Reference.placed
+    if isSource {
       let address = reference & ~SharedMemoryGeometry.Reference.address
       let source = UnsafeRawPointer(bitPattern: UInt(address)).unsafelyUnwrapped
       return send(lane, call, count, source, bytes, copied: false)
@@ -275,7 +293,7 @@ package final class SharedMemoryLink: Link {
     return sequence
   }
 
-  /// The payload is copied before it is published, except from registered memory.
+  /// The payload is copied before it is published, except what the peer reads where this rank has it.
   package override func released(_ lane: Int) -> UInt64 {
     let state = lanes + lane
     return state.pointee.acknowledged >= state.pointee.lastHeld ? state.pointee.sent : releasedSlowly(state)

@@ -162,14 +162,16 @@ package final class SharedMemoryEndpoint: Sendable {
       peerProcess: readableProcess(behind: socket, words))
   }
   /// The process at the other end, if its memory can be read: not across namespaces or users, or where ptrace(2) is restricted.
-  private func readableProcess(behind socket: Int32, _ words: Introduction) -> pid_t? {
+  ///
+  /// `TUTTI_SINGLE_COPY=off` has it not tried.
+  private func readableProcess(behind socket: Int32, _ words: Introduction) -> SharedMemoryLink.PeerProcess? {
     if getenv("TUTTI_SINGLE_COPY").map({ String(cString: $0) }) == "off" { return nil }
     var pid: pid_t = 0
     var uid: uid_t = 0
     guard tutti_peer_credentials(socket, &pid, &uid) == 0, pid > 0 else { return nil }
+    let process = SharedMemoryLink.PeerProcess(pid: pid, probeAddress: words.probeAddress, probe: words.probe)
     var number: UInt64 = 0
-    guard tutti_read_process(pid, &number, words.probeAddress, 8) == 0, number == words.probe else { return nil }
-    return pid
+    return process.read(words.probeAddress, into: &number, bytes: 8) == 0 ? process : nil
   }
 
   /// A peer must not be able to shrink what this rank will map.

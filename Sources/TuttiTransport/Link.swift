@@ -104,7 +104,7 @@ open class Link {
 
   /// Sends to this link's peer the segment that `original`, of the same ``shareGroup``, has just sent on the same lane with
   /// the given sequence number, without another copy of the payload. Precondition: ``canSend(_:)``. The source is free when
-  /// `original` says so.
+  /// `original` and this link say so.
   open func sendShared(
     _ lane: Int, _ call: CallSignature, _ count: UInt64, _ bytes: Int, original: Link, originalSequence: UInt64
   ) -> UInt64 { fatalError("abstract") }
@@ -143,8 +143,8 @@ open class Link {
   /// it has failed; the link has then failed too. To be asked after the last read, and before anything made of it is passed on.
   open func isIntact(_ lane: Int) -> Bool { true }
 
-  /// Ends the peer's access to this rank's registered memory, after a failure: what it still reads it will not use, and when this returns
-  /// it writes no more, or has not answered within a bounded wait. Idempotent.
+  /// Ends the peer's access to callers' memory, after a failure: what it still reads of it, registered or the source of a held send, it will
+  /// not use, and when this returns it writes no more, or has not answered within a bounded wait. Idempotent.
   ///
   /// - Parameter peerIsLost: It has died, and there is nothing to wait for.
   open func revoke(peerIsLost: Bool) {}
@@ -195,8 +195,6 @@ open class Link {
 @frozen @usableFromInline
 package struct LinkStatus {
   @usableFromInline package var failed = false
-  /// The receiver copies large held segments from where the sender has them, so that composing one elsewhere saves nothing.
-  @usableFromInline package var readsSources = false
   @inlinable package init() {}
 }
 

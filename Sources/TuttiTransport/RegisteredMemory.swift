@@ -24,9 +24,10 @@ package final class RegisteredMemory: @unchecked Sendable {
   /// Free ranges of the arena, by offset; no two of them touch.
   private let free: Lock<[Range<Int>]>
 
+  /// - Parameter ranksOnHost: Ranks that will map it, each once for every communicator in which it meets the owner.
   /// - Throws: `.resources` or `.transport` where the limits of this process, or its sandbox, forbid it.
-  package init() throws(FailureReport) {
-    let capacity = Self.capacityWithinLimits()
+  package init(ranksOnHost: Int = 2) throws(FailureReport) {
+    let capacity = Self.capacityWithinLimits(ranksOnHost: ranksOnHost)
     guard capacity >= Self.hugePage else {
       throw FailureReport(
         .resources, "the limits of this process leave no room for registered memory",
@@ -46,13 +47,18 @@ package final class RegisteredMemory: @unchecked Sendable {
     if generation == tutti_current_fork_generation() { tutti_close(descriptor) }
   }
 
-  private static let page = 4096
+  private static let page = max(4096, sysconf(Int32(_SC_PAGESIZE)))
   private static let hugePage = 2 << 20
+  /// Communicators of one process whose links may all map all arenas.
+  private static let communicatorsExpected = 16
+  /// What a process has on the smallest processors: 47 bits, with room for everything else.
+  private static let addressSpace = 1 << 46
 
-  private static func capacityWithinLimits() -> Int {
-    let physical = max(1, sysconf(Int32(_SC_PHYS_PAGES))) * max(page, sysconf(Int32(_SC_PAGESIZE)))
-    var capacity = 1 << (Int.bitWidth - (physical - 1).leadingZeroBitCount)
-    for (limit, share) in [(RLIMIT_FSIZE, 1), (RLIMIT_AS, 16)] {
+  private static func capacityWithinLimits(ranksOnHost: Int) -> Int {
+    let physical = max(1, sysconf(Int32(_SC_PHYS_PAGES))) * page
+    let mappings = communicatorsExpected * max(2, ranksOnHost)
+    var capacity = min(1 << (Int.bitWidth - (physical - 1).leadingZeroBitCount), addressSpace / mappings)
+    for (limit, share) in [(RLIMIT_FSIZE, 1), (RLIMIT_AS, mappings)] {
       var values = rlimit()
       if getrlimit(__rlimit_resource_t(UInt32(limit.rawValue)), &values) == 0, values.rlim_cur < rlim_t(Int.max) {
         capacity = min(capacity, Int(values.rlim_cur) / share)
@@ -97,6 +103,7 @@ package final class RegisteredMemory: @unchecked Sendable {
     let memory = arena + range.lowerBound
     let code = tutti_memfd_populate(descriptor, memory, range.lowerBound, size)
     if code != 0 {
+      tutti_memfd_release(descriptor, range.lowerBound, range.count)
       give(back: range)
       throw FailureReport(
         .resources, "\(bytes) bytes of registered memory are wanted, and the system does not have them",
@@ -107,6 +114,8 @@ package final class RegisteredMemory: @unchecked Sendable {
 
   /// Gives memory of ``allocate(bytes:)`` back, and its pages to the system. No operation may be using it.
   package func deallocate(_ memory: UnsafeMutableRawPointer, bytes: Int) {
+    // In a forked child the descriptor's number may be another file's, and the pages are the parent's.
+    if generation != tutti_current_fork_generation() { return }
     let offset = Int(offset(of: memory))
     let range = offset..<offset + Self.rounded(bytes)
     // Also what peers have mapped: their pages are the same.
@@ -197,6 +206,8 @@ package struct PeerMemory: ~Copyable {
     guard offset <= UInt64(capacity), bytes <= capacity - Int(offset) else { return nil }
     if let base { return base + Int(offset) }
     let mapped = try RegisteredMemory.map(descriptor, capacity)
+    // A core dump is to hold this process's memory once.
+    madvise(mapped, capacity, MADV_DONTDUMP)
     base = mapped
     return mapped + Int(offset)
   }

@@ -131,7 +131,9 @@ package struct ResourceLimits: Sendable {
   /// What is there, rounded down.
   private static func text(_ bytes: UInt64, roundedUp: Bool = false) -> String {
     for (unit, shift) in [("GiB", UInt64(30)), ("MiB", 20), ("KiB", 10)] where bytes >= 1 << shift {
-      let tenths = (bytes * 10 + (roundedUp ? (1 << shift) - 1 : 0)) >> shift
+      // Beyond what tenths have room for, whole units are exact enough.
+      let isHuge = bytes > UInt64.max / 16
+      let tenths = isHuge ? (bytes >> shift) * 10 : (bytes * 10 + (roundedUp ? (1 << shift) - 1 : 0)) >> shift
       return tenths % 10 == 0 ? "\(tenths / 10) \(unit)" : "\(tenths / 10).\(tenths % 10) \(unit)"
     }
     return "\(bytes) bytes"

@@ -18,7 +18,8 @@ import TuttiSchedule
         "42 broadcast direct",
         "43 broadcast scatter-all-gather", "50 reduce binomial", "51 reduce chain", "52 reduce direct", "60 gather binomial",
         "61 gather chain", "62 gather direct", "70 scatter binomial", "71 scatter chain", "72 scatter direct",
-        "80 all-to-all pairwise", "81 all-to-all bruck", "82 all-to-all direct", "7 barrier dissemination",
+        "80 all-to-all pairwise", "81 all-to-all bruck", "82 all-to-all direct", "14 barrier direct",
+        "7 barrier dissemination",
         "13 barrier binomial",
       ])
   }
@@ -28,7 +29,7 @@ import TuttiSchedule
     #expect(AlgorithmRegistry.algorithm(.barrier, named: "ring") == nil)
     #expect(AlgorithmRegistry.algorithm(identifier: 7)?.name == "dissemination")
     #expect(AlgorithmRegistry.algorithm(identifier: 0) == nil)
-    #expect(AlgorithmRegistry.algorithms(for: .barrier).map(\.name) == ["dissemination", "binomial"])
+    #expect(AlgorithmRegistry.algorithms(for: .barrier).map(\.name) == ["direct", "dissemination", "binomial"])
   }
 
   @Test func eachRankIsInteriorInAtMostOneTree() {

@@ -1,3 +1,4 @@
+import CTuttiLinux
 import Foundation
 import Testing
 import TuttiTransport
@@ -131,6 +132,61 @@ import TuttiTransport
       }
       for ending in ended { #expect(ending.error != nil) }
       communicators.forEach { $0.close() }
+    }
+  }
+
+  /// A rank that closes in the middle of a call gets its memory back at once: no other rank ends well with what it then reads there.
+  @Test(.timeLimit(.minutes(2)), arguments: [false, true]) func closedInTheMiddle(isRegistered: Bool) throws {
+    for round in 0..<10 {
+      let communicators = try makeCommunicators(2, .sharedMemory)
+      let ended = try endings(communicators) { communicator throws(TuttiError) in
+        // As much as a start sends at once, so that nothing more is needed of the rank that closes.
+        let count = 64 << 10
+        let input =
+          isRegistered
+          ? try communicator.allocate(Int32.self, count: count, repeating: 7) : TuttiBuffer(count: count, repeating: 7)
+        let output = try communicator.allocate(Int32.self, count: count, repeating: -1)
+        try communicator.barrier()
+        // The first call opens what is needed.
+        try communicator.broadcast(
+          from: communicator.rank == 0 ? UnsafeRawPointer(input.pointer.baseAddress!) : nil,
+          to: output.pointer.baseAddress!, count: count, type: .int32, root: 0, algorithm: "direct")
+        if communicator.rank == 1 { usleep(UInt32(3000 + 100 * round)) }
+        let work = try communicator.startBroadcast(
+          from: communicator.rank == 0 ? UnsafeRawPointer(input.pointer.baseAddress!) : nil,
+          to: output.pointer.baseAddress!, count: count, type: .int32, root: 0, algorithm: "direct")
+        if communicator.rank == 0 {
+          communicator.close()
+          memset(input.pointer.baseAddress!, 0x11, count * 4)
+          return
+        }
+        try work.wait()
+        let wrong = output.elements.first { $0 != 7 }
+        if wrong != nil { Issue.record("round \(round): ended well, with \(wrong!)") }
+      }
+      #expect(ended[0].error == nil)
+      communicators.forEach { $0.close() }
+    }
+  }
+
+  /// A child that drops a buffer of its parent leaves the parent's memory, and its own files, alone.
+  @Test func forkedChild() throws {
+    try withRanks(2, .sharedMemory) { communicator in
+      guard communicator.rank == 0 else { return try communicator.barrier() }
+      let arena = try #require(communicator.member.registeredMemory)
+      let memory = try arena.allocate(bytes: 1 << 20)
+      memset(memory, 0x5A, 1 << 20)
+      let drop: @convention(c) (UnsafeMutableRawPointer?) -> Int32 = { context in
+        let (arena, memory) = context!.assumingMemoryBound(to: (RegisteredMemory, UnsafeMutableRawPointer).self).pointee
+        arena.deallocate(memory, bytes: 1 << 20)
+        return 0
+      }
+      var context = (arena, memory)
+      let status = withUnsafeMutablePointer(to: &context) { tutti_fork_call(drop, $0, 20) }
+      #expect(status == 0)
+      #expect((0..<1 << 20).allSatisfy { memory.load(fromByteOffset: $0, as: UInt8.self) == 0x5A })
+      arena.deallocate(memory, bytes: 1 << 20)
+      try communicator.barrier()
     }
   }
 }

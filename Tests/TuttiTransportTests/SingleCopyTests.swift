@@ -1,5 +1,6 @@
 import CTuttiLinux
 import Glibc
+import Synchronization
 import Testing
 import TuttiTransport
 
@@ -97,6 +98,18 @@ import TuttiTransport
     sender.revoke(peerIsLost: false)
     #expect(receiver.peek(0) == nil)
     #expect(receiver.failure?.code == .peerLost && receiver.failure?.peer == 0)
+  }
+
+  /// As if its number had become another process's.
+  @Test("a process that is not the peer's any more is not read") func anotherProcess() throws {
+    let (sender, receiver) = try makePair()
+    defer { [sender, receiver].forEach { $0.close() } }
+    let source = UnsafeMutableRawPointer.allocate(byteCount: Self.bytes, alignment: 64)
+    defer { source.deallocate() }
+    _ = sender.send(0, Self.call, 9, source, Self.bytes, copied: false)
+    sender.endpoint.region.probe.pointee.add(1, ordering: .relaxed)
+    #expect(receiver.peek(0) == nil)
+    #expect(receiver.failure?.code == .peerLost && receiver.failure?.peer == 0 && receiver.failure?.systemError == ESRCH)
   }
 
   @Test("an address that cannot be read fails the link")

@@ -84,8 +84,10 @@ void *tutti_map_aligned(int fd, size_t bytes, size_t alignment);
 int tutti_memfd_populate(int fd, void *memory, size_t offset, size_t bytes);
 /// Gives the pages of a part of a memfd back (fallocate(2), FALLOC_FL_PUNCH_HOLE): it reads as zero in every mapping.
 void tutti_memfd_release(int fd, size_t offset, size_t bytes);
-/// Copies from the memory of another process (process_vm_readv(2)), all of it. 0, or an errno value.
-int tutti_read_process(pid_t pid, void *destination, uint64_t address, size_t bytes);
+/// Copies from the memory of another process (process_vm_readv(2)), all of it, and makes sure that it still is the process that has `probe` at
+/// `probe_address`. 0, or an errno value: ESRCH also for another process.
+int tutti_read_process(
+    pid_t pid, void *destination, uint64_t address, size_t bytes, uint64_t probe_address, uint64_t probe);
 /// pidfd_open(2). Registered. Negative with errno on failure.
 int tutti_pidfd_open(pid_t pid);
 
