@@ -96,7 +96,9 @@ class Tutti(Contender):
     def command(self, configuration, sizes, _):
         return [self.collbench, configuration.collective, "--ranks", str(self.rank_count(configuration)),
                 "--transport", configuration.transport, "--sizes", ",".join(map(str, sizes)), "--format", "json",
-                *(["--registered"] if configuration.registered else [])]
+                *(["--registered"] if configuration.registered else []),
+                # As MPI has it: one buffer, so the root copies nothing for itself.
+                *(["--in-place"] if configuration.collective == "broadcast" else [])]
 
     def read(self, output, _):
         # It prints all or nothing.
