@@ -24,6 +24,8 @@ struct AlgorithmPolicy {
   ///
   /// - Parameter bytes: Of the message, or of all blocks together.
   func algorithm(_ collective: Collective, bytes: UInt64, hasUnequalBlocks: Bool) -> String {
+    // Each rank has to run as rarely as can be, which no term of the table says.
+    if collective == .barrier, medium == .sharedMemory, rankCount > processors { return "direct" }
     let terms = TransportTerms.terms(of: medium)
     let parallel = medium == .network ? 1 : max(1, min(rankCount, processors))
     var candidates: [(name: String, cost: AlgorithmCost, time: Double)] = []

@@ -1,6 +1,7 @@
 import TuttiSchedule
 
-/// Direct barrier: everyone tells everyone, in one round of n - 1 messages. For a few ranks that share memory, where a message is a store.
+/// Direct barrier: everyone tells rank 0, which tells everyone. Two rounds at any number of ranks, and the fewest messages: for ranks that share
+/// processors, where what counts is how often each of them must run.
 public struct DirectBarrier: Algorithm {
   public var name: String { "direct" }
   public var identifier: UInt8 { 14 }
@@ -10,15 +11,21 @@ public struct DirectBarrier: Algorithm {
 
   public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
     var program = ScheduleBuilder(.barrier, rank: rank, rankCount: rankCount, root: root, chunkCount: 1)
-    guard rankCount > 1 else { return program.finish() }
-    let others = (1..<rankCount).map { (rank + $0) % rankCount }
-    program.send([.input(0)], to: others)
-    let news = others.reversed().map { program.receiveSlot([.output(0)], from: $0) }
-    program.reduce([.output(0)], [.input(0)] + news)
+    if rank == 0 {
+      let others = Array(1..<rankCount)
+      if others.isEmpty { return program.finish() }
+      let news = others.map { program.receiveSlot([.output(0)], from: $0) }
+      program.reduce([.output(0)], [.input(0)] + news)
+      program.send([.output(0)], to: others)
+    } else {
+      program.send([.input(0)], to: 0)
+      program.receive([.output(0)], from: 0)
+    }
     return program.finish()
   }
 
   public func cost(rankCount: Int) -> AlgorithmCost? {
-    .evenly(rounds: min(rankCount - 1, 1), messages: rankCount - 1, volume: 0, rankCount: rankCount)
+    AlgorithmCost(
+      rounds: min(rankCount - 1, 1) * 2, messages: rankCount - 1, volume: 0, totalMessages: 2 * (rankCount - 1), totalVolume: 0)
   }
 }
