@@ -47,10 +47,16 @@ package struct SharedMemoryGeometry: Equatable, Sendable {
     self.rankCount = rankCount
     // Windows must stay in cache, and a rank's own memory small with many peers. The lane of send and receive does not count:
     // it must not shrink the windows of the collectives, and whoever does not use it never touches its pages.
-    let budget = 8 << 20
+    let budget = 6 << 20
     let windowCount = max(1, rankCount - 1) * Lane.pointToPoint * Lane.credit
+    // A power of two, or halfway to the next.
     var bytes = 4096
-    while bytes < windowBytesMax && bytes * 2 * windowCount <= budget { bytes *= 2 }
+    while bytes < windowBytesMax {
+      let next =
+        bytes.nonzeroBitCount == 1 && bytes >= 8192 ? bytes / 2 * 3 : bytes.nonzeroBitCount == 1 ? bytes * 2 : bytes / 3 * 4
+      if next * windowCount > budget { break }
+      bytes = next
+    }
     windowBytes = bytes
   }
 

@@ -100,9 +100,9 @@ import TuttiTransport
 
   @Test("windows fit the collectives' budget, and the lane of send and receive adds only address space")
   func geometry() {
-    // Ranks on the host, and what the windows of a rank's four collective lanes leave room for in 8 MiB.
+    // Ranks on the host, and what the windows of a rank's four collective lanes leave room for in 6 MiB.
     for (rankCount, windowBytes) in [
-      (1, 256 << 10), (2, 256 << 10), (3, 256 << 10), (4, 128 << 10), (8, 64 << 10), (64, 8192),
+      (1, 256 << 10), (2, 256 << 10), (3, 192 << 10), (4, 128 << 10), (8, 48 << 10), (64, 4096),
     ] {
       let geometry = SharedMemoryGeometry(rankCount: rankCount)
       #expect(geometry.windowBytes == windowBytes)
