@@ -26,6 +26,7 @@ public struct DirectBarrier: Algorithm {
 
   public func cost(rankCount: Int) -> AlgorithmCost? {
     AlgorithmCost(
-      rounds: min(rankCount - 1, 1) * 2, messages: rankCount - 1, volume: 0, totalMessages: 2 * (rankCount - 1), totalVolume: 0)
+      rounds: min(rankCount - 1, 1) * 2, messages: rankCount - 1, volume: 0, totalMessages: 2 * (rankCount - 1),
+      totalVolume: 0)
   }
 }

@@ -178,7 +178,7 @@ extension Engine {
     guard isReady(slot, slotIndex, tables, step, end: cursor.pointee.position + UInt64(bytes)) else { return false }
     let lane = Lane.index(operationSlot: slotIndex, channel: Int(step.pointee.channel))
     for peer in step.pointee.peers.asInts where !hasCredit(link(Int(tables.pointee.peers[Int(peer)])), lane) { return false }
-    if slot.pointee.hasRegistered && !step.pointee.isCopied && bytes >= RegisteredMemory.segmentBytesMin
+    if slot.pointee.hasRegistered && !step.pointee.isCopied && bytes >= InPlace.segmentBytesMin
       && sendRegistered(slot, tables, step, cursor, lane, bytes)
     {
       return true
@@ -249,7 +249,7 @@ extension Engine {
     offering destination: UnsafeMutableRawPointer?
   ) -> UnsafePointer<Arrival>? {
     let found = link._withUnsafeGuaranteedRef { link -> UnsafePointer<Arrival>? in
-      if let destination, bytes >= RegisteredMemory.segmentBytesMin, link.fetches {
+      if let destination, bytes >= InPlace.segmentBytesMin, link.fetches {
         link.offer(lane, operation.pointee.call, count, destination, bytes)
       }
       if let arrival = link.peek(lane) { return arrival }
@@ -278,7 +278,7 @@ extension Engine {
     let link = link(Int(tables.pointee.peers[Int(step.pointee.peers.lowerBound)]))
     let destination = address(slot, tables, step.pointee.extents.lowerBound, step, cursor)
     let count = messageCount(operation, tables, step)
-    if slot.pointee.hasRegistered && bytes >= RegisteredMemory.segmentBytesMin {
+    if slot.pointee.hasRegistered && bytes >= InPlace.segmentBytesMin {
       grantAhead(slot, slotIndex, tables, step, cursor, link, lane)
     }
     guard let arrival = arrival(link, lane, operation, count, bytes, offering: destination) else { return false }

@@ -5,16 +5,16 @@ import TuttiTransport
 // where it belongs. A call's other buffer, the peer's, and other ranks' may be ordinary memory: every segment says what it is.
 
 extension Engine {
-  /// Where a segment of an operation's buffer lies in registered memory, or `RegisteredMemory.nowhere`.
+  /// Where a segment of an operation's buffer lies in registered memory, or `InPlace.nowhere`.
   @inline(__always)
   private func registeredOffset(_ operation: UnsafeMutablePointer<Operation>, _ extent: Plan.Extent) -> UInt64 {
     let base =
       switch extent.memory {
       case 0: operation.pointee.registeredInput
       case 1: operation.pointee.registeredOutput
-      default: RegisteredMemory.nowhere
+      default: InPlace.nowhere
       }
-    return base == RegisteredMemory.nowhere ? base : base + extent.offset
+    return base == InPlace.nowhere ? base : base + extent.offset
   }
 
   /// Sends the segment a cursor stands at without copying it. Returns whether it lies in registered memory and all receivers reach that;
@@ -26,7 +26,7 @@ extension Engine {
     let operation = slot.pointee.operation
     let extent = tables.pointee.extents[Int(step.pointee.extents.lowerBound + cursor.pointee.extent)]
     let offset = registeredOffset(operation, extent)
-    if offset == RegisteredMemory.nowhere { return false }
+    if offset == InPlace.nowhere { return false }
     for peer in step.pointee.peers.asInts {
       let isReached = link(Int(tables.pointee.peers[peer]))._withUnsafeGuaranteedRef { $0.reachesRegisteredMemory }
       if !isReached { return false }
@@ -50,7 +50,7 @@ extension Engine {
   ) {
     let extent = tables.pointee.extents[Int(step.pointee.extents.lowerBound + cursor.pointee.extent)]
     let offset = registeredOffset(slot.pointee.operation, extent)
-    if offset == RegisteredMemory.nowhere || !link._withUnsafeGuaranteedRef({ $0.reachesRegisteredMemory }) { return }
+    if offset == InPlace.nowhere || !link._withUnsafeGuaranteedRef({ $0.reachesRegisteredMemory }) { return }
     let unit = UInt64(tables.pointee.segmentBytes)
     // Segments of this extent only: another one may be other memory.
     let left = (extent.bytes - cursor.pointee.offset + unit - 1) / unit
@@ -61,7 +61,7 @@ extension Engine {
       let start = cursor.pointee.offset + ahead * unit
       let bytes = min(unit, extent.bytes - start)
       let position = cursor.pointee.position + ahead * unit + bytes
-      if bytes < UInt64(RegisteredMemory.segmentBytesMin) || !isReady(slot, slotIndex, tables, step, end: position) {
+      if bytes < UInt64(InPlace.segmentBytesMin) || !isReady(slot, slotIndex, tables, step, end: position) {
         return
       }
       link._withUnsafeGuaranteedRef { $0.grant(lane, Int(ahead), offset + start, Int(bytes)) }

@@ -75,13 +75,13 @@ extension Engine {
   /// Where a buffer of a call lies in registered memory; the data of small calls is not worth a look.
   @inline(__always)
   private func registered(_ address: UnsafeRawPointer, _ request: borrowing Request) -> UInt64 {
-    request.key.count < UInt64(RegisteredMemory.segmentBytesMin / 8)
-      ? RegisteredMemory.nowhere : registeredOffset(address)
+    request.key.count < UInt64(InPlace.segmentBytesMin / 8)
+      ? InPlace.nowhere : registeredOffset(address)
   }
 
   @inline(never)
   private func registeredOffset(_ address: UnsafeRawPointer) -> UInt64 {
-    registeredMemory?.offset(of: address) ?? RegisteredMemory.nowhere
+    registeredMemory?.offset(of: address) ?? InPlace.nowhere
   }
 
   /// Gives the next queued operation its slot if that is free. Returns whether it did.

@@ -19,7 +19,7 @@ struct Operation {
   var divisor: Double
   var input: UnsafeMutableRawPointer
   var output: UnsafeMutableRawPointer
-  /// Where they lie in this rank's registered memory, or `RegisteredMemory.nowhere`.
+  /// Where they lie in this rank's registered memory, or `InPlace.nowhere`.
   var registeredInput: UInt64
   var registeredOutput: UInt64
   /// Monotonic nanoseconds.
@@ -109,7 +109,7 @@ struct OperationSlot {
     bases[0] = operation.input
     bases[1] = operation.output
     hasRegistered =
-      operation.registeredInput & operation.registeredOutput != RegisteredMemory.nowhere
+      operation.registeredInput & operation.registeredOutput != InPlace.nowhere
     for index in 0..<tables.scratchCount { bases[2 + index] = scratch + tables.scratchOffsets[index] }
     openQueues = tables.queueCount
     self.operation.initialize(to: operation)

@@ -85,7 +85,7 @@ extension SharedMemoryLink {
     else { return nil }
     let offset = entry.load(fromByteOffset: 8, as: UInt64.self)
     // Where it cannot be mapped, a window does.
-    guard let memory = (try? peerMemory?.address(of: offset, bytes: bytes)) ?? nil else { return nil }
+    guard let memory = (try? peerMemory?.pointee.address(of: offset, bytes: bytes)) ?? nil else { return nil }
     let writing = word(state.pointee.grants + Grants.writing)
     writing.pointee.store(1, ordering: .sequentiallyConsistent)
     if peerRegion.revoked.pointee.load(ordering: .sequentiallyConsistent) == 0 { return memory }
@@ -128,7 +128,7 @@ extension SharedMemoryLink {
       if !wasIntact() { return nil }
       let memory: UnsafeMutableRawPointer?
       do throws(FailureReport) {
-        memory = try peerMemory?.address(of: reference & ~Reference.registered, bytes: bytes)
+        memory = try peerMemory?.pointee.address(of: reference & ~Reference.registered, bytes: bytes)
       } catch {
         fail(error)
         return nil
@@ -142,13 +142,14 @@ extension SharedMemoryLink {
     }
     let entry = state.pointee.grants + Self.slotIndex(sequence) * Grants.entryBytes
     guard sequence <= state.pointee.granted, word(entry).pointee.load(ordering: .relaxed) == sequence,
-      entry.load(fromByteOffset: 16, as: UInt64.self) == UInt64(bytes), let registered = endpoint.registered
+      entry.load(fromByteOffset: 16, as: UInt64.self) == UInt64(bytes)
     else {
       failCorrupt()
       return nil
     }
     state.pointee.arrival.placed = true
-    return UnsafeRawPointer(registered.address(at: entry.load(fromByteOffset: 8, as: UInt64.self)))
+    // Nobody looks at the payload of what is placed.
+    return UnsafeRawPointer(entry)
   }
 
   /// Copies a segment from the peer's process to where it was offered a place, or to this rank's staging memory. Once: a segment stays there
@@ -181,6 +182,7 @@ extension SharedMemoryLink {
     return UnsafeRawPointer(state.pointee.fetchedTo)
   }
 
+  @inline(never)
   private func stagingMemory(_ state: UnsafeMutablePointer<LaneState>) -> UnsafeMutableRawPointer {
     if let known = state.pointee.staging { return known }
     let memory = UnsafeMutableRawPointer.allocate(byteCount: segmentBytesMax, alignment: 4096)
@@ -207,11 +209,16 @@ extension SharedMemoryLink {
     // The reads of the payload come before this one.
     atomicMemoryFence(ordering: .acquiring)
     if peerRegion.revoked.pointee.load(ordering: .acquiring) == 0 { return true }
+    failRevoked()
+    return false
+  }
+
+  @inline(never)
+  private func failRevoked() {
     fail(
       FailureReport(
         .peerLost, rank: endpoint.rank, peer: peer, "rank \(peer) failed while rank \(endpoint.rank) read its memory",
         advice: "Look at what rank \(peer) reported for the cause", transport: transport.name))
-    return false
   }
 
   // MARK: The end

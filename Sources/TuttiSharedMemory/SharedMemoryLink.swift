@@ -23,8 +23,8 @@ package final class SharedMemoryLink: Link {
   private let readers: UnsafeMutablePointer<Reader>
   private let readersPerSlot: Int
   private var isClosed = false
-  /// What the peer has registered; nil where it cannot.
-  var peerMemory: PeerMemory?
+  /// What the peer has registered; nil where it cannot, and after closing. Owned; behind a pointer, so that access is not checked.
+  var peerMemory: UnsafeMutablePointer<PeerMemory>?
   /// This rank has taken its registered memory back.
   var isRevoked = false
   /// The peer has said that it can copy from this rank's process.
@@ -112,7 +112,10 @@ package final class SharedMemoryLink: Link {
     }
     // Each end must see the other's.
     let reaches = peerMemory != nil && endpoint.registered != nil
-    self.peerMemory = peerMemory
+    if let peerMemory {
+      self.peerMemory = .allocate(capacity: 1)
+      self.peerMemory?.initialize(to: peerMemory)
+    }
     self.peerProcess = peerProcess
     super.init(
       peer: peer, transport: .sharedMemory, segmentBytesMax: geometry.windowBytes, needsProgress: false,
@@ -136,6 +139,8 @@ package final class SharedMemoryLink: Link {
     endpoint.region.closed.pointee.store(1, ordering: .releasing)
     peerDoorbell.ring()
     tutti_close(peerDoorbellDescriptor)
+    peerMemory?.deinitialize(count: 1)
+    peerMemory?.deallocate()
     peerMemory = nil
   }
 
@@ -205,7 +210,7 @@ package final class SharedMemoryLink: Link {
       }
       return publish(state, line, call, count, bytes)
     }
-    if !copied && bytes >= RegisteredMemory.segmentBytesMin && peerReadsSources() {
+    if !copied && bytes >= InPlace.segmentBytesMin && peerReadsSources() {
       return publishAddress(lane, call, count, UInt64(UInt(bitPattern: source)), bytes)
     }
     (state.pointee.windows + slot * segmentBytesMax).copyMemory(from: source, byteCount: bytes)

@@ -2,6 +2,15 @@ import CTuttiLinux
 import Glibc
 import Synchronization
 
+/// Constants of segments that are read or written where they are.
+@frozen @usableFromInline
+package enum InPlace {
+  /// The least that such a segment has: below it, the copy through a window costs less than the news.
+  @inlinable package static var segmentBytesMin: Int { 16 << 10 }
+  /// What ``RegisteredMemory/offset(of:)`` gives for other memory.
+  @inlinable package static var nowhere: UInt64 { .max }
+}
+
 /// Memory of one rank that the other ranks of its host may read and write in place: an arena in a sealed memfd, which links pass on when
 /// they are opened. Allocating needs no peer: the arena has its full size from the start, and only what was allocated takes memory.
 ///
@@ -9,9 +18,6 @@ import Synchronization
 /// and not after ``Link/revoke()``. An address in the arena is an offset in its file, the same for all ranks.
 package final class RegisteredMemory: @unchecked Sendable {
   // @unchecked: the mapping is set once under the lock and read through an atomic; free ranges are under the lock.
-
-  /// The least a segment must have to be read or written in place: below it, the copy through a window costs less than the news.
-  package static let segmentBytesMin = 16 << 10
 
   /// The memfd. Owned; close-on-exec, registered.
   package let descriptor: Int32
@@ -165,21 +171,11 @@ package final class RegisteredMemory: @unchecked Sendable {
 
   // MARK: Addresses
 
-  /// What ``offset(of:)`` gives for other memory.
-  package static var nowhere: UInt64 { .max }
-
-  /// Where an address lies in the arena, or ``nowhere``.
+  /// Where an address lies in the arena, or ``InPlace/nowhere``.
   package func offset(of address: UnsafeRawPointer) -> UInt64 {
     let base = base.load(ordering: .acquiring)
     let offset = UInt(bitPattern: address) &- base
-    return base != 0 && offset < UInt(capacity) ? UInt64(offset) : Self.nowhere
-  }
-}
-
-extension RegisteredMemory {
-  /// The address of an offset that ``offset(of:)`` gave.
-  package func address(at offset: UInt64) -> UnsafeMutableRawPointer {
-    UnsafeMutableRawPointer(bitPattern: base.load(ordering: .relaxed)).unsafelyUnwrapped + Int(offset)
+    return base != 0 && offset < UInt(capacity) ? UInt64(offset) : InPlace.nowhere
   }
 }
 

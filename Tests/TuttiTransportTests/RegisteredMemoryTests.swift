@@ -17,7 +17,7 @@ import TuttiTransport
     for (memory, size) in zip(memories, sizes) {
       #expect(Int(bitPattern: memory) % (size >= 2 << 20 ? 2 << 20 : 4096) == 0)
       memset(memory, 0x5A, size)
-      #expect(arena.address(at: arena.offset(of: memory)) == memory)
+      #expect(arena.offset(of: memory + size / 2) == arena.offset(of: memory) + UInt64(size / 2))
     }
     let ranges = zip(memories, sizes).map { Int(bitPattern: $0)..<Int(bitPattern: $0) + max($1, 1) }
     for (index, range) in ranges.enumerated() {
@@ -25,7 +25,7 @@ import TuttiTransport
     }
     let heap = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64)
     defer { heap.deallocate() }
-    #expect(arena.offset(of: heap) == RegisteredMemory.nowhere)
+    #expect(arena.offset(of: heap) == InPlace.nowhere)
     // In an order that merges free ranges before, behind and on both sides.
     var left = Array(zip(memories, sizes))
     for index in [1, 0, 3, 2, 5, 4, 7, 6].reversed() {
