@@ -11,7 +11,7 @@ import TuttiTransport
 /// third line. Nothing a peer writes is trusted as an index or a length without a check.
 ///
 /// A large segment may instead be copied straight from the sender's process, and one in registered memory is read, or written, where it is: see
-/// `SharedMemoryLink+Registered.swift`.
+/// `SharedMemoryLink+InPlace.swift`.
 package final class SharedMemoryLink: Link {
   let endpoint: SharedMemoryEndpoint
   let peerRegion: SharedMemoryRegion

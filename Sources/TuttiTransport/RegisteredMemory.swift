@@ -15,7 +15,7 @@ package enum InPlace {
 /// they are opened. Allocating needs no peer: the arena has its full size from the start, and only what was allocated takes memory.
 ///
 /// Whoever allocates owns the memory until ``deallocate(_:bytes:)``. Peers touch it only for segments of running operations that said so,
-/// and not after ``Link/revoke()``. An address in the arena is an offset in its file, the same for all ranks.
+/// and not after ``Link/revoke(peerIsLost:)``. An address in the arena is an offset in its file, the same for all ranks.
 package final class RegisteredMemory: @unchecked Sendable {
   // @unchecked: the mapping is set once under the lock and read through an atomic; free ranges are under the lock.
 

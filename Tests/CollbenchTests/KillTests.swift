@@ -47,7 +47,10 @@ import Testing
     try await FaultRanks.awaitInside(ranks)
     let during = try traces().subtracting(before)
     #expect(during.allSatisfy { $0.hasPrefix("@") } && !during.isEmpty, "\(during)")
-    for rank in ranks { Glibc.kill(rank.pid, SIGKILL) }
+    // None is to have the time to end by itself because of another's death.
+    for signal in [SIGSTOP, SIGKILL] {
+      for rank in ranks { Glibc.kill(rank.pid, signal) }
+    }
     for rank in ranks { #expect(try await rank.outcome(limit: 5).status == -SIGKILL) }
     let isGone = try await becomesTrue(within: 5) { (try? traces().intersection(during).isEmpty) == true }
     #expect(isGone, "\(during)")

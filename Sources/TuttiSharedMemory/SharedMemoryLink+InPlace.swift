@@ -3,8 +3,9 @@ import Glibc
 import Synchronization
 import TuttiTransport
 
-// Segments in registered memory. The sender can let the receiver read its memory, and the receiver can let the sender write into its own; a slot
-// of the ring says which was done. Neither waits for the other: without a grant a segment goes through a window.
+// Segments that go through no window. The receiver may copy one from the sender's process, or read it in the sender's registered memory; and it may
+// let the sender write into its own. A slot of the ring says which was done. Neither waits for the other: without a grant a segment goes
+// through a window.
 //
 // After a failure a rank's caller may reuse its memory at once, so the rank first takes it back (``takeBack(_:)``). A reader looks whether that has
 // happened after it has read, and does not use what it read then. A writer says that it is writing, then looks; the owner takes its memory back,
