@@ -76,7 +76,8 @@ let package = Package(
     .executableTarget(name: "faultrank", dependencies: ["Tutti", "CTuttiLinux"], path: "Tests/FaultRank"),
     // Runs a program without some of its system calls.
     .executableTarget(name: "faultsandbox", path: "Tests/FaultSandbox"),
-    .testTarget(name: "CollbenchTests", dependencies: ["collbench", "faultrank", "faultsandbox", "CTuttiLinux"]),
+    .testTarget(
+      name: "CollbenchTests", dependencies: ["collbench", "faultrank", "faultsandbox", "CTuttiLinux", "TuttiTesting"]),
   ],
   swiftLanguageModes: [.v6]
 )

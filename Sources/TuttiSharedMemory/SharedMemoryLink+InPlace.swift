@@ -25,14 +25,6 @@ extension SharedMemoryLink {
 
   // MARK: Sending
 
-  func publishRegistered(
-    _ lane: Int, _ call: CallSignature, _ count: UInt64, _ offset: UInt64, _ bytes: Int
-  ) -> UInt64 {
-    let sequence = publishReference(lane, call, count, bytes, offset | Reference.registered)
-    lanes[lane].lastHeld = sequence
-    return sequence
-  }
-
   /// Whether the peer can copy from this rank's process. It says so when it has opened its end.
   @inline(__always)
   func peerReadsSources() -> Bool {
@@ -40,9 +32,9 @@ extension SharedMemoryLink {
     return peerReads
   }
 
-  /// Lets the peer copy the segment from this rank's memory.
-  func publishAddress(_ lane: Int, _ call: CallSignature, _ count: UInt64, _ address: UInt64, _ bytes: Int) -> UInt64 {
-    let sequence = publishReference(lane, call, count, bytes, address | Reference.address)
+  /// Sends a segment that the peer reads where this rank has it, and that is not free before.
+  func publishHeld(_ lane: Int, _ call: CallSignature, _ count: UInt64, _ bytes: Int, _ reference: UInt64) -> UInt64 {
+    let sequence = publishReference(lane, call, count, bytes, reference)
     lanes[lane].lastHeld = sequence
     return sequence
   }
@@ -69,12 +61,6 @@ extension SharedMemoryLink {
       noticeClosing()
     }
     return state.pointee.acknowledged
-  }
-
-  private func takeAcknowledgements(_ state: UnsafeMutablePointer<LaneState>) {
-    let count = state.pointee.peerConsumedCount.pointee.load(ordering: .acquiring)
-    // Never more than was sent, whatever the peer wrote.
-    if count <= state.pointee.sent { state.pointee.acknowledged = max(state.pointee.acknowledged, count) }
   }
 
   func beginPlacement(_ lane: Int, _ bytes: Int) -> UnsafeMutableRawPointer? {

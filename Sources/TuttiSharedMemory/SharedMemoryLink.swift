@@ -155,9 +155,7 @@ package final class SharedMemoryLink: Link {
     let state = lanes + lane
     if status.pointee.failed { return false }
     if state.pointee.sent &- state.pointee.acknowledged >= UInt64(Lane.credit) {
-      // Never more than was sent, whatever the peer wrote.
-      let count = state.pointee.peerConsumedCount.pointee.load(ordering: .acquiring)
-      if count <= state.pointee.sent { state.pointee.acknowledged = max(state.pointee.acknowledged, count) }
+      takeAcknowledgements(state)
       if state.pointee.sent &- state.pointee.acknowledged >= UInt64(Lane.credit) {
         noticeClosing()
         return false
@@ -165,6 +163,13 @@ package final class SharedMemoryLink: Link {
     }
     let slot = Self.slotIndex(state.pointee.sent + 1)
     return readerCount(state, slot) == 0 || readersAreDone(lane, slot)
+  }
+
+  @inline(__always)
+  func takeAcknowledgements(_ state: UnsafeMutablePointer<LaneState>) {
+    let count = state.pointee.peerConsumedCount.pointee.load(ordering: .acquiring)
+    // Never more than was sent, whatever the peer wrote.
+    if count <= state.pointee.sent { state.pointee.acknowledged = max(state.pointee.acknowledged, count) }
   }
 
   @inline(__always)
@@ -211,7 +216,8 @@ package final class SharedMemoryLink: Link {
       return publish(state, line, call, count, bytes)
     }
     if !copied && bytes >= InPlace.segmentBytesMin && peerReadsSources() {
-      return publishAddress(lane, call, count, UInt64(UInt(bitPattern: source)), bytes)
+      let address = UInt64(UInt(bitPattern: source))
+      return publishHeld(lane, call, count, bytes, address | SharedMemoryGeometry.Reference.address)
     }
     (state.pointee.windows + slot * segmentBytesMax).copyMemory(from: source, byteCount: bytes)
     return publishWindow(
@@ -308,7 +314,7 @@ package final class SharedMemoryLink: Link {
 
   package override func sendRegistered(
     _ lane: Int, _ call: CallSignature, _ count: UInt64, _ offset: UInt64, _ bytes: Int
-  ) -> UInt64 { publishRegistered(lane, call, count, offset, bytes) }
+  ) -> UInt64 { publishHeld(lane, call, count, bytes, offset | SharedMemoryGeometry.Reference.registered) }
 
   package override func placement(_ lane: Int, _ bytes: Int) -> UnsafeMutableRawPointer? { beginPlacement(lane, bytes) }
 

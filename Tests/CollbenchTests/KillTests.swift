@@ -1,6 +1,7 @@
 import CTuttiLinux
 import Foundation
 import Testing
+import TuttiTesting
 
 /// Ranks killed at random moments of small, middle and large operations over shared memory: whatever the dead one held, the
 /// others name it within 100 ms of its death.
@@ -13,7 +14,7 @@ import Testing
   @Test func atRandomMoments() async throws {
     let seed = Self.environment["TUTTI_TEST_SEED"].flatMap(UInt64.init) ?? UInt64.random(in: 0...UInt64.max)
     FileHandle.standardError.write(Data("KillTests.atRandomMoments: TUTTI_TEST_SEED=\(seed)\n".utf8))
-    var generator = SplitMix64(state: seed)
+    var generator = SeededGenerator(seed: seed)
     let kills = Self.environment["TUTTI_TEST_KILLS"].flatMap(Int.init) ?? 30
     var milliseconds: [Double] = []
     for round in 0..<kills {
@@ -78,17 +79,5 @@ import Testing
       times.append(took)
     }
     return times
-  }
-}
-
-/// Steele, Lea & Flood, 2014.
-private struct SplitMix64: RandomNumberGenerator {
-  var state: UInt64
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-    return z ^ z >> 31
   }
 }
