@@ -6,6 +6,7 @@ let package = Package(
   products: [
     // `import Tutti` is enough to communicate; the other two are for writing algorithms.
     .library(name: "Tutti", targets: ["Tutti", "TuttiAlgorithms", "TuttiSchedule"]),
+    .library(name: "TuttiTraining", targets: ["TuttiTraining"]),
     .library(name: "TuttiTesting", targets: ["TuttiTesting"]),
     .executable(name: "collbench", targets: ["collbench"]),
   ],
@@ -44,6 +45,12 @@ let package = Package(
         "TuttiEngine", "TuttiBootstrap", .product(name: "Logging", package: "swift-log"),
       ]
     ),
+    // Gradients of data-parallel training.
+    .target(
+      name: "TuttiTraining",
+      dependencies: [
+        "Tutti", "TuttiTransport", "CTuttiKernels", "CTuttiLinux", .product(name: "Crypto", package: "swift-crypto"),
+      ]),
     .target(
       name: "TuttiTesting", dependencies: ["Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiTransport"]),
     .executableTarget(
@@ -69,6 +76,9 @@ let package = Package(
       dependencies: [
         "Tutti", "TuttiTesting", "TuttiSchedule", "TuttiAlgorithms", "TuttiTransport", "CTuttiLinux", "CTuttiAllocations",
       ]),
+    .testTarget(
+      name: "TuttiTrainingTests",
+      dependencies: ["TuttiTraining", "TuttiTesting", "Tutti", "TuttiTransport", "CTuttiLinux"]),
     .testTarget(
       name: "TuttiTestingTests",
       dependencies: ["TuttiTesting", "Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiTransport"]),

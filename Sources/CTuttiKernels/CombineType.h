@@ -161,6 +161,10 @@ static void PASTE(TYPE, average, VARIANT)(
 }
 #endif
 
+#ifdef HALF
+#include "ConvertHalf.h"
+#endif
+
 #undef DEFINE_COMBINE
 #undef DEFINE_COMBINE_
 #undef ARRAY

@@ -116,3 +116,40 @@ void tutti_average_in_default_environment(
   average(destination, second, sources, source_count, count, streaming, divisor);
   leave_default_environment(callers);
 }
+
+static int is_half(int data_type) { return data_type == TUTTI_FLOAT16 || data_type == TUTTI_BFLOAT16; }
+
+static void narrow(
+    const struct tutti_kernels *kernels, int data_type, void *destination, const float *source, size_t count, float scale) {
+  if (!is_half(data_type)) __builtin_trap();
+  uint64_t callers = enter_default_environment();
+  kernels->narrow[data_type](destination, source, count, scale);
+  leave_default_environment(callers);
+}
+
+static void widen(
+    const struct tutti_kernels *kernels, int data_type, float *destination, const void *source, size_t count) {
+  if (!is_half(data_type)) __builtin_trap();
+  uint64_t callers = enter_default_environment();
+  kernels->widen[data_type](destination, source, count);
+  leave_default_environment(callers);
+}
+
+void tutti_narrow(int data_type, void *destination, const float *source, size_t count, float scale) {
+  narrow(best, data_type, destination, source, count, scale);
+}
+
+void tutti_widen(int data_type, float *destination, const void *source, size_t count) {
+  widen(best, data_type, destination, source, count);
+}
+
+void tutti_narrow_variant(
+    int variant, int data_type, void *destination, const float *source, size_t count, float scale) {
+  if (variant < 0 || variant >= VARIANT_COUNT) __builtin_trap();
+  narrow(variants[variant], data_type, destination, source, count, scale);
+}
+
+void tutti_widen_variant(int variant, int data_type, float *destination, const void *source, size_t count) {
+  if (variant < 0 || variant >= VARIANT_COUNT) __builtin_trap();
+  widen(variants[variant], data_type, destination, source, count);
+}

@@ -9,6 +9,8 @@ struct tutti_kernels {
   tutti_combine_function combine[TUTTI_DATA_TYPE_COUNT][TUTTI_OPERATION_COUNT];
   tutti_average_function average[TUTTI_DATA_TYPE_COUNT];
   void (*copy_streaming)(void *destination, const void *source, size_t bytes);
+  void (*narrow[TUTTI_DATA_TYPE_COUNT])(void *destination, const float *source, size_t count, float scale);
+  void (*widen[TUTTI_DATA_TYPE_COUNT])(float *destination, const void *source, size_t count);
 };
 
 extern const struct tutti_kernels tutti_kernels_baseline;

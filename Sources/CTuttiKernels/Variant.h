@@ -1,4 +1,4 @@
-// One variant: every combine and the streaming copy in vectors of VECTOR_BYTES, named after VARIANT. No include
+// One variant: every combine, the conversions and the streaming copy in vectors of VECTOR_BYTES, named after VARIANT. No include
 // guard: each variant's file includes this once, under its target attribute.
 
 #define TYPE int8
@@ -162,4 +162,14 @@ const struct tutti_kernels KERNELS(VARIANT) = {
             [TUTTI_FLOAT64] = PASTE(float64, average, VARIANT),
         },
     .copy_streaming = PASTE(copy, streaming, VARIANT),
+    .narrow =
+        {
+            [TUTTI_FLOAT16] = PASTE(float16, narrow, VARIANT),
+            [TUTTI_BFLOAT16] = PASTE(bfloat16, narrow, VARIANT),
+        },
+    .widen =
+        {
+            [TUTTI_FLOAT16] = PASTE(float16, widen, VARIANT),
+            [TUTTI_BFLOAT16] = PASTE(bfloat16, widen, VARIANT),
+        },
 };

@@ -16,7 +16,7 @@ public struct TuttiError: Error, Sendable, CustomStringConvertible {
     case authentication
     /// Ranks speak different protocol versions.
     case version
-    /// Ranks disagree about the call they are in.
+    /// Ranks disagree about the call they are in, or about what must be equal on all.
     case mismatch
     /// A deadline passed; ``TuttiError/peer`` is the rank at fault.
     case timeout
@@ -32,11 +32,13 @@ public struct TuttiError: Error, Sendable, CustomStringConvertible {
     case unproven
     /// Memory, descriptors or another resource ran out.
     case resources
+    /// A gradient is infinite or not a number; ``TuttiError/peer`` is the rank that made it. The communicator goes on.
+    case nonFinite
   }
 
-  let report: FailureReport
+  package let report: FailureReport
 
-  init(_ report: FailureReport) { self.report = report }
+  package init(_ report: FailureReport) { self.report = report }
 
   /// The kind of error, for programs.
   public var code: Code {
@@ -54,6 +56,7 @@ public struct TuttiError: Error, Sendable, CustomStringConvertible {
     case .closed: .closed
     case .unproven: .unproven
     case .resources: .resources
+    case .nonFinite: .nonFinite
     }
   }
 

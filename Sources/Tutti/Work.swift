@@ -35,4 +35,10 @@ public struct Work: Sendable {
       throw TuttiError(communicator.engine.failure ?? communicator.member.closedReport())
     }
   }
+
+  /// Calls `handler` once, when the operation has ended, well or not: on the thread that notices, which may be this one, or at once. It may
+  /// start operations, and must not block.
+  package func whenEnded(_ handler: @escaping @Sendable () -> Void) {
+    communicator.engine.notify(number, handler)
+  }
 }

@@ -68,6 +68,8 @@ package enum FailureCode: UInt8, Sendable, CaseIterable {
   case unproven = 12
   /// Memory, descriptors or another resource ran out.
   case resources = 13
+  /// A number that must be finite is not.
+  case nonFinite = 14
 }
 
 extension FailureReport: CustomStringConvertible {

@@ -16,6 +16,7 @@ import Testing
       "TuttiSchedule", "TuttiAlgorithms", "TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "TuttiEngine",
       "TuttiBootstrap", "CTuttiLinux", "CTuttiKernels", "Logging",
     ],
+    "TuttiTraining": ["Tutti", "TuttiTransport", "CTuttiKernels", "CTuttiLinux", "Crypto"],
     // For users' tests, which have Foundation; it gives it threads with a small stack.
     "TuttiTesting": ["Tutti", "TuttiSchedule", "TuttiAlgorithms", "TuttiTransport", "Foundation"],
     "collbench": ["Tutti", "TuttiSchedule", "TuttiAlgorithms", "CTuttiLinux", "ArgumentParser"],

@@ -1,4 +1,4 @@
-// Element-wise combining and copying of memory, in the widest vectors the CPU has.
+// Element-wise combining, converting and copying of memory, in the widest vectors the CPU has.
 //
 // This is C because Swift compiles a function for one instruction set only. Every variant gives the same bits:
 // - integers wrap;
@@ -72,6 +72,13 @@ tutti_average_function tutti_average(int data_type);
 /// and fences before returning.
 void tutti_copy(void *destination, const void *source, size_t bytes, int streaming);
 
+/// Multiplies `count` float32 numbers with `scale` and rounds them to float16 or bfloat16, to nearest even. A NaN stays one. The two
+/// areas do not overlap. Another `data_type` traps.
+void tutti_narrow(int data_type, void *destination, const float *source, size_t count, float scale);
+
+/// `count` float16 or bfloat16 numbers as float32, exactly. The two areas do not overlap. Another `data_type` traps.
+void tutti_widen(int data_type, float *destination, const void *source, size_t count);
+
 // For tests: each variant on its own, from the plainest (0) to the widest.
 
 int tutti_variant_count(void);
@@ -82,6 +89,9 @@ int tutti_variant_supported(int variant);
 /// Like tutti_combine and tutti_average; the result may only be called where the variant is supported.
 tutti_combine_function tutti_combine_variant(int variant, int data_type, int operation);
 tutti_average_function tutti_average_variant(int variant, int data_type);
+/// tutti_narrow and tutti_widen of one variant.
+void tutti_narrow_variant(int variant, int data_type, void *destination, const float *source, size_t count, float scale);
+void tutti_widen_variant(int variant, int data_type, float *destination, const void *source, size_t count);
 /// The streaming tutti_copy of one variant.
 void tutti_copy_variant(int variant, void *destination, const void *source, size_t bytes);
 

@@ -1,0 +1,250 @@
+import Synchronization
+import Tutti
+import TuttiTransport
+
+/// Starts each bucket's reduction when its turn has come, on whatever thread learns of it: the one that marks a gradient ready, or the one that
+/// notices the end of an operation.
+///
+/// One thread at a time acts; others leave it their news and go on, so that no handler ever waits.
+final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
+  // @unchecked: `memory` changes only between steps, in the call of the user's that ends one.
+
+  let communicator: Communicator
+  let options: SynchronizerOptions
+  private(set) var memory: GradientMemory<Element>
+  private let progress: Lock<StepProgress>
+  /// Operations under way, by what they are for, and the first failure.
+  private let operations = Lock(Operations())
+  /// News that the acting thread has not yet looked at.
+  private let news = Atomic<Int>(0)
+  /// Changes when something has ended.
+  private let changed = WakeWord()
+  /// What rank 0 announces, a number for each bucket; lives as long as an operation may read it.
+  private let announcements: TuttiBuffer<Int32>
+  /// How many ranks used each parameter; then for each rank the first parameter that is not finite, counted from 1, and how many.
+  let status: TuttiBuffer<Int32>
+
+  private struct Operations {
+    var underWay: [(purpose: Purpose, work: Work)] = []
+    var failure: TuttiError?
+  }
+
+  private enum Purpose: Equatable {
+    case announcement(Int)
+    case bucket(Int)
+    case status
+  }
+
+  init(
+    _ communicator: Communicator, _ layout: BucketLayout, _ options: SynchronizerOptions
+  ) throws(TuttiError) {
+    self.communicator = communicator
+    self.options = options
+    memory = try GradientMemory(layout, options.wireType, communicator)
+    progress = Lock(StepProgress(layout, isRoot: communicator.rank == 0, prioritizes: options.prioritizes))
+    announcements = TuttiBuffer(count: layout.ranges.count, repeating: 0)
+    status = TuttiBuffer(count: layout.ranges.count + 2 * communicator.rankCount, repeating: 0)
+  }
+
+  var layout: BucketLayout { memory.layout }
+
+  /// Elements of the memory whose result this rank gets.
+  func ownRange(_ bucket: Int) -> Range<Int> {
+    let range = layout.buckets[bucket].range
+    if options.sharding == .replicated { return range }
+    let counts = shardCounts(bucket)
+    let start = range.lowerBound + counts[..<communicator.rank].reduce(0, +)
+    return start..<start + counts[communicator.rank]
+  }
+
+  func shardCounts(_ bucket: Int) -> [Int] {
+    layout.shardCounts(bucket, rankCount: communicator.rankCount, alignment: GradientMemory<Element>.alignment)
+  }
+
+  // MARK: A step
+
+  /// Looks at the progress under its lock.
+  func look<Result, Failure: Error>(_ body: (inout StepProgress) throws(Failure) -> Result) throws(Failure) -> Result {
+    try progress.withLock(body)
+  }
+
+  /// Takes a claimed gradient, which will not change any more until the step ends. `advance()` is to follow.
+  func takeIn(_ parameter: Int, isUsed: Bool) {
+    let gradient = memory.gradient(parameter)
+    let isFinite = !isUsed || !options.checksFinite || ElementLoops.areFinite(UnsafeBufferPointer(gradient))
+    let scale = options.reduction == .average ? 1 / Float(communicator.rankCount) : 1
+    memory.narrow(parameter, scale: scale)
+    look {
+      $0.markReady(parameter, isUsed: isUsed)
+      if !isFinite {
+        $0.nonFiniteCount += 1
+        $0.firstNonFinite = $0.firstNonFinite ?? parameter
+      }
+    }
+  }
+
+  /// Starts what can be started.
+  func advance() {
+    if news.wrappingAdd(1, ordering: .acquiringAndReleasing).oldValue != 0 { return }
+    var seen = 1
+    repeat {
+      while act(look { $0.next }) {}
+      seen = news.wrappingSubtract(seen, ordering: .acquiringAndReleasing).newValue
+    } while seen != 0
+  }
+
+  /// Whether there may be more to do at once.
+  private func act(_ action: StepProgress.Action) -> Bool {
+    if action == .nothing || failure != nil { return false }
+    do throws(TuttiError) {
+      switch action {
+      case .nothing: break
+      case .listen:
+        look { $0.isListening = true }
+        try startAnnouncement(look { $0.started.count })
+      case .announce(let bucket):
+        let position = look { $0.started.count }
+        announcements[position] = Int32(bucket)
+        try startAnnouncement(position)
+        try startReduction(bucket)
+      case .start(let bucket): try startReduction(bucket)
+      case .sendStatus:
+        look { $0.sendStatus() }
+        writeStatus()
+        watch(.status, try communicator.startAllReduce(status, .sum, timeout: options.timeout))
+      }
+      return true
+    } catch {
+      fail(error)
+      return false
+    }
+  }
+
+  private func startAnnouncement(_ position: Int) throws(TuttiError) {
+    let word = UnsafeMutableRawPointer(announcements.pointer.baseAddress! + position)
+    watch(
+      .announcement(position),
+      try communicator.startBroadcast(from: word, to: word, count: 1, type: .int32, root: 0, timeout: options.timeout))
+  }
+
+  private func startReduction(_ bucket: Int) throws(TuttiError) {
+    look { $0.start(bucket) }
+    let range = layout.buckets[bucket].range
+    let (input, output) = (memory.reduced(range.lowerBound), memory.reduced(ownRange(bucket).lowerBound))
+    // With 16 bits on the wire the division comes before the rounding: a sum of many could overflow.
+    let operation: ReduceOp = options.wireType == .full && options.reduction == .average ? .average : .sum
+    let isNarrow = options.wireType != .full
+    switch options.sharding {
+    case .replicated:
+      watch(
+        .bucket(bucket),
+        try communicator.startAllReduce(
+          from: input, to: output, count: range.count, type: memory.reducedType, operation,
+          algorithm: options.algorithm ?? (isNarrow ? "two-shot" : nil), timeout: options.timeout))
+    case .sharded:
+      watch(
+        .bucket(bucket),
+        try communicator.startReduceScatter(
+          from: input, to: output, counts: shardCounts(bucket), type: memory.reducedType, operation,
+          algorithm: options.algorithm ?? (isNarrow ? "direct" : nil), timeout: options.timeout))
+    }
+  }
+
+  private func writeStatus() {
+    for index in 0..<status.count { status[index] = 0 }
+    let parameterCount = layout.ranges.count
+    look { progress in
+      for parameter in 0..<parameterCount where progress.isUsed[parameter] { status[parameter] = 1 }
+      let own = parameterCount + 2 * communicator.rank
+      status[own] = Int32((progress.firstNonFinite ?? -1) + 1)
+      status[own + 1] = Int32(progress.nonFiniteCount)
+    }
+  }
+
+  // MARK: Ends
+
+  private func watch(_ purpose: Purpose, _ work: Work) {
+    operations.withLock { $0.underWay.append((purpose, work)) }
+    work.whenEnded { [self] in ended(purpose, work) }
+  }
+
+  private func ended(_ purpose: Purpose, _ work: Work) {
+    if !work.isDone {
+      // It has failed, so that this throws at once.
+      do throws(TuttiError) { try work.wait() } catch { return fail(error) }
+    }
+    switch purpose {
+    case .bucket(let bucket):
+      memory.widen(ownRange(bucket))
+      look { $0.end(bucket) }
+    case .announcement(let position) where communicator.rank != 0:
+      let bucket = Int(announcements[position])
+      let isKnown = look { progress in
+        guard layout.buckets.indices.contains(bucket), !progress.started.contains(bucket) else { return false }
+        progress.announced = bucket
+        progress.isListening = false
+        return true
+      }
+      if !isKnown {
+        let text = "rank 0 announced bucket \(bucket), which is not one of those that are left"
+        fail(TuttiError(FailureReport(.mismatch, rank: communicator.rank, peer: 0, text)))
+      }
+    case .announcement: break
+    case .status: look { $0.hasStatus = true }
+    }
+    advance()
+    // Last: as long as something is under way, whoever waits knows that there will be news.
+    operations.withLock { operations in operations.underWay.removeAll { $0.purpose == purpose } }
+    changed.wake()
+  }
+
+  /// The first failure, which every later call throws.
+  var failure: TuttiError? { operations.withLock { $0.failure } }
+
+  func fail(_ error: TuttiError) {
+    operations.withLock { $0.failure = $0.failure ?? error }
+    changed.wake()
+  }
+
+  /// Returns once `condition` holds, driving what is under way meanwhile. Each operation has its deadline.
+  ///
+  /// - Returns: Whether it holds; `false` where nothing under way can make it true.
+  func wait(until condition: (StepProgress) -> Bool) throws(TuttiError) -> Bool {
+    while true {
+      let seen = changed.value
+      if look({ condition($0) }) { return true }
+      let (work, failure) = operations.withLock { ($0.underWay.first?.work, $0.failure) }
+      if let failure { throw failure }
+      if let work, !work.isDone {
+        do throws(TuttiError) { try work.wait() } catch {
+          fail(error)
+          throw error
+        }
+      } else if work != nil || news.load(ordering: .acquiring) != 0 {
+        // It has ended, and another thread is about to say so; a lost wake costs a nap.
+        changed.wait(while: seen, nanoseconds: 10_000_000)
+      } else if look({ condition($0) }) {
+        return true
+      } else if changed.value == seen {
+        return false
+      }
+    }
+  }
+
+  // MARK: Between steps
+
+  /// Forgets the step that has ended.
+  func reset() {
+    look { $0 = StepProgress(layout, isRoot: communicator.rank == 0, prioritizes: options.prioritizes) }
+  }
+
+  /// Moves the gradients into another layout. Between steps.
+  func rebuild(_ layout: BucketLayout) throws(TuttiError) {
+    let next = try GradientMemory<Element>(layout, options.wireType, communicator)
+    for parameter in layout.ranges.indices {
+      _ = next.gradient(parameter).update(fromContentsOf: memory.gradient(parameter))
+    }
+    memory = next
+    reset()
+  }
+}

@@ -1,0 +1,82 @@
+/// Which bucket each parameter's gradient is in, and where: a pure function of sizes, order and limits, so that all ranks have the same.
+///
+/// The gradients of all buckets lie in one piece of memory, bucket after bucket, in the order in which they become ready. Each begins at a
+/// cache line; what is between them stays zero and is reduced along.
+///
+/// - SeeAlso: Li et al., PyTorch Distributed, VLDB 2020: buckets in reverse order of the forward pass, rebuilt once.
+struct BucketLayout: Equatable, Sendable {
+  /// A run of memory that is reduced as one.
+  struct Bucket: Equatable, Sendable {
+    /// Parameters, as they lie there.
+    let parameters: [Int]
+    /// Elements of the memory, with the gaps.
+    let range: Range<Int>
+
+    /// The less, the sooner the next forward pass needs it.
+    var priority: Int { parameters.min()! }
+  }
+
+  /// All parameters, in the order in which their gradients become ready.
+  let order: [Int]
+  /// In that order.
+  let buckets: [Bucket]
+  /// By parameter: its bucket.
+  let bucketOf: [Int]
+  /// By parameter: its elements' place in the memory.
+  let ranges: [Range<Int>]
+  /// Elements of all buckets.
+  let count: Int
+
+  /// - Parameters:
+  ///   - counts: Elements of each parameter.
+  ///   - order: A permutation of the parameters.
+  ///   - maximum, first, last: Elements of a bucket, of the first and of the last; a larger parameter has a bucket of its own.
+  ///   - alignment: Elements of a cache line.
+  init(counts: [Int], order: [Int], maximum: Int, first: Int, last: Int, alignment: Int) {
+    precondition(order.sorted() == Array(counts.indices), "the order is no permutation of the parameters")
+    let padded = counts.map { ($0 + alignment - 1) / alignment * alignment }
+    // From the end: what fits into the last bucket.
+    var lastStart = order.count
+    var lastCount = 0
+    while lastStart > 0, lastStart == order.count || lastCount + padded[order[lastStart - 1]] <= last {
+      lastStart -= 1
+      lastCount += padded[order[lastStart]]
+    }
+    var groups: [[Int]] = []
+    var groupCount = 0
+    for (position, parameter) in order.enumerated() {
+      let limit = groups.count > 1 ? maximum : first
+      // Parameters without elements travel with whoever is there.
+      let isFull = groupCount > 0 && groupCount + padded[parameter] > limit
+      if groups.isEmpty || isFull || position == lastStart && groupCount > 0 {
+        groups.append([])
+        groupCount = 0
+      }
+      groups[groups.count - 1].append(parameter)
+      groupCount += padded[parameter]
+    }
+
+    var buckets: [Bucket] = []
+    var bucketOf = Array(repeating: 0, count: counts.count)
+    var ranges = Array(repeating: 0..<0, count: counts.count)
+    var end = 0
+    for group in groups {
+      let start = end
+      for parameter in group {
+        bucketOf[parameter] = buckets.count
+        ranges[parameter] = end..<end + counts[parameter]
+        end += padded[parameter]
+      }
+      buckets.append(Bucket(parameters: group, range: start..<end))
+    }
+    (self.order, self.buckets, self.bucketOf, self.ranges, count) = (order, buckets, bucketOf, ranges, end)
+  }
+
+  /// Elements of each rank's shard of a bucket: as equal as whole cache lines allow, the last ones' less or none.
+  func shardCounts(_ bucket: Int, rankCount: Int, alignment: Int) -> [Int] {
+    let total = buckets[bucket].range.count
+    let lines = (total + alignment - 1) / alignment
+    let shard = (lines + rankCount - 1) / rankCount * alignment
+    return (0..<rankCount).map { max(0, min(total, ($0 + 1) * shard) - $0 * shard) }
+  }
+}

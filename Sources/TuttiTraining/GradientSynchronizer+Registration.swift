@@ -1,0 +1,55 @@
+// What ranks agree on when they register parameters.
+
+import Tutti
+
+extension GradientSynchronizer {
+  static func layout(_ parameters: [Parameter<Element>], _ order: [Int], _ options: SynchronizerOptions) -> BucketLayout {
+    let stride = MemoryLayout<Element>.stride
+    return BucketLayout(
+      counts: parameters.map(\.values.count), order: order, maximum: options.bucketBytes / stride,
+      first: options.firstBucketBytes / stride, last: options.lastBucketBytes / stride,
+      alignment: GradientMemory<Element>.alignment)
+  }
+
+  /// Why there can be no such synchronizer; nil if there can.
+  static func complaint(_ parameters: [Parameter<Element>], _ options: SynchronizerOptions) -> String? {
+    if parameters.isEmpty { return "there are no parameters to synchronise" }
+    if parameters.count > Int32.max / 2 { return "\(parameters.count) parameters are too many" }
+    var names: Set<String> = []
+    for parameter in parameters where !names.insert(parameter.name).inserted {
+      return "two parameters are called '\(parameter.name)'"
+    }
+    if Element.self != Float.self && Element.self != Double.self { return "parameters of \(Element.self) cannot be trained" }
+    if options.wireType != .full && Element.self != Float.self {
+      return "\(options.wireType.rawValue) on the wire is for parameters of Float, not of \(Element.self)"
+    }
+    for (name, bytes) in [
+      ("bucketBytes", options.bucketBytes), ("firstBucketBytes", options.firstBucketBytes),
+      ("lastBucketBytes", options.lastBucketBytes),
+    ] where bytes < 1 {
+      return "\(name) is \(bytes), and must be 1 or more"
+    }
+    if let order = options.readyOrder, order.sorted() != Array(parameters.indices) {
+      return "readyOrder does not have each of the \(parameters.count) parameters once"
+    }
+    return nil
+  }
+
+  /// All that must be equal on all ranks.
+  static func agreement(_ parameters: [Parameter<Element>], _ options: SynchronizerOptions) -> [(
+    name: String, value: String
+  )] {
+    var settings = [
+      ("type of parameters", "\(Element.self)"), ("number of parameters", "\(parameters.count)"),
+      ("bucketBytes", "\(options.bucketBytes)"), ("firstBucketBytes", "\(options.firstBucketBytes)"),
+      ("lastBucketBytes", "\(options.lastBucketBytes)"), ("reduction", options.reduction.rawValue),
+      ("sharding", options.sharding.rawValue), ("wireType", options.wireType.rawValue),
+      ("algorithm", options.algorithm ?? "auto"), ("prioritizes", "\(options.prioritizes)"),
+      ("readyOrder", options.readyOrder.map { "\($0)" } ?? "unknown"),
+    ]
+    for (index, parameter) in parameters.enumerated() {
+      settings.append(("parameter \(index)", "'\(parameter.name)' of \(parameter.values.count) elements"))
+    }
+    return settings.map { (name: $0.0, value: $0.1) }
+  }
+}
