@@ -83,8 +83,8 @@ func rankList(_ ranks: [Int]) -> String {
       runs.append(rank...rank)
     }
   }
-  let words = runs.map { run in
-    run.count == 1 ? "\(run.lowerBound)" : "\(run.lowerBound)\(run.count == 2 ? ", " : "-")\(run.upperBound)"
+  let words = runs.flatMap { run in
+    run.count > 2 ? ["\(run.lowerBound)-\(run.upperBound)"] : run.map { "\($0)" }
   }
   let list = words.count < 2 ? words.joined() : words.dropLast().joined(separator: ", ") + " and " + words.last!
   return (ranks.count == 1 ? "rank " : "ranks ") + list

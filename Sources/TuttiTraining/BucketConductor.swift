@@ -40,7 +40,7 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
   ) throws(TuttiError) {
     self.communicator = communicator
     self.options = options
-    memory = try GradientMemory(layout, options.wireType, communicator)
+    memory = try GradientMemory(layout, options, communicator)
     progress = Lock(StepProgress(layout, isRoot: communicator.rank == 0, prioritizes: options.prioritizes))
     announcements = TuttiBuffer(count: layout.ranges.count, repeating: 0)
     status = TuttiBuffer(count: layout.ranges.count + 2 * communicator.rankCount, repeating: 0)
@@ -71,9 +71,9 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
   /// Takes a claimed gradient, which will not change any more until the step ends. `advance()` is to follow.
   func takeIn(_ parameter: Int, isUsed: Bool) {
     let gradient = memory.gradient(parameter)
-    let isFinite = !isUsed || !options.checksFinite || ElementLoops.areFinite(UnsafeBufferPointer(gradient))
-    let scale = options.reduction == .average ? 1 / Float(communicator.rankCount) : 1
-    memory.narrow(parameter, scale: scale)
+    let isFinite =
+      !isUsed || !options.checksFinite || ElementLoops.areFinite(UnsafeBufferPointer(gradient), upTo: memory.largest)
+    memory.narrow(parameter)
     look {
       $0.markReady(parameter, isUsed: isUsed)
       if !isFinite {
@@ -131,7 +131,6 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
     look { $0.start(bucket) }
     let range = layout.buckets[bucket].range
     let (input, output) = (memory.reduced(range.lowerBound), memory.reduced(ownRange(bucket).lowerBound))
-    // With 16 bits on the wire the division comes before the rounding: a sum of many could overflow.
     let operation: ReduceOp = options.wireType == .full && options.reduction == .average ? .average : .sum
     let isNarrow = options.wireType != .full
     switch options.sharding {
@@ -233,6 +232,14 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
 
   // MARK: Between steps
 
+  /// Starts to give every rank all shards of a bucket's memory.
+  func startGather(_ bucket: Int) throws(TuttiError) -> Work {
+    let base = memory.gradients.pointer.baseAddress!
+    return try communicator.startAllGather(
+      from: base + ownRange(bucket).lowerBound, to: base + layout.buckets[bucket].range.lowerBound,
+      counts: shardCounts(bucket), type: Element.dataType, timeout: options.timeout)
+  }
+
   /// Forgets the step that has ended.
   func reset() {
     look { $0 = StepProgress(layout, isRoot: communicator.rank == 0, prioritizes: options.prioritizes) }
@@ -240,7 +247,11 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
 
   /// Moves the gradients into another layout. Between steps.
   func rebuild(_ layout: BucketLayout) throws(TuttiError) {
-    let next = try GradientMemory<Element>(layout, options.wireType, communicator)
+    // This rank's shards will be others: it needs the results of those whose they were.
+    if options.sharding == .sharded {
+      for bucket in self.layout.buckets.indices { try startGather(bucket).wait() }
+    }
+    let next = try GradientMemory<Element>(layout, options, communicator)
     for parameter in layout.ranges.indices {
       _ = next.gradient(parameter).update(fromContentsOf: memory.gradient(parameter))
     }

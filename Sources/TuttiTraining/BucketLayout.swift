@@ -3,6 +3,9 @@
 /// The gradients of all buckets lie in one piece of memory, bucket after bucket, in the order in which they become ready. Each begins at a
 /// cache line; what is between them stays zero and is reduced along.
 ///
+/// Buckets grow from the first, each as large as those before it together, so that the network is never idle for long once it has begun;
+/// and shrink towards the last, each as large as those after it together, so that little is left to send when the computation ends.
+///
 /// - SeeAlso: Li et al., PyTorch Distributed, VLDB 2020: buckets in reverse order of the forward pass, rebuilt once.
 struct BucketLayout: Equatable, Sendable {
   /// A run of memory that is reduced as one.
@@ -30,25 +33,22 @@ struct BucketLayout: Equatable, Sendable {
   /// - Parameters:
   ///   - counts: Elements of each parameter.
   ///   - order: A permutation of the parameters.
-  ///   - maximum, first, last: Elements of a bucket, of the first and of the last; a larger parameter has a bucket of its own.
+  ///   - maximum, first, last: Elements of a bucket at most, of the first and of the last; a larger parameter has a bucket of its own.
   ///   - alignment: Elements of a cache line.
   init(counts: [Int], order: [Int], maximum: Int, first: Int, last: Int, alignment: Int) {
     precondition(order.sorted() == Array(counts.indices), "the order is no permutation of the parameters")
     let padded = counts.map { ($0 + alignment - 1) / alignment * alignment }
-    // From the end: what fits into the last bucket.
-    var lastStart = order.count
-    var lastCount = 0
-    while lastStart > 0, lastStart == order.count || lastCount + padded[order[lastStart - 1]] <= last {
-      lastStart -= 1
-      lastCount += padded[order[lastStart]]
-    }
     var groups: [[Int]] = []
     var groupCount = 0
-    for (position, parameter) in order.enumerated() {
-      let limit = groups.count > 1 ? maximum : first
+    var limit = 0
+    var rest = padded.reduce(0, +)
+    var done = 0
+    for parameter in order {
       // Parameters without elements travel with whoever is there.
-      let isFull = groupCount > 0 && groupCount + padded[parameter] > limit
-      if groups.isEmpty || isFull || position == lastStart && groupCount > 0 {
+      if groups.isEmpty || groupCount > 0 && groupCount + padded[parameter] > limit {
+        done += groupCount
+        rest -= groupCount
+        limit = min(maximum, max(first, done), max(last, rest / 2))
         groups.append([])
         groupCount = 0
       }

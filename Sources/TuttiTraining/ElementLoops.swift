@@ -4,9 +4,10 @@ import CTuttiKernels
 import Tutti
 
 enum ElementLoops {
-  /// Whether no element is infinite or not a number.
-  static func areFinite<Element: TrainingElement>(_ elements: UnsafeBufferPointer<Element>) -> Bool {
-    Element.self == Float.self ? finite(recast(elements, Float.self)) : finite(recast(elements, Double.self))
+  /// Whether every element is a number whose magnitude is not above `limit`.
+  static func areFinite<Element: TrainingElement>(_ elements: UnsafeBufferPointer<Element>, upTo limit: Element) -> Bool {
+    Element.self == Float.self
+      ? finite(recast(elements, Float.self), Float(limit)) : finite(recast(elements, Double.self), Double(limit))
   }
 
   /// The sum of the elements' squares, in float64. The order of the additions depends on the count alone.
@@ -52,20 +53,23 @@ enum ElementLoops {
     UnsafeMutableBufferPointer(mutating: recast(UnsafeBufferPointer(elements), other))
   }
 
-  /// Zero times a number is zero, but for what is not finite: then it is NaN, and so is the sum.
+  /// Scaled so that the limit is the largest number, what is above becomes infinite. Zero times a number is zero, but for what is not finite: then
+  /// it is NaN, and so is the sum.
   @inline(__always)
-  private static func finite<Number: TrainingElement>(_ elements: UnsafeBufferPointer<Number>) -> Bool {
+  private static func finite<Number: TrainingElement>(_ elements: UnsafeBufferPointer<Number>, _ limit: Number) -> Bool {
+    let scale = Number.greatestFiniteMagnitude / limit
     var sums = SIMD16<Number>.zero
     var index = 0
     if let base = UnsafeRawPointer(elements.baseAddress) {
       while index + 16 <= elements.count {
-        sums += base.loadUnaligned(fromByteOffset: index * MemoryLayout<Number>.stride, as: SIMD16<Number>.self) * 0
+        let lanes = base.loadUnaligned(fromByteOffset: index * MemoryLayout<Number>.stride, as: SIMD16<Number>.self)
+        sums += lanes * scale * 0
         index += 16
       }
     }
     var sum = sums.sum()
     while index < elements.count {
-      sum += elements[index] * 0
+      sum += elements[index] * scale * 0
       index += 1
     }
     return sum == 0

@@ -9,16 +9,26 @@ final class GradientMemory<Element: TrainingElement>: Sendable {
   /// 16 bits for each element, of the wire type; nil where gradients travel as they are.
   private let wire: TuttiBuffer<BFloat16>?
   private let wireType: DataType?
+  /// What gradients are multiplied with before they are rounded for the wire, and results after.
+  private let scales: (narrowing: Float, widening: Float)
 
   /// Elements of a cache line.
   static var alignment: Int { 64 / MemoryLayout<Element>.stride }
 
   /// All zero.
-  init(_ layout: BucketLayout, _ wireType: WireType, _ communicator: Communicator) throws(TuttiError) {
+  init(_ layout: BucketLayout, _ options: SynchronizerOptions, _ communicator: Communicator) throws(TuttiError) {
     self.layout = layout
-    self.wireType = wireType.dataType
+    wireType = options.wireType.dataType
+    let rankCount = Float(communicator.rankCount)
+    scales =
+      switch (options.reduction, options.wireType) {
+      case (.average, _): (1 / rankCount, 1)
+      // A sum of numbers that float16 has may be one that it has not.
+      case (.sum, .float16): (1 / rankCount, rankCount)
+      case (.sum, _): (1, 1)
+      }
     gradients = try communicator.allocate(count: layout.count, repeating: 0)
-    wire = wireType == .full ? nil : try communicator.allocate(count: layout.count, repeating: 0)
+    wire = options.wireType == .full ? nil : try communicator.allocate(count: layout.count, repeating: 0)
   }
 
   func gradient(_ parameter: Int) -> UnsafeMutableBufferPointer<Element> {
@@ -34,13 +44,17 @@ final class GradientMemory<Element: TrainingElement>: Sendable {
     return UnsafeMutableRawPointer(gradients.pointer.baseAddress! + offset)
   }
 
+  /// The largest magnitude that any number of ranks can add.
+  var largest: Element { wireType == .float16 ? Element(Float16.greatestFiniteMagnitude) : .greatestFiniteMagnitude }
+
   /// Makes a parameter's gradient ready for the wire.
-  func narrow(_ parameter: Int, scale: Float) {
+  func narrow(_ parameter: Int) {
     guard let wireType else { return }
     let gradient = UnsafeRawPointer(gradient(parameter).baseAddress!).assumingMemoryBound(to: Float.self)
     let range = layout.ranges[parameter]
     ElementLoops.narrow(
-      UnsafeBufferPointer(start: gradient, count: range.count), to: reduced(range.lowerBound), wireType, scale: scale)
+      UnsafeBufferPointer(start: gradient, count: range.count), to: reduced(range.lowerBound), wireType,
+      scale: scales.narrowing)
   }
 
   /// Takes a result from the wire.
@@ -49,8 +63,8 @@ final class GradientMemory<Element: TrainingElement>: Sendable {
   func widen(_ range: Range<Int>) {
     guard let wireType else { return }
     let memory = UnsafeMutableRawPointer(gradients.pointer.baseAddress! + range.lowerBound)
-    ElementLoops.widen(
-      reduced(range.lowerBound), wireType,
-      to: UnsafeMutableBufferPointer(start: memory.assumingMemoryBound(to: Float.self), count: range.count))
+    let elements = UnsafeMutableBufferPointer(start: memory.assumingMemoryBound(to: Float.self), count: range.count)
+    ElementLoops.widen(reduced(range.lowerBound), wireType, to: elements)
+    if scales.widening != 1 { ElementLoops.scale(elements, by: Double(scales.widening)) }
   }
 }

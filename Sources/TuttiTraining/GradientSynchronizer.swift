@@ -234,8 +234,10 @@ public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
       return (rank, first - 1, Int(conductor.status[parameters.count + 2 * rank + 1]))
     }
     guard let first = findings.first else { return }
-    var text = "the gradient of '\(parameters[first.parameter].name)' is infinite or not a number on rank \(first.rank)"
-    if first.count > 1 { text += ", and so are \(first.count - 1) others there" }
+    let words = options.wireType == .float16 ? "too large for float16, or not a number," : "infinite or not a number"
+    var text = "the gradient of '\(parameters[first.parameter].name)' is \(words) on rank \(first.rank)"
+    if first.count == 2 { text += ", and so is 1 other there" }
+    if first.count > 2 { text += ", and so are \(first.count - 1) others there" }
     if findings.count > 1 { text += "; also on \(rankList(findings.dropFirst().map(\.rank)))" }
     throw TuttiError(
       FailureReport(

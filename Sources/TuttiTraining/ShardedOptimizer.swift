@@ -111,16 +111,7 @@ public final class ShardedOptimizer<Rule: UpdateRule> {
         // Values travel in the memory of their gradients, which are not needed any more.
         if isSharded { _ = gradients.update(fromContentsOf: values) }
       }
-      if isSharded {
-        let base = memory.gradients.pointer.baseAddress!
-        gathers.append(
-          (
-            bucket,
-            try conductor.communicator.startAllGather(
-              from: base + conductor.ownRange(bucket).lowerBound, to: base + layout.buckets[bucket].range.lowerBound,
-              counts: conductor.shardCounts(bucket), type: Element.dataType, timeout: synchronizer.options.timeout)
-          ))
-      }
+      if isSharded { gathers.append((bucket, try conductor.startGather(bucket))) }
     }
     for (bucket, work) in gathers {
       try work.wait()

@@ -38,11 +38,11 @@ public enum WireType: String, Sendable, CaseIterable {
 
 /// How gradients are synchronised. The same on every rank.
 public struct SynchronizerOptions: Sendable {
-  /// Bytes of gradients that are reduced together, about: a bucket ends before the parameter that would take it above.
+  /// Bytes of gradients that are reduced together at most: a bucket ends before the parameter that would take it above.
   public var bucketBytes = 25 << 20
-  /// The same for the first bucket: a small one, so that communication begins soon.
+  /// The same for the first bucket: a small one, so that communication begins soon. The next ones are each as large as those before together.
   public var firstBucketBytes = 1 << 20
-  /// The same for the last bucket, which has no computation left to hide behind.
+  /// The same for the last bucket, which has no computation left to hide behind. Those before are each as large as those behind together.
   public var lastBucketBytes = 1 << 20
   /// What becomes of the ranks' gradients.
   public var reduction = GradientReduction.average
