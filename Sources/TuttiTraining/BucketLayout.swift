@@ -3,8 +3,8 @@
 /// The gradients of all buckets lie in one piece of memory, bucket after bucket, in the order in which they become ready. Each begins at a
 /// cache line; what is between them stays zero and is reduced along.
 ///
-/// Buckets grow from the first, each as large as those before it together, so that the network is never idle for long once it has begun;
-/// and shrink towards the last, each as large as those after it together, so that little is left to send when the computation ends.
+/// Buckets grow from the first, each a quarter of those before it together, so that the network is never idle for long once it has begun; and
+/// shrink towards the last, each a quarter of what is left, so that little is still to be sent when the computation ends.
 ///
 /// - SeeAlso: Li et al., PyTorch Distributed, VLDB 2020: buckets in reverse order of the forward pass, rebuilt once.
 struct BucketLayout: Equatable, Sendable {
@@ -48,7 +48,7 @@ struct BucketLayout: Equatable, Sendable {
       if groups.isEmpty || groupCount > 0 && groupCount + padded[parameter] > limit {
         done += groupCount
         rest -= groupCount
-        limit = min(maximum, max(first, done), max(last, rest / 2))
+        limit = min(maximum, max(first, done / 4), max(last, rest / 4))
         groups.append([])
         groupCount = 0
       }

@@ -40,9 +40,9 @@ public enum WireType: String, Sendable, CaseIterable {
 public struct SynchronizerOptions: Sendable {
   /// Bytes of gradients that are reduced together at most: a bucket ends before the parameter that would take it above.
   public var bucketBytes = 25 << 20
-  /// The same for the first bucket: a small one, so that communication begins soon. The next ones are each as large as those before together.
+  /// The same for the first buckets: small ones, so that communication begins soon. The next ones are each a quarter of those before together.
   public var firstBucketBytes = 1 << 20
-  /// The same for the last bucket, which has no computation left to hide behind. Those before are each as large as those behind together.
+  /// The same for the last buckets, which have little computation left to hide behind. Those before are each a quarter of what is left.
   public var lastBucketBytes = 1 << 20
   /// What becomes of the ranks' gradients.
   public var reduction = GradientReduction.average
