@@ -85,6 +85,13 @@ public final class Communicator: Sendable {
     return request
   }
 
+  /// Throws `.invalidArgument` if there is no such all-reduce, or reduce-scatter, for so many ranks.
+  package func checkAlgorithm(_ name: String, ofReduceScatter: Bool) throws(TuttiError) {
+    do throws(FailureReport) { _ = try identifier(of: name, ofReduceScatter ? .reduceScatter : .allReduce) } catch {
+      throw TuttiError(error)
+    }
+  }
+
   func identifier(of name: String, _ collective: Collective) throws(FailureReport) -> UInt8 {
     let known = lastNamed.withLock { last -> UInt8? in
       last.collective == collective && last.name == name ? last.identifier : nil

@@ -36,8 +36,8 @@ public struct Work: Sendable {
     }
   }
 
-  /// Calls `handler` once, when the operation has ended, well or not: on the thread that notices, which may be this one, or at once. It may
-  /// start operations, and must not block.
+  /// Calls `handler` once, when the operation has ended, well or not: on the thread that notices, which may be this one, or at once. It must
+  /// not block. It may start operations, a few: with as many under way as a communicator queues, a start waits.
   package func whenEnded(_ handler: @escaping @Sendable () -> Void) {
     communicator.engine.notify(number, handler)
   }

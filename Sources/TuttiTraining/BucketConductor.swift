@@ -21,8 +21,11 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
   private let changed = WakeWord()
   /// What rank 0 announces, a number for each bucket; lives as long as an operation may read it.
   private let announcements: TuttiBuffer<Int32>
-  /// How many ranks used each parameter; then for each rank the first parameter that is not finite, counted from 1, and how many.
+  /// How many ranks used each parameter; then for each rank the first parameter that is not finite, counted from 1, and how many; then on how
+  /// many ranks buckets are to stay as they are.
   let status: TuttiBuffer<Int32>
+  /// Whether they are to on this rank.
+  let keepsLayout = Atomic<Bool>(false)
 
   private struct Operations {
     var underWay: [(purpose: Purpose, work: Work)] = []
@@ -43,7 +46,7 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
     memory = try GradientMemory(layout, options, communicator)
     progress = Lock(StepProgress(layout, isRoot: communicator.rank == 0, prioritizes: options.prioritizes))
     announcements = TuttiBuffer(count: layout.ranges.count, repeating: 0)
-    status = TuttiBuffer(count: layout.ranges.count + 2 * communicator.rankCount, repeating: 0)
+    status = TuttiBuffer(count: layout.ranges.count + 2 * communicator.rankCount + 1, repeating: 0)
   }
 
   var layout: BucketLayout { memory.layout }
@@ -72,7 +75,7 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
   func takeIn(_ parameter: Int, isUsed: Bool) {
     let gradient = memory.gradient(parameter)
     let isFinite =
-      !isUsed || !options.checksFinite || ElementLoops.areFinite(UnsafeBufferPointer(gradient), upTo: memory.largest)
+      !options.checksFinite || ElementLoops.areFinite(UnsafeBufferPointer(gradient), upTo: memory.largest)
     memory.narrow(parameter)
     look {
       $0.markReady(parameter, isUsed: isUsed)
@@ -132,20 +135,19 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
     let range = layout.buckets[bucket].range
     let (input, output) = (memory.reduced(range.lowerBound), memory.reduced(ownRange(bucket).lowerBound))
     let operation: ReduceOp = options.wireType == .full && options.reduction == .average ? .average : .sum
-    let isNarrow = options.wireType != .full
     switch options.sharding {
     case .replicated:
       watch(
         .bucket(bucket),
         try communicator.startAllReduce(
           from: input, to: output, count: range.count, type: memory.reducedType, operation,
-          algorithm: options.algorithm ?? (isNarrow ? "two-shot" : nil), timeout: options.timeout))
+          algorithm: options.reductionAlgorithm, timeout: options.timeout))
     case .sharded:
       watch(
         .bucket(bucket),
         try communicator.startReduceScatter(
           from: input, to: output, counts: shardCounts(bucket), type: memory.reducedType, operation,
-          algorithm: options.algorithm ?? (isNarrow ? "direct" : nil), timeout: options.timeout))
+          algorithm: options.reductionAlgorithm, timeout: options.timeout))
     }
   }
 
@@ -158,6 +160,7 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
       status[own] = Int32((progress.firstNonFinite ?? -1) + 1)
       status[own + 1] = Int32(progress.nonFiniteCount)
     }
+    status[status.count - 1] = keepsLayout.load(ordering: .acquiring) ? 1 : 0
   }
 
   // MARK: Ends
@@ -193,15 +196,19 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
     }
     advance()
     // Last: as long as something is under way, whoever waits knows that there will be news.
-    operations.withLock { operations in operations.underWay.removeAll { $0.purpose == purpose } }
+    // By number: the user may be in the next step by now, with operations for the same purposes.
+    operations.withLock { operations in operations.underWay.removeAll { $0.work.number == work.number } }
     changed.wake()
   }
 
   /// The first failure, which every later call throws.
   var failure: TuttiError? { operations.withLock { $0.failure } }
 
+  /// Ends the synchronizer, on all ranks.
   func fail(_ error: TuttiError) {
     operations.withLock { $0.failure = $0.failure ?? error }
+    // If it was this rank's alone; otherwise there is a cause already.
+    communicator.abort(error.message)
     changed.wake()
   }
 
@@ -212,15 +219,15 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
     while true {
       let seen = changed.value
       if look({ condition($0) }) { return true }
-      let (work, failure) = operations.withLock { ($0.underWay.first?.work, $0.failure) }
+      let (works, failure) = operations.withLock { ($0.underWay.map(\.work), $0.failure) }
       if let failure { throw failure }
-      if let work, !work.isDone {
+      if let work = works.first(where: { !$0.isDone }) {
         do throws(TuttiError) { try work.wait() } catch {
           fail(error)
           throw error
         }
-      } else if work != nil || news.load(ordering: .acquiring) != 0 {
-        // It has ended, and another thread is about to say so; a lost wake costs a nap.
+      } else if !works.isEmpty || news.load(ordering: .acquiring) != 0 || look({ $0.isTakingIn }) {
+        // Another thread is about to say that something has ended, or is ready; a lost wake costs a nap.
         changed.wait(while: seen, nanoseconds: 10_000_000)
       } else if look({ condition($0) }) {
         return true

@@ -53,11 +53,11 @@ enum ElementLoops {
     UnsafeMutableBufferPointer(mutating: recast(UnsafeBufferPointer(elements), other))
   }
 
-  /// Scaled so that the limit is the largest number, what is above becomes infinite. Zero times a number is zero, but for what is not finite: then
-  /// it is NaN, and so is the sum.
+  /// Scaled so that what is above the limit becomes infinite. Zero times a number is zero, but for what is not finite: then it is NaN, and so is
+  /// the sum. (Nothing is above the largest number: the scale is zero then.)
   @inline(__always)
   private static func finite<Number: TrainingElement>(_ elements: UnsafeBufferPointer<Number>, _ limit: Number) -> Bool {
-    let scale = Number.greatestFiniteMagnitude / limit
+    let scale = Number.greatestFiniteMagnitude / limit.nextUp
     var sums = SIMD16<Number>.zero
     var index = 0
     if let base = UnsafeRawPointer(elements.baseAddress) {

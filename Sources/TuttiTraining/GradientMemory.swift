@@ -44,8 +44,14 @@ final class GradientMemory<Element: TrainingElement>: Sendable {
     return UnsafeMutableRawPointer(gradients.pointer.baseAddress! + offset)
   }
 
-  /// The largest magnitude that any number of ranks can add.
-  var largest: Element { wireType == .float16 ? Element(Float16.greatestFiniteMagnitude) : .greatestFiniteMagnitude }
+  /// The largest magnitude that all ranks may have. Of float16 not its largest number: the ranks' parts, each rounded up, would be too much.
+  var largest: Element {
+    switch wireType {
+    case .float16: Element(Float16.greatestFiniteMagnitude.nextDown)
+    case .bfloat16: Element(Float(BFloat16(bitPattern: 0x7F7F)))
+    default: .greatestFiniteMagnitude
+    }
+  }
 
   /// Makes a parameter's gradient ready for the wire.
   func narrow(_ parameter: Int) {

@@ -19,6 +19,11 @@ extension GradientSynchronizer {
     for parameter in parameters where !names.insert(parameter.name).inserted {
       return "two parameters are called '\(parameter.name)'"
     }
+    let byAddress = parameters.filter { !$0.values.isEmpty }.sorted { $0.values.baseAddress! < $1.values.baseAddress! }
+    for (one, next) in zip(byAddress, byAddress.dropFirst())
+    where one.values.baseAddress! + one.values.count > next.values.baseAddress! {
+      return "parameters '\(one.name)' and '\(next.name)' share memory: register what they share once"
+    }
     if Element.self != Float.self && Element.self != Double.self { return "parameters of \(Element.self) cannot be trained" }
     if options.wireType != .full && Element.self != Float.self {
       return "\(options.wireType.rawValue) on the wire is for parameters of Float, not of \(Element.self)"
@@ -36,15 +41,18 @@ extension GradientSynchronizer {
   }
 
   /// All that must be equal on all ranks.
-  static func agreement(_ parameters: [Parameter<Element>], _ options: SynchronizerOptions) -> [(
-    name: String, value: String
-  )] {
+  ///
+  /// - Parameter complaint: Why this rank cannot go on, for the others to hear.
+  static func agreement(
+    _ parameters: [Parameter<Element>], _ options: SynchronizerOptions, _ complaint: String?
+  ) -> [(name: String, value: String)] {
     var settings = [
+      ("whether parameters can be registered", complaint ?? "yes"),
       ("type of parameters", "\(Element.self)"), ("number of parameters", "\(parameters.count)"),
       ("bucketBytes", "\(options.bucketBytes)"), ("firstBucketBytes", "\(options.firstBucketBytes)"),
       ("lastBucketBytes", "\(options.lastBucketBytes)"), ("reduction", options.reduction.rawValue),
       ("sharding", options.sharding.rawValue), ("wireType", options.wireType.rawValue),
-      ("algorithm", options.algorithm ?? "auto"), ("prioritizes", "\(options.prioritizes)"),
+      ("algorithm", options.reductionAlgorithm ?? "auto"), ("prioritizes", "\(options.prioritizes)"),
       ("readyOrder", options.readyOrder.map { "\($0)" } ?? "unknown"),
     ]
     for (index, parameter) in parameters.enumerated() {

@@ -7,9 +7,10 @@ import TuttiTransport
 extension GradientSynchronizer {
   /// Gives every rank the root's parameters: for initial values, or those of a checkpoint. Every rank calls this.
   ///
-  /// - Throws: ``TuttiError`` as of any collective.
+  /// - Throws: ``TuttiError`` as of any collective; `.invalidArgument` between the first ``markReady(_:)`` and the end of ``finish()``.
   @available(*, noasync, message: "a broadcast blocks its thread")
   public func broadcastParameters(from root: Int = 0) throws(TuttiError) {
+    try checkBetweenSteps("broadcastParameters")
     var works: [Work] = []
     for parameter in parameters {
       let memory = UnsafeMutableRawPointer(parameter.values.baseAddress ?? conductor.memory.gradients.pointer.baseAddress!)
@@ -24,10 +25,11 @@ extension GradientSynchronizer {
   /// Checks that all ranks have the same parameters, bit for bit. Every rank calls this.
   ///
   /// - Throws: ``TuttiError``: `.mismatch`, the same on every rank, naming the first parameter that differs and the ranks that differ from the most;
-  ///   otherwise as of any collective.
+  ///   otherwise as ``broadcastParameters(from:)``.
   /// - Complexity: SHA-256 of all parameters, and an all-gather of 32 bytes.
   @available(*, noasync, message: "the check blocks its thread")
   public func checkReplicas() throws(TuttiError) {
+    try checkBetweenSteps("checkReplicas")
     let digests = parameters.map { Array(SHA256.hash(data: UnsafeRawBufferPointer($0.values))) }
     var combined = SHA256()
     for digest in digests { combined.update(data: digest) }
@@ -63,11 +65,12 @@ extension GradientSynchronizer {
   ///
   /// - Parameter maximum: The largest Euclidean norm to leave as it is; above 0.
   /// - Returns: The norm before, bit-identical on all ranks.
-  /// - Throws: ``TuttiError``: `.nonFinite` on all ranks when the norm is infinite or not a number; gradients are then as they were. Otherwise as of any
-  ///   collective.
+  /// - Throws: ``TuttiError``: `.nonFinite` on all ranks when the norm is infinite or not a number; gradients are then as they were. Otherwise as
+  ///   ``broadcastParameters(from:)``.
   /// - SeeAlso: Pascanu, Mikolov & Bengio, ICML 2013.
   @available(*, noasync, message: "the norm blocks its thread")
   public func clipGradients(toNorm maximum: Double) throws(TuttiError) -> Double {
+    try checkBetweenSteps("clipGradients")
     guard maximum > 0 else { throw refused("gradients cannot be clipped to a norm of \(maximum)", "Give one above 0") }
     let ranges = conductor.layout.buckets.indices.map(conductor.ownRange)
     let memory = conductor.memory.gradients.pointer

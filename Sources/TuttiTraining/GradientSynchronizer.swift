@@ -19,8 +19,9 @@ import TuttiTransport
 /// bucket are ready its reduction starts, and goes on in the background. The first step finds out in which order gradients become ready, and all ranks then
 /// follow rank 0's: see ``layoutVersion``.
 ///
-/// Every rank makes the same steps. The results are bit-identical on all ranks, on every run, and with and without overlap. A synchronizer has a
-/// communicator of its own, so that it disturbs no calls of the user's; after a failure there, every later call throws the first cause.
+/// Every rank makes the same steps. The results are bit-identical on all ranks, and with and without overlap; on every run too, where rank 0's gradients
+/// become ready in the same order in the first step, or ``SynchronizerOptions/readyOrder`` says it. A synchronizer has a communicator of its own, so that it
+/// disturbs no calls of the user's; after a failure there, every later call throws the first cause.
 ///
 /// - SeeAlso: `docs/TRAINING.md`; Li et al., PyTorch Distributed, VLDB 2020.
 public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
@@ -34,6 +35,8 @@ public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
   private struct Mode {
     /// Calls of ``withoutSynchronization(_:)`` that have not returned.
     var pauses = 0
+    /// Whether gradients are reduced, and an optimizer has not used them yet.
+    var hasResults = false
     /// Whether the order in which gradients become ready is settled.
     var isSettled = false
     var layoutVersion = 0
@@ -56,8 +59,11 @@ public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
     self.options = options
     let complaint = Self.complaint(parameters, options)
     // A rank that cannot go on still takes part, so that the others hear of it.
-    try communicator.checkAgreement(Self.agreement(parameters, options))
+    try communicator.checkAgreement(Self.agreement(parameters, options, complaint))
     if let complaint { throw TuttiError(FailureReport(.invalidArgument, rank: communicator.rank, complaint)) }
+    if let algorithm = options.reductionAlgorithm {
+      try communicator.checkAlgorithm(algorithm, ofReduceScatter: options.sharding == .sharded)
+    }
     let own = try communicator.duplicate(timeout: options.timeout)
     do throws(TuttiError) {
       let order = options.readyOrder ?? parameters.indices.reversed()
@@ -109,11 +115,13 @@ public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
   public func zeroGradients() {
     precondition(!conductor.look { $0.hasBegun }, "gradients are being reduced: call finish() first")
     conductor.memory.gradients.pointer.update(repeating: 0)
+    mode.withLock { $0.hasResults = false }
   }
 
   // MARK: A step
 
-  /// Says that a parameter's gradient is complete on this rank. When it was the last one of its bucket, the bucket's reduction starts at once.
+  /// Says that a parameter's gradient is complete on this rank. When it was the last one of its bucket, the bucket's reduction starts, at once or when its
+  /// turn has come.
   ///
   /// From any thread, once for each parameter and step. Inside ``withoutSynchronization(_:)`` it does nothing.
   ///
@@ -136,7 +144,8 @@ public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
 
   /// Ends the step: returns once all gradients are reduced.
   ///
-  /// Parameters that were not marked ready are unused on this rank: it contributes what their gradients hold, zero in general.
+  /// Parameters that were not marked ready are unused on this rank: it contributes what their gradients hold, zero in general. Until here their buckets
+  /// wait, and without priorities those behind them: mark what a step does not use ready early, if that matters.
   ///
   /// - Throws: ``TuttiError``: `.nonFinite` on all ranks, naming a parameter and a rank, if there was a gradient that is infinite or not a number: gradients
   ///   are then unspecified, and the next step can go on as usual; otherwise the first failure.
@@ -153,8 +162,9 @@ public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
       $0.isReleased = true
     }
     conductor.advance()
-    let isDone = try conductor.wait { $0.isDone }
-    precondition(isDone, "a step stopped before its end")
+    guard try conductor.wait(until: { $0.isDone }) else {
+      preconditionFailure("a step stopped before its end")
+    }
     let ended = ContinuousClock.now
 
     let uses = (0..<parameters.count).map { Int(conductor.status[$0]) }
@@ -174,8 +184,10 @@ public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
       mode.report = report
       return mode.isSettled
     }
-    if !isSettled { try follow(order) }
+    // All ranks are in their first step, or none; and all know whether one of them relies on the buckets as they are.
+    if !isSettled && conductor.status[conductor.status.count - 1] == 0 { try follow(order) }
     try checkFinite()
+    mode.withLock { $0.hasResults = true }
   }
 
   /// Returns once the gradient of one parameter is reduced, before all are. ``finish()`` is still to be called.
@@ -206,8 +218,26 @@ public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
     return try body()
   }
 
-  /// Keeps the buckets as they are, whatever the first step shows: somebody relies on them.
-  func settleLayout() { mode.withLock { $0.isSettled = true } }
+  /// Keeps the buckets as they are on all ranks, whatever the first step shows: somebody relies on them.
+  func keepLayout() { conductor.keepsLayout.store(true, ordering: .releasing) }
+
+  /// Throws if this is no moment for a call between steps, or there has been a failure.
+  func checkBetweenSteps(_ call: String) throws(TuttiError) {
+    if let failure = conductor.failure { throw failure }
+    if conductor.look({ $0.hasBegun }) {
+      throw refused("\(call) was called while gradients are being reduced", "Call finish() first")
+    }
+  }
+
+  /// Takes the results of a step, for an optimizer.
+  func takeResults() throws(TuttiError) {
+    try checkBetweenSteps("step()")
+    let hadResults = mode.withLock { mode in
+      defer { mode.hasResults = false }
+      return mode.hasResults
+    }
+    if !hadResults { throw refused("there are no reduced gradients for step()", "Call finish() before each step()") }
+  }
 
   // MARK: The ends of a step
 
@@ -234,7 +264,8 @@ public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
       return (rank, first - 1, Int(conductor.status[parameters.count + 2 * rank + 1]))
     }
     guard let first = findings.first else { return }
-    let words = options.wireType == .float16 ? "too large for float16, or not a number," : "infinite or not a number"
+    let words =
+      options.wireType == .full ? "infinite or not a number" : "too large for \(options.wireType.rawValue), or not a number,"
     var text = "the gradient of '\(parameters[first.parameter].name)' is \(words) on rank \(first.rank)"
     if first.count == 2 { text += ", and so is 1 other there" }
     if first.count > 2 { text += ", and so are \(first.count - 1) others there" }
@@ -242,7 +273,8 @@ public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
     throw TuttiError(
       FailureReport(
         .nonFinite, rank: rank, peer: first.rank, text,
-        advice: "Parameters are as they were. Lower the learning rate, clip gradients, or look at that rank's data"))
+        advice:
+          "No parameter has been updated with them. Lower the learning rate, clip gradients, or look at that rank's data"))
   }
 
   func refused(_ message: String, _ advice: String) -> TuttiError {

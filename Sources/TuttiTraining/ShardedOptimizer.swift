@@ -76,7 +76,7 @@ public final class ShardedOptimizer<Rule: UpdateRule> {
     self.rule = rule
   }
 
-  /// Bytes of state that this rank holds.
+  /// Bytes of state that this rank holds. As with ``states``, buckets stay as they are from the first look on.
   public var stateBytes: Int { prepared().memory.count * MemoryLayout<Element>.stride }
 
   /// What this rank holds state for, and the state: to be saved, or to be filled when a checkpoint is restored.
@@ -85,11 +85,13 @@ public final class ShardedOptimizer<Rule: UpdateRule> {
   /// as they are, so look after the first step, or give ``SynchronizerOptions/readyOrder``.
   public var states: [StatePiece] { prepared().pieces.flatMap { $0.map(\.state) } }
 
-  /// Updates the parameters with the gradients. After ``GradientSynchronizer/finish()``, on every rank. Gradients are unspecified afterwards.
+  /// Updates the parameters with the gradients. After ``GradientSynchronizer/finish()``, on every rank. Sharded, gradients are zero afterwards.
   ///
-  /// - Throws: ``TuttiError`` as of any collective, if sharded; parameters are then unspecified.
+  /// - Throws: ``TuttiError``: `.invalidArgument` without a ``GradientSynchronizer/finish()`` since the last one; as of any collective, if sharded: parameters are
+  ///   then unspecified.
   @available(*, noasync, message: "a sharded step blocks its thread")
   public func step() throws(TuttiError) {
+    try synchronizer.takeResults()
     let storage = prepared()
     let conductor = synchronizer.conductor
     let memory = conductor.memory
@@ -116,7 +118,9 @@ public final class ShardedOptimizer<Rule: UpdateRule> {
     for (bucket, work) in gathers {
       try work.wait()
       for parameter in layout.buckets[bucket].parameters {
-        _ = synchronizer.parameters[parameter].values.update(fromContentsOf: memory.gradient(parameter))
+        let gradient = memory.gradient(parameter)
+        _ = synchronizer.parameters[parameter].values.update(fromContentsOf: gradient)
+        gradient.update(repeating: 0)
       }
     }
   }
@@ -124,7 +128,7 @@ public final class ShardedOptimizer<Rule: UpdateRule> {
   /// The state, made when it is first needed.
   private func prepared() -> Storage {
     if let storage { return storage }
-    synchronizer.settleLayout()
+    synchronizer.keepLayout()
     let conductor = synchronizer.conductor
     let layout = conductor.layout
     // Parts of parameters in this rank's part of each bucket.

@@ -31,6 +31,7 @@ struct StepProgress {
 
   /// Parameters that somebody is marking or has marked ready.
   private(set) var isClaimed: [Bool]
+  private var claimedCount = 0
   /// Parameters that were marked ready by the user, not by the end of the step.
   private(set) var isUsed: [Bool]
   private(set) var readyOrder: [Int] = []
@@ -57,13 +58,15 @@ struct StepProgress {
   var endTimes: [ContinuousClock.Instant]
 
   /// Reductions that rank 0 lets be under way: one that moves, and one to follow it without a pause. More would leave nothing to choose.
-  static let underWayMax = 2
+  static let chosenMax = 2
+  /// The same where nobody chooses. A communicator has a bound of its own, at which a start waits: what a handler must not do.
+  static let underWayMax = 8
 
   init(_ layout: BucketLayout, isRoot: Bool, prioritizes: Bool) {
     self.layout = layout
     self.isRoot = isRoot
     // With as few there is nothing to choose.
-    announces = prioritizes && layout.buckets.count > Self.underWayMax
+    announces = prioritizes && layout.buckets.count > Self.chosenMax
     isClaimed = Array(repeating: false, count: layout.ranges.count)
     isUsed = isClaimed
     phases = Array(repeating: .filling, count: layout.buckets.count)
@@ -74,13 +77,16 @@ struct StepProgress {
   }
 
   /// Whether something has been marked or started.
-  var hasBegun: Bool { !readyOrder.isEmpty || isFinishing }
+  var hasBegun: Bool { claimedCount > 0 || isFinishing }
+  /// Whether a thread is in the middle of marking a gradient ready.
+  var isTakingIn: Bool { claimedCount > readyOrder.count }
   var isDone: Bool { endedCount == layout.buckets.count && hasStatus }
 
   /// Whether the parameter had not been claimed before.
   mutating func claim(_ parameter: Int) -> Bool {
     if isClaimed[parameter] { return false }
     isClaimed[parameter] = true
+    claimedCount += 1
     return true
   }
 
@@ -101,10 +107,10 @@ struct StepProgress {
     if started.count == layout.buckets.count { return isFinishing && !hasSentStatus ? .sendStatus : .nothing }
     if !announces {
       let bucket = started.count
-      return phases[bucket] == .ready ? .start(bucket) : .nothing
+      return phases[bucket] == .ready && bucket - endedCount < Self.underWayMax ? .start(bucket) : .nothing
     }
     if isRoot {
-      if started.count - endedCount >= Self.underWayMax { return .nothing }
+      if started.count - endedCount >= Self.chosenMax { return .nothing }
       let waiting = layout.buckets.indices.filter { phases[$0] == .ready }
       return waiting.min { layout.buckets[$0].priority < layout.buckets[$1].priority }.map { .announce($0) } ?? .nothing
     }

@@ -24,7 +24,7 @@ public enum WireType: String, Sendable, CaseIterable {
   case full
   /// 16 bits with the range of `Float`: half the bytes, 8 bits of precision.
   case bfloat16
-  /// 16 bits with 11 bits of precision, up to 65,504.
+  /// 16 bits with 11 bits of precision, up to 65,472.
   case float16
 
   var dataType: DataType? {
@@ -51,15 +51,16 @@ public struct SynchronizerOptions: Sendable {
   /// What gradients are on the wire. Every rank rounds its own gradients once; they are added in float32, and the sum is rounded once.
   /// Parameters and shared updates are never rounded.
   public var wireType = WireType.full
-  /// The algorithm of the reductions: a name of `collbench list`; nil for the communicator's choice, or, with 16 bits on the wire, for the direct
-  /// one that adds all ranks' gradients in one step. Another one rounds to 16 bits after each of its steps.
+  /// The algorithm of the reductions: a name of `collbench list`, of all-reduce or, sharded, of reduce-scatter; `auto` for the communicator's choice.
+  /// nil for that choice too, but with 16 bits on the wire for the direct one, which adds all ranks' gradients in one step. Another one rounds to 16
+  /// bits after each of its steps.
   public var algorithm: String?
   /// Whether communication begins while the backward pass goes on. Otherwise ``GradientSynchronizer/finish()`` does all of it; the bits are the same.
   public var overlaps = true
   /// Whether of several buckets that wait, the one whose parameters the next forward pass needs first goes first, on all ranks alike.
   /// Otherwise they go in the order in which they became ready the first time.
   public var prioritizes = true
-  /// Whether a gradient that is infinite or not a number is an error of ``GradientSynchronizer/finish()`` on all ranks.
+  /// Whether a gradient that is infinite, not a number, or more than the wire type has, is an error of ``GradientSynchronizer/finish()`` on all ranks.
   public var checksFinite = true
   /// The order in which gradients become ready, where it is known, from an earlier run's ``GradientSynchronizer/readyOrder``: parameter indices.
   /// nil to begin with the last parameter, and to follow what the first step shows.
@@ -69,4 +70,11 @@ public struct SynchronizerOptions: Sendable {
 
   /// Averages in buckets of about 25 MB, overlapped.
   public init() {}
+
+  /// The algorithm of the reductions; nil for the communicator's choice.
+  var reductionAlgorithm: String? {
+    if let algorithm { return algorithm == "auto" ? nil : algorithm }
+    if wireType == .full { return nil }
+    return sharding == .sharded ? "direct" : "two-shot"
+  }
 }

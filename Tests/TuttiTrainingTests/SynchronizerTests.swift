@@ -135,6 +135,130 @@ import TuttiTraining
     }
   }
 
+  /// Many buckets, marked by four threads at once, while another waits for them one by one; then once more.
+  @Test(arguments: [true, false]) func severalThreads(prioritizes: Bool) throws {
+    try withRanks(2, over: .sharedMemory) { communicator in
+      let model = TestModel<Float>(Array(repeating: 64, count: 300))
+      var options = SynchronizerOptions()
+      (options.bucketBytes, options.firstBucketBytes, options.lastBucketBytes) = (256, 256, 256)
+      options.prioritizes = prioritizes
+      let synchronizer = try GradientSynchronizer(communicator, model.parameters, options: options)
+      for step in 0..<3 {
+        synchronizer.zeroGradients()
+        for index in 0..<300 { synchronizer.gradient(index).update(repeating: Float(index + step)) }
+        let marked = DispatchGroup()
+        for part in 0..<4 {
+          marked.enter()
+          Thread.detachNewThread {
+            for index in stride(from: part, to: 300, by: 4) {
+              do { try synchronizer.markReady(index) } catch { Issue.record(error) }
+            }
+            marked.leave()
+          }
+        }
+        // Some marks may still be under way: what has been claimed is waited for.
+        if step == 1 { marked.wait() }
+        if step == 1 { for index in 0..<300 { try synchronizer.wait(for: index) } }
+        if step != 1 { marked.wait() }
+        try synchronizer.finish()
+        for index in 0..<300 { #expect(synchronizer.gradient(index).allSatisfy { $0 == Float(index + step) }) }
+      }
+    }
+  }
+
+  /// A step ends although a thread is still handing over a gradient; ending it twice is an empty step.
+  @Test func finishWaitsForMarks() throws {
+    try withRanks(1) { communicator in
+      let model = TestModel<Float>([4_000_000])
+      let synchronizer = try GradientSynchronizer(communicator, model.parameters)
+      let marked = DispatchGroup()
+      marked.enter()
+      Thread.detachNewThread {
+        do { try synchronizer.markReady(0) } catch { Issue.record(error) }
+        marked.leave()
+      }
+      Thread.sleep(forTimeInterval: 0.002)
+      try synchronizer.finish()
+      marked.wait()
+      try synchronizer.finish()
+      try synchronizer.finish()
+    }
+  }
+
+  /// Calls that are for the time between steps, and steps of an optimizer without gradients.
+  @Test(arguments: GradientSharding.allCases) func callsInTheMiddleAreRefused(sharding: GradientSharding) throws {
+    try withRanks(2) { communicator in
+      let model = TestModel<Float>([64, 64])
+      var options = SynchronizerOptions()
+      options.sharding = sharding
+      let synchronizer = try GradientSynchronizer(communicator, model.parameters, options: options)
+      let optimizer = ShardedOptimizer(synchronizer, NoRule<Float>())
+      func refusal(_ words: String, _ call: () throws -> Void) {
+        let error = #expect(throws: TuttiError.self, performing: call)
+        #expect(error?.code == .invalidArgument && error?.message.contains(words) == true, "\(String(describing: error))")
+      }
+      refusal("no reduced gradients") { try optimizer.step() }
+      try synchronizer.markReady(1)
+      refusal("checkReplicas") { try synchronizer.checkReplicas() }
+      refusal("broadcastParameters") { try synchronizer.broadcastParameters() }
+      refusal("clipGradients") { _ = try synchronizer.clipGradients(toNorm: 1) }
+      refusal("step()") { try optimizer.step() }
+      try synchronizer.finish()
+      try optimizer.step()
+      refusal("no reduced gradients") { try optimizer.step() }
+      try synchronizer.finish()
+      synchronizer.zeroGradients()
+      refusal("no reduced gradients") { try optimizer.step() }
+      try synchronizer.checkReplicas()
+    }
+  }
+
+  /// A rank that looks at its optimizer's state before the first step keeps the buckets, for all.
+  @Test func aLookAtTheStateKeepsBuckets() throws {
+    try withRanks(2) { communicator in
+      let model = TestModel<Float>([64, 64])
+      let synchronizer = try GradientSynchronizer(communicator, model.parameters)
+      if communicator.rank == 0 { #expect(ShardedOptimizer(synchronizer, NoRule<Float>()).stateBytes == 0) }
+      for _ in 0..<2 {
+        try synchronizer.markReady(0)
+        try synchronizer.markReady(1)
+        try synchronizer.finish()
+        #expect(synchronizer.readyOrder == [1, 0] && synchronizer.layoutVersion == 0)
+      }
+    }
+  }
+
+  /// Closing ends another thread's wait.
+  @Test(arguments: [TransportChoice.inProcess, .sharedMemory, .tcp]) func closedWhileWaiting(transport: TransportChoice)
+    throws
+  {
+    try withRanks(2, over: transport) { communicator in
+      let synchronizer = try GradientSynchronizer(communicator, TestModel<Float>([50_000]).parameters)
+      if communicator.rank == 1 {
+        Thread.sleep(forTimeInterval: 0.3)
+        return
+      }
+      Thread.detachNewThread {
+        Thread.sleep(forTimeInterval: 0.1)
+        synchronizer.close()
+      }
+      let error = #expect(throws: TuttiError.self) { try synchronizer.finish() }
+      #expect(error?.code == .closed, "\(String(describing: error))")
+    }
+  }
+
+  /// A rank that does not come is named when the time is up.
+  @Test func lateRank() throws {
+    try withRanks(2) { communicator in
+      var options = SynchronizerOptions()
+      options.timeout = .milliseconds(300)
+      let synchronizer = try GradientSynchronizer(communicator, TestModel<Float>([50_000]).parameters, options: options)
+      if communicator.rank == 1 { return Thread.sleep(forTimeInterval: 1) }
+      let error = #expect(throws: TuttiError.self) { try synchronizer.finish() }
+      #expect(error?.code == .timeout && error?.peer == 1, "\(String(describing: error))")
+    }
+  }
+
   @Test func mistakesAreRefused() throws {
     try withRanks(1) { communicator in
       let model = TestModel<Float>([4, 4])
@@ -149,6 +273,11 @@ import TuttiTraining
       }
       #expect(try refusal([]) { _ in } == "there are no parameters to synchronise")
       #expect(try refusal([model.parameters[0], model.parameters[0]]) { _ in }.contains("'parameter0'"))
+      let shared = Parameter("tied", UnsafeMutableBufferPointer(rebasing: model.parameters[0].values[3...]))
+      #expect(
+        try refusal([model.parameters[1], shared, model.parameters[0]]) { _ in }.contains(
+          "'parameter0' and 'tied' share memory"))
+      #expect(try refusal(model.parameters) { $0.algorithm = "rign" }.contains("all-reduce has no algorithm 'rign'"))
       #expect(try refusal(model.parameters) { $0.bucketBytes = 0 }.contains("bucketBytes is 0"))
       #expect(try refusal(model.parameters) { $0.readyOrder = [0, 0] }.contains("readyOrder"))
       var options = SynchronizerOptions()
