@@ -207,8 +207,8 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
   /// Ends the synchronizer, on all ranks.
   func fail(_ error: TuttiError) {
     operations.withLock { $0.failure = $0.failure ?? error }
-    // If it was this rank's alone; otherwise there is a cause already.
-    communicator.abort(error.message)
+    // If it is this rank's alone, the others hear of it; otherwise there is a cause already. A rank that has closed has said so.
+    if error.code != .closed { communicator.abort(error.message) }
     changed.wake()
   }
 

@@ -12,7 +12,7 @@ import TuttiTraining
   func randomSteps(transport: TransportChoice) throws {
     let seed = testSeed("randomSteps over \(transport.name)")
     var generator = SeededGenerator(seed: seed)
-    for index in 0..<(transport == .inProcess ? 40 : 12) {
+    for index in 0..<(transport == .inProcess ? 24 : 8) {
       let rankCount = Int.random(in: 1...5, using: &generator)
       let plan = RandomSteps(using: &generator)
       let faults = transport == .inProcess && index % 2 == 0 ? LinkFaults(seed: generator.next()) : nil
