@@ -10,8 +10,8 @@ struct Axis {
   let ticks: [Double]
   private let step: Double
 
-  /// Beyond this differences overflow; no loss or time is there.
-  static let magnitudeMax = 1e300
+  /// Beyond this differences and ratios could overflow; no loss or time is there.
+  static let magnitudeMax = 1e100
 
   static func isDrawable(_ value: Double, logarithmic: Bool = false) -> Bool {
     abs(value) < magnitudeMax && (!logarithmic || value > 1 / magnitudeMax)
