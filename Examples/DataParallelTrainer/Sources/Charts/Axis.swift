@@ -8,7 +8,8 @@ struct Axis {
   let upper: Double
   let isLogarithmic: Bool
   let ticks: [Double]
-  private let step: Double
+  /// What labels must tell apart; without a bound where ticks are powers of ten and their multiples, which differ anyway.
+  private let labelStep: Double
 
   /// Beyond this differences and ratios could overflow; no loss or time is there.
   static let magnitudeMax = 1e100
@@ -37,11 +38,12 @@ struct Axis {
       let margin = max(abs(high) * 0.1, 0.5)
       (low, high) = (low - margin, high + margin)
     }
-    step = Axis.niceStep(high - low, count: tickCount)
+    let step = Axis.niceStep(high - low, count: tickCount)
     if !logarithmic, !tight { (low, high) = ((low / step).rounded(.down) * step, (high / step).rounded(.up) * step) }
     (lower, upper) = (low, high)
     let powers = logarithmic ? Axis.logarithmicTicks(low, high, count: tickCount) : []
     ticks = powers.count >= 3 ? powers : Axis.linearTicks(low, high, step: step)
+    labelStep = powers.count >= 3 ? .infinity : step
   }
 
   /// From 0 at `lower` to 1 at `upper`.
@@ -52,7 +54,7 @@ struct Axis {
   /// A tick as text, with as many decimals as tell it from the next one.
   func label(_ tick: Double) -> String {
     if tick == 0 { return "0" }
-    let needed = isLogarithmic ? min(abs(tick), step) : step
+    let needed = labelStep.isFinite ? labelStep : abs(tick)
     let decimals = max(0, Int((-log10(needed) - 1e-9).rounded(.up)))
     if abs(tick) >= 1e7 || decimals > 5 { return String(format: "%g", tick) }
     return String(format: "%.\(decimals)f", tick)

@@ -21,6 +21,19 @@ public struct ChartSeries: Sendable {
     self.points = points
   }
 
+  /// The same with each value replaced by the mean of the last `count` that can be drawn: the losses of single batches jump about.
+  public func smoothed(over count: Int) -> ChartSeries {
+    precondition(count > 0, "a mean needs a value")
+    var recent: [Double] = []
+    var smoothed = self
+    for index in points.indices where Axis.isDrawable(points[index].y) {
+      recent.append(points[index].y)
+      if recent.count > count { recent.removeFirst() }
+      smoothed.points[index].y = recent.reduce(0, +) / Double(recent.count)
+    }
+    return smoothed
+  }
+
   /// Values of consecutive steps.
   public init(name: String, values: [Double], firstStep: Int = 0) {
     self.init(name: name, points: values.enumerated().map { Point(x: Double(firstStep + $0), y: $1) })

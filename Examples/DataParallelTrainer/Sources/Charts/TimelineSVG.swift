@@ -103,12 +103,18 @@ private struct TimelineDrawing {
           x: start, y: top + 1, width: width, height: laneHeight - 2, fill: span.kind.color, radius: min(3, width / 3),
           hint: "\(span.name): \(SVG.number((span.end - span.start) * 1000)) ms")
         let size = laneHeight > 20 ? 11.5 : 10
-        if SVG.width(of: span.name, size: size) + 8 <= width {
+        if let label = label(span, size: size, width: width) {
           svg.text(
-            span.name, x: start + width / 2, y: top + laneHeight / 2 + size * 0.36, size: size, color: "#ffffff",
+            label, x: start + width / 2, y: top + laneHeight / 2 + size * 0.36, size: size, color: "#ffffff",
             anchor: .middle)
         }
       }
     }
+  }
+
+  /// The name where it fits, or its number: of "bucket 12" the 12.
+  private func label(_ span: TimelineSpan, size: Double, width: Double) -> String? {
+    let number = span.name.split(separator: " ").last.flatMap { Int($0) }.map(String.init)
+    return [span.name, number].compactMap(\.self).first { SVG.width(of: $0, size: size) + 4 <= width }
   }
 }

@@ -19,13 +19,15 @@ import Testing
   @Test func namesAreEscaped() {
     let name = LossCurveTests.hostile
     let parsed = ParsedXML(
-      lossCurveSVG(series: [ChartSeries(name: name, values: [1, 2])], title: name, references: [.init(name: name, value: 1)]))
+      lossCurveSVG(
+        series: [ChartSeries(name: name, values: [1, 2])], title: name, references: [.init(name: name, value: 1)]))
     #expect(parsed.texts.count { $0 == "a<b> & \"c\" 'd'   [31m 😀" } == 4)
   }
 
   @Test(
     arguments: [
-      [] as [Double], [Double.nan], [Double.infinity, -Double.infinity, Double.nan], [1.5], [1.5, .nan], [0, 0, 0], [-1e99, 1e99], [1e308, 2], [Double.leastNonzeroMagnitude, 1],
+      [] as [Double], [Double.nan], [Double.infinity, -Double.infinity, Double.nan], [1.5], [1.5, .nan], [0, 0, 0],
+      [-1e99, 1e99], [1e308, 2], [Double.leastNonzeroMagnitude, 1],
       [1, Double.nan, 2, 3, Double.infinity, 0, -1, 4],
     ], [false, true])
   func oddValuesAreDrawnOrLeftOut(values: [Double], logarithmic: Bool) {
@@ -44,6 +46,11 @@ import Testing
   @Test func gapsStayGaps() {
     let parsed = ParsedXML(lossCurveSVG(series: [ChartSeries(name: "", values: [1, .nan, 2, 3, .infinity, 4, 5])]))
     #expect(parsed.counts["polyline"] == 2 && parsed.counts["circle"] == 1)
+  }
+
+  @Test func meansAreOfTheLastValues() {
+    let smoothed = ChartSeries(name: "", values: [4, 2, .nan, 6, 10]).smoothed(over: 2)
+    #expect(smoothed.points.map(\.y).description == "[4.0, 3.0, nan, 4.0, 8.0]")
   }
 
   @Test func noSeriesAtAll() {
@@ -103,6 +110,8 @@ import Testing
     #expect((axis.lower, axis.upper) == (0, 2.5) && axis.ticks.map(axis.label) == ["0", "0.5", "1.0", "1.5", "2.0", "2.5"])
     let powers = Axis([0.01, 100], logarithmic: true, tight: false, tickCount: 8)
     #expect(powers.ticks.map(powers.label) == ["0.01", "0.1", "1", "10", "100"])
+    let losses = Axis([0.3, 2.3], logarithmic: true, tight: false, tickCount: 6)
+    #expect(losses.ticks.map(losses.label) == ["0.5", "1", "2"])
   }
 
   /// Any range gives a bounded number of ticks, inside it, in order.
@@ -127,5 +136,7 @@ import Testing
     }
   }
 
-  private func exp10(_ exponent: Double) -> Double { exponent < 0 ? 1 / exp10(-exponent) : (0..<Int(exponent)).reduce(1) { x, _ in x * 10 } }
+  private func exp10(_ exponent: Double) -> Double {
+    exponent < 0 ? 1 / exp10(-exponent) : (0..<Int(exponent)).reduce(1) { x, _ in x * 10 }
+  }
 }

@@ -5,7 +5,9 @@ import Testing
 @Suite struct ProgressBarTests {
   private static let progress = Progress(step: 30, loss: 1.23456, samplesPerSecond: 12_345, exposedCommunication: 0.034)
 
-  private static func features(terminal: Bool = true, width: Int = 80, _ environment: [String: String] = [:]) -> TerminalFeatures {
+  private static func features(terminal: Bool = true, width: Int = 80, _ environment: [String: String] = [:])
+    -> TerminalFeatures
+  {
     TerminalFeatures(isTerminal: terminal, width: width, environment: environment)
   }
 
@@ -26,7 +28,9 @@ import Testing
     let plain = ProgressBarTests.line(ProgressBarTests.features(terminal: false))
     #expect(plain == "digits  25%  step 30/120  loss 1.2346  12.3k samples/s  exposed 3%  1:35 min left")
     let bar = ProgressBarTests.line(ProgressBarTests.features(width: 120, ["NO_COLOR": "1"]))
-    #expect(bar == "digits [#######.....................] 25%  step 30/120  loss 1.2346  12.3k samples/s  exposed 3%  1:35 min left")
+    #expect(
+      bar
+        == "digits [#######.....................] 25%  step 30/120  loss 1.2346  12.3k samples/s  exposed 3%  1:35 min left")
     let blocks = ProgressBarTests.line(ProgressBarTests.features(width: 120, ["NO_COLOR": "1", "LC_ALL": "C.UTF-8"]))
     #expect(blocks.hasPrefix("digits ███████▌░░░░░░░░░░░░░░░░░░░░░░ 25%  step"))
   }
@@ -47,7 +51,9 @@ import Testing
   @Test func oddNumbersAreShown() {
     let features = ProgressBarTests.features(terminal: false)
     let odd = Progress(step: 500, loss: .nan, samplesPerSecond: .infinity, exposedCommunication: .nan)
-    #expect(ProgressBarTests.line(features, progress: odd, label: "") == "100%  step 500/120  loss nan  - samples/s  1:35 min left")
+    #expect(
+      ProgressBarTests.line(features, progress: odd, label: "") == "100%  step 500/120  loss nan  - samples/s  1:35 min left"
+    )
     #expect(progressLine(Progress(step: 0), of: 0, label: "", secondsLeft: nil, features: features) == "100%  step 0/0")
     #expect(durationText(59.4) == "59 s" && durationText(3600) == "1:00 h" && durationText(.infinity) == "long")
   }
@@ -60,10 +66,13 @@ import Testing
 
     init(_ features: TerminalFeatures, firstStep: Int = 0) {
       bar = ProgressBar(
-        stepCount: 1000, firstStep: firstStep, label: "", now: start, features: { features }, write: { [unowned self] in writes.append($0) })
+        stepCount: 1000, firstStep: firstStep, label: "", now: start, features: { features },
+        write: { [unowned self] in writes.append($0) })
     }
 
-    func update(_ step: Int, at milliseconds: Int) { bar.update(Progress(step: step), now: start + .milliseconds(milliseconds)) }
+    func update(_ step: Int, at milliseconds: Int) {
+      bar.update(Progress(step: step), now: start + .milliseconds(milliseconds))
+    }
   }
 
   @Test func terminalsAreRedrawnTenTimesASecond() {
@@ -83,7 +92,8 @@ import Testing
     for step in 1...1000 { recording.update(step, at: step * 12) }
     #expect(recording.writes.count == 2)
     recording.bar.finish()
-    #expect(recording.writes == ["41%  step 417/1000  7 s left\n", "83%  step 834/1000  2 s left\n", "100%  step 1000/1000\n"])
+    #expect(
+      recording.writes == ["41%  step 417/1000  7 s left\n", "83%  step 834/1000  2 s left\n", "100%  step 1000/1000\n"])
   }
 
   @Test func aResumedRunTellsTheTimeLeftFromItsOwnSteps() {

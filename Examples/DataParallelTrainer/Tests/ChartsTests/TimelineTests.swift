@@ -11,9 +11,11 @@ import Testing
   private static let step = (0..<2).flatMap { rank in
     [
       span("rank \(rank) communication", "bucket 1", .communication, 5.014, 5.024),
-      span("rank \(rank) compute", "forward", .forward, 5, 5.010), span("rank \(rank) compute", "backward", .backward, 5.010, 5.030),
+      span("rank \(rank) compute", "forward", .forward, 5, 5.010),
+      span("rank \(rank) compute", "backward", .backward, 5.010, 5.030),
       span("rank \(rank) communication", "bucket 2", .communication, 5.020, 5.034),
-      span("rank \(rank) compute", "wait", .waiting, 5.030, 5.034), span("rank \(rank) compute", "AdamW", .optimizer, 5.034, 5.038),
+      span("rank \(rank) compute", "wait", .waiting, 5.030, 5.034),
+      span("rank \(rank) compute", "AdamW", .optimizer, 5.034, 5.038),
     ]
   }
 
@@ -46,8 +48,18 @@ import Testing
     #expect(!parsed.hasBadNumbers)
     // A title for the document, and one for each span.
     #expect(parsed.counts["title"] == 1 + TimelineTests.step.count)
-    #expect(["a <step> & its \"buckets\"", "rank 1", "compute", "backward", "ms", "waiting"].allSatisfy(parsed.texts.contains))
+    #expect(
+      ["a <step> & its \"buckets\"", "rank 1", "compute", "backward", "ms", "waiting"].allSatisfy(parsed.texts.contains))
     #expect(parsed.texts.contains("backward: 20 ms"))
+  }
+
+  @Test func spansAreLabelledWhereTheLabelFits() {
+    let spans = [(0.0, 0.5), (0.5, 0.52), (0.52, 0.521), (0.521, 1)].enumerated().map { index, times in
+      TimelineTests.span("rank 0 compute", "bucket \(index + 1)", .backward, times.0, times.1)
+    }
+    let texts = ParsedXML(timelineSVG(spans)).texts
+    #expect(["bucket 1", "2", "bucket 4"].allSatisfy(texts.contains))
+    #expect(!["bucket 2", "bucket 3", "3"].contains(where: texts.contains))
   }
 
   @Test func emptyAndInstantTimelinesAreDrawn() {

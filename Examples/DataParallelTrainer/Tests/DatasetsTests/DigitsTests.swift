@@ -98,7 +98,8 @@ import Testing
   @Test(
     arguments: [
       (line(10), "field 65 is \"10\"", "the digit, an integer from 0 to 9"), (line(-1), "field 65 is \"-1\"", "from 0 to 9"),
-      (line(1, ink: 17), "field 1 is \"17\"", "a pixel, an integer from 0 to 16"), (line(1).replacing("3,1", with: "3.5,1"), "3.5", "16"),
+      (line(1, ink: 17), "field 1 is \"17\"", "a pixel, an integer from 0 to 16"),
+      (line(1).replacing("3,1", with: "3.5,1"), "3.5", "16"),
       ("\n", "1 fields", "65 fields"), ("1,2,3\n", "3 fields", "65 fields"), ("1," + line(1), "66 fields", "65 fields"),
     ])
   func badLinesAreNamed(line: String, found: String, expected: String) throws {

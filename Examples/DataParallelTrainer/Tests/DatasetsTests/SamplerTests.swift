@@ -17,7 +17,8 @@ import Testing
     }
   }
 
-  @Test(arguments: shapes, 1...7) func ranksTogetherAreOneProcess(shape: (sampleCount: Int, batchSize: Int), rankCount: Int) {
+  @Test(arguments: shapes, 1...7) func ranksTogetherAreOneProcess(shape: (sampleCount: Int, batchSize: Int), rankCount: Int)
+  {
     var sampler = Sampler(sampleCount: shape.sampleCount, batchSize: shape.batchSize, seed: 3)
     for step in 0..<min(sampler.stepsPerEpoch * 2, 20) {
       let parts = (0..<rankCount).map { rank in

@@ -28,7 +28,8 @@ import Testing
   @Test func vocabularyIsSortedAndGoesBothWays() throws {
     let vocabulary = Vocabulary(of: "häßlich\r\n")
     #expect(String(String.UnicodeScalarView(vocabulary.characters)) == "\n\rchilßä")
-    #expect(try vocabulary.decode(vocabulary.encode("schlicht".replacing("s", with: "ß").replacing("t", with: ""))) == "ßchlich")
+    #expect(
+      try vocabulary.decode(vocabulary.encode("schlicht".replacing("s", with: "ß").replacing("t", with: ""))) == "ßchlich")
     #expect(throws: DatasetError.unknownCharacter("z", offset: 2)) { try vocabulary.encode("chz") }
     #expect(DatasetError.unknownCharacter("z", offset: 2).description.hasPrefix("character 3 of the text, \"z\""))
   }
@@ -78,7 +79,9 @@ import Testing
       let error = try #require(throws: DatasetError.self) { try TextCorpus.load(from: url, context: context) }
       guard case .tooSmall(url.path, _, "\(text.count) characters") = error else { throw error }
     }
-    #expect(try TextCorpus.load(from: scratch.write("long.txt", String(repeating: "a", count: 160)), context: 8).unigramEntropy == 0)
+    #expect(
+      try TextCorpus.load(from: scratch.write("long.txt", String(repeating: "a", count: 160)), context: 8).unigramEntropy
+        == 0)
   }
 
   @Test func otherEncodingsAreNamedWithTheirPlace() throws {
