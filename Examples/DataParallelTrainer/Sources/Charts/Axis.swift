@@ -60,7 +60,8 @@ struct Axis {
     return String(format: "%.\(decimals)f", tick)
   }
 
-  /// 1, 2 or 5 times a power of ten, so that about `count` steps span the range (Heckbert, Nice numbers for graph labels, Graphics Gems, 1990).
+  /// 1, 2 or 5 times a power of ten, so that about `count` steps span the range (Heckbert, Nice numbers for graph labels,
+  /// Graphics Gems, 1990).
   static func niceStep(_ span: Double, count: Int) -> Double {
     let rough = span / Double(max(count, 1))
     let power = pow(10, log10(rough).rounded(.down))

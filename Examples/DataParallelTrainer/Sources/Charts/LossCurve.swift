@@ -1,4 +1,5 @@
-// What a loss curve shows, before it is drawn as SVG or text. Invariant: what is drawn is finite, and above 0 on a logarithmic axis.
+// What a loss curve shows, before it is drawn as SVG or text. Invariant: what is drawn is finite, and above 0 on a
+// logarithmic axis.
 
 /// One line of a chart. Values that cannot be drawn (NaN, infinities, and 0 or less on a logarithmic axis) leave a gap.
 public struct ChartSeries: Sendable {
@@ -21,7 +22,8 @@ public struct ChartSeries: Sendable {
     self.points = points
   }
 
-  /// The same with each value replaced by the mean of the last `count` that can be drawn: the losses of single batches jump about.
+  /// The same with each value replaced by the mean of the last `count` that can be drawn: the losses of single batches jump
+  /// about.
   public func smoothed(over count: Int) -> ChartSeries {
     precondition(count > 0, "a mean needs a value")
     var recent: [Double] = []

@@ -8,7 +8,8 @@ public enum TextStyle: Sendable {
   case ascii
 }
 
-/// Curves over the step, as text: the title, `height` rows of `width` columns with the values at the left, the steps, and a legend.
+/// Curves over the step, as text: the title, `height` rows of `width` columns with the values at the left, the steps, and a
+/// legend.
 ///
 /// - Parameters:
 ///   - references: Horizontal lines of dashes, named in the legend.

@@ -4,8 +4,8 @@ import Foundation
 
 /// Spans as JSON in the Trace Event Format (Duca & Sinclair, Trace Event Format, 2013), which ui.perfetto.dev opens.
 ///
-/// A group of tracks ("rank 0") is a process, a track a thread; where spans of a track overlap it has a thread for each lane, because the
-/// format has spans of one thread nest. Times are microseconds from the first start.
+/// A group of tracks ("rank 0") is a process, a track a thread; where spans of a track overlap it has a thread for each
+/// lane, because the format has spans of one thread nest. Times are microseconds from the first start.
 public func perfettoTrace(_ spans: [TimelineSpan]) -> String {
   let layout = TimelineLayout(spans)
   var events: [TraceEvent] = []
@@ -37,7 +37,8 @@ private struct TraceFile: Encodable {
   let traceEvents: [TraceEvent]
 }
 
-/// One event, with the format's own keys: ph is the phase (X a span, M what something is called), ts and dur are microseconds.
+/// One event, with the format's own keys: ph is the phase (X a span, M what something is called), ts and dur are
+/// microseconds.
 private struct TraceEvent: Encodable {
   struct Arguments: Encodable {
     var name: String?

@@ -1,12 +1,12 @@
-// The progress of a run on standard error. Invariant: on a terminal exactly one line is redrawn, and it is the last one; where output
-// goes to a file only whole lines are written, few of them.
+// The progress of a run on standard error. Invariant: on a terminal exactly one line is redrawn, and it is the last one;
+// where output goes to a file only whole lines are written, few of them.
 
 import Foundation
 
 /// A line that says how far a run is.
 ///
-/// On a terminal it is redrawn at most ten times a second, in the terminal's width as it is then; elsewhere it is a plain line every five
-/// seconds, and one at the end. Use it from one thread.
+/// On a terminal it is redrawn at most ten times a second, in the terminal's width as it is then; elsewhere it is a plain
+/// line every five seconds, and one at the end. Use it from one thread.
 public final class ProgressBar {
   static let redrawInterval = Duration.milliseconds(100)
   static let lineInterval = Duration.seconds(5)

@@ -26,8 +26,8 @@ struct TerminalFeatures: Equatable {
   var hasColors = false
   var hasUnicode = false
 
-  /// - Parameter environment: Colours need a terminal, and no `NO_COLOR` (no-color.org); other characters than ASCII need a locale
-  ///   of UTF-8; a `TERM` of `dumb` cannot go back in a line.
+  /// - Parameter environment: Colours need a terminal, and no `NO_COLOR` (no-color.org); other characters than ASCII need a
+  ///   locale of UTF-8; a `TERM` of `dumb` cannot go back in a line.
   init(isTerminal: Bool, width: Int, environment: [String: String]) {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].compactMap { environment[$0] }.first { !$0.isEmpty } ?? ""
     self.isTerminal = isTerminal && environment["TERM"] != "dumb"
@@ -40,8 +40,8 @@ struct TerminalFeatures: Equatable {
 /// - Parameters:
 ///   - label: What runs, for example "epoch 3"; it is the last thing to be shortened.
 ///   - secondsLeft: `nil` while it cannot be told.
-/// - Returns: On a terminal, a line of at most `features.width - 1` columns, so that it never wraps: figures are left out from the
-///   right until the rest fits, and the bar takes the room that remains. Else all figures and no bar.
+/// - Returns: On a terminal, a line of at most `features.width - 1` columns, so that it never wraps: figures are left out
+///   from the right until the rest fits, and the bar takes the room that remains. Else all figures and no bar.
 func progressLine(
   _ progress: Progress, of stepCount: Int, label: String, secondsLeft: Double?, features: TerminalFeatures
 ) -> String {

@@ -1,4 +1,5 @@
-// The few SVG elements that the charts are made of. Invariant: whatever the names and numbers are, the document is well-formed.
+// The few SVG elements that the charts are made of. Invariant: whatever the names and numbers are, the document is
+// well-formed.
 
 import Foundation
 

@@ -6,8 +6,8 @@ public struct TimelineSpan: Sendable, Equatable {
     case forward, backward, communication, waiting, optimizer, other
   }
 
-  /// Where it is drawn: a group and what is in it, such as "rank 0 compute" and "rank 0 communication". The last word is the track's
-  /// own name, those before it are the group's; a group's tracks are drawn together, compute first.
+  /// Where it is drawn: a group and what is in it, such as "rank 0 compute" and "rank 0 communication". The last word is the
+  /// track's own name, those before it are the group's; a group's tracks are drawn together, compute first.
   public var track: String
   public var name: String
   public var kind: Kind
@@ -24,8 +24,8 @@ public struct TimelineSpan: Sendable, Equatable {
   }
 }
 
-/// Spans in groups (ranks), tracks and lanes, their times counted from the first start. Spans that have no place in time (NaN, an end
-/// before the start) are left out.
+/// Spans in groups (ranks), tracks and lanes, their times counted from the first start. Spans that have no place in time
+/// (NaN, an end before the start) are left out.
 struct TimelineLayout {
   struct Track {
     let name: String

@@ -15,8 +15,8 @@ extension TimelineSpan.Kind {
 
 /// Spans over time, as an SVG document that needs nothing else and can be read on light and dark pages.
 ///
-/// A row for each track, a rank's together: compute above, communication below, in several lanes where spans overlap. A span has its
-/// name in it where it fits, and name and duration as the text that a browser shows below the pointer.
+/// A row for each track, a rank's together: compute above, communication below, in several lanes where spans overlap. A span
+/// has its name in it where it fits, and name and duration as the text that a browser shows below the pointer.
 ///
 /// - Parameters:
 ///   - spans: In any order; without anything to draw the picture says so.

@@ -9,6 +9,9 @@ struct CommittedFile: Sendable {
   let byteCount: Int
   let sha256: String
 
+  /// What brings a file back that is gone. The build copies it beside the executable when no copy is there.
+  static let restoring = "run `git restore Sources/Datasets/Data` in Examples/DataParallelTrainer and build again"
+
   /// Beside the executable, where SwiftPM puts resources; else in the checkout that it was built from.
   ///
   /// Not `Bundle.module`, which ends the process when the resources are gone.
@@ -29,7 +32,7 @@ struct CommittedFile: Sendable {
   func load<Result>(at url: URL, parse: (DataFile) throws(DatasetError) -> Result) throws(DatasetError) -> Result {
     let file = try DataFile(
       url, expected: "\(name), which comes with the example",
-      advice: "restore it with `git checkout -- Examples/DataParallelTrainer/Sources/Datasets/Data` and build again")
+      advice: CommittedFile.restoring)
     let hash = SHA256.hash(data: file.bytes).map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
     guard file.bytes.count != byteCount || hash != sha256 else { return try parse(file) }
     var place: String?

@@ -28,8 +28,7 @@ public enum DatasetError: Error, Equatable, CustomStringConvertible {
       \(path): damaged\(place.map { " (\($0))" } ?? "")
         expected: \(expected)
         found: \(found)
-        to do: restore it with `git checkout -- Examples/DataParallelTrainer/Sources/Datasets/Data` and build again; \
-      for data of your own, name its folder with --data
+        to do: delete this file, then \(CommittedFile.restoring); for data of your own, name its folder with --data
       """
     case .badLine(let path, let line, let expected, let found):
       """

@@ -24,10 +24,11 @@ public struct LabeledImages: Sendable, Equatable {
   }
 }
 
-/// Optical Recognition of Handwritten Digits (Alpaydin & Kaynak, UCI Machine Learning Repository, 1998, doi 10.24432/C50P49).
+/// Optical Recognition of Handwritten Digits (Alpaydin & Kaynak, UCI Machine Learning Repository, 1998, doi
+/// 10.24432/C50P49).
 ///
-/// The split takes every fifth image of each digit, in the order of the file, for the test, and the others for training. It depends on
-/// nothing else, so all ranks and all runs have the same: 1,442 images for training and 355 for the test.
+/// The split takes every fifth image of each digit, in the order of the file, for the test, and the others for training. It
+/// depends on nothing else, so all ranks and all runs have the same: 1,442 images for training and 355 for the test.
 public struct Digits: Sendable {
   public static let pixelCount = 64
   public static let classCount = 10

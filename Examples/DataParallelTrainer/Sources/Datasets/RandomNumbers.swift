@@ -21,7 +21,8 @@ public struct SplitMix64: RandomNumberGenerator, Sendable {
     return mixed ^ (mixed >> 31)
   }
 
-  /// A number in `0..<bound`, each equally likely (Lemire, Fast random integer generation in an interval, ACM TOMACS 29(1), 2019).
+  /// A number in `0..<bound`, each equally likely (Lemire, Fast random integer generation in an interval, ACM TOMACS 29(1),
+  /// 2019).
   ///
   /// - Precondition: `bound` is positive.
   public mutating func next(below bound: Int) -> Int {

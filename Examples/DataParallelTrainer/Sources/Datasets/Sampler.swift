@@ -1,11 +1,11 @@
-// Which samples each rank trains on at each step. Invariant: the ranks together process exactly the batch that one process would, for
-// any rank count, so that the rank count changes the speed of a run and not its result.
+// Which samples each rank trains on at each step. Invariant: the ranks together process exactly the batch that one process
+// would, for any rank count, so that the rank count changes the speed of a run and not its result.
 
 /// The order of samples: in each epoch every sample exactly once, shuffled anew from seed and epoch.
 ///
-/// Everything follows from the seed and the global step, which counts from 0 over all epochs: a run that resumes at step 1000 asks for
-/// step 1000, and needs no state of the run before. Steps do not cross epochs: when `batchSize` does not divide `sampleCount`, the last
-/// batch of an epoch is smaller, so average over ``globalBatchCount(step:)``.
+/// Everything follows from the seed and the global step, which counts from 0 over all epochs: a run that resumes at step
+/// 1000 asks for step 1000, and needs no state of the run before. Steps do not cross epochs: when `batchSize` does not
+/// divide `sampleCount`, the last batch of an epoch is smaller, so average over ``globalBatchCount(step:)``.
 public struct Sampler: Sendable {
   public let sampleCount: Int
   /// Samples in a batch of all ranks together.
@@ -41,8 +41,8 @@ public struct Sampler: Sendable {
     return Array(cached.order[range(step: step)])
   }
 
-  /// The part of the global batch that this rank processes: contiguous, and in the order of ranks. Sizes differ by at most one, the
-  /// first ranks' are the larger ones; with more ranks than samples the last ranks have none.
+  /// The part of the global batch that this rank processes: contiguous, and in the order of ranks. Sizes differ by at most
+  /// one, the first ranks' are the larger ones; with more ranks than samples the last ranks have none.
   public mutating func batch(step: Int, rank: Int, rankCount: Int) -> [Int] {
     let global = globalBatch(step: step)
     return Array(global[Sampler.share(of: global.count, rank: rank, rankCount: rankCount)])
@@ -56,7 +56,8 @@ public struct Sampler: Sendable {
     return start..<start + quotient + (rank < remainder ? 1 : 0)
   }
 
-  /// A number in `0..<bound` for each epoch: where the windows of a text begin (``TokenSequence/windows(_:context:shift:)``).
+  /// A number in `0..<bound` for each epoch: where the windows of a text begin
+  /// (``TokenSequence/windows(_:context:shift:)``).
   public func shift(step: Int, below bound: Int) -> Int {
     var random = SplitMix64(seed: seed, stream: UInt64(2 * epoch(step: step) + 1))
     return random.next(below: bound)

@@ -17,8 +17,8 @@ public struct TokenSequence: Sendable, Equatable {
   ///
   /// - Parameters:
   ///   - indices: Each in `0..<windowCount(context:)`.
-  ///   - shift: In `0..<context`. ``Sampler/shift(step:below:)`` gives another one for each epoch, so that the model does not see the
-  ///     same cuts again and again.
+  ///   - shift: In `0..<context`. ``Sampler/shift(step:below:)`` gives another one for each epoch, so that the model does
+  ///     not see the same cuts again and again.
   /// - Returns: Inputs and targets, each of shape `[indices.count, context]`.
   public func windows(_ indices: [Int], context: Int, shift: Int = 0) -> (inputs: [Int32], targets: [Int32]) {
     precondition((0..<context).contains(shift), "a shift of \(shift) is not in 0..<\(context)")
@@ -41,9 +41,9 @@ public struct TextCorpus: Sendable {
   public let vocabulary: Vocabulary
   public let train: TokenSequence
   public let validation: TokenSequence
-  /// What a model that knows only how frequent each character is pays for a character of this text, in nats: `-sum(p ln p)` over the
-  /// frequencies `p` in the whole text (Shannon, Bell System Technical Journal 27(3), 1948). For the text that comes with the example
-  /// it is 3.179; a model that has learnt anything about the order of characters is below.
+  /// What a model that knows only how frequent each character is pays for a character of this text, in nats: `-sum(p ln p)`
+  /// over the frequencies `p` in the whole text (Shannon, Bell System Technical Journal 27(3), 1948). For the text that
+  /// comes with the example it is 3.179; a model that has learnt anything about the order of characters is below.
   public let unigramEntropy: Double
 
   static let validationShare = 10
@@ -52,8 +52,8 @@ public struct TextCorpus: Sendable {
     sha256: "93bd3e212c3438bff3557114a1fae8766ead2b2dc2754f003d975af38347a09c")
 
   /// - Parameters:
-  ///   - source: `nil` for the text that comes with the example; else a text file in UTF-8, or a folder with exactly one file
-  ///     whose name ends with `.txt`.
+  ///   - source: `nil` for the text that comes with the example; else a text file in UTF-8, or a folder with exactly one
+  ///     file whose name ends with `.txt`.
   ///   - context: What is to be cut into windows; both parts must have one window at least.
   /// - Throws: `.unreadable`, `.damaged`, `.notUTF8`, `.tooSmall`.
   public static func load(from source: URL? = nil, context: Int = 1) throws(DatasetError) -> TextCorpus {

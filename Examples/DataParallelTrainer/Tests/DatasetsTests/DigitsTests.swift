@@ -66,7 +66,7 @@ import Testing
       #expect(error.description.contains("expected: digits.csv") && error.description.contains("--data"), "\(error)")
     }
     let error = try #require(throws: DatasetError.self) { try loadCommitted(scratch.folder.appending(path: "digits.csv")) }
-    #expect(error.description.contains("digits.csv: no such file") && error.description.contains("git checkout"), "\(error)")
+    #expect(error.description.contains("digits.csv: no such file") && error.description.contains("git restore"), "\(error)")
   }
 
   @Test func truncationIsFound() throws {

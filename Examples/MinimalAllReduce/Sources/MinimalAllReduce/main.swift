@@ -8,13 +8,13 @@ do throws(TuttiError) {
   var values = (0..<8).map { Float(communicator.rank + $0) }
   try communicator.allReduce(&values, .sum)  // in place; the same bits on every rank
 
-  let (n, ranks) = (communicator.rankCount, communicator.rankCount * (communicator.rankCount - 1) / 2)
-  let expected = (0..<8).map { Float(ranks + n * $0) }
+  let count = communicator.rankCount
+  let expected = (0..<8).map { Float(count * (count - 1) / 2 + count * $0) }
   guard values == expected else {
     print("rank \(communicator.rank): \(values), but expected \(expected)")
     exit(1)
   }
-  print("rank \(communicator.rank) of \(n): \(values)")
+  print("rank \(communicator.rank) of \(count): \(values)")
   communicator.close()
 } catch {
   FileHandle.standardError.write(Data("\(error)\n".utf8))  // who, what, why, and what to do
