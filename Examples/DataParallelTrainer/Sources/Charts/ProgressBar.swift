@@ -19,7 +19,7 @@ public final class ProgressBar {
   private let write: (String) -> Void
   private let started: ContinuousClock.Instant
   private var lastDrawn: ContinuousClock.Instant?
-  private var latest: (progress: Progress, now: ContinuousClock.Instant)?
+  private var latest: (progress: TrainingProgress, now: ContinuousClock.Instant)?
   private var isOnScreen = false
   private var isFinished = false
 
@@ -54,7 +54,7 @@ public final class ProgressBar {
   }
 
   /// Tells how far the run is, after each step: cheap when it is too early to draw.
-  public func update(_ progress: Progress) { update(progress, now: .now) }
+  public func update(_ progress: TrainingProgress) { update(progress, now: .now) }
 
   /// Writes a line above the bar.
   public func note(_ line: String) {
@@ -75,7 +75,7 @@ public final class ProgressBar {
     isOnScreen = false
   }
 
-  func update(_ progress: Progress, now: ContinuousClock.Instant) {
+  func update(_ progress: TrainingProgress, now: ContinuousClock.Instant) {
     guard !isFinished else { return }
     latest = (progress, now)
     // Asking for the terminal's width costs a system call: only when it is time to draw.
@@ -87,7 +87,7 @@ public final class ProgressBar {
 
   private static let clearLine = "\r\u{1B}[K"
 
-  private func draw(_ progress: Progress, _ features: TerminalFeatures, now: ContinuousClock.Instant) {
+  private func draw(_ progress: TrainingProgress, _ features: TerminalFeatures, now: ContinuousClock.Instant) {
     let line = progressLine(
       progress, of: stepCount, label: label, secondsLeft: secondsLeft(progress, now: now), features: features)
     write(features.isTerminal ? ProgressBar.clearLine + line : line + "\n")
@@ -95,7 +95,7 @@ public final class ProgressBar {
     lastDrawn = now
   }
 
-  private func secondsLeft(_ progress: Progress, now: ContinuousClock.Instant) -> Double? {
+  private func secondsLeft(_ progress: TrainingProgress, now: ContinuousClock.Instant) -> Double? {
     let done = progress.step - firstStep
     guard done > 0, progress.step < stepCount else { return nil }
     return (started.duration(to: now) / .seconds(1)) / Double(done) * Double(stepCount - progress.step)

@@ -3,7 +3,7 @@
 import Foundation
 
 /// How far a run is. Anything that is not known yet is `nil`, and left out of the line.
-public struct Progress: Sendable {
+public struct TrainingProgress: Sendable {
   /// Steps that are done.
   public var step: Int
   public var loss: Double?
@@ -43,7 +43,7 @@ struct TerminalFeatures: Equatable {
 /// - Returns: On a terminal, a line of at most `features.width - 1` columns, so that it never wraps: figures are left out
 ///   from the right until the rest fits, and the bar takes the room that remains. Else all figures and no bar.
 func progressLine(
-  _ progress: Progress, of stepCount: Int, label: String, secondsLeft: Double?, features: TerminalFeatures
+  _ progress: TrainingProgress, of stepCount: Int, label: String, secondsLeft: Double?, features: TerminalFeatures
 ) -> String {
   let share = stepCount > 0 ? min(max(Double(progress.step) / Double(stepCount), 0), 1) : 1
   let percent = "\(Int(share * 100))%"

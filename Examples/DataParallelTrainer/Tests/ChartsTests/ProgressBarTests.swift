@@ -3,7 +3,8 @@ import Testing
 @testable import Charts
 
 @Suite struct ProgressBarTests {
-  private static let progress = Progress(step: 30, loss: 1.23456, samplesPerSecond: 12_345, exposedCommunication: 0.034)
+  private static let progress = TrainingProgress(
+    step: 30, loss: 1.23456, samplesPerSecond: 12_345, exposedCommunication: 0.034)
 
   private static func features(terminal: Bool = true, width: Int = 80, _ environment: [String: String] = [:])
     -> TerminalFeatures
@@ -11,7 +12,9 @@ import Testing
     TerminalFeatures(isTerminal: terminal, width: width, environment: environment)
   }
 
-  private static func line(_ features: TerminalFeatures, progress: Progress = progress, label: String = "digits") -> String {
+  private static func line(_ features: TerminalFeatures, progress: TrainingProgress = progress, label: String = "digits")
+    -> String
+  {
     progressLine(progress, of: 120, label: label, secondsLeft: 95, features: features)
   }
 
@@ -50,11 +53,12 @@ import Testing
 
   @Test func oddNumbersAreShown() {
     let features = ProgressBarTests.features(terminal: false)
-    let odd = Progress(step: 500, loss: .nan, samplesPerSecond: .infinity, exposedCommunication: .nan)
+    let odd = TrainingProgress(step: 500, loss: .nan, samplesPerSecond: .infinity, exposedCommunication: .nan)
     #expect(
       ProgressBarTests.line(features, progress: odd, label: "") == "100%  step 500/120  loss nan  - samples/s  1:35 min left"
     )
-    #expect(progressLine(Progress(step: 0), of: 0, label: "", secondsLeft: nil, features: features) == "100%  step 0/0")
+    #expect(
+      progressLine(TrainingProgress(step: 0), of: 0, label: "", secondsLeft: nil, features: features) == "100%  step 0/0")
     #expect(durationText(59.4) == "59 s" && durationText(3600) == "1:00 h" && durationText(.infinity) == "long")
   }
 
@@ -71,7 +75,7 @@ import Testing
     }
 
     func update(_ step: Int, at milliseconds: Int) {
-      bar.update(Progress(step: step), now: start + .milliseconds(milliseconds))
+      bar.update(TrainingProgress(step: step), now: start + .milliseconds(milliseconds))
     }
   }
 
