@@ -59,7 +59,8 @@ final class Classifier<Element: Scalar>: Model {
     forwardEnded()
 
     var upstream = logits
-    for (index, layer) in layers.enumerated().reversed() {
+    for index in layers.indices.reversed() {
+      let layer = layers[index]
       let input = activations[index].matrix(rows)
       if index == 0 {
         try layer.backward(input, upstream, into: nil, ready: gradientReady)
@@ -94,9 +95,9 @@ final class Classifier<Element: Scalar>: Model {
     workspace.prepare(positions: batch.rows)
     let first = activations[0].matrix(batch.rows).contiguous
     for index in first.indices { first[index] = Element(features[index]) }
-    for (index, layer) in layers.enumerated() {
+    for index in layers.indices {
       let output = activations[index + 1].matrix(batch.rows)
-      layer.forward(activations[index].matrix(batch.rows), into: output)
+      layers[index].forward(activations[index].matrix(batch.rows), into: output)
       if index + 1 < layers.count { ReLU.forward(inPlace: output.contiguous) }
     }
     return activations[layers.count].matrix(batch.rows)

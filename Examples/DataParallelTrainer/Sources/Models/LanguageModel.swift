@@ -117,7 +117,7 @@ public final class LanguageModel<Element: Scalar>: Model {
   }
 
   /// - Returns: The logits, `[rows * length, vocabulary]`.
-  private func forward(_ tokens: [Int32], length: Int) -> Matrix<Element> {
+  func forward(_ tokens: [Int32], length: Int) -> Matrix<Element> {
     workspace.prepare(positions: tokens.count)
     let stream = stream.matrix(tokens.count)
     let (normed, logits) = (normed.matrix(tokens.count), logits.matrix(tokens.count))
