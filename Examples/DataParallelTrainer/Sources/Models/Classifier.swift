@@ -19,8 +19,8 @@ final class Classifier<Element: Scalar>: Model {
   private let layers: [Linear<Element>]
   /// What goes into each layer, and after that the logits.
   private let activations: [Workspace<Element>.Rows]
-  /// The gradients of `activations`; that of the first, the data, is never computed.
-  private let activationGradients: [Workspace<Element>.Rows]
+  /// The gradients of the hidden layers' outputs.
+  private let hiddenGradients: [Workspace<Element>.Rows]
   private let inputs: Int
   private let classes: Int
 
@@ -37,7 +37,7 @@ final class Classifier<Element: Scalar>: Model {
         "layers.\(index)", inputs: widths[index], outputs: widths[index + 1], deviation: deviation, in: parameters)
     }
     activations = widths.map { [workspace] in workspace.rows(of: $0) }
-    activationGradients = widths.dropLast().map { [workspace] in workspace.rows(of: $0) }
+    hiddenGradients = hidden.map { [workspace] in workspace.rows(of: $0) }
   }
 
   var definitions: [ParameterDefinition] { parameters.definitions }
@@ -48,6 +48,8 @@ final class Classifier<Element: Scalar>: Model {
 
   func initialize(seed: UInt64) { parameters.initialize(seed: seed) }
 
+  // Callers hold an `any Model`. Without specialisation (SE-0460) their calls would run code for any number type, which asks
+  // for every single operation where it is.
   @specialized(where Element == Float)
   @specialized(where Element == Double)
   func train(
@@ -65,7 +67,7 @@ final class Classifier<Element: Scalar>: Model {
       if index == 0 {
         try layer.backward(input, upstream, into: nil, ready: gradientReady)
       } else {
-        let gradient = activationGradients[index].matrix(rows)
+        let gradient = hiddenGradients[index - 1].matrix(rows)
         try layer.backward(input, upstream, into: gradient, ready: gradientReady)
         ReLU.backward(outputs: input.contiguous, gradient: gradient.contiguous)
         upstream = gradient

@@ -77,6 +77,7 @@ public final class LanguageModel<Element: Scalar>: Model {
 
   public func initialize(seed: UInt64) { parameters.initialize(seed: seed) }
 
+  // Specialised, as callers hold an `any Model`: see the classifier.
   @specialized(where Element == Float)
   @specialized(where Element == Double)
   public func train(

@@ -96,7 +96,8 @@ public protocol Model<Element>: AnyObject {
   ///   throws.
   func train(_ batch: Batch, scale: Double, forwardEnded: () -> Void, gradientReady: (Int) throws -> Void) throws -> Double
 
-  /// One pass forward; gradients stay as they are.
+  /// One pass forward; gradients stay as they are. Memory grows with the largest batch: give large sets in pieces, and add
+  /// up the results.
   ///
   /// - Throws: ``ModelError`` if the batch does not fit the model.
   func evaluate(_ batch: Batch) throws -> Evaluation
@@ -114,8 +115,8 @@ public struct ModelError: Error, CustomStringConvertible, Equatable {
   init(_ description: String) { self.description = description }
 }
 
-/// Checks that `values` are in `0..<count`, so that no layer looks outside its memory.
+/// Throws unless all `values` are in `0..<count`, so that no layer looks outside its memory.
 func check(_ values: [Int32], below count: Int, _ what: String) throws(ModelError) {
   guard let index = values.firstIndex(where: { $0 < 0 || $0 >= count }) else { return }
-  throw ModelError("\(what) \(index) of the batch is \(values[index]); the model was made for 0 to \(count - 1)")
+  throw ModelError("\(what) number \(index) is \(values[index]); the model was made for 0 to \(count - 1)")
 }

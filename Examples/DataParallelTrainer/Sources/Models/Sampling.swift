@@ -16,7 +16,7 @@ public func sample<Element: Scalar>(
 ) throws(ModelError) -> [Int32] {
   guard !prompt.isEmpty else { throw ModelError("the prompt is empty; give at least one token to go on from") }
   guard temperature >= 0 else { throw ModelError("a temperature of \(temperature) is negative; give 0 or more") }
-  try check(prompt, below: model.vocabulary, "token")
+  try check(prompt, below: model.vocabulary, "prompt token")
   var random = RandomNumbers(seed: seed)
   var text = prompt
   for _ in 0..<count {

@@ -17,13 +17,13 @@ import Testing
     let (classifier, languageModel) = (try smallClassifier(Float.self, seed: 1), try smallLanguageModel(Float.self, seed: 1))
     let features = [Float](repeating: 0, count: 12)
     let cases: [(Rig<Float>, Batch, String)] = [
-      (classifier, Batch(features: features, targets: [0, 4], rows: 2), "target 1 of the batch is 4"),
+      (classifier, Batch(features: features, targets: [0, 4], rows: 2), "target number 1 is 4"),
       (classifier, Batch(features: features, targets: [0], rows: 2), "1 targets"),
       (classifier, Batch(features: features, targets: [0, 1, 2], rows: 3), "6 features"),
       (classifier, Batch(tokens: [1, 2], targets: [1, 2], rows: 2), "was given tokens"),
       (languageModel, Batch(features: features, targets: [0, 1], rows: 2), "was given features"),
-      (languageModel, Batch(tokens: [0, 7], targets: [0, 0], rows: 1), "token 1 of the batch is 7"),
-      (languageModel, Batch(tokens: [0, 0], targets: [-1, 0], rows: 1), "target 0 of the batch is -1"),
+      (languageModel, Batch(tokens: [0, 7], targets: [0, 0], rows: 1), "token number 1 is 7"),
+      (languageModel, Batch(tokens: [0, 0], targets: [-1, 0], rows: 1), "target number 0 is -1"),
       (languageModel, Batch(tokens: [0, 0, 0], targets: [0, 0, 0], rows: 2), "as many in each row"),
       (languageModel, Batch(tokens: [0, 0], targets: [0, 0], rows: 0), "0 rows has 2 tokens"),
       (
@@ -56,7 +56,7 @@ import Testing
       message { _ = try sample(from: model, prompt: prompt, count: 2, temperature: temperature, seed: 1) }
     }
     #expect(problem([])?.contains("empty") == true)
-    #expect(problem([7])?.contains("token 0 of the batch is 7") == true)
+    #expect(problem([7])?.contains("prompt token number 0 is 7") == true)
     #expect(problem([1], -1)?.contains("negative") == true)
     rig.values[0][8] = .nan
     #expect(problem([1])?.contains("not finite") == true)

@@ -148,10 +148,23 @@ import Testing
 
   @Test func initialValues() throws {
     let wide = Rig(try makeDigitsClassifier(Double.self, inputs: 200, hidden: [100], classes: 10), seed: 11)
-    let weights = wide.values[0]
-    let variance = weights.reduce(0) { $0 + $1 * $1 } / Double(weights.count)
-    #expect(abs(variance * 200 / 2 - 1) < 0.05)
+    func deviation(_ weights: UnsafeMutableBufferPointer<Double>) -> Double {
+      (weights.reduce(0) { $0 + $1 * $1 } / Double(weights.count)).squareRoot()
+    }
+    #expect(abs(deviation(wide.values[0]) / (2.0 / 200).squareRoot() - 1) < 0.03)
     #expect(wide.values[1].allSatisfy { $0 == 0 })
+
+    let text = Rig(
+      try makeLanguageModel(Double.self, vocabulary: 40, context: 32, width: 64, heads: 4, layers: 2), seed: 11)
+    for (definition, values) in zip(text.model.definitions, text.values) {
+      switch definition.name {
+      case let name where name.hasSuffix("norm.weight"): #expect(values.allSatisfy { $0 == 1 })
+      case let name where name.hasSuffix("bias"): #expect(values.allSatisfy { $0 == 0 })
+      case let name where name.contains("projection") || name.contains("contraction"):
+        #expect(abs(deviation(values) / 0.01 - 1) < 0.06, "\(name)")
+      default: #expect(abs(deviation(values) / 0.02 - 1) < 0.06, "\(definition.name)")
+      }
+    }
   }
 }
 
