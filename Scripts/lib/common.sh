@@ -59,5 +59,16 @@ ensure_toolchain() {
   fi
 }
 
+# How the examples are built. They share a folder, so that Tutti is built once for all of them.
+EXAMPLE_BUILDS="$ROOT/.build-examples"
+# shellcheck disable=SC2034
+EXAMPLE_OPTIONS=(--configuration release --scratch-path "$EXAMPLE_BUILDS")
+
+# Matrix products, for the trainer.
+ensure_openblas() {
+  ensure_packages pkg-config=pkg-config
+  pkg-config --exists openblas || ensure_packages "/usr/lib/$(gcc -dumpmachine)/libopenblas.so=libopenblas-dev"
+}
+
 # Prints the comment block at the top of the calling script as its help.
 print_help() { sed -n '2,/^$/{/^#/!q;s/^# \{0,1\}//;p}' "$0"; }
