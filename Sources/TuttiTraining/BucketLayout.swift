@@ -14,9 +14,8 @@ struct BucketLayout: Equatable, Sendable {
     let parameters: [Int]
     /// Elements of the memory, with the gaps.
     let range: Range<Int>
-
     /// The less, the sooner the next forward pass needs it.
-    var priority: Int { parameters.min()! }
+    let priority: Int
   }
 
   /// All parameters, in the order in which their gradients become ready.
@@ -67,7 +66,7 @@ struct BucketLayout: Equatable, Sendable {
         ranges[parameter] = end..<end + counts[parameter]
         end += padded[parameter]
       }
-      buckets.append(Bucket(parameters: group, range: start..<end))
+      buckets.append(Bucket(parameters: group, range: start..<end, priority: group.min()!))
     }
     (self.order, self.buckets, self.bucketOf, self.ranges, count) = (order, buckets, bucketOf, ranges, end)
   }
