@@ -1,16 +1,41 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
+// What the package of a training program that uses Tutti looks like.
 let package = Package(
   name: "data-parallel-trainer",
-  products: [.library(name: "Datasets", targets: ["Datasets"]), .library(name: "Charts", targets: ["Charts"])],
-  dependencies: [.package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2")],
+  dependencies: [
+    // Named, because a clone may lie in a folder of any name.
+    .package(name: "tutti", path: "../.."),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+  ],
   targets: [
+    // Matrix products.
+    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+
+    // What knows nothing of other ranks.
+    .target(name: "Models", dependencies: ["COpenBLAS"]),
     .target(
       name: "Datasets", dependencies: [.product(name: "Crypto", package: "swift-crypto")], resources: [.copy("Data")]),
     .target(name: "Charts"),
+    .target(name: "Checkpoints", dependencies: [.product(name: "Crypto", package: "swift-crypto")]),
+
+    // Training on many ranks.
+    .executableTarget(
+      name: "DataParallelTrainer",
+      dependencies: [
+        "Models", "Datasets", "Charts", "Checkpoints",
+        .product(name: "Tutti", package: "tutti"), .product(name: "TuttiTraining", package: "tutti"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Crypto", package: "swift-crypto"),
+      ]),
+
+    .testTarget(name: "ModelsTests", dependencies: ["Models"]),
     .testTarget(name: "DatasetsTests", dependencies: ["Datasets"]),
     .testTarget(name: "ChartsTests", dependencies: ["Charts"]),
+    .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints"]),
+    .testTarget(name: "DataParallelTrainerTests", dependencies: ["DataParallelTrainer"]),
   ],
   swiftLanguageModes: [.v6]
 )

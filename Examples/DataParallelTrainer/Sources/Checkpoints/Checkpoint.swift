@@ -1,0 +1,73 @@
+import Foundation
+
+/// A checkpoint that is whole by its name and manifest, to be read by any number of ranks.
+public struct Checkpoint: Sendable {
+  public let folder: String
+  public let manifest: CheckpointManifest
+
+  /// - Throws: ``CheckpointError`` with `.interrupted`, `.newerFormat` or `.damaged`.
+  public init(folder: String) throws(CheckpointError) {
+    self.folder = folder
+    manifest = try CheckpointManifest.read(folder: folder)
+  }
+
+  /// Refuses a checkpoint of something else.
+  ///
+  /// - Throws: ``CheckpointError`` with `.foreignModel`, which tells what differs.
+  public func check(_ identity: CheckpointIdentity) throws(CheckpointError) {
+    if let difference = manifest.identity.difference(from: identity) {
+      throw CheckpointError(
+        .foreignModel, folder,
+        "is of another model: \(difference). Start with the options it was written with, or without --resume.")
+    }
+  }
+
+  /// Fills the pieces from all shards; who reads decides which ranges it needs.
+  ///
+  /// Every shard is compared with its SHA-256 first, so memory is not touched by a damaged checkpoint.
+  /// - Throws: ``CheckpointError`` with `.damaged`, naming the shard and what was expected.
+  /// - Complexity: Every rank reads all shards.
+  public func read<Element>(into pieces: [CheckpointPiece<Element>]) throws(CheckpointError) {
+    guard manifest.identity.elementType == Element.checkpointName else {
+      throw CheckpointError(
+        .foreignModel, folder, "its elements are \(manifest.identity.elementType), not \(Element.checkpointName).")
+    }
+    var shards: [ShardContents] = []
+    for shard in manifest.shards {
+      shards.append(try ShardContents(folder: folder, shard, elementBytes: MemoryLayout<Element>.stride))
+    }
+    try checkComplete(shards.flatMap(\.entries))
+    for shard in shards {
+      for entry in shard.entries {
+        for piece in pieces { shard.copy(entry, into: piece) }
+      }
+    }
+  }
+
+  /// Every element of every parameter and state is in one shard, and in one only.
+  private func checkComplete(_ entries: [ShardContents.Entry]) throws(CheckpointError) {
+    let sorted = entries.filter { !$0.range.isEmpty }.sorted {
+      ($0.parameter, $0.part.code, $0.range.lowerBound) < ($1.parameter, $1.part.code, $1.range.lowerBound)
+    }
+    var rest = sorted[...]
+    for (index, parameter) in manifest.identity.parameters.enumerated() {
+      for code in 0...UInt32(manifest.identity.states.count) {
+        var next = 0
+        while let entry = rest.first, entry.parameter == index, entry.part.code == code, entry.range.lowerBound == next {
+          next = entry.range.upperBound
+          rest.removeFirst()
+        }
+        if next == parameter.count { continue }
+        throw CheckpointError(
+          .damaged, folder,
+          "its shards do not hold the \(CheckpointPart(code: code)) of '\(parameter.name)' once each: expected "
+            + "\(parameter.count) elements, found \(next) in order. Use an older checkpoint.")
+      }
+    }
+    if let entry = rest.first {
+      throw CheckpointError(
+        .damaged, folder,
+        "its shards hold the \(entry.part) of parameter \(entry.parameter), which its manifest does not name.")
+    }
+  }
+}

@@ -1,0 +1,61 @@
+// How a process becomes a rank: started by `--ranks`, by another launcher, or alone.
+
+import Checkpoints
+import Foundation
+import Tutti
+
+/// The environment variables by which launchers tell a process its rank.
+enum LaunchVariables {
+  static let all = ["TUTTI_RANK", "TUTTI_SIZE", "TUTTI_RENDEZVOUS", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"]
+  private static let identity = ["TUTTI_RANK", "TUTTI_SIZE", "TUTTI_RENDEZVOUS", "RANK", "WORLD_SIZE"]
+
+  /// The first one that says this process is a rank of something; nil when nothing launched it.
+  static var present: String? {
+    identity.first { !(ProcessInfo.processInfo.environment[$0] ?? "").isEmpty }
+  }
+}
+
+extension JobOptions {
+  /// Runs `body` on every rank of the job: in processes of their own, or in this one.
+  ///
+  /// - Parameter advice: What to say when local ranks have failed; told whether one was killed.
+  /// - Throws: ``CommandFailure``, `StatusCode` where ranks have said what failed, and what `body` throws.
+  func run(advice: (_ wasKilled: Bool) -> String? = { _ in nil }, _ body: (Communicator) throws -> Void) throws {
+    if launched { Lifeline.hold() }
+    guard let ranks, !launched else { return try runRank(body) }
+    if let variable = LaunchVariables.present {
+      throw CommandFailure(
+        """
+        --ranks starts processes of its own, but \(variable) says that this one is already a rank. Leave --ranks out to \
+        join as that rank, or unset \(variable).
+        """)
+    }
+    let outcome = try Launcher(rankCount: ranks, timeout: duration).run()
+    if outcome.status == 1, let advice = advice(outcome.wasKilled) { Terminal.error(advice) }
+    if outcome.status != 0 { throw StatusCode(outcome.status) }
+  }
+
+  private func runRank(_ body: (Communicator) throws -> Void) throws {
+    let communicator = try join()
+    defer { communicator.close() }
+    do { try body(communicator) } catch let error as CheckpointError {
+      // All ranks have the same: once is enough.
+      if communicator.rank == 0 { throw error }
+      throw StatusCode(1)
+    } catch {
+      // The others may be waiting for this rank, unless they know already.
+      if !(error is TuttiError || error is StatusCode) { communicator.abort("\(error)") }
+      throw error
+    }
+  }
+
+  private func join() throws -> Communicator {
+    var options = CommunicatorOptions()
+    options.timeout = duration
+    if LaunchVariables.present != nil {
+      options.transport = transportChoice
+      return try Communicator.join(options: options)
+    }
+    return try Communicator.inProcess(rankCount: 1, options: options)[0]
+  }
+}
