@@ -56,6 +56,17 @@ extension TCPLink {
     return false
   }
 
+  /// In the middle of a large segment there is nothing to do before its end has come: waking for each packet would take the processor's time
+  /// from whoever computes. The kernel wakes for less when its buffer is half full, or the connection ends.
+  func wakeForWholeSegment() {
+    var bytes = Int32(clamping: max(1, state.pointee.restBytes))
+    if bytes == state.pointee.wakingBytes { return }
+    // If it cannot be set, the waiter wakes too often.
+    if setsockopt(socket, SOL_SOCKET, SO_RCVLOWAT, &bytes, socklen_t(MemoryLayout<Int32>.size)) == 0 {
+      state.pointee.wakingBytes = bytes
+    }
+  }
+
   /// Makes sure that the largest small frame fits behind `start`.
   private func makeRoom() {
     let start = state.pointee.start

@@ -185,6 +185,8 @@ package final class TCPLink: Link, @unchecked Sendable {
 
   package override var descriptor: Int32 { state.pointee.closed ? -1 : socket }
 
+  package override func prepareToPark() { wakeForWholeSegment() }
+
   package override var wantsWrite: Bool { state.pointee.pendingHeadBytes + state.pointee.pendingBodyBytes > 0 }
 
   package override func close() {

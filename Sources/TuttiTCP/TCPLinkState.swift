@@ -53,6 +53,9 @@ struct TCPLinkState {
   var restHome: Int32 = 0
   var restArrival: Arrival
 
+  /// Bytes that must have come before the socket counts as readable.
+  var wakingBytes: Int32 = 1
+
   /// Staging slots (bits) that hold nothing.
   var freeSlots: UInt64
   var closed = false

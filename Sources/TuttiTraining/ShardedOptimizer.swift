@@ -13,12 +13,24 @@ public struct ParameterPiece<Element: TrainingElement> {
   public let gradients: UnsafeBufferPointer<Element>
   /// What the rule keeps for each element: ``UpdateRule/stateCount`` arrays of shape `[range.count]`, zero at first.
   public let states: [UnsafeMutableBufferPointer<Element>]
+
+  /// A piece, for tests of a rule. All buffers have `range.count` elements.
+  public init(
+    parameter: Int, range: Range<Int>, values: UnsafeMutableBufferPointer<Element>, gradients: UnsafeBufferPointer<Element>,
+    states: [UnsafeMutableBufferPointer<Element>]
+  ) {
+    self.parameter = parameter
+    self.range = range
+    self.values = values
+    self.gradients = gradients
+    self.states = states
+  }
 }
 
 /// How an optimizer updates one element of a parameter, given nothing but its gradient and its own state: SGD, momentum, Adam.
 ///
 /// Compiled for generic elements, a loop is slow when it is called from another module: give `update` the attribute
-/// `@_specialize(where Element == Float)`, or conform a type that is not generic.
+/// `@specialized(where Element == Float)`, or conform a type that is not generic.
 public protocol UpdateRule<Element>: Sendable {
   /// What parameters are made of.
   associatedtype Element: TrainingElement

@@ -175,6 +175,9 @@ open class Link {
   /// A descriptor to wait on (`poll`) for this link to make progress; -1 when the peer rings the doorbell instead.
   open var descriptor: Int32 { -1 }
 
+  /// A waiter is about to sleep on ``descriptor``.
+  open func prepareToPark() {}
+
   /// Whether output is queued, so that a waiter must also wait for the descriptor to become writable.
   open var wantsWrite: Bool { false }
 

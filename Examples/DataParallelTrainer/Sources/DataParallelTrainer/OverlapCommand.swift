@@ -10,7 +10,7 @@ struct OverlapCommand: ParsableCommand {
     commandName: "overlap", abstract: "Measures how much of the communication hides behind the computation.",
     discussion: """
       Trains a transformer and measures in turn, round by round: computation alone, communication alone, and steps with \
-      and without overlap. A time is the slowest rank's; each number is the median over the rounds.
+      and without overlap. A time is the slowest rank's; each number is the median over the rounds, and of ratios that of the rounds' ratios.
 
       What is possible is computed from the first two: each bucket is sent when it was ready in the computation alone, at \
       the earliest when the one before it is done, and takes its share of the communication alone, by bytes.
@@ -38,7 +38,7 @@ struct OverlapCommand: ParsableCommand {
   var rows: Int?
 
   @Option(help: "Times that everything is measured.")
-  var rounds = 7
+  var rounds = 9
 
   @Option(help: "table or json.")
   var format = Format.table

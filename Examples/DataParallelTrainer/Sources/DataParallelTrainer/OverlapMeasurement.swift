@@ -67,7 +67,9 @@ final class OverlapMeasurement {
     return OverlapReport(
       ranks: communicator.rankCount, transport: communicator.lastOperation.transport, parameters: model.parameterCount,
       rows: rows,
-      rounds: rounds, computation: medians[0], communication: medians[1], overlapped: medians[2], sequential: medians[3],
+      rounds: samples.map {
+        OverlapReport.Round(computation: $0[0], communication: $0[1], overlapped: $0[2], sequential: $0[3])
+      },
       buckets: zip(bytes, medians[4...]).map { OverlapReport.Bucket(bytes: $0, ready: $1) },
       stateBytes: try stateBytes(shards: false), shardedStateBytes: try stateBytes(shards: true))
   }
