@@ -122,8 +122,8 @@ take_modules() {
   done
 }
 
-# kvm_works LOG: whether KVM works. It can be there and hang, so a machine has to get through its start with it, in a limited time; known
-# until the next boot of this computer.
+# kvm_works LOG: whether KVM works. It can be there and hang, so a machine has to get through its start with it, in a limited
+# time; known until the next boot of this computer.
 kvm_works() {
   local log="$1" known pid
   [ -r /dev/kvm ] && [ -w /dev/kvm ] || return 1
