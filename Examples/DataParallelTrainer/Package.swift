@@ -15,9 +15,11 @@ let package = Package(
     .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
 
     // What knows nothing of other ranks.
-    .target(name: "Models", dependencies: ["COpenBLAS"]),
+    .target(name: "SeededRandom"),
+    .target(name: "Models", dependencies: ["COpenBLAS", "SeededRandom"]),
     .target(
-      name: "Datasets", dependencies: [.product(name: "Crypto", package: "swift-crypto")], resources: [.copy("Data")]),
+      name: "Datasets", dependencies: ["SeededRandom", .product(name: "Crypto", package: "swift-crypto")],
+      resources: [.copy("Data")]),
     .target(name: "Charts"),
     .target(name: "Checkpoints", dependencies: [.product(name: "Crypto", package: "swift-crypto")]),
 
@@ -32,7 +34,7 @@ let package = Package(
       ]),
 
     .testTarget(name: "ModelsTests", dependencies: ["Models"]),
-    .testTarget(name: "DatasetsTests", dependencies: ["Datasets"]),
+    .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "SeededRandom"]),
     .testTarget(name: "ChartsTests", dependencies: ["Charts"]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints"]),
     .testTarget(name: "DataParallelTrainerTests", dependencies: ["DataParallelTrainer"]),

@@ -57,9 +57,10 @@ extension TCPLink {
   }
 
   /// In the middle of a large segment there is nothing to do before its end has come: waking for each packet would take the processor's time
-  /// from whoever computes. The kernel wakes for less when its buffer is half full, or the connection ends.
+  /// from whoever computes. Kernels before 5.12 may not wake when their buffer is full before that: so never for more than a quarter of it.
   func wakeForWholeSegment() {
-    var bytes = Int32(clamping: max(1, state.pointee.restBytes))
+    let bytesMax = max(1, socketOptions.receiveBufferBytes / 4)
+    var bytes = Int32(clamping: min(max(1, state.pointee.restBytes), bytesMax))
     if bytes == state.pointee.wakingBytes { return }
     // If it cannot be set, the waiter wakes too often.
     if setsockopt(socket, SOL_SOCKET, SO_RCVLOWAT, &bytes, socklen_t(MemoryLayout<Int32>.size)) == 0 {

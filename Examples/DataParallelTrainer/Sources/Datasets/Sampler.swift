@@ -1,6 +1,8 @@
 // Which samples each rank trains on at each step. Invariant: the ranks together process exactly the batch that one process
 // would, for any rank count, so that the rank count changes the speed of a run and not its result.
 
+import SeededRandom
+
 /// The order of samples: in each epoch every sample exactly once, shuffled anew from seed and epoch.
 ///
 /// Everything follows from the seed and the global step, which counts from 0 over all epochs: a run that resumes at step
