@@ -82,6 +82,9 @@ public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
     conductor.communicator.close()
   }
 
+  /// Ends the synchronizer on every rank: all pending and later calls throw `reason`. For a rank that cannot go on, before it closes.
+  public func abort(_ reason: String) { conductor.communicator.abort(reason) }
+
   /// This rank.
   public var rank: Int { conductor.communicator.rank }
   /// The number of ranks.

@@ -31,20 +31,22 @@ extension JobOptions {
         """)
     }
     let outcome = try Launcher(rankCount: ranks, timeout: duration).run()
-    if outcome.status == 1, let advice = advice(outcome.wasKilled) { Terminal.error(advice) }
+    // After Ctrl-C the line of the progress bar is unfinished.
+    if outcome.status > 128 { Terminal.error("") }
+    if outcome.status != 0, let advice = advice(outcome.wasKilled || outcome.status > 128) { Terminal.error(advice) }
     if outcome.status != 0 { throw StatusCode(outcome.status) }
   }
 
   private func runRank(_ body: (Communicator) throws -> Void) throws {
     let communicator = try join()
     defer { communicator.close() }
-    do { try body(communicator) } catch let error as CheckpointError {
-      // All ranks have the same: once is enough.
+    do { try body(communicator) } catch  where error.isShared {
+      // Once is enough.
       if communicator.rank == 0 { throw error }
       throw StatusCode(1)
     } catch {
-      // The others may be waiting for this rank, unless they know already.
-      if !(error is TuttiError || error is StatusCode) { communicator.abort("\(error)") }
+      // The others may be waiting for this rank.
+      if error.isOwn { communicator.abort("\(error)") }
       throw error
     }
   }
@@ -52,10 +54,18 @@ extension JobOptions {
   private func join() throws -> Communicator {
     var options = CommunicatorOptions()
     options.timeout = duration
+    if ProcessInfo.processInfo.environment["TUTTI_TIMEOUT"] == nil { options.joinTimeout = duration }
     if LaunchVariables.present != nil {
       options.transport = transportChoice
       return try Communicator.join(options: options)
     }
     return try Communicator.inProcess(rankCount: 1, options: options)[0]
   }
+}
+
+extension Error {
+  /// Whether every rank fails with the same.
+  var isShared: Bool { self is CheckpointError || (self as? CommandFailure)?.isShared == true }
+  /// Whether the other ranks do not know of it.
+  var isOwn: Bool { !(isShared || self is TuttiError || self is StatusCode) }
 }

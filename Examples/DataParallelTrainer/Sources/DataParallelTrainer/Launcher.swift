@@ -30,7 +30,8 @@ struct Launcher {
   func run() throws -> Outcome {
     var signals = sigset_t()
     sigemptyset(&signals)
-    for signal in [SIGINT, SIGTERM, SIGHUP, SIGCHLD] { sigaddset(&signals, signal) }
+    sigaddset(&signals, SIGCHLD)
+    for signal in [SIGINT, SIGTERM, SIGHUP] where !Self.isIgnored(signal) { sigaddset(&signals, signal) }
     // Blocked rather than handled: they are taken one at a time below, and the ranks inherit no handler.
     sigprocmask(SIG_BLOCK, &signals, nil)
     var lifeline: [Int32] = [-1, -1]
@@ -63,7 +64,8 @@ struct Launcher {
       }
       let late = children.filter { !$0.ended }.map(\.rank)
       if late.isEmpty { return outcome }
-      if let deadline, ContinuousClock.now >= deadline {
+      // Rank 0 may take its time to draw and print what there is, when all went well.
+      if let deadline, ContinuousClock.now >= deadline, outcome.status != 0 || late != [0] {
         let names = late.map(String.init).joined(separator: ", ")
         Terminal.error("\(late.count == 1 ? "rank" : "ranks") \(names) did not end after the others: killed")
         Self.end(&children)
@@ -78,6 +80,13 @@ struct Launcher {
         return outcome
       }
     }
+  }
+
+  /// As `nohup` and shells in the background have it: to be taken, a signal would have to be blocked, and would then no longer be ignored.
+  private static func isIgnored(_ signal: Int32) -> Bool {
+    var action = sigaction()
+    sigaction(signal, nil, &action)
+    return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
   }
 
   private enum End { case success, failure, killed }

@@ -35,7 +35,7 @@ final class OverlapMeasurement {
     model = try makeLanguageModel(
       Float.self, vocabulary: corpus.vocabulary.count, context: sizes.context, width: sizes.width, heads: sizes.heads,
       layers: sizes.layers)
-    memory = ParameterMemory(model.definitions)
+    memory = try ParameterMemory(model.definitions)
     overlapped = try GradientSynchronizer(
       communicator, memory.parameters, options: job.synchronizerOptions(overlaps: true, shards: false))
     sequential = try GradientSynchronizer(

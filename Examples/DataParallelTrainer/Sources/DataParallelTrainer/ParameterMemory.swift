@@ -1,3 +1,4 @@
+import Glibc
 import Models
 import TuttiTraining
 
@@ -7,19 +8,28 @@ final class ParameterMemory<Element: TrainedElement> {
   /// By parameter: shape `[count]`, each at a cache line, zero at first.
   let values: [UnsafeMutableBufferPointer<Element>]
 
-  init(_ definitions: [ParameterDefinition]) {
+  /// - Throws: ``CommandFailure`` where there is not as much memory.
+  init(_ definitions: [ParameterDefinition]) throws {
     self.definitions = definitions
-    values = definitions.map { definition in
-      let bytes = UnsafeMutableRawBufferPointer.allocate(
-        byteCount: max(1, definition.count) * MemoryLayout<Element>.stride, alignment: 64)
-      let elements = bytes.bindMemory(to: Element.self)
-      elements.initialize(repeating: 0)
-      return UnsafeMutableBufferPointer(rebasing: elements[..<definition.count])
+    var values: [UnsafeMutableBufferPointer<Element>] = []
+    for definition in definitions {
+      let bytes = max(1, definition.count) * MemoryLayout<Element>.stride
+      var memory: UnsafeMutableRawPointer?
+      guard posix_memalign(&memory, 64, bytes) == 0, let memory else {
+        for buffer in values { free(buffer.baseAddress) }
+        throw CommandFailure(
+          "there is no memory for the \(bytes) bytes of '\(definition.name)'. Choose a smaller model, or raise the limit (ulimit -v)."
+        )
+      }
+      let elements = memory.bindMemory(to: Element.self, capacity: definition.count)
+      elements.initialize(repeating: 0, count: definition.count)
+      values.append(UnsafeMutableBufferPointer(start: elements, count: definition.count))
     }
+    self.values = values
   }
 
   deinit {
-    for buffer in values { UnsafeMutableRawPointer(buffer.baseAddress!).deallocate() }
+    for buffer in values { free(buffer.baseAddress) }
   }
 
   /// As Tutti registers them.

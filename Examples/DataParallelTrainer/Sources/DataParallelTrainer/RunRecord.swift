@@ -30,6 +30,22 @@ struct RunRecord {
   ///   - firstStep: Steps made before; what is known of them is kept.
   init(folder: String?, firstStep: Int) throws {
     self.folder = folder
+    try Self.prepare(folder, resumes: firstStep > 0)
+    guard folder != nil, firstStep > 0, let text = try? String(contentsOfFile: losses, encoding: .utf8) else { return }
+    for (index, line) in text.split(separator: "\n").enumerated() {
+      guard let entry = try? JSONDecoder().decode(Entry.self, from: Data(line.utf8)) else {
+        throw CommandFailure(
+          "\(losses), line \(index + 1): is not a loss as this program writes it. Remove the file, or name another --output."
+        )
+      }
+      if entry.step <= firstStep { entries.append(entry) }
+    }
+  }
+
+  /// Makes the folder, and sees to it that no other run's files are replaced.
+  ///
+  /// - Parameter resumes: Whether the run goes on with what is there.
+  static func prepare(_ folder: String?, resumes: Bool) throws {
     guard let folder else { return }
     do { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) } catch {
       throw CommandFailure("--output \(folder): cannot make this folder. Name one that this user can write.")
@@ -37,9 +53,8 @@ struct RunRecord {
     guard access(folder, W_OK | X_OK) == 0 else {
       throw CommandFailure("--output \(folder): cannot be written: \(systemErrorText()).")
     }
-    if firstStep > 0, let text = try? String(contentsOfFile: losses, encoding: .utf8) {
-      entries = text.split(separator: "\n").compactMap { try? JSONDecoder().decode(Entry.self, from: Data($0.utf8)) }
-        .filter { $0.step <= firstStep }
+    if !resumes, access("\(folder)/losses.jsonl", F_OK) == 0 {
+      throw CommandFailure("--output \(folder): has the losses of another run. Name another folder, or remove that one.")
     }
   }
 

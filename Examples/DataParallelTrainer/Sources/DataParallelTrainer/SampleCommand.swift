@@ -55,7 +55,7 @@ struct SampleCommand: ParsableCommand {
     let model = try makeLanguageModel(
       Element.self, vocabulary: vocabulary.count, context: try size("context"), width: try size("width"),
       heads: try size("heads"), layers: try size("layers"))
-    let memory = ParameterMemory<Element>(model.definitions)
+    let memory = try ParameterMemory<Element>(model.definitions)
     // Nothing is trained, so the model never looks at its gradients.
     let values = memory.values.map { $0.baseAddress! }
     model.bind(values: values, gradients: values)

@@ -22,7 +22,10 @@ enum Terminal {
 /// What ends a command with exit status 1: a message for standard error, one screen at most.
 struct CommandFailure: Error, CustomStringConvertible {
   let description: String
-  init(_ description: String) { self.description = description }
+  /// Whether every rank fails with the same.
+  let isShared: Bool
+
+  init(_ description: String, isShared: Bool = false) { (self.description, self.isShared) = (description, isShared) }
 }
 
 /// The text of `errno`.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Charts
 import Checkpoints
+import Datasets
 import Foundation
 import Models
 import Tutti
@@ -22,10 +23,18 @@ struct TrainCommand: ParsableCommand {
     let configuration = try TrainConfiguration(options)
     // What is wrong with data is said once, by the launcher.
     let task = try makeTask(configuration)
+    if !options.job.launched, LaunchVariables.present == nil {
+      try RunRecord.prepare(configuration.output, resumes: configuration.resumes)
+    }
     let lastStep = configuration.lastCheckpoint
-    let advice = { (wasKilled: Bool) in
-      // A run that has only just been refused is not told to go on.
-      wasKilled || configuration.lastCheckpoint != lastStep ? resumeAdvice(configuration) : nil
+    let stepsPerEpoch =
+      Sampler(sampleCount: task.sampleCount, batchSize: configuration.batch, seed: configuration.seed).stepsPerEpoch
+    let advice = { (wasStopped: Bool) -> String? in
+      // A run that has only just been refused, or that has made all its steps, is not told to go on.
+      guard let step = configuration.lastCheckpoint, step < configuration.steps(stepsPerEpoch: stepsPerEpoch) else {
+        return nil
+      }
+      return wasStopped || step != lastStep ? resumeAdvice(configuration, step) : nil
     }
     try options.job.run(advice: advice) { communicator in
       switch configuration.element {
@@ -58,21 +67,33 @@ struct TrainCommand: ParsableCommand {
     _ model: any Model<Rule.Element>
   ) throws {
     let run = try TrainingRun(communicator, configuration, options.job, task, rule: rule, model: model)
-    defer { run.close() }
-    var loop = try TrainingLoop(run)
-    try loop.train()
+    do {
+      var loop = try TrainingLoop(run)
+      try loop.train()
+    } catch {
+      // Before it closes, which the others would take for the cause.
+      if error.isOwn { run.synchronizer.abort("\(error)") }
+      run.close()
+      throw error
+    }
+    run.close()
   }
 
-  /// Where the run can go on after a failure; nil where it has no checkpoints.
-  private func resumeAdvice(_ configuration: TrainConfiguration) -> String? {
-    guard let step = configuration.lastCheckpoint else { return nil }
+  /// How the run can go on after a failure.
+  private func resumeAdvice(_ configuration: TrainConfiguration, _ step: Int) -> String {
     var arguments = CommandLine.arguments.filter { !$0.hasPrefix("--inject") && $0 != options.inject }
     if !configuration.resumes { arguments.append("--resume") }
     return """
       The last checkpoint is of step \(step). To go on from it, on this or another number of ranks:
-        \(arguments.joined(separator: " "))
+        \(arguments.map(quoted).joined(separator: " "))
       """
   }
+}
+
+/// A word as a shell takes it.
+private func quoted(_ word: String) -> String {
+  let isPlain = !word.isEmpty && word.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_./=,:+@".contains($0)) }
+  return isPlain ? word : "'" + word.replacingOccurrences(of: "'", with: "'\\''") + "'"
 }
 
 extension TrainConfiguration {

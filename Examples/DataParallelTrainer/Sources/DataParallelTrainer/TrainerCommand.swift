@@ -37,6 +37,8 @@ struct StatusCode: Error {
 @main
 enum Main {
   static func main() {
+    // A reader that is gone must not end the training.
+    signal(SIGPIPE, SIG_IGN)
     useOneThread()
     takeMatrixEnvironment()
     do {

@@ -21,17 +21,27 @@ struct TrainingLoop<Rule: TrainingRule> {
   /// - Throws: `StatusCode` when a target was missed; whatever else failed.
   mutating func train() throws {
     let configuration = run.configuration
+    if run.firstStep > run.steps {
+      throw CommandFailure(
+        "the checkpoint is of step \(run.firstStep), and the run has \(run.steps) steps only. Give more --steps or --epochs.",
+        isShared: true)
+    }
     let evaluationInterval = configuration.evaluationInterval(stepsPerEpoch: run.sampler.stepsPerEpoch)
     let checkpointInterval = configuration.checkpointInterval(steps: run.steps)
     defer { bar?.finish() }
     if isTelling { bar?.note(introduction) }
     var evaluation: Evaluation?
-    for index in run.firstStep..<max(run.steps, run.firstStep) {
+    for index in run.firstStep..<run.steps {
       try run.timeline.begin(step: index, run.communicator)
-      tell(try run.step(index), step: index + 1)
+      let result = try run.step(index)
+      try checkFinite(result.loss, "the loss of step \(index + 1)")
+      tell(result, step: index + 1)
       let isLast = index + 1 == run.steps
       if isLast || (index + 1) % evaluationInterval == 0 { evaluation = try evaluate(after: index + 1) }
       if isLast || (index + 1) % checkpointInterval == 0 {
+        let values = run.memory.values
+        let isFinite = run.store == nil || values.allSatisfy { $0.allSatisfy(\.isFinite) }
+        try checkFinite(isFinite ? 0 : .nan, "a parameter after step \(index + 1)")
         try run.writeCheckpoint(after: index + 1)
         try record.writeLosses()
       }
@@ -66,6 +76,7 @@ struct TrainingLoop<Rule: TrainingRule> {
   private mutating func evaluate(after step: Int) throws -> Evaluation {
     let evaluation = try run.evaluate()
     let loss = evaluation.lossSum / Double(evaluation.targets)
+    try checkFinite(loss, "the loss on held-out data after step \(step)")
     let accuracy = Double(evaluation.correct) / Double(evaluation.targets)
     record.evaluated(loss: loss, accuracy: accuracy)
     run.bestMetric =
@@ -75,6 +86,16 @@ struct TrainingLoop<Rule: TrainingRule> {
       }
     bar?.note("step \(step): \(run.task.describe(evaluation))")
     return evaluation
+  }
+
+  /// On every rank alike: a model that has diverged is not saved, and replaces none that has not.
+  private func checkFinite(_ value: Double, _ name: String) throws {
+    if value.isFinite { return }
+    throw CommandFailure(
+      """
+      \(name) is \(value): the training has diverged. What was saved before is as it was. Lower --learning-rate, or clip \
+      gradients with --clip-norm.
+      """, isShared: true)
   }
 
   // MARK: The end

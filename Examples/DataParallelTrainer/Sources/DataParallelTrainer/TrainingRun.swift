@@ -61,7 +61,7 @@ final class TrainingRun<Rule: TrainingRule> {
     schedule = .warmupCosine(
       peak: configuration.learningRate, warmupSteps: configuration.warmup(steps: steps), totalSteps: steps,
       final: configuration.learningRate / 10)
-    memory = ParameterMemory(model.definitions)
+    memory = try ParameterMemory(model.definitions)
 
     try communicator.checkAgreement(
       configuration.settings + job.settings + task.modelConfiguration.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })

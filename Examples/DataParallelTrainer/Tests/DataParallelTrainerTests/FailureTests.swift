@@ -17,6 +17,7 @@ import Testing
     #expect(killed.errors.contains("was ended by signal 9") && killed.errors.contains("--resume"))
     #expect(killed.errors.contains("The last checkpoint is of step 40"))
 
+    #expect(try await Tool.run("\(run) --output \(reference.path)").status == 0)
     for ranks in ["", "--ranks 2"] {
       let copy = try TemporaryFolder()
       try FileManager.default.copyItem(
@@ -25,8 +26,6 @@ import Testing
         "\(run) --checkpoint \(copy.path) --checkpoint-every 20 --output \(output.path) --resume \(ranks)")
       #expect(resumed.status == 0, "\(resumed.errors)")
       #expect(CheckpointFolder(path: copy.path).steps == [40, 60])
-      let whole = try await Tool.run("\(run) --output \(reference.path)")
-      #expect(whole.status == 0)
       let (found, expected) = (try losses(output), try losses(reference))
       #expect(found.map(\.step) == Array(1...60))
       for (one, other) in zip(expected, found) {
@@ -52,6 +51,38 @@ import Testing
       #expect(outcome.errors.contains(says) && outcome.errors.split(separator: "\n").count == 1, "\(outcome.errors)")
     }
     #expect(try CheckpointFolder(path: folder.path).latest().manifest == before)
+  }
+
+  /// A model that has diverged is an error, said once, and replaces no checkpoint.
+  @Test func divergence() async throws {
+    let (folder, output) = (try TemporaryFolder(), try TemporaryFolder())
+    let run =
+      "--ranks 2 --learning-rate 100 --warmup 0 --steps 60 --evaluate-every 1 --checkpoint-every 1 --checkpoint-keep 1"
+    let outcome = try await Tool.run("\(run) --checkpoint \(folder.path) --output \(output.path)")
+    #expect(outcome.status == 1)
+    #expect(outcome.errors.components(separatedBy: "diverged").count == 2, "\(outcome.errors)")
+    let step = try #require(CheckpointFolder(path: folder.path).steps.last)
+    #expect(step < 60 && (try losses(output)).allSatisfy(\.loss.isFinite))
+  }
+
+  /// What an earlier run has written is not replaced.
+  @Test func occupiedOutput() async throws {
+    let folder = try TemporaryFolder()
+    #expect(try await Tool.run("--steps 5 --hidden 8 --output \(folder.path)").status == 0)
+    let before = try losses(folder)
+    let again = try await Tool.run("--ranks 2 --steps 5 --hidden 8 --output \(folder.path)")
+    #expect(again.status == 1 && again.errors.contains("has the losses of another run"))
+    #expect(again.errors.split(separator: "\n").count == 1, "\(again.errors)")
+    #expect(try losses(folder).map(\.loss) == before.map(\.loss))
+  }
+
+  @Test func fewerStepsThanWereMade() async throws {
+    let folder = try TemporaryFolder()
+    let run = "--hidden 8 --checkpoint \(folder.path)"
+    #expect(try await Tool.run("\(run) --steps 5").status == 0)
+    let outcome = try await Tool.run("\(run) --ranks 2 --steps 3 --resume")
+    #expect(
+      outcome.status == 1 && outcome.errors.contains("is of step 5, and the run has 3 steps only"), "\(outcome.errors)")
   }
 
   @Test func noCheckpoint() async throws {
