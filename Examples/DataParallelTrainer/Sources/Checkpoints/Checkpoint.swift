@@ -5,7 +5,7 @@ public struct Checkpoint: Sendable {
   public let folder: String
   public let manifest: CheckpointManifest
 
-  /// - Throws: ``CheckpointError`` with `.interrupted`, `.newerFormat` or `.damaged`.
+  /// - Throws: ``CheckpointError`` with `.interrupted`, `.unreadable`, `.newerFormat` or `.damaged`.
   public init(folder: String) throws(CheckpointError) {
     self.folder = folder
     manifest = try CheckpointManifest.read(folder: folder)
@@ -22,6 +22,21 @@ public struct Checkpoint: Sendable {
     }
   }
 
+  /// Refuses a checkpoint whose parameters are not those of the model that was made after its manifest.
+  ///
+  /// - Parameter parameters: The model's, in its order.
+  /// - Throws: ``CheckpointError`` with `.foreignModel`, which tells what differs.
+  public func check(parameters: [CheckpointParameter]) throws(CheckpointError) {
+    var made = manifest.identity
+    made.parameters = parameters
+    if let difference = manifest.identity.difference(from: made) {
+      throw CheckpointError(
+        .foreignModel, folder,
+        "is of another model than this program makes of the sizes in its manifest: \(difference). Use the program that "
+          + "wrote it, or another checkpoint.")
+    }
+  }
+
   /// Fills the pieces from all shards; who reads decides which ranges it needs.
   ///
   /// Every shard is compared with its SHA-256 first, so memory is not touched by a damaged checkpoint.
@@ -33,8 +48,8 @@ public struct Checkpoint: Sendable {
         .foreignModel, folder, "its elements are \(manifest.identity.elementType), not \(Element.checkpointName).")
     }
     var shards: [ShardContents] = []
-    for shard in manifest.shards {
-      shards.append(try ShardContents(folder: folder, shard, elementBytes: MemoryLayout<Element>.stride))
+    for rank in manifest.shards.indices {
+      shards.append(try ShardContents(folder: folder, manifest, rank: rank, elementBytes: MemoryLayout<Element>.stride))
     }
     try checkComplete(shards.flatMap(\.entries))
     for shard in shards {

@@ -1,4 +1,4 @@
-import Glibc
+import Foundation
 
 /// Why a checkpoint could not be written or read: which file, what is wrong with it, and what to do.
 public struct CheckpointError: Error, Sendable, Equatable, CustomStringConvertible {
@@ -8,14 +8,16 @@ public struct CheckpointError: Error, Sendable, Equatable, CustomStringConvertib
     case noCheckpoint
     /// There is one, but its writing was interrupted: it has no manifest.
     case interrupted
-    /// A file is missing, shorter, or has other bytes than were written.
+    /// A file is missing, shorter, or has other bytes than were written, or the manifest is not of this folder.
     case damaged
     /// The checkpoint is of another model, element type or optimizer.
     case foreignModel
     /// A later version of this program wrote it.
     case newerFormat
-    /// The folder already has what would be written.
+    /// The folder already has what would be written, or another run writes to it now.
     case occupied
+    /// A file or folder that is there cannot be read.
+    case unreadable
     /// A file or folder cannot be made or written.
     case unwritable
     /// The file system is full, or the quota is used up.
@@ -38,6 +40,15 @@ public struct CheckpointError: Error, Sendable, Equatable, CustomStringConvertib
 
   public var description: String { (rank.map { "rank \($0): " } ?? "") + "\(path): \(message)" }
 
+  /// The error of a system call on a file or folder that is to be read, and is there.
+  ///
+  /// - Parameter code: The `errno` that it left.
+  static func reading(_ path: String, _ code: Int32 = errno) -> CheckpointError {
+    CheckpointError(
+      .unreadable, path,
+      "cannot be read: \(String(cString: strerror(code))). Give this user access to it, or name another folder.")
+  }
+
   /// The error of a system call on a file that is to be written.
   ///
   /// - Parameter code: The `errno` that it left.
@@ -53,4 +64,14 @@ public struct CheckpointError: Error, Sendable, Equatable, CustomStringConvertib
         .unwritable, path, "cannot be written: \(text). Give a folder that this user can write and all hosts share.")
     }
   }
+}
+
+/// The `errno` below an error of Foundation; `EACCES` where it has none.
+func errorNumber(_ error: any Error) -> Int32 {
+  var cause: (any Error)? = error
+  while let next = cause as NSError? {
+    if next.domain == NSPOSIXErrorDomain { return Int32(next.code) }
+    cause = next.userInfo[NSUnderlyingErrorKey] as? any Error
+  }
+  return EACCES
 }

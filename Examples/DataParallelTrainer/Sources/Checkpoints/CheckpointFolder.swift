@@ -1,9 +1,10 @@
 import Foundation
 
 /// The folder of a run: checkpoints `step-00001200`, and `step-00001200.partial` while one is being written or removed.
+/// `.lock` is there once a run has written to it (``FolderLock``).
 ///
-/// Invariant: a folder without `.partial` is whole, because it gets its name last and loses it first. Nothing else in the
-/// folder is touched.
+/// Invariant: a folder without `.partial` is whole, because it gets its name last and loses it first; one without a manifest
+/// was not made here, but is half of a copy. Nothing else in the folder is touched.
 public struct CheckpointFolder: Sendable {
   public let path: String
   private static let partialEnding = ".partial"
@@ -15,14 +16,18 @@ public struct CheckpointFolder: Sendable {
     return "step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits
   }
 
-  /// Steps of the checkpoints that have their final name, ascending.
-  public var steps: [Int] { names.compactMap(Self.step).sorted() }
+  /// Steps of the checkpoints that have their final name, ascending; none where the folder cannot be read.
+  public var steps: [Int] { (try? listSteps()) ?? [] }
+
+  /// As ``steps``.
+  ///
+  /// - Throws: ``CheckpointError`` with `.unreadable`.
+  private func listSteps() throws(CheckpointError) -> [Int] { try names().compactMap(Self.step).sorted() }
 
   /// Folders that an interrupted write or removal left behind.
-  public var interrupted: [String] {
-    names.filter { name in
-      if name.hasSuffix(Self.partialEnding) { return Self.step(String(name.dropLast(Self.partialEnding.count))) != nil }
-      return Self.step(name) != nil && !hasManifest(name)
+  private func partials() throws(CheckpointError) -> [String] {
+    try names().filter { name in
+      name.hasSuffix(Self.partialEnding) && Self.step(String(name.dropLast(Self.partialEnding.count))) != nil
     }
   }
 
@@ -31,37 +36,49 @@ public struct CheckpointFolder: Sendable {
 
   /// The newest checkpoint that is whole.
   ///
-  /// - Throws: ``CheckpointError`` with `.noCheckpoint`, `.interrupted`, `.newerFormat` or `.damaged`.
+  /// - Throws: ``CheckpointError`` with `.noCheckpoint`, `.interrupted`, `.unreadable`, `.newerFormat` or `.damaged`.
   public func latest() throws(CheckpointError) -> Checkpoint {
-    guard let step = steps.last(where: { hasManifest(Self.name(step: $0)) }) else {
-      if let name = interrupted.max() {
-        throw CheckpointError(
-          .interrupted, "\(path)/\(name)",
-          "was interrupted while it was written, and there is no older one. Start without --resume.")
-      }
-      throw CheckpointError(
-        .noCheckpoint, path, "has no checkpoint to go on from. Start without --resume, or name another folder.")
+    let steps = try listSteps()
+    for step in steps.reversed() where try hasManifest(step: step) {
+      return try Checkpoint(folder: "\(path)/\(Self.name(step: step))")
     }
-    return try Checkpoint(folder: "\(path)/\(Self.name(step: step))")
+    if let step = steps.last { throw withoutManifest(step: step) }
+    if let name = try partials().max() {
+      throw CheckpointError(
+        .interrupted, "\(path)/\(name)",
+        "was interrupted while it was written, and there is no older one. Train anew, or name another folder.")
+    }
+    throw CheckpointError(
+      .noCheckpoint, path, "has no checkpoint to go on from. Train anew, or name a folder that has one.")
+  }
+
+  /// What is wrong with a checkpoint that has its final name and no manifest.
+  private func withoutManifest(step: Int) -> CheckpointError {
+    CheckpointError(
+      .interrupted, "\(path)/\(Self.name(step: step))",
+      "has no \(CheckpointManifest.fileName), so that it is not whole: its copying or removal was interrupted. "
+        + "Remove this folder.")
   }
 
   // MARK: For the writer, on rank 0
 
   /// Makes the folder where it is not there, and refuses one with checkpoints of something else.
   ///
-  /// - Parameter lastStep: The step this run starts after: nothing newer may be there, which it would mix with.
-  func prepare(for identity: CheckpointIdentity, lastStep: Int) throws(CheckpointError) {
+  /// - Parameters:
+  ///   - lastStep: The step this run starts after: nothing newer may be there, which it would mix with.
+  ///   - lock: Is taken before anything is looked at, and is the caller's to hold while this run writes.
+  func prepare(for identity: CheckpointIdentity, lastStep: Int, _ lock: FolderLock) throws(CheckpointError) {
     do {
       try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     } catch { throw .writing(path, errorNumber(error)) }
     guard access(path, W_OK | X_OK) == 0 else { throw .writing(path) }
-    guard let newest = steps.last else { return }
-    if hasManifest(Self.name(step: newest)) {
-      let found = try CheckpointManifest.read(folder: "\(path)/\(Self.name(step: newest))").identity
-      if let difference = found.difference(from: identity) {
-        throw CheckpointError(
-          .foreignModel, path, "has checkpoints of another model: \(difference). Nothing was written; name another folder.")
-      }
+    try lock.take(in: path)
+    guard let newest = try listSteps().last else { return }
+    guard try hasManifest(step: newest) else { throw withoutManifest(step: newest) }
+    let found = try CheckpointManifest.read(folder: "\(path)/\(Self.name(step: newest))").identity
+    if let difference = found.difference(from: identity) {
+      throw CheckpointError(
+        .foreignModel, path, "has checkpoints of another model: \(difference). Nothing was written; name another folder.")
     }
     if newest > lastStep {
       throw CheckpointError(
@@ -71,7 +88,10 @@ public struct CheckpointFolder: Sendable {
   }
 
   /// Makes the temporary folder of a step, empty.
-  func begin(step: Int) throws(CheckpointError) {
+  ///
+  /// - Parameter lock: As in `prepare`; is taken where it is not held yet.
+  func begin(step: Int, _ lock: FolderLock) throws(CheckpointError) {
+    try lock.take(in: path)
     let name = Self.name(step: step)
     guard !FileManager.default.fileExists(atPath: "\(path)/\(name)") else {
       throw CheckpointError(.occupied, "\(path)/\(name)", "is there already, and is not overwritten. Name another folder.")
@@ -110,35 +130,42 @@ public struct CheckpointFolder: Sendable {
     }
   }
 
-  /// Removes what an interrupted write or removal left, as no write is under way when this is called.
+  /// Removes what an interrupted write or removal left, as no write is under way when this is called: the caller holds the
+  /// folder's lock. What cannot be removed is left for the next time.
   func removeInterrupted() {
-    for name in names where name.hasSuffix(Self.partialEnding) && interrupted.contains(name) {
-      try? FileManager.default.removeItem(atPath: "\(path)/\(name)")
-    }
+    for name in (try? partials()) ?? [] { try? FileManager.default.removeItem(atPath: "\(path)/\(name)") }
   }
 
   // MARK: Names
 
-  private var names: [String] { (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [] }
-
-  private func hasManifest(_ name: String) -> Bool {
-    FileManager.default.fileExists(atPath: "\(path)/\(name)/\(CheckpointManifest.fileName)")
+  /// What the folder has; nothing where there is no such folder, which is not one that cannot be read.
+  private func names() throws(CheckpointError) -> [String] {
+    // Foundation's errors do not always have the number.
+    let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      if errno == ENOENT { return [] }
+      throw .reading(path)
+    }
+    close(descriptor)
+    do { return try FileManager.default.contentsOfDirectory(atPath: path) } catch {
+      throw .reading(path, errorNumber(error))
+    }
   }
 
-  private static func step(_ name: String) -> Int? {
+  private func hasManifest(step: Int) throws(CheckpointError) -> Bool {
+    let folder = "\(path)/\(Self.name(step: step))"
+    var status = stat()
+    if stat("\(folder)/\(CheckpointManifest.fileName)", &status) == 0 { return true }
+    // ENOTDIR: a file that has the name of a checkpoint.
+    guard errno == ENOENT || errno == ENOTDIR else { throw .reading(folder) }
+    return false
+  }
+
+  /// The step of a folder's name; nil where it is not the name of a checkpoint.
+  static func step(_ name: String) -> Int? {
     guard name.hasPrefix("step-"), let step = Int(name.dropFirst(5)), step >= 0, Self.name(step: step) == name else {
       return nil
     }
     return step
-  }
-
-  /// The `errno` below an error of Foundation.
-  private func errorNumber(_ error: any Error) -> Int32 {
-    var cause: (any Error)? = error
-    while let next = cause as NSError? {
-      if next.domain == NSPOSIXErrorDomain { return Int32(next.code) }
-      cause = next.userInfo[NSUnderlyingErrorKey] as? any Error
-    }
-    return EACCES
   }
 }

@@ -1,3 +1,4 @@
+import Crypto
 import Foundation
 
 /// A parameter as a checkpoint knows it.
@@ -10,8 +11,25 @@ public struct CheckpointParameter: Codable, Sendable, Equatable {
     self.shape = shape
   }
 
+  /// A parameter of more elements is no parameter, but a damaged number: it would have terabytes.
+  public static let maximumCount = 1 << 40
+
   /// Elements; 1 for a scalar, whose shape is empty.
+  ///
+  /// Traps where ``isPlausible`` is false.
   public var count: Int { shape.reduce(1, *) }
+
+  /// Whether no size is negative, and the elements are at most ``maximumCount``.
+  public var isPlausible: Bool {
+    var count = 1
+    for size in shape {
+      guard (0...Self.maximumCount).contains(size) else { return false }
+      let (product, overflows) = count.multipliedReportingOverflow(by: size)
+      guard !overflows, product <= Self.maximumCount else { return false }
+      count = product
+    }
+    return true
+  }
 }
 
 /// What must be equal for a run to go on from a checkpoint: the model, its element type, and what the optimizer keeps.
@@ -90,6 +108,10 @@ public struct CheckpointProgress: Codable, Sendable, Equatable {
 }
 
 /// `manifest.json`: written last, so that a folder that has one is whole.
+///
+/// Its last word on itself is ``sha256``: that of the file's bytes with this field empty. By hand:
+///
+///     sed 's/^  "sha256" : ".*"/  "sha256" : ""/' manifest.json | sha256sum
 public struct CheckpointManifest: Codable, Sendable, Equatable {
   /// Raised when a file of an older version would be misread.
   public static let currentFormat = 1
@@ -109,43 +131,95 @@ public struct CheckpointManifest: Codable, Sendable, Equatable {
   /// The ranks that wrote it: the number of shards.
   public let rankCount: Int
   public let shards: [Shard]
+  /// Of this file with this field empty, in hexadecimal; empty before it is written.
+  public private(set) var sha256 = ""
 
+  init(
+    formatVersion: Int = currentFormat, identity: CheckpointIdentity, progress: CheckpointProgress, rankCount: Int,
+    shards: [Shard]
+  ) {
+    self.formatVersion = formatVersion
+    self.identity = identity
+    self.progress = progress
+    self.rankCount = rankCount
+    self.shards = shards
+  }
+
+  /// The file's bytes, with the SHA-256 of them.
   func encoded() throws -> Data {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    return try encoder.encode(self)
+    var sealed = self
+    sealed.sha256 = ""
+    sealed.sha256 = hexadecimal(SHA256.hash(data: try encoder.encode(sealed)))
+    return try encoder.encode(sealed)
+  }
+
+  /// Whether the bytes are those that were written: any other byte of the file gives another hash.
+  private static func isUnchanged(_ data: Data, sha256: String) -> Bool {
+    guard sha256.utf8.count == 2 * SHA256.byteCount, let place = data.firstRange(of: Data(sha256.utf8)) else { return false }
+    var body = data
+    body.removeSubrange(place)
+    return hexadecimal(SHA256.hash(data: body)) == sha256
   }
 
   /// Reads the manifest of a checkpoint's folder.
   ///
-  /// - Throws: ``CheckpointError`` with `.interrupted`, `.newerFormat` or `.damaged`.
+  /// - Throws: ``CheckpointError`` with `.interrupted`, `.unreadable`, `.newerFormat` or `.damaged`.
   static func read(folder: String) throws(CheckpointError) -> CheckpointManifest {
     let path = "\(folder)/\(fileName)"
-    guard FileManager.default.fileExists(atPath: path) else {
+    let data = try bytes(path, of: folder)
+    func damaged(_ text: String) -> CheckpointError {
+      CheckpointError(.damaged, path, "\(text). Use an older checkpoint, or remove this folder.")
+    }
+    struct Head: Codable {
+      let formatVersion: Int
+      let sha256: String?
+    }
+    guard let head = try? JSONDecoder().decode(Head.self, from: data) else {
+      throw damaged("is not a manifest that can be read")
+    }
+    guard head.formatVersion <= currentFormat else {
+      throw CheckpointError(
+        .newerFormat, folder,
+        "was written in format \(head.formatVersion), and this program knows formats up to \(currentFormat). "
+          + "Use a newer program.")
+    }
+    guard let sha256 = head.sha256 else {
+      throw damaged("has no sha256 of itself: it was changed, or an early version of this program wrote it")
+    }
+    guard isUnchanged(data, sha256: sha256) else {
+      throw damaged("is damaged: it was changed after it was written, and its SHA-256 is not \(sha256.prefix(16))...")
+    }
+    guard let manifest = try? JSONDecoder().decode(CheckpointManifest.self, from: data) else {
+      throw damaged("is not a manifest that can be read")
+    }
+    if let contradiction = manifest.contradiction(folder: folder) { throw damaged(contradiction) }
+    return manifest
+  }
+
+  private static func bytes(_ path: String, of folder: String) throws(CheckpointError) -> Data {
+    // Foundation's errors do not always have the number.
+    guard access(path, R_OK) == 0 else {
+      guard errno == ENOENT || errno == ENOTDIR else { throw .reading(path) }
       throw CheckpointError(
         .interrupted, folder,
         "has no \(fileName): the writing of this checkpoint was interrupted. Use an older one, or remove this folder.")
     }
-    struct Version: Codable { let formatVersion: Int }
-    let manifest: CheckpointManifest
-    do {
-      let data = try Data(contentsOf: URL(filePath: path))
-      let version = try JSONDecoder().decode(Version.self, from: data).formatVersion
-      guard version <= currentFormat else {
-        throw CheckpointError(
-          .newerFormat, folder,
-          "was written in format \(version), and this program knows formats up to \(currentFormat). Use a newer program.")
-      }
-      manifest = try JSONDecoder().decode(CheckpointManifest.self, from: data)
-    } catch let error as CheckpointError {
-      throw error
-    } catch {
-      throw CheckpointError(
-        .damaged, path, "is not a manifest that can be read. Use an older checkpoint, or remove this folder.")
+    do { return try Data(contentsOf: URL(filePath: path)) } catch { throw .reading(path, errorNumber(error)) }
+  }
+
+  /// What cannot be so in a manifest that is as it was written; nil when nothing is.
+  private func contradiction(folder: String) -> String? {
+    guard shards.count == rankCount, rankCount > 0 else { return "names \(shards.count) shards for \(rankCount) ranks" }
+    if let parameter = identity.parameters.first(where: { !$0.isPlausible }) {
+      return "has a parameter '\(parameter.name)' of shape \(parameter.shape), which no model has"
     }
-    guard manifest.shards.count == manifest.rankCount, manifest.rankCount > 0 else {
-      throw CheckpointError(.damaged, path, "names \(manifest.shards.count) shards for \(manifest.rankCount) ranks.")
+    let name = URL(filePath: folder).standardizedFileURL.lastPathComponent
+    // A copy may have a name of the user's own.
+    if let step = CheckpointFolder.step(name), step != progress.step {
+      return "is of step \(progress.step), and its folder has the name of step \(step)"
     }
-    return manifest
+    return nil
   }
 }

@@ -15,6 +15,8 @@ public struct CheckpointStore {
   private let rank: Int
   private let rankCount: Int
   private let exchange: Exchange
+  /// Rank 0's, from the first call that writes; copies of this value share it.
+  private let lock = FolderLock()
 
   /// - Parameters:
   ///   - folder: The same on every rank, on a file system that all of them see.
@@ -37,8 +39,8 @@ public struct CheckpointStore {
   /// The newest checkpoint, which may have been written by any number of ranks. All ranks get the one that rank 0 sees as
   /// the newest.
   ///
-  /// - Throws: ``CheckpointError`` with `.noCheckpoint`, `.interrupted`, `.newerFormat`, `.damaged` or `.foreignModel`; what
-  ///   `exchange` throws.
+  /// - Throws: ``CheckpointError`` with `.noCheckpoint`, `.interrupted`, `.unreadable`, `.newerFormat`, `.damaged` or
+  ///   `.foreignModel`; what `exchange` throws.
   public func latest() throws -> Checkpoint {
     let found = try together { () throws(CheckpointError) in
       rank == 0 ? try folder.latest().folder : ""
@@ -66,13 +68,15 @@ public struct CheckpointStore {
 
   // MARK: Writing
 
-  /// Makes the folder, or refuses it, before the run has done work that would be lost.
+  /// Makes the folder, or refuses it, before the run has done work that would be lost. Rank 0 keeps other runs out of it
+  /// from here on, until the last copy of this value is gone.
   ///
   /// - Parameter lastStep: The step of the checkpoint the run goes on from; 0 for a new run.
-  /// - Throws: ``CheckpointError`` with `.foreignModel`, `.occupied`, `.unwritable`, `.diskFull`; what `exchange` throws.
+  /// - Throws: ``CheckpointError`` with `.foreignModel`, `.occupied` (also while another run writes there), `.interrupted`,
+  ///   `.damaged`, `.newerFormat`, `.unreadable`, `.unwritable`, `.diskFull`; what `exchange` throws.
   public func prepare(lastStep: Int) throws {
     _ = try together { () throws(CheckpointError) in
-      if rank == 0 { try folder.prepare(for: identity, lastStep: lastStep) }
+      if rank == 0 { try folder.prepare(for: identity, lastStep: lastStep, lock) }
       return ""
     }
   }
@@ -85,7 +89,7 @@ public struct CheckpointStore {
   ///   on every rank); what `exchange` throws.
   public func write<Element>(_ progress: CheckpointProgress, _ pieces: [CheckpointPiece<Element>]) throws {
     _ = try together { () throws(CheckpointError) in
-      if rank == 0 { try folder.begin(step: progress.step) }
+      if rank == 0 { try folder.begin(step: progress.step, lock) }
       return ""
     }
     do { try fill(progress, pieces) } catch let error as CheckpointError {
@@ -104,9 +108,7 @@ public struct CheckpointStore {
       guard rank == 0 else { return "" }
       try checkSeen(shards, in: temporary)
       try folder.commit(
-        CheckpointManifest(
-          formatVersion: CheckpointManifest.currentFormat, identity: identity, progress: progress, rankCount: rankCount,
-          shards: shards))
+        CheckpointManifest(identity: identity, progress: progress, rankCount: rankCount, shards: shards))
       folder.prune(keep: keep)
       return ""
     }

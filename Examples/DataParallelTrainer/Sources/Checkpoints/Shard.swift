@@ -11,10 +11,12 @@ import Foundation
 ///     0 ..< 8      "TUTTICKP"
 ///     8 ..< 24     format, rank, rank count, bytes of an element: UInt32 each
 ///     24 ..< 40    step, number of pieces: UInt64 each
-///     then         for each piece: parameter, part (0: values, 1 + k: optimizer state k): UInt32; first element, elements:
-///     UInt64 then         the elements
+///     then         for each piece: parameter, part (0: values, 1 + k: optimizer state k): UInt32 each;
+///                  first element, number of elements: UInt64 each
+///     then         the elements
 ///
-/// The manifest has the SHA-256 of all of it, which is compared before anything is taken from a shard.
+/// The manifest has the SHA-256 of all of it, which is compared before anything is taken from a shard; then the header is
+/// compared with the manifest.
 enum Shard {
   static let magic = Array("TUTTICKP".utf8)
   static let headerBytes = 40
@@ -64,8 +66,9 @@ struct ShardContents {
   let data: Data
   let entries: [Entry]
 
-  /// - Throws: ``CheckpointError`` with `.damaged`.
-  init(folder: String, _ shard: CheckpointManifest.Shard, elementBytes: Int) throws(CheckpointError) {
+  /// - Throws: ``CheckpointError`` with `.damaged`; also when the shard is whole, but not the one that the manifest means.
+  init(folder: String, _ manifest: CheckpointManifest, rank: Int, elementBytes: Int) throws(CheckpointError) {
+    let shard = manifest.shards[rank]
     let path = "\(folder)/\(shard.file)"
     self.path = path
     func damaged(_ text: String) -> CheckpointError {
@@ -79,24 +82,40 @@ struct ShardContents {
     guard found == shard.sha256 else {
       throw damaged("is damaged: its SHA-256 is \(found.prefix(16))...; expected \(shard.sha256.prefix(16))...")
     }
-    guard let entries = Self.table(of: data, elementBytes: elementBytes) else { throw damaged("has a malformed header") }
+    let expected = [
+      ("format", manifest.formatVersion), ("rank", rank), ("number of ranks", manifest.rankCount),
+      ("size of an element", elementBytes), ("step", manifest.progress.step),
+    ]
+    guard let header = Self.header(of: data) else { throw damaged("has no header of a shard") }
+    for ((name, value), found) in zip(expected, header) where found != UInt64(exactly: value) {
+      throw damaged("is of another checkpoint: its \(name) is \(found), and its manifest says \(value)")
+    }
+    guard let entries = Self.table(of: data, elementBytes: elementBytes) else { throw damaged("has a malformed table") }
     self.data = data
     self.entries = entries
   }
 
-  /// - Returns: nil where the header contradicts itself or the file's length.
-  private static func table(of data: Data, elementBytes: Int) -> [Entry]? {
+  /// - Returns: Format, rank, rank count, bytes of an element, step; nil where this is no shard.
+  private static func header(of data: Data) -> [UInt64]? {
     guard data.count >= Shard.headerBytes, data.prefix(8).elementsEqual(Shard.magic) else { return nil }
-    return data.withUnsafeBytes { bytes -> [Entry]? in
+    return data.withUnsafeBytes { bytes in
+      stride(from: 8, to: 24, by: 4).map { offset in
+        UInt64(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)))
+      } + [UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 24, as: UInt64.self))]
+    }
+  }
+
+  /// - Parameter data: Has a header.
+  /// - Returns: nil where the table contradicts the file's length.
+  private static func table(of data: Data, elementBytes: Int) -> [Entry]? {
+    data.withUnsafeBytes { bytes -> [Entry]? in
       func word(_ offset: Int) -> UInt32 {
         UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
       }
       func long(_ offset: Int) -> Int? {
         Int(exactly: UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)))
       }
-      guard word(20) == elementBytes, let count = long(32),
-        count <= (bytes.count - Shard.headerBytes) / Shard.entryBytes
-      else { return nil }
+      guard let count = long(32), count <= (bytes.count - Shard.headerBytes) / Shard.entryBytes else { return nil }
       var entries: [Entry] = []
       var offset = Shard.headerBytes + count * Shard.entryBytes
       for index in 0..<count {

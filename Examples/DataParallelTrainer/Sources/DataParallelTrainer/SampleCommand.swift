@@ -45,16 +45,21 @@ struct SampleCommand: ParsableCommand {
     guard identity.model == "text" else {
       throw CommandFailure("\(checkpoint.folder): has a model of \(identity.model), which writes no text.")
     }
-    func size(_ name: String) throws -> Int {
-      guard let size = identity.configuration[name].flatMap(Int.init) else {
-        throw CommandFailure("\(checkpoint.folder): its manifest has no \(name). Use another checkpoint.")
+    // As `train` limits them.
+    func size(_ name: String, in limits: ClosedRange<Int>) throws -> Int {
+      guard let size = identity.configuration[name].flatMap(Int.init), limits.contains(size) else {
+        throw CommandFailure(
+          "\(checkpoint.folder): its manifest has no \(name) from \(limits.lowerBound) to \(limits.upperBound). "
+            + "Use another checkpoint.")
       }
       return size
     }
     let vocabulary = Vocabulary(of: identity.configuration["vocabulary"] ?? "")
     let model = try makeLanguageModel(
-      Element.self, vocabulary: vocabulary.count, context: try size("context"), width: try size("width"),
-      heads: try size("heads"), layers: try size("layers"))
+      Element.self, vocabulary: vocabulary.count, context: try size("context", in: 1...65_536),
+      width: try size("width", in: 1...16_384), heads: try size("heads", in: 1...1024),
+      layers: try size("layers", in: 1...1000))
+    try checkpoint.check(parameters: model.definitions.map { CheckpointParameter(name: $0.name, shape: $0.shape) })
     let memory = try ParameterMemory<Element>(model.definitions)
     // Nothing is trained, so the model never looks at its gradients.
     let values = memory.values.map { $0.baseAddress! }

@@ -82,6 +82,26 @@ import Testing
     let error = checkpointError { _ = try Checkpoint(folder: "\(folder.path)/step-00000200") }
     #expect(error?.code == .interrupted)
     #expect(error?.message.contains("manifest.json") == true)
+
+    // Nobody goes on from the older one as if the newer were not there.
+    let path = folder.path
+    let results = withRanks(2) { rank, exchange in
+      let store = CheckpointStore(
+        folder: path, identity: TestModel<Float>(isFilled: false).identity, keep: 1, rank: rank, rankCount: 2,
+        exchange: exchange)
+      try store.prepare(lastStep: try store.latest().manifest.progress.step)
+    }
+    for result in results {
+      let error = checkpointError { try result.get() }
+      #expect(error?.code == .interrupted)
+      #expect(error?.path == "\(path)/step-00000200")
+      #expect(error?.message.contains("Remove this folder") == true)
+    }
+    try FileManager.default.removeItem(atPath: "\(path)/step-00000100")
+    let alone = checkpointError { _ = try CheckpointFolder(path: path).latest() }
+    #expect(alone?.code == .interrupted)
+    #expect(alone?.path == "\(path)/step-00000200")
+    #expect(alone?.message.contains("Remove this folder") == true)
   }
 
   /// One rank dies in the middle of a write: the others get its exchange's error, and nothing looks like a checkpoint.
