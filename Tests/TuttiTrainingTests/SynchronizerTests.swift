@@ -247,6 +247,16 @@ import TuttiTraining
     }
   }
 
+  /// A rank that cannot go on says why, and the others throw that.
+  @Test func abortedByOne() throws {
+    try withRanks(2) { communicator in
+      let synchronizer = try GradientSynchronizer(communicator, TestModel<Float>([50_000]).parameters)
+      if communicator.rank == 1 { return synchronizer.abort("its disk is full") }
+      let error = #expect(throws: TuttiError.self) { try synchronizer.finish() }
+      #expect(error?.code == .aborted && error?.peer == 1 && error?.message.contains("its disk is full") == true)
+    }
+  }
+
   /// A rank that does not come is named when the time is up.
   @Test func lateRank() throws {
     try withRanks(2) { communicator in
