@@ -10,6 +10,12 @@ let package = Package(
     .library(name: "TuttiTesting", targets: ["TuttiTesting"]),
     .executable(name: "collbench", targets: ["collbench"]),
   ],
+  traits: [
+    .trait(
+      name: "RDMA",
+      description: "RDMA verbs. Needs the headers of libibverbs and librdmacm to build, and neither library nor device to run."),
+    .default(enabledTraits: ["RDMA"]),
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
@@ -23,11 +29,14 @@ let package = Package(
     // What Swift cannot say: SIMD variants per CPU, system call shims.
     .target(name: "CTuttiKernels"),
     .target(name: "CTuttiLinux"),
+    .target(name: "CTuttiVerbs", cSettings: [.define("TUTTI_RDMA", .when(traits: ["RDMA"]))]),
 
     // Moving bytes between two ranks.
     .target(name: "TuttiTransport", dependencies: ["CTuttiLinux"]),
     .target(name: "TuttiTCP", dependencies: ["TuttiTransport", "CTuttiLinux"]),
     .target(name: "TuttiSharedMemory", dependencies: ["TuttiTransport", "CTuttiLinux"]),
+
+    .target(name: "TuttiRDMA", dependencies: ["TuttiTransport", "CTuttiLinux", "CTuttiVerbs"]),
 
     // Executing plans over links.
     .target(name: "TuttiEngine", dependencies: ["TuttiSchedule", "TuttiTransport", "CTuttiKernels", "CTuttiLinux"]),
@@ -42,7 +51,7 @@ let package = Package(
       name: "Tutti",
       dependencies: [
         "CTuttiLinux", "TuttiSchedule", "TuttiAlgorithms", "TuttiTransport", "TuttiTCP", "TuttiSharedMemory",
-        "TuttiEngine", "TuttiBootstrap", .product(name: "Logging", package: "swift-log"),
+        "TuttiRDMA", "TuttiEngine", "TuttiBootstrap", .product(name: "Logging", package: "swift-log"),
       ]
     ),
     // Gradients of data-parallel training.
@@ -68,7 +77,9 @@ let package = Package(
     .testTarget(name: "TuttiAlgorithmsTests", dependencies: ["TuttiAlgorithms", "TuttiSchedule"]),
     .testTarget(
       name: "TuttiTransportTests",
-      dependencies: ["TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "CTuttiLinux", "CTuttiAllocations"]),
+      dependencies: [
+        "TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "TuttiRDMA", "CTuttiLinux", "CTuttiAllocations",
+      ]),
     .testTarget(
       name: "TuttiBootstrapTests", dependencies: ["TuttiBootstrap", "TuttiTransport", "CTuttiLinux"]),
     .testTarget(

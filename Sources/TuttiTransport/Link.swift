@@ -233,12 +233,14 @@ package enum TransportKind: UInt8, Sendable, CaseIterable {
   case inProcess = 1
   case sharedMemory = 2
   case tcp = 3
+  case rdma = 4
 
   package var name: String {
     switch self {
     case .inProcess: "inprocess"
     case .sharedMemory: "shm"
     case .tcp: "tcp"
+    case .rdma: "rdma"
     }
   }
 }

@@ -9,12 +9,13 @@ import Testing
     "TuttiTransport": ["CTuttiLinux"],
     "TuttiTCP": ["TuttiTransport", "CTuttiLinux"],
     "TuttiSharedMemory": ["TuttiTransport", "CTuttiLinux"],
+    "TuttiRDMA": ["TuttiTransport", "CTuttiLinux", "CTuttiVerbs"],
     // Never an algorithm or a transport: it knows plans and links.
     "TuttiEngine": ["TuttiSchedule", "TuttiTransport", "CTuttiKernels", "CTuttiLinux"],
     "TuttiBootstrap": ["TuttiTransport", "CTuttiLinux", "Crypto"],
     "Tutti": [
-      "TuttiSchedule", "TuttiAlgorithms", "TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "TuttiEngine",
-      "TuttiBootstrap", "CTuttiLinux", "CTuttiKernels", "Logging",
+      "TuttiSchedule", "TuttiAlgorithms", "TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "TuttiRDMA",
+      "TuttiEngine", "TuttiBootstrap", "CTuttiLinux", "CTuttiKernels", "Logging",
     ],
     "TuttiTraining": ["Tutti", "TuttiTransport", "CTuttiKernels", "CTuttiLinux", "Crypto"],
     // For users' tests, which have Foundation; it gives it threads with a small stack.
