@@ -178,10 +178,12 @@ extension Engine {
     guard isReady(slot, slotIndex, tables, step, end: cursor.pointee.position + UInt64(bytes)) else { return false }
     let lane = Lane.index(operationSlot: slotIndex, channel: Int(step.pointee.channel))
     for peer in step.pointee.peers.asInts where !hasCredit(link(Int(tables.pointee.peers[Int(peer)])), lane) { return false }
-    if slot.pointee.hasRegistered && !step.pointee.isCopied && bytes >= InPlace.segmentBytesMin
-      && sendRegistered(slot, tables, step, cursor, lane, bytes)
-    {
-      return true
+    if slot.pointee.hasRegistered && !step.pointee.isCopied && bytes >= InPlace.segmentBytesMin {
+      switch sendRegistered(slot, tables, step, cursor, lane, bytes) {
+      case .sent: return true
+      case .notYet: return false
+      case .notReached: break
+      }
     }
     let source = address(slot, tables, step.pointee.extents.lowerBound, step, cursor)
     let call = operation.pointee.call
@@ -273,14 +275,18 @@ extension Engine {
     let operation = slot.pointee.operation
     let tables = operation.pointee.tables
     let bytes = segmentBytes(tables, step, cursor)
-    guard isReady(slot, slotIndex, tables, step, end: cursor.pointee.position + UInt64(bytes)) else { return false }
     let lane = Lane.index(operationSlot: slotIndex, channel: Int(step.pointee.channel))
     let link = link(Int(tables.pointee.peers[Int(step.pointee.peers.lowerBound)]))
+    guard isReady(slot, slotIndex, tables, step, end: cursor.pointee.position + UInt64(bytes)) else {
+      if isAsked(link, lane) { declineGrants(step, cursor, link, lane, mayGrantLater: slot.pointee.hasRegistered) }
+      return false
+    }
     let destination = address(slot, tables, step.pointee.extents.lowerBound, step, cursor)
     let count = messageCount(operation, tables, step)
     if slot.pointee.hasRegistered && bytes >= InPlace.segmentBytesMin {
       grantAhead(slot, slotIndex, tables, step, cursor, link, lane)
     }
+    if isAsked(link, lane) { declineGrants(step, cursor, link, lane, mayGrantLater: false) }
     guard let arrival = arrival(link, lane, operation, count, bytes, offering: destination) else { return false }
     if bytes > 0 && !arrival.pointee.placed {
       tutti_copy(destination, arrival.pointee.payload, bytes, step.pointee.isStreaming ? 1 : 0)
@@ -299,8 +305,11 @@ extension Engine {
     let operation = slot.pointee.operation
     let tables = operation.pointee.tables
     let bytes = segmentBytes(tables, step, cursor)
-    guard isReady(slot, slotIndex, tables, step, end: cursor.pointee.position + UInt64(bytes)) else { return false }
     let lane = Lane.index(operationSlot: slotIndex, channel: Int(step.pointee.channel))
+    guard isReady(slot, slotIndex, tables, step, end: cursor.pointee.position + UInt64(bytes)) else {
+      answerAskers(tables, step, cursor, lane)
+      return false
+    }
     let count = messageCount(operation, tables, step)
     let sources = core.pointee.sources
     var sourceCount = 0
@@ -309,6 +318,7 @@ extension Engine {
       let source = tables.pointee.sources + Int(index)
       if source.pointee.isSlot {
         guard let arrival = arrival(link(Int(source.pointee.peer)), lane, operation, count, bytes, offering: nil) else {
+          answerAskers(tables, step, cursor, lane)
           return false
         }
         sources[sourceCount] = arrival.pointee.payload

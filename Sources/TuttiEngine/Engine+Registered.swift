@@ -17,19 +17,25 @@ extension Engine {
     return base == InPlace.nowhere ? base : base + extent.offset
   }
 
-  /// Sends the segment a cursor stands at without copying it. Returns whether it lies in registered memory and all receivers reach that;
-  /// otherwise nothing was done.
+  /// What became of a segment that was to be sent from registered memory.
+  enum RegisteredSend { case sent, notYet, notReached }
+
+  /// Sends the segment a cursor stands at without copying it, where it lies in registered memory and all receivers reach that; otherwise
+  /// nothing is done. Not yet, where a receiver is still to say where it may be written.
   func sendRegistered(
     _ slot: UnsafeMutablePointer<OperationSlot>, _ tables: UnsafeMutablePointer<PlanTables>,
     _ step: UnsafeMutablePointer<CompiledStep>, _ cursor: UnsafeMutablePointer<Cursor>, _ lane: Int, _ bytes: Int
-  ) -> Bool {
+  ) -> RegisteredSend {
     let operation = slot.pointee.operation
     let extent = tables.pointee.extents[Int(step.pointee.extents.lowerBound + cursor.pointee.extent)]
     let offset = registeredOffset(operation, extent)
-    if offset == InPlace.nowhere { return false }
+    if offset == InPlace.nowhere { return .notReached }
+    for peer in step.pointee.peers.asInts where !reaches(offset, link(Int(tables.pointee.peers[peer]))) {
+      return .notReached
+    }
     for peer in step.pointee.peers.asInts {
-      let isReached = link(Int(tables.pointee.peers[peer]))._withUnsafeGuaranteedRef { $0.reachesRegisteredMemory }
-      if !isReached { return false }
+      let isAwaiting = link(Int(tables.pointee.peers[peer]))._withUnsafeGuaranteedRef { $0.awaitsGrant(lane, bytes) }
+      if isAwaiting { return .notYet }
     }
     let count = messageCount(operation, tables, step)
     for peer in step.pointee.peers.asInts {
@@ -39,7 +45,45 @@ extension Engine {
       if cursor.pointee.segments == 0 { slot.pointee.firstSequences[peer] = sequence }
     }
     move(tables, step, cursor, past: bytes)
-    return true
+    return .sent
+  }
+
+  @inline(__always)
+  private func reaches(_ offset: UInt64, _ link: Unmanaged<Link>) -> Bool {
+    link._withUnsafeGuaranteedRef {
+      $0.reachesRegisteredMemory && (offset & InPlace.callers == 0 || $0.reachesCallersMemory)
+    }
+  }
+
+  /// Answers a sender that waits to hear where it may write the segment a cursor stands at: nowhere. Nor those after it, unless their place is
+  /// registered and only not free yet.
+  @inline(never)
+  func declineGrants(
+    _ step: UnsafeMutablePointer<CompiledStep>,
+    _ cursor: UnsafeMutablePointer<Cursor>, _ link: Unmanaged<Link>, _ lane: Int, mayGrantLater: Bool
+  ) {
+    let left = step.pointee.segmentCount - cursor.pointee.segments
+    link._withUnsafeGuaranteedRef { $0.declineGrants(lane, mayGrantLater ? 1 : left) }
+  }
+
+  /// Tells the senders of a combine's operands that ask: these go where they always do.
+  @inline(__always)
+  func answerAskers(
+    _ tables: UnsafeMutablePointer<PlanTables>, _ step: UnsafeMutablePointer<CompiledStep>,
+    _ cursor: UnsafeMutablePointer<Cursor>, _ lane: Int
+  ) {
+    for index in step.pointee.sources.asInts {
+      let source = tables.pointee.sources + Int(index)
+      guard source.pointee.isSlot else { continue }
+      let link = link(Int(source.pointee.peer))
+      if isAsked(link, lane) { declineGrants(step, cursor, link, lane, mayGrantLater: false) }
+    }
+  }
+
+  /// Whether the peer waits to hear where it may write.
+  @inline(__always)
+  func isAsked(_ link: Unmanaged<Link>, _ lane: Int) -> Bool {
+    link._withUnsafeGuaranteedRef { $0.status.pointee.asked } & (1 << UInt32(truncatingIfNeeded: lane)) != 0
   }
 
   /// Lets the sender write the coming segments of a receive where they belong, as many as it may have outstanding, and as far as nothing else
@@ -50,7 +94,7 @@ extension Engine {
   ) {
     let extent = tables.pointee.extents[Int(step.pointee.extents.lowerBound + cursor.pointee.extent)]
     let offset = registeredOffset(slot.pointee.operation, extent)
-    if offset == InPlace.nowhere || !link._withUnsafeGuaranteedRef({ $0.reachesRegisteredMemory }) { return }
+    if offset == InPlace.nowhere || !reaches(offset, link) { return }
     let unit = UInt64(tables.pointee.segmentBytes)
     // Segments of this extent only: another one may be other memory.
     let left = (extent.bytes - cursor.pointee.offset + unit - 1) / unit

@@ -379,7 +379,7 @@ extension Engine {
         let link = core.pointee.ownedLinks[index]
         bound = min(bound, link.maximumPark)
         if link.descriptor < 0 || link.failure != nil { continue }
-        link.prepareToPark()
+        if !link.prepareToPark() { bound = 0 }
         let events = link.wantsWrite ? Int16(POLLIN | POLLOUT) : Int16(POLLIN)
         descriptors[count] = pollfd(fd: link.descriptor, events: events, revents: 0)
         count += 1

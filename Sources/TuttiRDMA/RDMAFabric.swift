@@ -1,23 +1,141 @@
-import TuttiTransport
+#if RDMA
+  import CTuttiLinux
+  import CTuttiVerbs
+  import Glibc
+  import Synchronization
+  import TuttiTransport
 
-/// The RDMA devices that a communicator uses, and those split from it: opened devices, protection domains, registered memory.
-package final class RDMAFabric: @unchecked Sendable {
-  /// At least one.
-  package let rails: [Rail]
-  package let settings: RDMASettings
-
-  /// Opens the devices of these rails.
+  /// The RDMA devices that a communicator uses, and those split from it: opened devices, protection domains, registered memory.
   ///
-  /// - Throws: `.resources` (limits of locked memory), `.transport`: a device cannot be opened.
-  package init(rails: [Rail], settings: RDMASettings, rank: Int) throws(FailureReport) {
-    self.rails = rails
-    self.settings = settings
+  /// A device is opened for this fabric alone (librdmacm has a context of its own), so that nobody else takes its events. Links keep the
+  /// fabric alive; the devices are closed with the last reference.
+  package final class RDMAFabric: MemoryRegistrar, @unchecked Sendable {
+    // @unchecked: devices are set in `init`; the table of keys is raw memory under `keysLock`; the rest is locks and atomics.
+
+    /// At least one.
+    package let rails: [Rail]
+    package let settings: RDMASettings
+    let rank: Int
+    let verbs: VerbsLibrary
+
+    /// One for each rail, in its order; rails of one device share a context.
+    let ports: [RDMAPort]
+    private let devices: [RDMADevice]
+    private let doorbells = Lock<[ObjectIdentifier: Doorbell]>([:])
+    private let keys = Lock(MemoryKeys())
+    private let generation = tutti_current_fork_generation()
+
+    /// Opens the devices of these rails.
+    ///
+    /// - Throws: `.configuration`, `.resources`, `.transport`: the libraries, a device or its protection domain cannot be had.
+    package init(rails: [Rail], settings: RDMASettings, rank: Int) throws(FailureReport) {
+      precondition(!rails.isEmpty && rails.count <= Rail.countMax, "a fabric has 1 to \(Rail.countMax) rails")
+      self.rails = rails
+      self.settings = settings
+      self.rank = rank
+      verbs = try VerbsLibrary.load()
+      var devices: [RDMADevice] = []
+      for name in Set(rails.map(\.device)).sorted() { devices.append(try RDMADevice(name, verbs, rank: rank)) }
+      self.devices = devices
+      var ports: [RDMAPort] = []
+      for rail in rails {
+        let device = devices.first { $0.name == rail.device }.unsafelyUnwrapped
+        ports.append(try RDMAPort(rail: rail, device: device, settings: settings, rank: rank))
+      }
+      self.ports = ports
+    }
+
+    // MARK: Events
+
+    /// Descriptors that become readable when a device or port has news; to be watched by somebody who then calls ``serviceEvents()``.
+    package var eventDescriptors: [Int32] { devices.map { $0.context.pointee.async_fd } }
+
+    /// Takes in what devices say: a port that went down, a device that is gone. Never blocks. Any thread.
+    package func serviceEvents() {
+      guard generation == tutti_current_fork_generation() else { return }
+      var hasNews = false
+      for device in devices where device.takeEvents(ports: ports) { hasNews = true }
+      if hasNews { doorbells.withLock { for doorbell in $0.values { doorbell.ring() } } }
+    }
+
+    func add(_ doorbell: Doorbell) { doorbells.withLock { $0[ObjectIdentifier(doorbell)] = doorbell } }
+    func remove(_ doorbell: Doorbell) { _ = doorbells.withLock { $0.removeValue(forKey: ObjectIdentifier(doorbell)) } }
+
+    // MARK: Memory
+
+    /// Registers memory with every device.
+    ///
+    /// - Throws: `.resources` with the limit of locked memory.
+    package func register(_ memory: UnsafeMutableRawPointer, bytes: Int) throws(FailureReport) {
+      let regions = try makeRegions(memory, bytes)
+      keys.withLock { $0.insert(memory, bytes, regions) }
+    }
+
+    package func unregister(_ memory: UnsafeMutableRawPointer) {
+      for region in keys.withLock({ $0.remove(memory) }) { _ = verbs.deregisterMemory(region) }
+    }
+
+    /// A memory region for each rail, in their order; one device's rails share it.
+    func makeRegions(_ memory: UnsafeMutableRawPointer, _ bytes: Int) throws(FailureReport) -> [VerbsLibrary.Region] {
+      var byDevice: [ObjectIdentifier: VerbsLibrary.Region] = [:]
+      for device in devices {
+        do throws(FailureReport) { byDevice[ObjectIdentifier(device)] = try device.register(memory, bytes, rank: rank) } catch {
+          for region in byDevice.values { _ = verbs.deregisterMemory(region) }
+          throw error
+        }
+      }
+      return ports.map { byDevice[ObjectIdentifier($0.device)].unsafelyUnwrapped }
+    }
+
+    /// The keys of registered memory for a rail; nil where not all of it is registered.
+    func key(of address: UInt, bytes: Int, rail: Int) -> (local: UInt32, remote: UInt32)? {
+      keys.withLock { keys in
+        guard let entry = keys.find(address, bytes) else { return nil }
+        let region = entry[rail]
+        return (region.pointee.lkey, region.pointee.rkey)
+      }
+    }
+
+    deinit {
+      if generation != tutti_current_fork_generation() { return }
+      for region in keys.withLock({ $0.all }) { _ = verbs.deregisterMemory(region) }
+    }
   }
 
-  /// Descriptors that become readable when a device or port has news; to be watched by somebody who then calls ``serviceEvents()``.
-  package var eventDescriptors: [Int32] { [] }
-  /// Takes in what devices say: a port that went down, a device that is gone. Never blocks.
-  package func serviceEvents() {}
-  /// No link is left.
-  package func close() {}
-}
+  /// Registered memory by address: ranges that do not overlap, sorted.
+  struct MemoryKeys: ~Copyable {
+    private struct Entry {
+      var start: UInt
+      var bytes: UInt
+      /// One for each rail; rails of a device share theirs.
+      var regions: [VerbsLibrary.Region]
+    }
+    private var entries: [Entry] = []
+
+    mutating func insert(_ memory: UnsafeMutableRawPointer, _ bytes: Int, _ regions: [VerbsLibrary.Region]) {
+      let entry = Entry(start: UInt(bitPattern: memory), bytes: UInt(bytes), regions: regions)
+      entries.insert(entry, at: entries.firstIndex { $0.start > entry.start } ?? entries.count)
+    }
+
+    /// The regions that are to be given up.
+    mutating func remove(_ memory: UnsafeMutableRawPointer) -> Set<VerbsLibrary.Region> {
+      guard let index = entries.firstIndex(where: { $0.start == UInt(bitPattern: memory) }) else { return [] }
+      return Set(entries.remove(at: index).regions)
+    }
+
+    var all: Set<VerbsLibrary.Region> { Set(entries.flatMap(\.regions)) }
+
+    /// The regions that hold all of a range.
+    func find(_ address: UInt, _ bytes: Int) -> [VerbsLibrary.Region]? {
+      var low = 0
+      var high = entries.count
+      while low < high {
+        let middle = (low + high) / 2
+        if entries[middle].start <= address { low = middle + 1 } else { high = middle }
+      }
+      guard low > 0 else { return nil }
+      let offset = address - entries[low - 1].start
+      return offset <= entries[low - 1].bytes && UInt(bytes) <= entries[low - 1].bytes - offset ? entries[low - 1].regions : nil
+    }
+  }
+#endif

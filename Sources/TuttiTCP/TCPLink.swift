@@ -185,7 +185,10 @@ package final class TCPLink: Link, @unchecked Sendable {
 
   package override var descriptor: Int32 { state.pointee.closed ? -1 : socket }
 
-  package override func prepareToPark() { wakeForWholeSegment() }
+  package override func prepareToPark() -> Bool {
+    wakeForWholeSegment()
+    return true
+  }
 
   package override var wantsWrite: Bool { state.pointee.pendingHeadBytes + state.pointee.pendingBodyBytes > 0 }
 

@@ -29,6 +29,8 @@ open class Link {
   package let shareGroup: UInt32
   /// Whether ``sendRegistered(_:_:_:_:_:)``, ``grant(_:_:_:_:)`` and ``placement(_:_:)`` can be called: the peer reaches this rank's registered memory.
   package let reachesRegisteredMemory: Bool
+  /// Whether they can also be called for memory of the caller's own that is registered (``InPlace/callers``).
+  package let reachesCallersMemory: Bool
   /// Whether ``peek(_:)`` copies large segments from the peer's memory, so that an ``offer(_:_:_:_:_:)`` has to come before it.
   package let fetches: Bool
   /// State the engine reads without a call.
@@ -38,7 +40,8 @@ open class Link {
 
   package init(
     peer: Int, transport: TransportKind, segmentBytesMax: Int, needsProgress: Bool, composesInPlace: Bool,
-    shareGroup: UInt32 = 0, reachesRegisteredMemory: Bool = false, fetches: Bool = false
+    shareGroup: UInt32 = 0, reachesRegisteredMemory: Bool = false,
+    reachesCallersMemory: Bool = false, fetches: Bool = false
   ) {
     self.peer = peer
     self.transport = transport
@@ -47,6 +50,7 @@ open class Link {
     self.composesInPlace = composesInPlace
     self.shareGroup = shareGroup
     self.reachesRegisteredMemory = reachesRegisteredMemory
+    self.reachesCallersMemory = reachesCallersMemory
     self.fetches = fetches
     status = .allocate(capacity: 1)
     status.initialize(to: LinkStatus())
@@ -110,6 +114,17 @@ open class Link {
   ) -> UInt64 { fatalError("abstract") }
 
   // MARK: Registered memory
+
+  /// Whether the next segment of `lane`, which lies in registered memory, had better wait a moment, because the peer is going to say where it
+  /// may be written. Asks the peer, if it has not been asked.
+  ///
+  /// The peer answers as soon as the segment is the next of a receive that it has come to, with a grant or with
+  /// ``declineGrants(_:_:)``: so whoever waits for that waits for no more than he would with a credit of one segment.
+  open func awaitsGrant(_ lane: Int, _ bytes: Int) -> Bool { false }
+
+  /// Answers a peer that has asked (``LinkStatus/asked``) for the next segment of `lane`: it and so many after it are to be sent as usual,
+  /// except those that were granted before.
+  open func declineGrants(_ lane: Int, _ segments: UInt64) {}
 
   /// Sends a segment that lies in this rank's ``RegisteredMemory``: the peer reads it where it is. Precondition: ``canSend(_:)``.
   ///
@@ -175,8 +190,8 @@ open class Link {
   /// A descriptor to wait on (`poll`) for this link to make progress; -1 when the peer rings the doorbell instead.
   open var descriptor: Int32 { -1 }
 
-  /// A waiter is about to sleep on ``descriptor``.
-  open func prepareToPark() {}
+  /// A waiter is about to sleep on ``descriptor``. Returns whether it may: not if something has come that the descriptor will not tell of.
+  open func prepareToPark() -> Bool { true }
 
   /// Whether output is queued, so that a waiter must also wait for the descriptor to become writable.
   open var wantsWrite: Bool { false }
@@ -198,6 +213,8 @@ open class Link {
 @frozen @usableFromInline
 package struct LinkStatus {
   @usableFromInline package var failed = false
+  /// Lanes (bits) whose sender wants to know where a segment may be written: see ``Link/awaitsGrant(_:_:)``.
+  @usableFromInline package var asked: UInt32 = 0
   @inlinable package init() {}
 }
 

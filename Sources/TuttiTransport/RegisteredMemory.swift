@@ -9,10 +9,20 @@ package enum InPlace {
   @inlinable package static var segmentBytesMin: Int { 16 << 10 }
   /// What ``RegisteredMemory/offset(of:)`` gives for other memory.
   @inlinable package static var nowhere: UInt64 { .max }
+  /// Set in what ``RegisteredMemory/offset(of:)`` gives for the caller's own registered memory; the other bits are then the address.
+  @inlinable package static var callers: UInt64 { 1 << 62 }
 }
 
-/// Memory of one rank that the other ranks of its host may read and write in place: an arena in a sealed memfd, which links pass on when
-/// they are opened. Allocating needs no peer: the arena has its full size from the start, and only what was allocated takes memory.
+/// What else has to know of registered memory: the devices that are to reach it.
+package protocol MemoryRegistrar: AnyObject, Sendable {
+  /// - Throws: `.resources` where a limit forbids it.
+  func register(_ memory: UnsafeMutableRawPointer, bytes: Int) throws(FailureReport)
+  func unregister(_ memory: UnsafeMutableRawPointer)
+}
+
+/// Memory of one rank that its peers may read and write in place: an arena in a sealed memfd, which links pass on when they are opened, and
+/// which devices have registered. Allocating needs no peer: the arena has its full size from the start, and only what was allocated takes
+/// memory. Beside it, memory of the caller's own, which devices reach, but not the other processes of the host.
 ///
 /// Whoever allocates owns the memory until ``deallocate(_:bytes:)``. Peers touch it only for segments of running operations that said so,
 /// and not after ``Link/revoke(peerIsLost:)``. An address in the arena is an offset in its file, the same for all ranks.
@@ -29,6 +39,17 @@ package final class RegisteredMemory: @unchecked Sendable {
 
   /// Free ranges of the arena, by offset; no two of them touch.
   private let free: Lock<[Range<Int>]>
+
+  private struct Registrations {
+    var registrars: [any MemoryRegistrar] = []
+    /// What has been allocated in the arena: address and bytes.
+    var allocated: [UInt: Int] = [:]
+    /// The caller's own: address and bytes.
+    var callers: [UInt: Int] = [:]
+  }
+  private let registrations = Lock(Registrations())
+  /// Whether there is any of the caller's own.
+  private let hasCallers = Atomic<Bool>(false)
 
   /// - Parameter ranksOnHost: Ranks that will map it, each once for every communicator in which it meets the owner.
   /// - Throws: `.resources` or `.transport` where the limits of this process, or its sandbox, forbid it.
@@ -115,6 +136,16 @@ package final class RegisteredMemory: @unchecked Sendable {
         .resources, "\(bytes) bytes of registered memory are wanted, and the system does not have them",
         advice: "Check free memory and the limit of the control group (memory.max)", systemError: code)
     }
+    do throws(FailureReport) {
+      try registrations.withLock { state throws(FailureReport) in
+        try Self.tell(state.registrars, memory, size)
+        state.allocated[UInt(bitPattern: memory)] = size
+      }
+    } catch {
+      tutti_memfd_release(descriptor, range.lowerBound, range.count)
+      give(back: range)
+      throw error
+    }
     return memory
   }
 
@@ -122,6 +153,10 @@ package final class RegisteredMemory: @unchecked Sendable {
   package func deallocate(_ memory: UnsafeMutableRawPointer, bytes: Int) {
     // In a forked child the descriptor's number may be another file's, and the pages are the parent's.
     if generation != tutti_current_fork_generation() { return }
+    registrations.withLock { state in
+      state.allocated[UInt(bitPattern: memory)] = nil
+      for registrar in state.registrars { registrar.unregister(memory) }
+    }
     let offset = Int(offset(of: memory))
     let range = offset..<offset + Self.rounded(bytes)
     // Also what peers have mapped: their pages are the same.
@@ -169,13 +204,86 @@ package final class RegisteredMemory: @unchecked Sendable {
     return memory
   }
 
+  // MARK: What devices and callers register
+
+  /// Has a registrar know of all memory, that of now and that to come.
+  package func attach(_ registrar: any MemoryRegistrar) throws(FailureReport) {
+    try registrations.withLock { state throws(FailureReport) in
+      if state.registrars.contains(where: { $0 === registrar }) { return }
+      for (address, bytes) in state.allocated.merging(state.callers, uniquingKeysWith: { first, _ in first }) {
+        try registrar.register(UnsafeMutableRawPointer(bitPattern: address).unsafelyUnwrapped, bytes: bytes)
+      }
+      state.registrars.append(registrar)
+    }
+  }
+
+  /// Has the devices reach memory of the caller's own, until ``unregister(_:)``. Without devices nothing changes.
+  ///
+  /// - Throws: `.invalidArgument` for memory that was registered before, `.resources` where a limit forbids it.
+  package func register(_ memory: UnsafeMutableRawPointer, bytes: Int) throws(FailureReport) {
+    let address = UInt(bitPattern: memory)
+    try registrations.withLock { state throws(FailureReport) in
+      let overlaps = state.callers.contains { $0.key < address + UInt(bytes) && address < $0.key + UInt($0.value) }
+      let base = base.load(ordering: .acquiring)
+      guard !overlaps, base == 0 || address >= base + UInt(capacity) || address + UInt(bytes) <= base else {
+        throw FailureReport(
+          .invalidArgument, "\(bytes) bytes of memory are to be registered, and a part of them is registered already",
+          advice: "Register each buffer once, and unregister it before it is freed")
+      }
+      try Self.tell(state.registrars, memory, bytes)
+      state.callers[address] = bytes
+      hasCallers.store(true, ordering: .releasing)
+    }
+  }
+
+  /// Ends what ``register(_:bytes:)`` began. No operation may be using the memory.
+  package func unregister(_ memory: UnsafeMutableRawPointer) throws(FailureReport) {
+    try registrations.withLock { state throws(FailureReport) in
+      guard state.callers.removeValue(forKey: UInt(bitPattern: memory)) != nil else {
+        throw FailureReport(
+          .invalidArgument, "memory is to be unregistered that was not registered",
+          advice: "Pass the address that was given to register")
+      }
+      hasCallers.store(!state.callers.isEmpty, ordering: .releasing)
+      for registrar in state.registrars { registrar.unregister(memory) }
+    }
+  }
+
+  /// Tells all registrars of new memory, or none.
+  private static func tell(
+    _ registrars: [any MemoryRegistrar], _ memory: UnsafeMutableRawPointer, _ bytes: Int
+  ) throws(FailureReport) {
+    for (index, registrar) in registrars.enumerated() {
+      do throws(FailureReport) { try registrar.register(memory, bytes: bytes) } catch {
+        for told in registrars[..<index] { told.unregister(memory) }
+        throw error
+      }
+    }
+  }
+
   // MARK: Addresses
 
-  /// Where an address lies in the arena, or ``InPlace/nowhere``.
+  /// Where an address lies in the arena; for the caller's own registered memory, the address and ``InPlace/callers``; ``InPlace/nowhere``
+  /// for other memory.
   package func offset(of address: UnsafeRawPointer) -> UInt64 {
     let base = base.load(ordering: .acquiring)
     let offset = UInt(bitPattern: address) &- base
-    return base != 0 && offset < UInt(capacity) ? UInt64(offset) : InPlace.nowhere
+    if base != 0 && offset < UInt(capacity) { return UInt64(offset) }
+    return hasCallers.load(ordering: .acquiring) ? callersOffset(UInt(bitPattern: address)) : InPlace.nowhere
+  }
+
+  @inline(never)
+  private func callersOffset(_ address: UInt) -> UInt64 {
+    let isRegistered = registrations.withLock { state in
+      state.callers.contains { $0.key <= address && address - $0.key < UInt($0.value) }
+    }
+    return isRegistered ? UInt64(address) | InPlace.callers : InPlace.nowhere
+  }
+
+  /// The address that an offset stands for.
+  package func address(of offset: UInt64) -> UInt {
+    if offset & InPlace.callers != 0 { return UInt(offset & ~InPlace.callers) }
+    return base.load(ordering: .acquiring) + UInt(offset)
   }
 }
 

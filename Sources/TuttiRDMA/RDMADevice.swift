@@ -1,0 +1,171 @@
+#if RDMA
+  import CTuttiLinux
+  import CTuttiVerbs
+  import Glibc
+  import Synchronization
+  import TuttiTransport
+
+  /// An opened device and its protection domain.
+  final class RDMADevice: @unchecked Sendable {
+    // @unchecked: everything is set in `init`; verbs calls are thread-safe; the end is an atomic.
+
+    let name: String
+    let verbs: VerbsLibrary
+    let context: VerbsLibrary.Context
+    let domain: VerbsLibrary.Domain
+    /// It failed or was taken away.
+    let isGone = Atomic<Bool>(false)
+    private let generation = tutti_current_fork_generation()
+
+    init(_ name: String, _ verbs: VerbsLibrary, rank: Int) throws(FailureReport) {
+      self.name = name
+      self.verbs = verbs
+      context = try Self.open(name, verbs, rank)
+      // Events are taken without waiting.
+      let flags = fcntl(context.pointee.async_fd, F_GETFL)
+      _ = fcntl(context.pointee.async_fd, F_SETFL, flags | O_NONBLOCK)
+      guard let domain = verbs.allocateDomain(context) else {
+        let code = errno
+        _ = verbs.closeDevice(context)
+        throw FailureReport(
+          .transport, rank: rank, "no protection domain can be had of \(name) (ibv_alloc_pd)",
+          advice: "Look at the kernel's log for the device", transport: "rdma", systemError: code)
+      }
+      self.domain = domain
+    }
+
+    private static func open(
+      _ name: String, _ verbs: VerbsLibrary, _ rank: Int
+    ) throws(FailureReport) -> VerbsLibrary.Context {
+      var count: Int32 = 0
+      guard let list = verbs.getDeviceList(&count) else {
+        throw FailureReport(
+          .transport, rank: rank, "the RDMA devices cannot be listed (ibv_get_device_list)", transport: "rdma",
+          systemError: errno)
+      }
+      defer { verbs.freeDeviceList(list) }
+      for index in 0..<Int(count) {
+        guard let device = list[index], let text = verbs.getDeviceName(device), String(cString: text) == name else { continue }
+        if let context = verbs.openDevice(device) { return context }
+        throw FailureReport(
+          .transport, rank: rank, "RDMA device \(name) cannot be opened (ibv_open_device)",
+          advice: "This user needs read and write permission for /dev/infiniband/uverbs*; a container needs the devices passed in",
+          transport: "rdma", systemError: errno)
+      }
+      throw FailureReport(
+        .transport, rank: rank, "libibverbs finds no RDMA device \(name), though the kernel has it",
+        advice: "Install the provider of that device (ibverbs-providers), and pass /dev/infiniband into containers",
+        transport: "rdma")
+    }
+
+    deinit {
+      if generation != tutti_current_fork_generation() { return }
+      _ = verbs.freeDomain(domain)
+      _ = verbs.closeDevice(context)
+    }
+
+    func register(
+      _ memory: UnsafeMutableRawPointer, _ bytes: Int, rank: Int
+    ) throws(FailureReport) -> VerbsLibrary.Region {
+      let access = IBV_ACCESS_LOCAL_WRITE.rawValue | IBV_ACCESS_REMOTE_WRITE.rawValue
+      if let region = verbs.registerMemory(domain, memory, bytes, Int32(access)) { return region }
+      throw RDMAErrorText.registration(errno, bytes: bytes, device: name, rank: rank)
+    }
+
+    /// Takes in what the device says; returns whether any of it matters to links.
+    func takeEvents(ports: [RDMAPort]) -> Bool {
+      var hasNews = false
+      var event = ibv_async_event()
+      // Bounded, though a device that never stops is not known.
+      for _ in 0..<256 {
+        guard verbs.getAsyncEvent(context, &event) == 0 else { break }
+        if take(event, ports) { hasNews = true }
+        verbs.acknowledgeAsyncEvent(&event)
+      }
+      return hasNews
+    }
+
+    private func take(_ event: ibv_async_event, _ ports: [RDMAPort]) -> Bool {
+      let own = ports.filter { $0.device === self }
+      switch event.event_type {
+      case IBV_EVENT_DEVICE_FATAL:
+        isGone.store(true, ordering: .releasing)
+        return true
+      case IBV_EVENT_PORT_ERR:
+        for port in own where Int32(port.rail.port) == event.element.port_num {
+          port.downSince.store(monotonicNanoseconds(), ordering: .releasing)
+        }
+        return true
+      case IBV_EVENT_PORT_ACTIVE:
+        for port in own where Int32(port.rail.port) == event.element.port_num {
+          port.downSince.store(0, ordering: .releasing)
+        }
+        return false
+      case IBV_EVENT_GID_CHANGE:
+        // Also how a device says that its driver is being taken from it.
+        for port in own where port.isRemoved() {
+          isGone.store(true, ordering: .releasing)
+          return true
+        }
+        return false
+      default:
+        // Of queue pairs: completions tell.
+        return event.event_type == IBV_EVENT_QP_FATAL || event.event_type == IBV_EVENT_QP_ACCESS_ERR
+          || event.event_type == IBV_EVENT_CQ_ERR
+      }
+    }
+  }
+
+  /// A rail's port, and what its queue pairs are made with.
+  final class RDMAPort: @unchecked Sendable {
+    // @unchecked: set in `init`, but for an atomic.
+
+    let rail: Rail
+    let device: RDMADevice
+    let mtu: ibv_mtu
+    /// Bytes of the longest message.
+    let messageBytesMax: Int
+    /// When it went down; 0 while it is up.
+    let downSince = Atomic<UInt64>(0)
+
+    init(rail: Rail, device: RDMADevice, settings: RDMASettings, rank: Int) throws(FailureReport) {
+      self.rail = rail
+      self.device = device
+      var attributes = ibv_port_attr()
+      let code = device.verbs.queryPort(device.context, rail.port, &attributes)
+      guard code == 0 else {
+        throw FailureReport(
+          .transport, rank: rank, "port \(rail.port) of \(rail.device) does not answer (ibv_query_port)", transport: "rdma",
+          systemError: code)
+      }
+      let wanted = settings.mtu.map { UInt32($0.trailingZeroBitCount - 7) } ?? attributes.active_mtu.rawValue
+      mtu = ibv_mtu(min(wanted, attributes.active_mtu.rawValue))
+      messageBytesMax = min(settings.messageBytesMax ?? Int.max, max(4096, Int(attributes.max_msg_sz)), 1 << 30)
+    }
+
+    func isRemoved() -> Bool {
+      var attributes = ibv_port_attr()
+      let code = device.verbs.queryPort(device.context, rail.port, &attributes)
+      return code == ENODEV || code == EIO
+    }
+
+    /// How long a port may be down before links over it are given up: as long as a cable takes to be plugged in again is too long.
+    static let downNanosecondsMax: UInt64 = 500_000_000
+
+    /// Why links over this port cannot go on; nil while they can.
+    func failure(rank: Int, peer: Int) -> FailureReport? {
+      if device.isGone.load(ordering: .acquiring) {
+        return FailureReport(
+          .transport, rank: rank, peer: rank, "RDMA device \(rail.device) of rank \(rank) was removed or has failed",
+          advice: "Look at the kernel's log of its host", transport: "rdma", systemError: ENODEV)
+      }
+      let down = downSince.load(ordering: .acquiring)
+      guard down != 0, monotonicNanoseconds() &- down > Self.downNanosecondsMax else { return nil }
+      return FailureReport(
+        .transport, rank: rank, peer: rank,
+        "port \(rail.port) of \(rail.device) of rank \(rank) went down (IBV_EVENT_PORT_ERR), which its link to rank \(peer) uses",
+        advice: "Look at the cable and the interface of \(rail.addressText) (ip link, rdma link)", transport: "rdma",
+        systemError: ENETDOWN)
+    }
+  }
+#endif

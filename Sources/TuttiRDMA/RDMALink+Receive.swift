@@ -1,0 +1,233 @@
+#if RDMA
+  import CTuttiVerbs
+  import Synchronization
+  import TuttiTransport
+
+  /// A word that a device writes.
+  typealias DeviceWord = Atomic<UInt64>
+
+  /// Completions: what has arrived, and what of the sent is over. Every byte that the peer wrote is checked here.
+  extension RDMALink {
+    package override func progress() {
+      if status.pointee.failed { return }
+      if state.pointee.isArmed { takeQueueEvents() }
+      poll()
+      if state.pointee.creditDue | state.pointee.questionDue | state.pointee.answerDue != 0 { flush() }
+      noticeNews()
+    }
+
+    package override func peek(_ lane: Int) -> UnsafePointer<Arrival>? {
+      let slot = slotIndex(lanes[lane].consumed + 1)
+      if lanes[lane].arrived & (1 << UInt32(slot)) == 0 { return nil }
+      return UnsafePointer(arrivals + (lane * Lane.credit + slot))
+    }
+
+    package override func consume(_ lane: Int) {
+      let sequence = lanes[lane].consumed + 1
+      let bit: UInt32 = 1 << UInt32(slotIndex(sequence))
+      precondition(lanes[lane].arrived & bit != 0, "nothing to consume")
+      lanes[lane].arrived &= ~bit
+      lanes[lane].consumed = sequence
+      if sequence &- lanes[lane].announced >= UInt64(Lane.credit / 2) { state.pointee.creditDue |= 1 << UInt32(lane) }
+    }
+
+    /// Takes all completions that are there. Returns whether there were any.
+    @discardableResult
+    func poll() -> Bool {
+      var any = false
+      for index in 0..<queueCount {
+        var count = ibv_poll_cq(queues[index], Int32(Self.foundMax), found)
+        // Bounded, though the peer cannot send more than its credit: the loop must not depend on that.
+        var rounds = 0
+        while count > 0 {
+          any = true
+          for number in 0..<Int(count) { take(found + number) }
+          rounds += 1
+          if count < Int32(Self.foundMax) || rounds == 64 { break }
+          count = ibv_poll_cq(queues[index], Int32(Self.foundMax), found)
+        }
+        if count < 0 { failPolling() }
+      }
+      if any {
+        refill()
+        if state.pointee.peerHasClosed { endAfterGoodbye() }
+      }
+      return any
+    }
+
+    @inline(__always)
+    private func take(_ completion: UnsafeMutablePointer<ibv_wc>) {
+      let id = completion.pointee.wr_id
+      let pair = RequestID.queuePair(id)
+      let isGood = completion.pointee.status == IBV_WC_SUCCESS
+      if RequestID.isReceive(id) {
+        pairs[pair].usedReceives += 1
+        if isGood { return takeImmediate(UInt32(bigEndian: completion.pointee.imm_data)) }
+      } else {
+        // What was posted before is over as well.
+        pairs[pair].retired = RequestID.posted(id)
+        if RequestID.isHeld(id) { lanes[RequestID.lane(id)].held &= ~(1 << UInt32(RequestID.slot(id))) }
+        if isGood { return }
+      }
+      failCompletion(completion.pointee.status, completion.pointee.vendor_err)
+    }
+
+    private func takeImmediate(_ rawValue: UInt32) {
+      let immediate = RDMAImmediate(rawValue: rawValue)
+      let lane = immediate.lane
+      guard let kind = immediate.kind, lane < Lane.count else {
+        return refuse("a message of unknown kind (\(String(rawValue, radix: 16)))")
+      }
+      switch kind {
+      case .data: takeData(lane, immediate.number(from: lanes[lane].consumed + 1))
+      case .credit: takeAcknowledgement(lane, immediate.number(from: lanes[lane].acknowledged))
+      case .question: takeQuestion(lane, immediate.number(from: lanes[lane].consumed + 1))
+      case .answer: break
+      case .goodbye: state.pointee.peerHasClosed = true
+      }
+    }
+
+    private func takeData(_ lane: Int, _ sequence: UInt64) {
+      let slot = slotIndex(sequence)
+      let bit: UInt32 = 1 << UInt32(slot)
+      guard sequence &- lanes[lane].consumed <= UInt64(Lane.credit), lanes[lane].arrived & bit == 0 else {
+        return refuse("segment \(sequence) of lane \(lane) beyond its credit")
+      }
+      let header = memory + layout.inbox(lane, slot) + RDMALayout.headerOffset
+      let bytes = Int(header.load(fromByteOffset: 16, as: UInt32.self))
+      let acknowledged = header.load(fromByteOffset: 20, as: UInt32.self)
+      let kind = header.load(fromByteOffset: 28, as: UInt32.self)
+      guard header.load(fromByteOffset: 24, as: UInt32.self) == UInt32(truncatingIfNeeded: sequence),
+        bytes <= segmentBytesMax, kind <= RDMAHeader.granted
+      else { return refuse("a segment whose header cannot be (\(bytes) bytes, kind \(kind))") }
+      let index = lane * Lane.credit + slot
+      let isPlaced = kind == RDMAHeader.granted
+      if isPlaced {
+        guard grants[index].sequence == sequence, grants[index].bytes == bytes else {
+          return refuse("a segment to a place that was not granted")
+        }
+        state.pointee.placedBytes &+= UInt64(bytes)
+      }
+      arrivals[index] = Arrival(
+        call: CallSignature(rawValue: header.load(as: UInt64.self)), count: header.load(fromByteOffset: 8, as: UInt64.self),
+        payload: UnsafeRawPointer(header + RDMAHeader.byteCount), bytes: bytes, placed: isPlaced)
+      lanes[lane].arrived |= bit
+      takeAcknowledgement(
+        lane,
+        lanes[lane].acknowledged &+ UInt64(acknowledged &- UInt32(truncatingIfNeeded: lanes[lane].acknowledged)))
+    }
+
+    @inline(__always)
+    private func takeAcknowledgement(_ lane: Int, _ count: UInt64) {
+      if count &- lanes[lane].acknowledged <= lanes[lane].sent &- lanes[lane].acknowledged {
+        lanes[lane].acknowledged = count
+        return
+      }
+      // Queue pairs overtake each other: an older count is no news.
+      if pairCount == 1 { refuse("an acknowledgement of segments of lane \(lane) that were never sent") }
+    }
+
+    private func takeQuestion(_ lane: Int, _ sequence: UInt64) {
+      guard sequence &- lanes[lane].consumed <= UInt64(Lane.credit) else {
+        return refuse("a question about segment \(sequence) of lane \(lane), beyond its credit")
+      }
+      lanes[lane].peerAsked = sequence
+      let isGranted = grants[lane * Lane.credit + slotIndex(sequence)].sequence == sequence
+      if isGranted || lanes[lane].declined >= sequence {
+        state.pointee.answerDue |= 1 << UInt32(lane)
+      } else {
+        status.pointee.asked |= 1 << UInt32(lane)
+      }
+    }
+
+    /// Posts new receives for those that were used, many at a time.
+    private func refill() {
+      if status.pointee.failed { return }
+      for index in 0..<pairCount where pairs[index].usedReceives >= Int(RDMAConnection.receiveDepth) / 4 {
+        let code = connection.postReceives(index, pairs[index].usedReceives)
+        pairs[index].usedReceives = 0
+        if code != 0 { failPolling() }
+      }
+    }
+
+    // MARK: Failures
+
+    /// Looks at what others have noticed: the connection manager, and the devices.
+    func noticeNews() {
+      if connection.news.load(ordering: .relaxed) != 0 || connection.fabric.hasTrouble.load(ordering: .relaxed) {
+        noticeNewsSlowly()
+      }
+    }
+
+    @inline(never)
+    private func noticeNewsSlowly() {
+      if status.pointee.failed { return }
+      for index in 0..<pairCount {
+        if let report = connection.fabric.ports[pairs[index].rail].failure(rank: connection.rank, peer: peer) {
+          return fail(report)
+        }
+      }
+      let news = connection.news.load(ordering: .acquiring)
+      if news == 0 { return }
+      // What arrived before is in the queues.
+      poll()
+      if status.pointee.failed { return }
+      if news & RDMAConnection.News.deviceRemoved != 0 {
+        return fail(
+          FailureReport(
+            .transport, rank: connection.rank, peer: connection.rank,
+            "the RDMA device of rank \(connection.rank) was removed (RDMA_CM_EVENT_DEVICE_REMOVAL)",
+            advice: "Look at the kernel's log of its host", transport: transport.name))
+      }
+      fail(
+        FailureReport(
+          .peerLost, rank: connection.rank, peer: peer, "rank \(peer) closed its connection (RDMA_CM_EVENT_DISCONNECTED)",
+          advice: "Look at the output of rank \(peer) for the cause", transport: transport.name))
+    }
+
+    private func endAfterGoodbye() {
+      if status.pointee.failed { return }
+      // All it sent has arrived; other queues may still have to tell.
+      for index in 0..<queueCount {
+        for _ in 0..<64 {
+          let count = ibv_poll_cq(queues[index], Int32(Self.foundMax), found)
+          if count <= 0 { break }
+          for number in 0..<Int(count) { take(found + number) }
+        }
+      }
+      fail(
+        FailureReport(
+          .peerLost, rank: connection.rank, peer: peer, "rank \(peer) closed its connection",
+          advice: "Look at the output of rank \(peer) for the cause", transport: transport.name))
+    }
+
+    @inline(never)
+    private func failCompletion(_ status: ibv_wc_status, _ vendor: UInt32) {
+      // After the first, all others are flushed.
+      if failure != nil || state.pointee.isStopped { return }
+      let settings = connection.fabric.settings
+      fail(
+        RDMAErrorText.completion(
+          status.rawValue, vendorError: vendor, rank: connection.rank, peer: peer, timeout: settings.timeout,
+          retryCount: settings.retryCount))
+    }
+
+    @inline(never)
+    private func failPolling() {
+      if failure != nil || state.pointee.isStopped { return }
+      fail(
+        FailureReport(
+          .transport, rank: connection.rank, peer: peer, "the completion queue of the link to rank \(peer) is broken",
+          advice: "Look at the kernel's log for the device", transport: transport.name))
+    }
+
+    @inline(never)
+    private func refuse(_ what: String) {
+      fail(
+        FailureReport(
+          .transport, rank: connection.rank, peer: peer, "rank \(peer) sent \(what)",
+          advice: "Run the same version of the library on all ranks; if they are the same, something altered its memory",
+          transport: transport.name))
+    }
+  }
+#endif

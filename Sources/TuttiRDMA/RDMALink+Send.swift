@@ -1,0 +1,332 @@
+#if RDMA
+  import CTuttiVerbs
+  import Glibc
+  import TuttiTransport
+
+  /// Sending: from a call of the engine to work requests. All requests of one segment are posted with one call.
+  extension RDMALink {
+    /// Send queue entries that are kept for messages of the link's own.
+    private static let ownRequests: UInt32 = 24
+    /// Every so many requests, one makes a completion, so that the queue's entries come free.
+    private static let signalEvery: UInt32 = 16
+
+    @inline(__always)
+    private func hasRoom(_ pair: Int, _ requests: UInt32) -> Bool {
+      RDMAConnection.sendDepth &- (pairs[pair].posted &- pairs[pair].retired) >= requests
+    }
+
+    package override func canSend(_ lane: Int) -> Bool {
+      let sent = lanes[lane].sent
+      if status.pointee.failed || sent &- lanes[lane].acknowledged >= UInt64(Lane.credit) { return false }
+      // A source that is still read keeps its slot's header.
+      if lanes[lane].held & (1 << UInt32(slotIndex(sent + 1))) != 0 { return false }
+      return hasRoom(pairIndex(sent + 1), UInt32(truncatingIfNeeded: requestsMax) + Self.ownRequests)
+    }
+
+    package override func send(
+      _ lane: Int, _ call: CallSignature, _ count: UInt64, _ source: UnsafeRawPointer, _ bytes: Int, copied: Bool
+    ) -> UInt64 {
+      let sequence = lanes[lane].sent + 1
+      let pair = pairIndex(sequence)
+      if RDMAHeader.byteCount + bytes <= pairs[pair].inlineBytesMax {
+        return post(lane, call, count, UInt(bitPattern: source), 0, bytes, .inlined)
+      }
+      let staged = outbox(lane, sequence)
+      memcpy(staged, source, bytes)
+      state.pointee.copiedBytes &+= UInt64(bytes)
+      return post(lane, call, count, UInt(bitPattern: staged), pairs[pair].localKey, bytes, .staged)
+    }
+
+    package override func released(_ lane: Int) -> UInt64 {
+      let held = lanes[lane].held
+      let sent = lanes[lane].sent
+      if held == 0 { return sent }
+      var sequence = sent &- min(sent, UInt64(Lane.credit))
+      while sequence < sent, held & (1 << UInt32(slotIndex(sequence + 1))) == 0 { sequence += 1 }
+      return sequence
+    }
+
+    @inline(__always)
+    private func outbox(_ lane: Int, _ sequence: UInt64) -> UnsafeMutableRawPointer {
+      memory + layout.outbox(lane, slotIndex(sequence)) + RDMALayout.payloadOffset
+    }
+
+    package override func reserve(_ lane: Int, _ bytes: Int) -> UnsafeMutableRawPointer {
+      precondition(bytes >= 0 && bytes <= segmentBytesMax, "segment larger than the link takes")
+      return outbox(lane, lanes[lane].sent + 1)
+    }
+
+    package override func commit(_ lane: Int, _ call: CallSignature, _ count: UInt64, _ bytes: Int) -> UInt64 {
+      let sequence = lanes[lane].sent + 1
+      let pair = pairIndex(sequence)
+      let isInline = RDMAHeader.byteCount + bytes <= pairs[pair].inlineBytesMax
+      return post(
+        lane, call, count, UInt(bitPattern: outbox(lane, sequence)), pairs[pair].localKey, bytes,
+        isInline ? .inlined : .staged)
+    }
+
+    // MARK: Registered memory
+
+    package override func sendRegistered(
+      _ lane: Int, _ call: CallSignature, _ count: UInt64, _ offset: UInt64, _ bytes: Int
+    ) -> UInt64 {
+      let address = registered.unsafelyUnwrapped.address(of: offset)
+      let rail = pairs[pairIndex(lanes[lane].sent + 1)].rail
+      guard let key = connection.fabric.key(of: address, bytes: bytes, rail: rail) else {
+        // Not all of it is registered.
+        return send(lane, call, count, UnsafeRawPointer(bitPattern: address).unsafelyUnwrapped, bytes, copied: true)
+      }
+      state.pointee.uncopiedBytes &+= UInt64(bytes)
+      return post(lane, call, count, address, key.local, bytes, .held)
+    }
+
+    package override func placement(_ lane: Int, _ bytes: Int) -> UnsafeMutableRawPointer? { nil }
+
+    package override func awaitsGrant(_ lane: Int, _ bytes: Int) -> Bool {
+      let sequence = lanes[lane].sent + 1
+      if grant(lane, sequence, bytes) != nil || declined(lane) >= sequence { return false }
+      if lanes[lane].asked < sequence {
+        lanes[lane].asked = sequence
+        state.pointee.questionDue |= 1 << UInt32(lane)
+        flush()
+      }
+      return !status.pointee.failed
+    }
+
+    /// What the peer has granted for a segment.
+    private func grant(_ lane: Int, _ sequence: UInt64, _ bytes: Int) -> (address: UInt64, key: UInt32)? {
+      let entry = memory + layout.grants(lane) + slotIndex(sequence) * RDMALayout.grantBytes
+      // The number is at both ends, so that a part of an entry is none.
+      guard Self.load(entry) == sequence, Self.load(entry + 32) == sequence,
+        entry.load(fromByteOffset: 16, as: UInt32.self) == UInt32(truncatingIfNeeded: bytes)
+      else { return nil }
+      return (entry.load(fromByteOffset: 8, as: UInt64.self), entry.load(fromByteOffset: 20, as: UInt32.self))
+    }
+
+    /// The last segment that the peer has declined to grant.
+    private func declined(_ lane: Int) -> UInt64 {
+      Self.load(memory + layout.grants(lane) + Lane.credit * RDMALayout.grantBytes)
+    }
+
+    // MARK: Posting
+
+    private enum Way { case inlined, staged, held }
+
+    /// Posts one segment: payload and header together to a slot of the peer's inbox; or, where the peer has granted a place or a message is
+    /// not to be that long, the payload first.
+    private func post(
+      _ lane: Int, _ call: CallSignature, _ count: UInt64, _ source: UInt, _ key: UInt32, _ bytes: Int, _ way: Way
+    ) -> UInt64 {
+      let sequence = lanes[lane].sent + 1
+      let slot = slotIndex(sequence)
+      let pair = pairIndex(sequence)
+      let place = bytes >= InPlace.segmentBytesMin ? grant(lane, sequence, bytes) : nil
+      let header = memory + layout.outbox(lane, slot) + RDMALayout.headerOffset
+      header.storeBytes(of: call.rawValue, as: UInt64.self)
+      header.storeBytes(of: count, toByteOffset: 8, as: UInt64.self)
+      header.storeBytes(of: UInt32(truncatingIfNeeded: bytes), toByteOffset: 16, as: UInt32.self)
+      header.storeBytes(of: UInt32(truncatingIfNeeded: lanes[lane].consumed), toByteOffset: 20, as: UInt32.self)
+      header.storeBytes(of: UInt32(truncatingIfNeeded: sequence), toByteOffset: 24, as: UInt32.self)
+      header.storeBytes(of: place == nil ? RDMAHeader.follows : RDMAHeader.granted, toByteOffset: 28, as: UInt32.self)
+      lanes[lane].announced = lanes[lane].consumed
+      state.pointee.creditDue &= ~(1 << UInt32(lane))
+
+      let inbox = connection.remoteBase &+ UInt64(layout.inbox(lane, slot))
+      var requestCount = 0
+      let isTogether = place == nil && RDMAHeader.byteCount + bytes <= messageBytesMax
+      if !isTogether {
+        var done = 0
+        let target = place?.address ?? (inbox &+ UInt64(RDMALayout.payloadOffset))
+        let targetKey = place?.key ?? pairs[pair].remoteKey
+        while done < bytes {
+          let length = min(bytes - done, messageBytesMax)
+          pieces[requestCount + 1] = ibv_sge(
+            addr: UInt64(source) + UInt64(done), length: UInt32(truncatingIfNeeded: length), lkey: key)
+          setRequest(
+            requestCount, IBV_WR_RDMA_WRITE, pieces + (requestCount + 1), 1, target &+ UInt64(done), targetKey, flags: 0)
+          done += length
+          requestCount += 1
+        }
+      }
+      // The header's piece, and after it that of a payload that goes along.
+      let last = pieces + (isTogether ? 0 : requestCount + 1)
+      let isContiguous = isTogether && way == .staged
+      last[0] = ibv_sge(
+        addr: UInt64(UInt(bitPattern: header)),
+        length: UInt32(truncatingIfNeeded: RDMAHeader.byteCount + (isContiguous ? bytes : 0)), lkey: pairs[pair].localKey)
+      var pieceCount: Int32 = 1
+      if isTogether && !isContiguous && bytes > 0 {
+        last[1] = ibv_sge(addr: UInt64(source), length: UInt32(truncatingIfNeeded: bytes), lkey: key)
+        pieceCount = 2
+      }
+      let isInline = isTogether ? way == .inlined : pairs[pair].inlineBytesMax >= RDMAHeader.byteCount
+      setRequest(
+        requestCount, IBV_WR_RDMA_WRITE_WITH_IMM, last, pieceCount, inbox &+ UInt64(RDMALayout.headerOffset),
+        pairs[pair].remoteKey, flags: isInline ? IBV_SEND_INLINE.rawValue : 0)
+      requests[requestCount].imm_data = RDMAImmediate(.data, lane: lane, number: sequence).rawValue.bigEndian
+      requestCount += 1
+      if way == .held { lanes[lane].held |= 1 << UInt32(slot) }
+      lanes[lane].sent = sequence
+      submit(pair, requestCount, held: way == .held ? (lane, slot) : nil, isSignalled: false)
+      return sequence
+    }
+
+    @inline(__always)
+    private func setRequest(
+      _ index: Int, _ opcode: ibv_wr_opcode, _ list: UnsafeMutablePointer<ibv_sge>, _ pieceCount: Int32, _ address: UInt64,
+      _ key: UInt32, flags: UInt32
+    ) {
+      let request = requests + index
+      request.pointee.opcode = opcode
+      request.pointee.sg_list = list
+      request.pointee.num_sge = pieceCount
+      request.pointee.wr.rdma.remote_addr = address
+      request.pointee.wr.rdma.rkey = key
+      request.pointee.send_flags = flags
+    }
+
+    /// Posts the first requests of the list, in one call.
+    private func submit(_ pair: Int, _ count: Int, held: (lane: Int, slot: Int)?, isSignalled: Bool) {
+      let entry = pairs + pair
+      for index in 0..<count {
+        entry.pointee.posted &+= 1
+        requests[index].wr_id = RequestID.send(queuePair: pair, posted: entry.pointee.posted)
+        requests[index].next = index + 1 < count ? requests + (index + 1) : nil
+      }
+      entry.pointee.unsignalled &+= UInt32(truncatingIfNeeded: count)
+      let last = requests + (count - 1)
+      if let held {
+        last.pointee.wr_id = RequestID.held(
+          queuePair: pair, posted: entry.pointee.posted, lane: held.lane, slot: held.slot)
+      }
+      if held != nil || isSignalled || entry.pointee.unsignalled >= Self.signalEvery {
+        last.pointee.send_flags |= IBV_SEND_SIGNALED.rawValue
+        entry.pointee.unsignalled = 0
+      }
+      var bad: UnsafeMutablePointer<ibv_send_wr>?
+      let code = ibv_post_send(entry.pointee.pair, requests, &bad)
+      if code != 0 { failPosting(code) }
+    }
+
+    @inline(never)
+    private func failPosting(_ code: Int32) {
+      fail(
+        FailureReport(
+          .transport, rank: connection.rank, peer: peer, "a message to rank \(peer) could not be posted (ibv_post_send)",
+          advice: "Look at the kernel's log, and at collbench list for the state of the devices", transport: transport.name,
+          systemError: code))
+    }
+
+    // MARK: The link's own messages
+
+    /// Sends what is due: credit, questions, answers.
+    func flush() {
+      var due = state.pointee.creditDue | state.pointee.questionDue | state.pointee.answerDue
+      while due != 0, !status.pointee.failed {
+        let lane = due.trailingZeroBitCount
+        let bit: UInt32 = 1 << UInt32(lane)
+        due &= ~bit
+        guard hasRoom(0, 4) else { return }
+        if state.pointee.answerDue & bit != 0 {
+          state.pointee.answerDue &= ~bit
+          postAnswer(lane)
+        }
+        if state.pointee.questionDue & bit != 0 {
+          state.pointee.questionDue &= ~bit
+          postImmediate(RDMAImmediate(.question, lane: lane, number: lanes[lane].asked), isSignalled: false)
+        }
+        if state.pointee.creditDue & bit != 0 {
+          state.pointee.creditDue &= ~bit
+          lanes[lane].announced = lanes[lane].consumed
+          postImmediate(RDMAImmediate(.credit, lane: lane, number: lanes[lane].consumed), isSignalled: false)
+        }
+      }
+    }
+
+    /// Sends a message of no bytes.
+    func postImmediate(_ immediate: RDMAImmediate, isSignalled: Bool) {
+      setRequest(0, IBV_WR_SEND_WITH_IMM, pieces, 0, 0, 0, flags: 0)
+      requests[0].imm_data = immediate.rawValue.bigEndian
+      submit(0, 1, held: nil, isSignalled: isSignalled)
+    }
+
+    /// Tells the peer which segments are declined; grants it sees by itself.
+    private func postAnswer(_ lane: Int) {
+      let offset = Lane.credit * RDMALayout.grantBytes
+      let line = memory + layout.ownGrants(lane) + offset
+      line.storeBytes(of: lanes[lane].declined, as: UInt64.self)
+      postOwn(
+        IBV_WR_RDMA_WRITE_WITH_IMM, line, 8, layout.grants(lane) + offset,
+        RDMAImmediate(.answer, lane: lane, number: 0))
+    }
+
+    private func postOwn(
+      _ opcode: ibv_wr_opcode, _ source: UnsafeMutableRawPointer, _ bytes: Int, _ remoteOffset: Int,
+      _ immediate: RDMAImmediate?
+    ) {
+      pieces[0] = ibv_sge(
+        addr: UInt64(UInt(bitPattern: source)), length: UInt32(truncatingIfNeeded: bytes), lkey: pairs[0].localKey)
+      setRequest(
+        0, opcode, pieces, 1, connection.remoteBase &+ UInt64(remoteOffset), pairs[0].remoteKey,
+        flags: bytes <= pairs[0].inlineBytesMax ? IBV_SEND_INLINE.rawValue : 0)
+      if let immediate { requests[0].imm_data = immediate.rawValue.bigEndian }
+      submit(0, 1, held: nil, isSignalled: false)
+    }
+
+    package override func grant(_ lane: Int, _ ahead: Int, _ offset: UInt64, _ bytes: Int) {
+      let sequence = lanes[lane].consumed + 1 + UInt64(ahead)
+      guard !status.pointee.failed, sequence > lanes[lane].granted, hasRoom(0, 4),
+        let key = connection.fabric.key(
+          of: registered.unsafelyUnwrapped.address(of: offset), bytes: bytes, rail: pairs[pairIndex(sequence)].rail)
+      else { return }
+      let slot = slotIndex(sequence)
+      lanes[lane].granted = sequence
+      grants[lane * Lane.credit + slot] = RDMAGrant(sequence: sequence, bytes: bytes)
+      let entry = memory + layout.ownGrants(lane) + slot * RDMALayout.grantBytes
+      entry.storeBytes(of: sequence, as: UInt64.self)
+      entry.storeBytes(of: UInt64(registered.unsafelyUnwrapped.address(of: offset)), toByteOffset: 8, as: UInt64.self)
+      entry.storeBytes(of: UInt32(truncatingIfNeeded: bytes), toByteOffset: 16, as: UInt32.self)
+      entry.storeBytes(of: key.remote, toByteOffset: 20, as: UInt32.self)
+      entry.storeBytes(of: sequence, toByteOffset: 32, as: UInt64.self)
+      postOwn(IBV_WR_RDMA_WRITE, entry, 40, layout.grants(lane) + slot * RDMALayout.grantBytes, nil)
+      if status.pointee.asked & (1 << UInt32(lane)) != 0 && lanes[lane].peerAsked == sequence { answer(lane) }
+    }
+
+    package override func declineGrants(_ lane: Int, _ segments: UInt64) {
+      lanes[lane].declined = max(lanes[lane].declined, lanes[lane].consumed + segments)
+      if lanes[lane].declined >= lanes[lane].peerAsked { answer(lane) }
+    }
+
+    private func answer(_ lane: Int) {
+      status.pointee.asked &= ~(1 << UInt32(lane))
+      state.pointee.answerDue |= 1 << UInt32(lane)
+      flush()
+    }
+
+    /// Sends an empty write over every queue pair on which nothing is under way: if it is not acknowledged, the peer's host is gone.
+    func probe() {
+      let now = monotonicNanoseconds()
+      if now &- state.pointee.lastProbe < Self.probeNanoseconds { return }
+      state.pointee.lastProbe = now
+      for pair in 0..<pairCount where pairs[pair].posted == pairs[pair].retired { postEmpty(pair) }
+    }
+
+    private static let probeNanoseconds: UInt64 = 250_000_000
+
+    /// Has all that is posted make a completion in the end.
+    func signalTails() {
+      for pair in 0..<pairCount where pairs[pair].unsignalled > 0 && hasRoom(pair, 1) { postEmpty(pair) }
+    }
+
+    private func postEmpty(_ pair: Int) {
+      setRequest(0, IBV_WR_RDMA_WRITE, pieces, 0, connection.remoteBase, pairs[pair].remoteKey, flags: 0)
+      submit(pair, 1, held: nil, isSignalled: true)
+    }
+
+    @inline(__always)
+    private static func load(_ address: UnsafeMutableRawPointer) -> UInt64 {
+      // The device writes there.
+      address.assumingMemoryBound(to: DeviceWord.self).pointee.load(ordering: .acquiring)
+    }
+  }
+#endif
