@@ -23,6 +23,38 @@ package struct RDMASettings: Hashable, Sendable {
 
   package init() {}
 
-  /// Throws `.configuration` with the variable, its value and what it may be.
-  package static func read(_ environment: [String: String]) throws(FailureReport) -> RDMASettings { RDMASettings() }
+  /// Reads and checks every `TUTTI_RDMA_*` variable; one without a value counts as not set. Whether the devices exist is
+  /// seen by ``RDMASurvey``.
+  ///
+  /// - Throws: `.configuration` with the variable, its value and what it may be; also for a variable nobody knows, which
+  ///   would else be a setting that silently does nothing.
+  package static func read(_ environment: [String: String]) throws(FailureReport) -> RDMASettings {
+    let variables = environment.filter { $0.key.hasPrefix(RDMAVariable.prefix) && !$0.value.isEmpty }
+    // In a fixed order, so that all ranks complain about the same one.
+    for name in variables.keys.sorted() where RDMAVariable(rawValue: name) == nil { throw RDMAVariable.unknown(name) }
+
+    func number(_ variable: RDMAVariable, orElse: String) throws(FailureReport) -> Int? {
+      guard let text = variables[variable.rawValue] else { return nil }
+      return try variable.number(text, orElse: orElse)
+    }
+    var settings = RDMASettings()
+    if let text = variables[RDMAVariable.devices.rawValue] { settings.devices = try RDMAVariable.deviceNames(text) }
+    settings.gidIndex = try number(.gidIndex, orElse: "to have one chosen")
+    settings.queuePairs = try number(.queuePairs, orElse: "for \(settings.queuePairs)") ?? settings.queuePairs
+    settings.timeout = try number(.timeout, orElse: "for \(settings.timeout)").map { UInt8($0) } ?? settings.timeout
+    settings.retryCount =
+      try number(.retryCount, orElse: "for \(settings.retryCount)").map { UInt8($0) } ?? settings.retryCount
+    settings.serviceLevel = try number(.serviceLevel, orElse: "for what the fabric says").map { UInt8($0) }
+    settings.trafficClass = try number(.trafficClass, orElse: "for what the host says").map { UInt8($0) }
+    settings.mtu = try number(.mtu, orElse: "for the port's active one")
+    settings.messageBytesMax = try number(.messageBytes, orElse: "for the port's")
+    return settings
+  }
+
+  /// How long a peer may not acknowledge before it counts as lost: the first try and ``retryCount`` more, each of
+  /// 4.096 us x 2^``timeout``. Devices may take up to four times as long (InfiniBand Architecture Specification, volume 1,
+  /// 9.7.6.1.3).
+  package var silenceSeconds: Double {
+    4.096e-6 * Double(UInt64(1) << UInt64(min(timeout, 31))) * Double(Int(retryCount) + 1)
+  }
 }
