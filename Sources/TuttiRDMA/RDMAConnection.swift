@@ -42,6 +42,8 @@
     }
     /// By their number on the link.
     var queuePairs: [QueuePair] = []
+    /// How many there will be.
+    var queuePairsExpected = 0
     /// Where the peer's memory begins, in its process.
     var remoteBase: UInt64 = 0
 
@@ -107,22 +109,23 @@
         last = errno
         if last != EINVAL { break }
       }
-      throw RDMAErrorText.creation("ibv_create_qp", last, device: port.device.name, rank: rank)
+      throw RDMAErrorText.resource(call: "ibv_create_qp", error: last, device: port.device.name, rank: rank, peer: peer)
     }
 
     private func completions(of device: RDMADevice) throws(FailureReport) -> Completions {
       if let known = completions.first(where: { $0.device === device }) { return known }
       guard let channel = fabric.verbs.createChannel(device.context) else {
-        throw RDMAErrorText.creation("ibv_create_comp_channel", errno, device: device.name, rank: rank)
+        throw RDMAErrorText.resource(
+          call: "ibv_create_comp_channel", error: errno, device: device.name, rank: rank, peer: peer)
       }
       let flags = fcntl(channel.pointee.fd, F_GETFL)
       _ = fcntl(channel.pointee.fd, F_SETFL, flags | O_NONBLOCK)
       // All queue pairs of the link may be on this device.
-      let depth = Int32(RDMASettings.queuePairsMax) * Int32(Self.sendDepth + Self.receiveDepth)
+      let depth = Int32(RDMALayout.queuePairsMax) * Int32(Self.sendDepth + Self.receiveDepth)
       guard let queue = fabric.verbs.createQueue(device.context, depth, nil, channel, 0) else {
         let code = errno
         _ = fabric.verbs.destroyChannel(channel)
-        throw RDMAErrorText.creation("ibv_create_cq", code, device: device.name, rank: rank)
+        throw RDMAErrorText.resource(call: "ibv_create_cq", error: code, device: device.name, rank: rank, peer: peer)
       }
       let made = Completions(device: device, channel: channel, queue: queue)
       completions.append(made)
@@ -170,6 +173,29 @@
       }
       let code = fabric.verbs.modifyQueuePair(entry.pair, &attributes, mask)
       guard code == 0 else { throw failure("ibv_modify_qp", code) }
+    }
+
+    enum Answer { case connect, accept }
+
+    /// Sends the request to connect a queue pair, or accepts one: what the peer has to know is in the private data.
+    func answer(_ index: Int, _ answer: Answer, token: RDMAToken? = nil, railNumber: Int = 0) throws(FailureReport) {
+      let entry = queuePairs[index]
+      let introduction = RDMAIntroduction(
+        queuePair: index, queuePairs: queuePairsExpected, rail: railNumber,
+        token: token ?? RDMAToken(repeatElement(0, count: RDMAToken.byteCount)), segmentBytesMax: layout.segmentBytesMax,
+        key: remoteKeyOfOwnMemory(rail: entry.rail), address: UInt64(UInt(bitPattern: memory)))
+      let code = introduction.bytes.withUnsafeBytes { bytes in
+        var parameters = rdma_conn_param()
+        parameters.private_data = bytes.baseAddress
+        parameters.private_data_len = UInt8(bytes.count)
+        parameters.responder_resources = 1
+        parameters.initiator_depth = 1
+        parameters.retry_count = fabric.settings.retryCount
+        parameters.rnr_retry_count = 6
+        parameters.qp_num = entry.pair.pointee.qp_num
+        return answer == .connect ? fabric.verbs.connect(entry.id, &parameters) : fabric.verbs.accept(entry.id, &parameters)
+      }
+      if code != 0 { throw failure(answer == .connect ? "rdma_connect" : "rdma_accept", errno) }
     }
 
     func failure(_ call: String, _ code: Int32) -> FailureReport {

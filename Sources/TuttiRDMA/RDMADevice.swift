@@ -27,9 +27,7 @@
       guard let domain = verbs.allocateDomain(context) else {
         let code = errno
         _ = verbs.closeDevice(context)
-        throw FailureReport(
-          .transport, rank: rank, "no protection domain can be had of \(name) (ibv_alloc_pd)",
-          advice: "Look at the kernel's log for the device", transport: "rdma", systemError: code)
+        throw RDMAErrorText.resource(call: "ibv_alloc_pd", error: code, device: name, rank: rank)
       }
       self.domain = domain
     }
@@ -45,12 +43,11 @@
       }
       defer { verbs.freeDeviceList(list) }
       for index in 0..<Int(count) {
-        guard let device = list[index], let text = verbs.getDeviceName(device), String(cString: text) == name else { continue }
+        guard let device = list[index], let text = verbs.getDeviceName(device), String(cString: text) == name else {
+          continue
+        }
         if let context = verbs.openDevice(device) { return context }
-        throw FailureReport(
-          .transport, rank: rank, "RDMA device \(name) cannot be opened (ibv_open_device)",
-          advice: "This user needs read and write permission for /dev/infiniband/uverbs*; a container needs the devices passed in",
-          transport: "rdma", systemError: errno)
+        throw RDMAErrorText.resource(call: "ibv_open_device", error: errno, device: name, rank: rank)
       }
       throw FailureReport(
         .transport, rank: rank, "libibverbs finds no RDMA device \(name), though the kernel has it",
@@ -69,7 +66,7 @@
     ) throws(FailureReport) -> VerbsLibrary.Region {
       let access = IBV_ACCESS_LOCAL_WRITE.rawValue | IBV_ACCESS_REMOTE_WRITE.rawValue
       if let region = verbs.registerMemory(domain, memory, bytes, Int32(access)) { return region }
-      throw RDMAErrorText.registration(errno, bytes: bytes, device: name, rank: rank)
+      throw RDMAErrorText.resource(call: "ibv_reg_mr", error: errno, bytes: bytes, device: name, rank: rank)
     }
 
     /// Takes in what the device says; returns whether any of it matters to links.

@@ -1,36 +1,259 @@
-import TuttiTransport
+#if RDMA
+  import CTuttiLinux
+  import CTuttiVerbs
+  import Glibc
+  import Synchronization
+  import TuttiTransport
 
-/// One rank's half of all RDMA links of one communicator: it is dialed by higher ranks, and dials lower ones.
-package final class RDMAEndpoint: @unchecked Sendable {
-  /// The largest payload of a segment between so many ranks; equal on all of them.
-  package static func segmentBytesMax(rankCount: Int) -> Int { 256 << 10 }
-
-  /// - Parameters:
-  ///   - doorbell: The rank's; rung when a link was made or has ended.
-  ///   - rankCount: Of the communicator.
-  package init(fabric: RDMAFabric, rank: Int, rankCount: Int, doorbell: Doorbell) throws(FailureReport) {}
-
-  /// Becomes readable when the connection manager has news; to be watched by somebody who then calls ``service()``.
-  package var descriptor: Int32 { -1 }
-  /// Takes in what the connection manager says. Never blocks for long. Any thread.
-  package func service() {}
-
-  /// Answers a dialer that has proven the job's secret on `socket`: where to connect, and a token to show there. Never blocks; the link comes
-  /// with ``takeLinks()``. The endpoint owns the socket from here on, also when this throws.
-  package func invite(over socket: Int32, from peer: Int, rails: [Rail]) throws(FailureReport) { }
-
-  /// Opens the link to a peer that was dialed on `socket` (not owned). Blocks, until the deadline at most.
+  /// One rank's half of all RDMA links of one communicator: it is dialed by higher ranks, and dials lower ones.
   ///
-  /// - Parameters:
-  ///   - rails: The peer's.
-  ///   - giveUp: Asked now and then; what it returns is thrown.
-  package func connect(
-    over socket: Int32, to peer: Int, rails: [Rail], deadline: UInt64, giveUp: () -> FailureReport?
-  ) throws(FailureReport) -> Link { throw FailureReport(.transport, "") }
+  /// Whoever wants a link proves the job's secret over TCP first, and is sent an ``RDMAInvitation``: addresses, and a token that is good once.
+  /// It then connects each queue pair through librdmacm, with the token in the private data. Connections without one are refused.
+  /// Invariant: an identifier is destroyed without the lock, because that waits for its events to be given back.
+  package final class RDMAEndpoint: @unchecked Sendable {
+    // @unchecked: constants, and a lock.
 
-  /// The links that peers have opened since the last call.
-  package func takeLinks() throws(FailureReport) -> [Link] { [] }
+    package let fabric: RDMAFabric
+    package let rank: Int
+    let layout: RDMALayout
+    let registered: RegisteredMemory?
+    private let doorbell: Doorbell
+    let events: RDMAEvents
+    private let listeners: [VerbsLibrary.ID]
+    private let ports: [UInt16]
 
-  /// Gives up listeners, and connections that nobody has taken. Links go on. Idempotent.
-  package func close() {}
-}
+    /// A link that a peer is opening.
+    private struct Pending {
+      let peer: Int
+      let token: RDMAToken
+      var connection: RDMAConnection?
+      var established = 0
+    }
+    private struct State {
+      var pending: [Pending] = []
+      var arrivals: [RDMAConnection] = []
+      var failure: FailureReport?
+      var isClosed = false
+    }
+    private let state = Lock(State())
+
+    /// The largest payload of a segment between so many ranks; equal on all of them.
+    package static func segmentBytesMax(rankCount: Int) -> Int { RDMALayout.segmentBytesMax(rankCount: rankCount) }
+
+    /// - Parameters:
+    ///   - doorbell: The rank's; rung when a link was made or has ended.
+    ///   - registered: What of this rank's memory links use without copies; the fabric is attached to it.
+    ///   - segmentBytesMax: Of its links; nil for what ``segmentBytesMax(rankCount:)`` says.
+    package init(
+      fabric: RDMAFabric, rank: Int, rankCount: Int, doorbell: Doorbell, registered: RegisteredMemory?,
+      segmentBytesMax: Int? = nil
+    ) throws(FailureReport) {
+      self.fabric = fabric
+      self.rank = rank
+      self.doorbell = doorbell
+      self.registered = registered
+      layout = RDMALayout(segmentBytesMax: segmentBytesMax ?? Self.segmentBytesMax(rankCount: rankCount))
+      events = try RDMAEvents(fabric.verbs, rank: rank)
+      var listeners: [VerbsLibrary.ID] = []
+      var ports: [UInt16] = []
+      do throws(FailureReport) {
+        for rail in fabric.rails {
+          let listener = try Self.listen(on: rail, events, rank)
+          listeners.append(listener)
+          ports.append(UInt16(bigEndian: fabric.verbs.getSourcePort(listener)))
+        }
+        try registered?.attach(fabric)
+      } catch {
+        for listener in listeners { _ = fabric.verbs.destroyID(listener) }
+        throw error
+      }
+      self.listeners = listeners
+      self.ports = ports
+      fabric.add(doorbell)
+    }
+
+    deinit { close() }
+
+    private static func listen(on rail: Rail, _ events: RDMAEvents, _ rank: Int) throws(FailureReport) -> VerbsLibrary.ID {
+      guard let id = events.makeID(nil) else { throw failure("rdma_create_id", rail, rank) }
+      let isBound = RDMAEvents.withAddress(rail, port: 0) { events.verbs.bindAddress(id, $0) } == 0
+      if isBound, id.pointee.verbs != nil, events.verbs.listen(id, 1024) == 0 { return id }
+      let error = failure(isBound ? "rdma_listen" : "rdma_bind_addr", rail, rank)
+      _ = events.verbs.destroyID(id)
+      throw error
+    }
+
+    private static func failure(_ call: String, _ rail: Rail, _ rank: Int) -> FailureReport {
+      let code = errno
+      return FailureReport(
+        .transport, rank: rank, "rank \(rank) cannot listen on \(rail.description): \(call) failed",
+        advice: "Look at collbench list for the state of the devices, and name others with TUTTI_RDMA_DEVICES",
+        transport: "rdma", systemError: code)
+    }
+
+    /// Becomes readable when the connection manager has news; to be watched by somebody who then calls ``service()``.
+    package var descriptor: Int32 { events.descriptor }
+
+    // MARK: Being dialed
+
+    /// Answers a dialer that has proven the job's secret on `socket`: where to connect, and a token to show there. Never blocks; the link
+    /// comes with ``takeLinks()``. The endpoint owns the socket from here on, also when this throws.
+    package func invite(over socket: Int32, from peer: Int) throws(FailureReport) {
+      defer { tutti_close(socket) }
+      let token = RDMAToken.fresh()
+      let isOpen = state.withLock { state in
+        if !state.isClosed { state.pending.append(Pending(peer: peer, token: token)) }
+        return !state.isClosed
+      }
+      guard isOpen else { return }
+      let bytes = RDMAInvitation(queuePairs: fabric.settings.queuePairs, token: token, ports: ports).bytes
+      // An empty socket's buffer takes so little at once.
+      guard tutti_socket_send(socket, bytes, bytes.count, nil, 0) == bytes.count else {
+        throw FailureReport(
+          .peerLost, rank: rank, peer: peer, "rank \(peer) went away while a link to it was opened", transport: "rdma")
+      }
+    }
+
+    /// Takes in what the connection manager says. Never blocks for long. Any thread.
+    package func service() {
+      for _ in 0..<256 {
+        guard let event = events.next() else { return }
+        let (id, kind, status) = (event.pointee.id, event.pointee.event, event.pointee.status)
+        if kind == RDMA_CM_EVENT_CONNECT_REQUEST {
+          let introduction = RDMAIntroduction(
+            UnsafeRawBufferPointer(
+              start: event.pointee.param.conn.private_data, count: Int(event.pointee.param.conn.private_data_len)))
+          // A refused identifier can be destroyed only after its event was given back.
+          let refused = id.flatMap { takeRequest($0, introduction) ? nil : $0 }
+          _ = fabric.verbs.acknowledgeEvent(event)
+          if let refused { refuse(refused) }
+          continue
+        }
+        if let id, let context = id.pointee.context {
+          take(kind, status, Unmanaged<RDMAConnection>.fromOpaque(context).takeUnretainedValue())
+        }
+        _ = fabric.verbs.acknowledgeEvent(event)
+      }
+    }
+
+    private func refuse(_ id: VerbsLibrary.ID) {
+      _ = fabric.verbs.reject(id, nil, 0)
+      _ = fabric.verbs.destroyID(id)
+    }
+
+    /// A queue pair of a link that was invited. Returns whether it was accepted.
+    private func takeRequest(_ id: VerbsLibrary.ID, _ introduction: RDMAIntroduction?) -> Bool {
+      guard let introduction, introduction.segmentBytesMax == layout.segmentBytesMax,
+        let rail = rail(of: id), rail == introduction.rail
+      else { return false }
+      return state.withLock { state in
+        guard !state.isClosed,
+          let index = state.pending.firstIndex(where: { $0.token.isEqual(to: introduction.token) })
+        else { return false }
+        do throws(FailureReport) {
+          try accept(id, introduction, rail, &state.pending[index])
+          return true
+        } catch {
+          state.failure = state.failure ?? error
+          doorbell.ring()
+          return false
+        }
+      }
+    }
+
+    /// Which rail an identifier's device and port are.
+    private func rail(of id: VerbsLibrary.ID) -> Int? {
+      guard let verbs = id.pointee.verbs, let name = fabric.verbs.getDeviceName(verbs.pointee.device) else { return nil }
+      let device = String(cString: name)
+      return fabric.rails.firstIndex { $0.device == device && $0.port == id.pointee.port_num }
+    }
+
+    private func accept(
+      _ id: VerbsLibrary.ID, _ introduction: RDMAIntroduction, _ rail: Int, _ pending: inout Pending
+    ) throws(FailureReport) {
+      let connection: RDMAConnection
+      if let known = pending.connection {
+        connection = known
+      } else {
+        connection = try RDMAConnection(fabric: fabric, rank: rank, peer: pending.peer, layout: layout)
+        pending.connection = connection
+        connection.remoteBase = introduction.address
+        connection.queuePairsExpected = introduction.queuePairs
+      }
+      // They come one after the other.
+      guard connection.queuePairs.count == introduction.queuePair,
+        connection.queuePairsExpected == introduction.queuePairs
+      else { throw connection.failure("the order of queue pairs", EPROTO) }
+      try connection.addQueuePair(rail: rail)
+      let index = introduction.queuePair
+      connection.queuePairs[index].remoteKey = introduction.key
+      id.pointee.context = Unmanaged.passUnretained(connection).toOpaque()
+      connection.queuePairs[index].id = id
+      do throws(FailureReport) {
+        try connection.move(index, to: IBV_QPS_INIT)
+        let code = connection.postReceives(index, Int(RDMAConnection.receiveDepth))
+        if code != 0 { throw connection.failure("ibv_post_recv", code) }
+        try connection.move(index, to: IBV_QPS_RTR)
+        try connection.move(index, to: IBV_QPS_RTS)
+        try connection.answer(index, .accept)
+      } catch {
+        // Its identifier is refused by the caller.
+        connection.queuePairs[index].id = nil
+        throw error
+      }
+    }
+
+    private func take(_ kind: rdma_cm_event_type, _ status: Int32, _ connection: RDMAConnection) {
+      switch kind {
+      case RDMA_CM_EVENT_ESTABLISHED:
+        let isComplete = state.withLock { state in
+          guard let index = state.pending.firstIndex(where: { $0.connection === connection }) else { return false }
+          state.pending[index].established += 1
+          guard state.pending[index].established == connection.queuePairsExpected else { return false }
+          state.arrivals.append(connection)
+          state.pending.remove(at: index)
+          return true
+        }
+        if isComplete { doorbell.ring() }
+      case RDMA_CM_EVENT_DEVICE_REMOVAL:
+        connection.news.bitwiseOr(RDMAConnection.News.deviceRemoved, ordering: .releasing)
+        doorbell.ring()
+      case RDMA_CM_EVENT_DISCONNECTED, RDMA_CM_EVENT_CONNECT_ERROR, RDMA_CM_EVENT_UNREACHABLE, RDMA_CM_EVENT_REJECTED:
+        connection.news.bitwiseOr(RDMAConnection.News.disconnected, ordering: .releasing)
+        doorbell.ring()
+      default:
+        break
+      }
+    }
+
+    /// The links that peers have opened since the last call.
+    package func takeLinks() throws(FailureReport) -> [Link] {
+      let (arrivals, failure) = state.withLock { state in
+        defer { state.arrivals = [] }
+        return (state.arrivals, state.failure)
+      }
+      if let failure { throw failure }
+      var links: [Link] = []
+      for connection in arrivals { links.append(try RDMALink(connection, registered: registered)) }
+      return links
+    }
+
+    // MARK: The end
+
+    /// Gives up listeners, and connections that nobody has taken. Links go on. Idempotent.
+    package func close() {
+      let (isFirst, unused) = state.withLock { state in
+        defer {
+          state.isClosed = true
+          state.pending = []
+          state.arrivals = []
+        }
+        return (!state.isClosed, state.pending.compactMap(\.connection) + state.arrivals)
+      }
+      guard isFirst else { return }
+      fabric.remove(doorbell)
+      for connection in unused { connection.close() }
+      if events.isOwn { for listener in listeners { _ = fabric.verbs.destroyID(listener) } }
+    }
+  }
+#endif

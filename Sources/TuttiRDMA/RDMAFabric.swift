@@ -21,6 +21,8 @@
     /// One for each rail, in its order; rails of one device share a context.
     let ports: [RDMAPort]
     private let devices: [RDMADevice]
+    /// Some device or port has had news that concern links.
+    let hasTrouble = Atomic<Bool>(false)
     private let doorbells = Lock<[ObjectIdentifier: Doorbell]>([:])
     private let keys = Lock(MemoryKeys())
     private let generation = tutti_current_fork_generation()
@@ -55,7 +57,9 @@
       guard generation == tutti_current_fork_generation() else { return }
       var hasNews = false
       for device in devices where device.takeEvents(ports: ports) { hasNews = true }
-      if hasNews { doorbells.withLock { for doorbell in $0.values { doorbell.ring() } } }
+      if !hasNews { return }
+      hasTrouble.store(true, ordering: .releasing)
+      doorbells.withLock { for doorbell in $0.values { doorbell.ring() } }
     }
 
     func add(_ doorbell: Doorbell) { doorbells.withLock { $0[ObjectIdentifier(doorbell)] = doorbell } }
@@ -79,7 +83,9 @@
     func makeRegions(_ memory: UnsafeMutableRawPointer, _ bytes: Int) throws(FailureReport) -> [VerbsLibrary.Region] {
       var byDevice: [ObjectIdentifier: VerbsLibrary.Region] = [:]
       for device in devices {
-        do throws(FailureReport) { byDevice[ObjectIdentifier(device)] = try device.register(memory, bytes, rank: rank) } catch {
+        do throws(FailureReport) {
+          byDevice[ObjectIdentifier(device)] = try device.register(memory, bytes, rank: rank)
+        } catch {
           for region in byDevice.values { _ = verbs.deregisterMemory(region) }
           throw error
         }
@@ -103,7 +109,7 @@
   }
 
   /// Registered memory by address: ranges that do not overlap, sorted.
-  struct MemoryKeys: ~Copyable {
+  struct MemoryKeys {
     private struct Entry {
       var start: UInt
       var bytes: UInt
@@ -135,7 +141,8 @@
       }
       guard low > 0 else { return nil }
       let offset = address - entries[low - 1].start
-      return offset <= entries[low - 1].bytes && UInt(bytes) <= entries[low - 1].bytes - offset ? entries[low - 1].regions : nil
+      return offset <= entries[low - 1].bytes && UInt(bytes) <= entries[low - 1].bytes - offset
+        ? entries[low - 1].regions : nil
     }
   }
 #endif

@@ -13,6 +13,9 @@ struct RDMALayout: Equatable, Sendable {
   /// Entries, and the line of what was declined.
   static let grantLaneBytes = (Lane.credit + 1) * grantBytes
 
+  /// Queue pairs of a link.
+  static let queuePairsMax = 8
+
   let segmentBytesMax: Int
   let slotBytes: Int
 
@@ -80,7 +83,8 @@ struct RDMAImmediate: Equatable {
   init(rawValue: UInt32) { self.rawValue = rawValue }
 
   init(_ kind: Kind, lane: Int, number: UInt64) {
-    rawValue = kind.rawValue << 28 | UInt32(truncatingIfNeeded: lane) << 24 | UInt32(truncatingIfNeeded: number & Self.numberMask)
+    rawValue =
+      kind.rawValue << 28 | UInt32(truncatingIfNeeded: lane) << 24 | UInt32(truncatingIfNeeded: number & Self.numberMask)
   }
 
   var kind: Kind? { Kind(rawValue: rawValue >> 28) }

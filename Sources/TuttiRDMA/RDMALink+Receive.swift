@@ -8,29 +8,6 @@
 
   /// Completions: what has arrived, and what of the sent is over. Every byte that the peer wrote is checked here.
   extension RDMALink {
-    package override func progress() {
-      if status.pointee.failed { return }
-      if state.pointee.isArmed { takeQueueEvents() }
-      poll()
-      if state.pointee.creditDue | state.pointee.questionDue | state.pointee.answerDue != 0 { flush() }
-      noticeNews()
-    }
-
-    package override func peek(_ lane: Int) -> UnsafePointer<Arrival>? {
-      let slot = slotIndex(lanes[lane].consumed + 1)
-      if lanes[lane].arrived & (1 << UInt32(slot)) == 0 { return nil }
-      return UnsafePointer(arrivals + (lane * Lane.credit + slot))
-    }
-
-    package override func consume(_ lane: Int) {
-      let sequence = lanes[lane].consumed + 1
-      let bit: UInt32 = 1 << UInt32(slotIndex(sequence))
-      precondition(lanes[lane].arrived & bit != 0, "nothing to consume")
-      lanes[lane].arrived &= ~bit
-      lanes[lane].consumed = sequence
-      if sequence &- lanes[lane].announced >= UInt64(Lane.credit / 2) { state.pointee.creditDue |= 1 << UInt32(lane) }
-    }
-
     /// Takes all completions that are there. Returns whether there were any.
     @discardableResult
     func poll() -> Bool {
@@ -69,7 +46,7 @@
         if RequestID.isHeld(id) { lanes[RequestID.lane(id)].held &= ~(1 << UInt32(RequestID.slot(id))) }
         if isGood { return }
       }
-      failCompletion(completion.pointee.status, completion.pointee.vendor_err)
+      failCompletion(completion.pointee.status, completion.pointee.vendor_err, pair)
     }
 
     private func takeImmediate(_ rawValue: UInt32) {
@@ -202,14 +179,13 @@
     }
 
     @inline(never)
-    private func failCompletion(_ status: ibv_wc_status, _ vendor: UInt32) {
+    private func failCompletion(_ status: ibv_wc_status, _ vendor: UInt32, _ pair: Int) {
       // After the first, all others are flushed.
       if failure != nil || state.pointee.isStopped { return }
-      let settings = connection.fabric.settings
       fail(
         RDMAErrorText.completion(
-          status.rawValue, vendorError: vendor, rank: connection.rank, peer: peer, timeout: settings.timeout,
-          retryCount: settings.retryCount))
+          status: status.rawValue, vendorError: vendor, rank: connection.rank, peer: peer,
+          rail: connection.fabric.rails[pairs[pair].rail], settings: connection.fabric.settings))
     }
 
     @inline(never)

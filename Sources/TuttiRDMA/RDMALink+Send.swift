@@ -6,95 +6,24 @@
   /// Sending: from a call of the engine to work requests. All requests of one segment are posted with one call.
   extension RDMALink {
     /// Send queue entries that are kept for messages of the link's own.
-    private static let ownRequests: UInt32 = 24
+    static let ownRequests: UInt32 = 24
     /// Every so many requests, one makes a completion, so that the queue's entries come free.
     private static let signalEvery: UInt32 = 16
 
     @inline(__always)
-    private func hasRoom(_ pair: Int, _ requests: UInt32) -> Bool {
+    func hasRoom(_ pair: Int, _ requests: UInt32) -> Bool {
       RDMAConnection.sendDepth &- (pairs[pair].posted &- pairs[pair].retired) >= requests
     }
 
-    package override func canSend(_ lane: Int) -> Bool {
-      let sent = lanes[lane].sent
-      if status.pointee.failed || sent &- lanes[lane].acknowledged >= UInt64(Lane.credit) { return false }
-      // A source that is still read keeps its slot's header.
-      if lanes[lane].held & (1 << UInt32(slotIndex(sent + 1))) != 0 { return false }
-      return hasRoom(pairIndex(sent + 1), UInt32(truncatingIfNeeded: requestsMax) + Self.ownRequests)
-    }
-
-    package override func send(
-      _ lane: Int, _ call: CallSignature, _ count: UInt64, _ source: UnsafeRawPointer, _ bytes: Int, copied: Bool
-    ) -> UInt64 {
-      let sequence = lanes[lane].sent + 1
-      let pair = pairIndex(sequence)
-      if RDMAHeader.byteCount + bytes <= pairs[pair].inlineBytesMax {
-        return post(lane, call, count, UInt(bitPattern: source), 0, bytes, .inlined)
-      }
-      let staged = outbox(lane, sequence)
-      memcpy(staged, source, bytes)
-      state.pointee.copiedBytes &+= UInt64(bytes)
-      return post(lane, call, count, UInt(bitPattern: staged), pairs[pair].localKey, bytes, .staged)
-    }
-
-    package override func released(_ lane: Int) -> UInt64 {
-      let held = lanes[lane].held
-      let sent = lanes[lane].sent
-      if held == 0 { return sent }
-      var sequence = sent &- min(sent, UInt64(Lane.credit))
-      while sequence < sent, held & (1 << UInt32(slotIndex(sequence + 1))) == 0 { sequence += 1 }
-      return sequence
-    }
-
     @inline(__always)
-    private func outbox(_ lane: Int, _ sequence: UInt64) -> UnsafeMutableRawPointer {
+    func outbox(_ lane: Int, _ sequence: UInt64) -> UnsafeMutableRawPointer {
       memory + layout.outbox(lane, slotIndex(sequence)) + RDMALayout.payloadOffset
-    }
-
-    package override func reserve(_ lane: Int, _ bytes: Int) -> UnsafeMutableRawPointer {
-      precondition(bytes >= 0 && bytes <= segmentBytesMax, "segment larger than the link takes")
-      return outbox(lane, lanes[lane].sent + 1)
-    }
-
-    package override func commit(_ lane: Int, _ call: CallSignature, _ count: UInt64, _ bytes: Int) -> UInt64 {
-      let sequence = lanes[lane].sent + 1
-      let pair = pairIndex(sequence)
-      let isInline = RDMAHeader.byteCount + bytes <= pairs[pair].inlineBytesMax
-      return post(
-        lane, call, count, UInt(bitPattern: outbox(lane, sequence)), pairs[pair].localKey, bytes,
-        isInline ? .inlined : .staged)
     }
 
     // MARK: Registered memory
 
-    package override func sendRegistered(
-      _ lane: Int, _ call: CallSignature, _ count: UInt64, _ offset: UInt64, _ bytes: Int
-    ) -> UInt64 {
-      let address = registered.unsafelyUnwrapped.address(of: offset)
-      let rail = pairs[pairIndex(lanes[lane].sent + 1)].rail
-      guard let key = connection.fabric.key(of: address, bytes: bytes, rail: rail) else {
-        // Not all of it is registered.
-        return send(lane, call, count, UnsafeRawPointer(bitPattern: address).unsafelyUnwrapped, bytes, copied: true)
-      }
-      state.pointee.uncopiedBytes &+= UInt64(bytes)
-      return post(lane, call, count, address, key.local, bytes, .held)
-    }
-
-    package override func placement(_ lane: Int, _ bytes: Int) -> UnsafeMutableRawPointer? { nil }
-
-    package override func awaitsGrant(_ lane: Int, _ bytes: Int) -> Bool {
-      let sequence = lanes[lane].sent + 1
-      if grant(lane, sequence, bytes) != nil || declined(lane) >= sequence { return false }
-      if lanes[lane].asked < sequence {
-        lanes[lane].asked = sequence
-        state.pointee.questionDue |= 1 << UInt32(lane)
-        flush()
-      }
-      return !status.pointee.failed
-    }
-
     /// What the peer has granted for a segment.
-    private func grant(_ lane: Int, _ sequence: UInt64, _ bytes: Int) -> (address: UInt64, key: UInt32)? {
+    func peerGrant(_ lane: Int, _ sequence: UInt64, _ bytes: Int) -> (address: UInt64, key: UInt32)? {
       let entry = memory + layout.grants(lane) + slotIndex(sequence) * RDMALayout.grantBytes
       // The number is at both ends, so that a part of an entry is none.
       guard Self.load(entry) == sequence, Self.load(entry + 32) == sequence,
@@ -104,23 +33,23 @@
     }
 
     /// The last segment that the peer has declined to grant.
-    private func declined(_ lane: Int) -> UInt64 {
+    func declinedByPeer(_ lane: Int) -> UInt64 {
       Self.load(memory + layout.grants(lane) + Lane.credit * RDMALayout.grantBytes)
     }
 
     // MARK: Posting
 
-    private enum Way { case inlined, staged, held }
+    enum Way { case inlined, staged, held }
 
     /// Posts one segment: payload and header together to a slot of the peer's inbox; or, where the peer has granted a place or a message is
     /// not to be that long, the payload first.
-    private func post(
+    func post(
       _ lane: Int, _ call: CallSignature, _ count: UInt64, _ source: UInt, _ key: UInt32, _ bytes: Int, _ way: Way
     ) -> UInt64 {
       let sequence = lanes[lane].sent + 1
       let slot = slotIndex(sequence)
       let pair = pairIndex(sequence)
-      let place = bytes >= InPlace.segmentBytesMin ? grant(lane, sequence, bytes) : nil
+      let place = bytes >= InPlace.segmentBytesMin ? peerGrant(lane, sequence, bytes) : nil
       let header = memory + layout.outbox(lane, slot) + RDMALayout.headerOffset
       header.storeBytes(of: call.rawValue, as: UInt64.self)
       header.storeBytes(of: count, toByteOffset: 8, as: UInt64.self)
@@ -260,7 +189,7 @@
         RDMAImmediate(.answer, lane: lane, number: 0))
     }
 
-    private func postOwn(
+    func postOwn(
       _ opcode: ibv_wr_opcode, _ source: UnsafeMutableRawPointer, _ bytes: Int, _ remoteOffset: Int,
       _ immediate: RDMAImmediate?
     ) {
@@ -273,31 +202,7 @@
       submit(0, 1, held: nil, isSignalled: false)
     }
 
-    package override func grant(_ lane: Int, _ ahead: Int, _ offset: UInt64, _ bytes: Int) {
-      let sequence = lanes[lane].consumed + 1 + UInt64(ahead)
-      guard !status.pointee.failed, sequence > lanes[lane].granted, hasRoom(0, 4),
-        let key = connection.fabric.key(
-          of: registered.unsafelyUnwrapped.address(of: offset), bytes: bytes, rail: pairs[pairIndex(sequence)].rail)
-      else { return }
-      let slot = slotIndex(sequence)
-      lanes[lane].granted = sequence
-      grants[lane * Lane.credit + slot] = RDMAGrant(sequence: sequence, bytes: bytes)
-      let entry = memory + layout.ownGrants(lane) + slot * RDMALayout.grantBytes
-      entry.storeBytes(of: sequence, as: UInt64.self)
-      entry.storeBytes(of: UInt64(registered.unsafelyUnwrapped.address(of: offset)), toByteOffset: 8, as: UInt64.self)
-      entry.storeBytes(of: UInt32(truncatingIfNeeded: bytes), toByteOffset: 16, as: UInt32.self)
-      entry.storeBytes(of: key.remote, toByteOffset: 20, as: UInt32.self)
-      entry.storeBytes(of: sequence, toByteOffset: 32, as: UInt64.self)
-      postOwn(IBV_WR_RDMA_WRITE, entry, 40, layout.grants(lane) + slot * RDMALayout.grantBytes, nil)
-      if status.pointee.asked & (1 << UInt32(lane)) != 0 && lanes[lane].peerAsked == sequence { answer(lane) }
-    }
-
-    package override func declineGrants(_ lane: Int, _ segments: UInt64) {
-      lanes[lane].declined = max(lanes[lane].declined, lanes[lane].consumed + segments)
-      if lanes[lane].declined >= lanes[lane].peerAsked { answer(lane) }
-    }
-
-    private func answer(_ lane: Int) {
+    func answer(_ lane: Int) {
       status.pointee.asked &= ~(1 << UInt32(lane))
       state.pointee.answerDue |= 1 << UInt32(lane)
       flush()

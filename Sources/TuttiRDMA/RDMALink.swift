@@ -118,6 +118,127 @@
       pairCount == 1 ? 0 : Int(truncatingIfNeeded: sequence % UInt64(pairCount))
     }
 
+    // MARK: The data path
+
+    package override func canSend(_ lane: Int) -> Bool {
+      let sent = lanes[lane].sent
+      if status.pointee.failed || sent &- lanes[lane].acknowledged >= UInt64(Lane.credit) { return false }
+      // A source that is still read keeps its slot's header.
+      if lanes[lane].held & (1 << UInt32(slotIndex(sent + 1))) != 0 { return false }
+      return hasRoom(pairIndex(sent + 1), UInt32(truncatingIfNeeded: requestsMax) + Self.ownRequests)
+    }
+
+    package override func send(
+      _ lane: Int, _ call: CallSignature, _ count: UInt64, _ source: UnsafeRawPointer, _ bytes: Int, copied: Bool
+    ) -> UInt64 {
+      let sequence = lanes[lane].sent + 1
+      let pair = pairIndex(sequence)
+      if RDMAHeader.byteCount + bytes <= pairs[pair].inlineBytesMax {
+        return post(lane, call, count, UInt(bitPattern: source), 0, bytes, .inlined)
+      }
+      let staged = outbox(lane, sequence)
+      memcpy(staged, source, bytes)
+      state.pointee.copiedBytes &+= UInt64(bytes)
+      return post(lane, call, count, UInt(bitPattern: staged), pairs[pair].localKey, bytes, .staged)
+    }
+
+    package override func released(_ lane: Int) -> UInt64 {
+      let held = lanes[lane].held
+      let sent = lanes[lane].sent
+      if held == 0 { return sent }
+      var sequence = sent &- min(sent, UInt64(Lane.credit))
+      while sequence < sent, held & (1 << UInt32(slotIndex(sequence + 1))) == 0 { sequence += 1 }
+      return sequence
+    }
+
+    package override func reserve(_ lane: Int, _ bytes: Int) -> UnsafeMutableRawPointer {
+      precondition(bytes >= 0 && bytes <= segmentBytesMax, "segment larger than the link takes")
+      return outbox(lane, lanes[lane].sent + 1)
+    }
+
+    package override func commit(_ lane: Int, _ call: CallSignature, _ count: UInt64, _ bytes: Int) -> UInt64 {
+      let sequence = lanes[lane].sent + 1
+      let pair = pairIndex(sequence)
+      let isInline = RDMAHeader.byteCount + bytes <= pairs[pair].inlineBytesMax
+      return post(
+        lane, call, count, UInt(bitPattern: outbox(lane, sequence)), pairs[pair].localKey, bytes,
+        isInline ? .inlined : .staged)
+    }
+
+    package override func sendRegistered(
+      _ lane: Int, _ call: CallSignature, _ count: UInt64, _ offset: UInt64, _ bytes: Int
+    ) -> UInt64 {
+      let address = registered.unsafelyUnwrapped.address(of: offset)
+      let rail = pairs[pairIndex(lanes[lane].sent + 1)].rail
+      guard let key = connection.fabric.key(of: address, bytes: bytes, rail: rail) else {
+        // Not all of it is registered.
+        return send(lane, call, count, UnsafeRawPointer(bitPattern: address).unsafelyUnwrapped, bytes, copied: true)
+      }
+      state.pointee.uncopiedBytes &+= UInt64(bytes)
+      return post(lane, call, count, address, key.local, bytes, .held)
+    }
+
+    package override func awaitsGrant(_ lane: Int, _ bytes: Int) -> Bool {
+      let sequence = lanes[lane].sent + 1
+      if peerGrant(lane, sequence, bytes) != nil || declinedByPeer(lane) >= sequence { return false }
+      if lanes[lane].asked < sequence {
+        lanes[lane].asked = sequence
+        state.pointee.questionDue |= 1 << UInt32(lane)
+        flush()
+      }
+      return !status.pointee.failed
+    }
+
+    package override func grant(_ lane: Int, _ ahead: Int, _ offset: UInt64, _ bytes: Int) {
+      let sequence = lanes[lane].consumed + 1 + UInt64(ahead)
+      guard !status.pointee.failed, sequence > lanes[lane].granted, hasRoom(0, 4),
+        let key = connection.fabric.key(
+          of: registered.unsafelyUnwrapped.address(of: offset), bytes: bytes, rail: pairs[pairIndex(sequence)].rail)
+      else { return }
+      let slot = slotIndex(sequence)
+      lanes[lane].granted = sequence
+      grants[lane * Lane.credit + slot] = RDMAGrant(sequence: sequence, bytes: bytes)
+      let entry = memory + layout.ownGrants(lane) + slot * RDMALayout.grantBytes
+      entry.storeBytes(of: sequence, as: UInt64.self)
+      entry.storeBytes(of: UInt64(registered.unsafelyUnwrapped.address(of: offset)), toByteOffset: 8, as: UInt64.self)
+      entry.storeBytes(of: UInt32(truncatingIfNeeded: bytes), toByteOffset: 16, as: UInt32.self)
+      entry.storeBytes(of: key.remote, toByteOffset: 20, as: UInt32.self)
+      entry.storeBytes(of: sequence, toByteOffset: 32, as: UInt64.self)
+      postOwn(IBV_WR_RDMA_WRITE, entry, 40, layout.grants(lane) + slot * RDMALayout.grantBytes, nil)
+      if status.pointee.asked & (1 << UInt32(lane)) != 0 && lanes[lane].peerAsked == sequence { answer(lane) }
+    }
+
+    package override func declineGrants(_ lane: Int, _ segments: UInt64) {
+      lanes[lane].declined = max(lanes[lane].declined, lanes[lane].consumed + segments)
+      if lanes[lane].declined >= lanes[lane].peerAsked { answer(lane) }
+    }
+
+    package override func progress() {
+      if status.pointee.failed { return }
+      if state.pointee.isArmed { takeQueueEvents() }
+      poll()
+      if state.pointee.creditDue | state.pointee.questionDue | state.pointee.answerDue != 0 { flush() }
+      noticeNews()
+    }
+
+    package override func peek(_ lane: Int) -> UnsafePointer<Arrival>? {
+      let slot = slotIndex(lanes[lane].consumed + 1)
+      if lanes[lane].arrived & (1 << UInt32(slot)) == 0 { return nil }
+      return UnsafePointer(arrivals + (lane * Lane.credit + slot))
+    }
+
+    package override func consume(_ lane: Int) {
+      let sequence = lanes[lane].consumed + 1
+      let bit: UInt32 = 1 << UInt32(slotIndex(sequence))
+      precondition(lanes[lane].arrived & bit != 0, "nothing to consume")
+      lanes[lane].arrived &= ~bit
+      lanes[lane].consumed = sequence
+      if sequence &- lanes[lane].announced >= UInt64(Lane.credit / 2) { state.pointee.creditDue |= 1 << UInt32(lane) }
+    }
+
+    // Nobody composes in a peer's memory here.
+    package override func placement(_ lane: Int, _ bytes: Int) -> UnsafeMutableRawPointer? { nil }
+
     // MARK: Waiting
 
     package override var descriptor: Int32 { state.pointee.isClosed ? -1 : waiting }

@@ -43,7 +43,8 @@
 
     let createEventChannel: @convention(c) () -> EventChannel?
     let destroyEventChannel: @convention(c) (EventChannel?) -> Void
-    let createID: @convention(c) (EventChannel?, UnsafeMutablePointer<ID?>?, UnsafeMutableRawPointer?, rdma_port_space) -> Int32
+    let createID:
+      @convention(c) (EventChannel?, UnsafeMutablePointer<ID?>?, UnsafeMutableRawPointer?, rdma_port_space) -> Int32
     let destroyID: @convention(c) (ID?) -> Int32
     let bindAddress: @convention(c) (ID?, UnsafeMutablePointer<sockaddr>?) -> Int32
     let listen: @convention(c) (ID?, Int32) -> Int32
@@ -58,8 +59,7 @@
     let notify: @convention(c) (ID?, ibv_event_type) -> Int32
     let disconnect: @convention(c) (ID?) -> Int32
     let migrate: @convention(c) (ID?, EventChannel?) -> Int32
-    let queuePairAttributes:
-      @convention(c) (ID?, UnsafeMutablePointer<ibv_qp_attr>?, UnsafeMutablePointer<Int32>?) -> Int32
+    let queuePairAttributes: @convention(c) (ID?, UnsafeMutablePointer<ibv_qp_attr>?, UnsafeMutablePointer<Int32>?) -> Int32
     let setOption: @convention(c) (ID?, Int32, Int32, UnsafeMutableRawPointer?, Int) -> Int32
     let getEvent: @convention(c) (EventChannel?, UnsafeMutablePointer<Event?>?) -> Int32
     let acknowledgeEvent: @convention(c) (Event?) -> Int32
@@ -127,7 +127,8 @@
         advice: "Install libibverbs1, librdmacm1 and ibverbs-providers (rdma-core)", transport: "rdma")
     }
 
-    private static func find<Function>(_ library: UnsafeMutableRawPointer, _ name: String) throws(FailureReport) -> Function {
+    private static func find<Function>(_ library: UnsafeMutableRawPointer, _ name: String) throws(FailureReport) -> Function
+    {
       guard let symbol = dlsym(library, name) else {
         throw FailureReport(
           .configuration, "the RDMA libraries of this host have no \(name)",

@@ -20,8 +20,12 @@ let conformanceSegmentBytesMax = 131_000
 let firstRank = 3
 let secondRank = 5
 
-/// Every transport the suite runs over. A new transport adds a line.
+/// Every transport the suite runs over. A new transport adds a line. `TUTTI_TEST_FABRICS=rdma` leaves those that need no device out.
 let conformanceFactories: [any LinkPairFactory] =
+  (getenv("TUTTI_TEST_FABRICS").map { String(cString: $0) } == "rdma" ? [] : softFactories)
+  + (RDMABench.obstacle == nil ? [RDMAFactory(), RDMAStripedFactory()] as [any LinkPairFactory] : [])
+
+private let softFactories: [any LinkPairFactory] =
   [
     InProcessFactory(faults: nil), SharedMemoryFactory(), TCPFactory(sendBufferBytes: nil),
     TCPFactory(sendBufferBytes: 16_384),
