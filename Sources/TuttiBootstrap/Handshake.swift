@@ -14,7 +14,7 @@ import TuttiTransport
 // 12 bytes of hello and reply are the same in every version of the protocol.
 
 /// The protocol of bootstrap and control plane. Ranks join only with the same one.
-package let protocolVersion: UInt16 = 2
+package let protocolVersion: UInt16 = 3
 
 let handshakeMagic: [UInt8] = Array("TUTTI\r\n\0".utf8)
 
@@ -26,6 +26,8 @@ package enum ConnectionRole: UInt8, Sendable, CaseIterable {
   case sharedMemoryLink = 4
   /// A rank on the same host asks for its host's departure board.
   case departureBoard = 5
+  /// Carries what the two ends of an RDMA link must tell each other to connect.
+  case rdmaLink = 6
 }
 
 /// How a side of a handshake judges the other. Raw values travel.

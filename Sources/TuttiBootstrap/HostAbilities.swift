@@ -10,6 +10,9 @@ package struct HostAbilities: Hashable, Sendable {
   package var memoryObstacle: String
   /// What keeps it from watching the other processes of its host, in the same form. Empty when nothing does.
   package var watchObstacle: String
+  /// Why it has no rails though it would use them, in one sentence without a full stop: `no RDMA device`. Empty when it has some, or was
+  /// not to look.
+  package var rdmaObstacle: String
   /// Its effective user, a number of `userNamespace`.
   package var user: UInt32
   /// Inode of the user namespace: `user` means nothing in another one.
@@ -19,14 +22,20 @@ package struct HostAbilities: Hashable, Sendable {
   package var memoryGroup: UInt64
 
   static let obstacleBytesMax = 128
+  static let rdmaObstacleBytesMax = 256
 
   /// Of this process.
   ///
-  /// - Parameter memoryObstacle: What a trial of sharing memory found; cut at 128 bytes.
-  package static func current(memoryObstacle: String = "", memoryGroup: UInt64 = 0) -> HostAbilities {
+  /// - Parameters:
+  ///   - memoryObstacle: What a trial of sharing memory found; cut at 128 bytes.
+  ///   - rdmaObstacle: What a look for RDMA devices found; cut at 256 bytes.
+  package static func current(
+    memoryObstacle: String = "", memoryGroup: UInt64 = 0, rdmaObstacle: String = ""
+  ) -> HostAbilities {
     HostAbilities(
-      memoryObstacle: bounded(memoryObstacle), watchObstacle: bounded(tryToWatch()), user: geteuid(),
-      userNamespace: namespaceInode("user"), memoryGroup: memoryGroup)
+      memoryObstacle: bounded(memoryObstacle), watchObstacle: bounded(tryToWatch()),
+      rdmaObstacle: bounded(rdmaObstacle, rdmaObstacleBytesMax), user: geteuid(), userNamespace: namespaceInode("user"),
+      memoryGroup: memoryGroup)
   }
 
   /// pidfd_open(2) of this process itself.
@@ -37,23 +46,26 @@ package struct HostAbilities: Hashable, Sendable {
     return ""
   }
 
-  private static func bounded(_ text: String) -> String {
-    text.utf8.count <= obstacleBytesMax ? text : String(decoding: text.utf8.prefix(obstacleBytesMax - 4), as: UTF8.self)
+  private static func bounded(_ text: String, _ bytesMax: Int = obstacleBytesMax) -> String {
+    text.utf8.count <= bytesMax ? text : String(decoding: text.utf8.prefix(bytesMax - 4), as: UTF8.self)
   }
 
   func encode(into encoder: inout WireEncoder) {
     encoder.put(memoryObstacle, bytesMax: Self.obstacleBytesMax)
     encoder.put(watchObstacle, bytesMax: Self.obstacleBytesMax)
+    encoder.put(rdmaObstacle, bytesMax: Self.rdmaObstacleBytesMax)
     encoder.put(user)
     encoder.put(userNamespace)
     encoder.put(memoryGroup)
   }
 
   package init(
-    memoryObstacle: String = "", watchObstacle: String = "", user: UInt32, userNamespace: UInt64, memoryGroup: UInt64 = 0
+    memoryObstacle: String = "", watchObstacle: String = "", rdmaObstacle: String = "", user: UInt32,
+    userNamespace: UInt64, memoryGroup: UInt64 = 0
   ) {
     self.memoryObstacle = memoryObstacle
     self.watchObstacle = watchObstacle
+    self.rdmaObstacle = rdmaObstacle
     self.user = user
     self.userNamespace = userNamespace
     self.memoryGroup = memoryGroup
@@ -62,6 +74,7 @@ package struct HostAbilities: Hashable, Sendable {
   init(from decoder: inout WireDecoder) throws(MalformedMessage) {
     memoryObstacle = try decoder.takeText(bytesMax: Self.obstacleBytesMax, "obstacle")
     watchObstacle = try decoder.takeText(bytesMax: Self.obstacleBytesMax, "obstacle")
+    rdmaObstacle = try decoder.takeText(bytesMax: Self.rdmaObstacleBytesMax, "obstacle")
     user = try decoder.take("user")
     userNamespace = try decoder.take("user namespace")
     memoryGroup = try decoder.take("memory group")

@@ -15,6 +15,8 @@ package struct MemberRecord: Hashable, Sendable {
   package var processors: ProcessorAllowance
   /// What its process may do there.
   package var abilities: HostAbilities
+  /// Its ways onto an RDMA fabric, best first; empty when it has none or offers none, and ``HostAbilities/rdmaObstacle`` may say why.
+  package var rails: [Rail]
 
   static let addressesMax = 8
 
@@ -32,11 +34,13 @@ package struct MemberRecord: Hashable, Sendable {
     for transport in transports { encoder.put(transport.rawValue) }
     processors.encode(into: &encoder)
     abilities.encode(into: &encoder)
+    encoder.put(UInt32(rails.count))
+    for rail in rails { rail.encode(into: &encoder) }
   }
 
   init(
     rank: Int, process: ProcessIdentity, host: HostIdentity, addresses: [SocketAddress], unixName: String,
-    transports: [TransportKind], processors: ProcessorAllowance, abilities: HostAbilities
+    transports: [TransportKind], processors: ProcessorAllowance, abilities: HostAbilities, rails: [Rail] = []
   ) {
     self.rank = rank
     self.process = process
@@ -46,6 +50,7 @@ package struct MemberRecord: Hashable, Sendable {
     self.transports = transports
     self.processors = processors
     self.abilities = abilities
+    self.rails = rails
   }
 
   init(from decoder: inout WireDecoder) throws(MalformedMessage) {
@@ -64,6 +69,8 @@ package struct MemberRecord: Hashable, Sendable {
     }
     processors = try ProcessorAllowance(from: &decoder)
     abilities = try HostAbilities(from: &decoder)
+    rails = []
+    for _ in 0..<(try decoder.takeCount(max: Rail.countMax, "rails")) { rails.append(try Rail(from: &decoder)) }
   }
 }
 

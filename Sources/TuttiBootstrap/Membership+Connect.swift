@@ -9,12 +9,13 @@ extension Membership {
   /// dials; the peer gets the other end through ``ControlHandlers/onConnection``. Blocks.
   ///
   /// - Parameters:
-  ///   - role: `.tcpLink`, or `.sharedMemoryLink` for a Unix socket to a peer on the same host.
+  ///   - role: `.tcpLink`; `.sharedMemoryLink` for a Unix socket to a peer on the same host; `.rdmaLink` for whichever of the two leads to
+  ///     the peer.
   ///   - deadline: Monotonic nanoseconds.
   /// - Returns: A connected socket of the caller's: non-blocking, close-on-exec, registered; TCP without delay.
   /// - Throws: The communicator's first cause; `.peerLost`, `.timeout`, `.authentication`, `.resources`, naming the peer.
   package func connect(to peer: Int, role: ConnectionRole, deadline: UInt64) throws(FailureReport) -> Int32 {
-    precondition(peer < rank && (role == .tcpLink || role == .sharedMemoryLink))
+    precondition(peer < rank && (role == .tcpLink || role == .sharedMemoryLink || role == .rdmaLink))
     do {
       return try dial(peer, role, deadline: deadline)
     } catch {
@@ -42,7 +43,7 @@ extension Membership {
           advice: "Use tcp or auto")
       }
       addresses = [.abstractUnix(member.unixName)]
-    case .control, .rendezvous:
+    case .control, .rendezvous, .rdmaLink:
       addresses = isSameHost(peer) ? [.abstractUnix(member.unixName)] : member.addresses
     }
     var last = FailureReport(.peerLost, rank: rank, peer: peer, "\(member.description) has no address")

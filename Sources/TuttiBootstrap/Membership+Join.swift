@@ -14,6 +14,7 @@ extension Membership {
   ///   - settings: Names and values that must be equal on all ranks; at most 64, each text at most 256 bytes.
   ///   - transports: The transports this rank offers.
   ///   - abilities: What this process may do on its host.
+  ///   - rails: Its ways onto an RDMA fabric; at most ``Rail/countMax``.
   ///   - prepare: Called with the table of ranks before any rank goes on. What it throws ends the join for all ranks.
   ///   - deadline: Monotonic nanoseconds; the earliest of all ranks' counts. Rank 0's reason may come a second later.
   ///   - version: The protocol version to speak; tests pass another.
@@ -22,13 +23,15 @@ extension Membership {
   ///   When ranks do not fit together, all get the same report.
   package static func join(
     identity: LaunchIdentity, secret: JobSecret, settings: [String: String] = [:], transports: [TransportKind],
-    abilities: HostAbilities = .current(), network: NetworkSettings = NetworkSettings(), deadline: UInt64,
+    abilities: HostAbilities = .current(), rails: [Rail] = [], network: NetworkSettings = NetworkSettings(),
+    deadline: UInt64,
     version: UInt16 = protocolVersion, prepare: @escaping Preparation = { _ throws(FailureReport) in }
   ) throws(FailureReport) -> Membership {
     try checkBounds(settings, identity.rank)
+    precondition(rails.count <= Rail.countMax && rails.allSatisfy { $0.device.utf8.count <= Rail.deviceBytesMax })
     let record = MemberRecord(
       rank: identity.rank, process: .current(), host: .current(), addresses: [], unixName: "", transports: transports,
-      processors: .current(), abilities: abilities)
+      processors: .current(), abilities: abilities, rails: rails)
     var request = JoinRequest(
       rankCount: identity.rankCount, member: record, settings: settings, patienceMilliseconds: UInt32.max)
     if identity.rankCount == 1 {

@@ -16,7 +16,7 @@ extension Membership {
         switch hello.role {
         case .rendezvous: return .wrongRank
         case .control: return tree.parent(of: hello.from) == rank ? .fine : .wrongRank
-        case .tcpLink, .sharedMemoryLink, .departureBoard: return hello.from > rank ? .fine : .wrongRank
+        case .tcpLink, .sharedMemoryLink, .departureBoard, .rdmaLink: return hello.from > rank ? .fine : .wrongRank
         }
       })
     let acceptor = try HandshakeAcceptor(policy: policy, listeners: listeners)
@@ -43,7 +43,7 @@ extension Membership {
           } else {
             after.deliveries.append((hello.from, hello.role, descriptor))
           }
-        case .rendezvous, .tcpLink: after.deliveries.append((hello.from, hello.role, descriptor))
+        case .rendezvous, .tcpLink, .rdmaLink: after.deliveries.append((hello.from, hello.role, descriptor))
         }
       }
     }

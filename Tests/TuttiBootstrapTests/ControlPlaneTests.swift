@@ -81,7 +81,7 @@ extension OverSockets {
       #expect(recorder.failures.withLock { $0.map(\.message) } == ["early"])
     }
 
-    @Test(arguments: [ConnectionRole.tcpLink, .sharedMemoryLink])
+    @Test(arguments: [ConnectionRole.tcpLink, .sharedMemoryLink, .rdmaLink])
     func dataLinksAreConnected(_ role: ConnectionRole) throws {
       let group = try TestGroup(3)
       defer { group.leave() }

@@ -12,7 +12,12 @@ import TuttiTransport
       inherited: ProcessorSet(list: "0-3,70")!,
       quota: ProcessorQuota(quotaMicroseconds: 150_000, periodMicroseconds: 100_000, group: 7)),
     abilities: HostAbilities(
-      memoryObstacle: "memfd_create: no", watchObstacle: "", user: 7, userNamespace: 8, memoryGroup: 9))
+      memoryObstacle: "memfd_create: no", watchObstacle: "", rdmaObstacle: "no RDMA device", user: 7, userNamespace: 8,
+      memoryGroup: 9),
+    rails: [
+      Rail(device: "mlx5_0", port: 1, linkLayer: .ethernet, address: [10, 1, 0, 7], prefixLength: 24),
+      Rail(device: "ibp3s0", port: 2, linkLayer: .infiniband, address: Array(1...16), prefixLength: 64),
+    ])
 
   static let report = FailureReport(
     .peerLost, rank: 1, peer: -1, "gone", advice: "look", operation: "all-reduce", operationNumber: 17, step: 4,
@@ -63,6 +68,36 @@ import TuttiTransport
       for count in 0..<bytes.count {
         #expect(throws: MalformedMessage.self) { try ControlMessage(Array(bytes.prefix(count)), rankCount: 4) }
       }
+    }
+  }
+
+  @Test("a rail that no rank could have is refused") func rails() throws {
+    func decoded(_ rail: Rail, count: Int = 1) throws(MalformedMessage) -> [Rail] {
+      var member = Self.member
+      member.rails = Array(repeating: rail, count: count)
+      var encoder = WireEncoder()
+      member.encode(into: &encoder)
+      var decoder = WireDecoder(encoder.bytes)
+      return try MemberRecord(from: &decoder).rails
+    }
+    let good = Self.member.rails[0]
+    #expect(try decoded(good, count: Rail.countMax) == Array(repeating: good, count: Rail.countMax))
+    #expect(throws: MalformedMessage("rails")) { try decoded(good, count: Rail.countMax + 1) }
+    for (change, what) in [
+      ({ $0.port = 0 }, "port"), ({ $0.address = [] }, "rail address"), ({ $0.address = Array(1...5) }, "rail address"),
+      ({ $0.prefixLength = 33 }, "prefix length"),
+    ] as [((inout Rail) -> Void, String)] {
+      var rail = good
+      change(&rail)
+      #expect(throws: MalformedMessage(what)) { try decoded(rail) }
+    }
+    var encoder = WireEncoder()
+    good.encode(into: &encoder)
+    var bytes = encoder.bytes
+    bytes[2 + good.device.utf8.count + 1] = 9
+    #expect(throws: MalformedMessage("link layer")) {
+      var decoder = WireDecoder(bytes)
+      return try Rail(from: &decoder)
     }
   }
 
