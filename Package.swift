@@ -85,7 +85,8 @@ let package = Package(
     .testTarget(
       name: "TuttiTests",
       dependencies: [
-        "Tutti", "TuttiTesting", "TuttiSchedule", "TuttiAlgorithms", "TuttiTransport", "CTuttiLinux", "CTuttiAllocations",
+        "Tutti", "TuttiTesting", "TuttiSchedule", "TuttiAlgorithms", "TuttiTransport", "TuttiBootstrap", "CTuttiLinux",
+        "CTuttiAllocations",
       ]),
     .testTarget(
       name: "TuttiTrainingTests",

@@ -27,7 +27,7 @@ struct AlgorithmPolicy {
     // Each rank has to run as rarely as can be, which no term of the table says.
     if collective == .barrier, medium == .sharedMemory, rankCount > processors { return "direct" }
     let terms = TransportTerms.terms(of: medium)
-    let parallel = medium == .network ? 1 : max(1, min(rankCount, processors))
+    let parallel = medium == .network || medium == .rdma ? 1 : max(1, min(rankCount, processors))
     var candidates: [(name: String, cost: AlgorithmCost, time: Double)] = []
     for algorithm in AlgorithmRegistry.algorithms(for: collective) {
       guard algorithm.isDefined(rankCount: rankCount), let cost = algorithm.cost(rankCount: rankCount) else { continue }
@@ -83,8 +83,15 @@ struct AlgorithmPolicy {
 /// On one host the ranks share processors, and what all of them do together counts; over a network only what the busiest rank does. The
 /// values for one host were fitted to measurements of all algorithms at 2, 3, 4 and 8 ranks on 2 cores, 8 B to 16 MiB, so that the choices
 /// are right rather than the times; those for a network are of 10 Gb/s Ethernet. `Benchmarks/choice` compares the choices with what is best.
+/// Those for RDMA are of 100 Gb/s RoCE and not measured: 12.5 GB/s is the line rate, a round is about half of the 2 to 3 us that a read or
+/// a small message and its answer take on such adapters (Kalia, Kaminsky & Andersen, "Datacenter RPCs can be General and Fast", NSDI 2019,
+/// table 2) and as much again for the engines at both ends, a message a few hundred nanoseconds to post two writes and poll for them.
 struct TransportTerms: Sendable {
-  enum Medium: Sendable { case sharedMemory, loopback, network }
+  enum Medium: Sendable {
+    case sharedMemory, loopback, network
+    /// RDMA between all ranks that share no memory.
+    case rdma
+  }
 
   /// A round: one message after another.
   let round: Double
@@ -105,6 +112,8 @@ struct TransportTerms: Sendable {
       TransportTerms(round: 1, message: 1.2, anyMessage: 4.5, byte: 1.1e-5, anyByte: 4.5e-4, firstByte: 2e-5)
     case .network:
       TransportTerms(round: 20, message: 3, anyMessage: 0, byte: 8e-4, anyByte: 0, firstByte: 8e-4)
+    case .rdma:
+      TransportTerms(round: 2, message: 0.3, anyMessage: 0, byte: 8e-5, anyByte: 0, firstByte: 8e-5)
     }
   }
 

@@ -3,7 +3,8 @@
 import TuttiTransport
 
 extension Communicator {
-  /// Memory that the ranks of this host read and write in place: large calls on it move each byte once.
+  /// Memory that the ranks of this host read and write in place, and that RDMA moves to other hosts without a copy: large calls on it move each
+  /// byte once.
   ///
   /// Not a collective call: each rank allocates what it wants, when it wants, and calls may mix registered and ordinary memory. It is
   /// registered with this communicator and with those split from it afterwards; elsewhere it is ordinary memory. Freed, pages and all, with the
@@ -30,7 +31,8 @@ extension Communicator {
         return try TuttiBuffer(count: count, repeating: value, in: arena)
       } catch {
         throw FailureReport(
-          error.code, rank: rank, error.message, advice: error.advice, transport: "shm", systemError: error.systemError)
+          error.code, rank: rank, error.message, advice: error.advice,
+          transport: error.transport.isEmpty ? "shm" : error.transport, systemError: error.systemError)
       }
     } catch { throw TuttiError(error) }
   }

@@ -4,6 +4,7 @@ import CTuttiLinux
 import Glibc
 import Logging
 import TuttiBootstrap
+import TuttiRDMA
 import TuttiSharedMemory
 import TuttiTransport
 
@@ -51,12 +52,16 @@ extension Communicator {
     if options.transport == .inProcess {
       throw FailureReport(
         .configuration, "the in-process transport joins threads of one process, not processes",
-        advice: "Call Communicator.inProcess(rankCount:), or choose shm or tcp")
+        advice: "Call Communicator.inProcess(rankCount:), or choose shm, rdma or tcp")
     }
     let identity = try LaunchIdentity.read(environment)
     let network = try NetworkSettings.read(environment)
     let secret = try JobSecret.read(environment)
     let affinity = try CPUAffinity.read(environment)
+    let transports = offeredTransports(options.transport)
+    // Who offers no RDMA has nothing to do with its settings, and looks for no devices.
+    let rdma = transports.contains(.rdma) ? try RDMASettings.read(environment) : RDMASettings()
+    let survey = transports.contains(.rdma) && identity.rankCount > 1 ? RDMASurvey.current(rdma) : nil
     let patience = options.joinTimeout.map(nanoseconds) ?? UInt64(network.joinTimeoutSeconds * 1e9)
     let catalog = try AlgorithmCatalog(options)
     let membership = try Membership.join(
@@ -65,19 +70,26 @@ extension Communicator {
         "transport": options.transport.name, "TUTTI_CHECK": options.checksStrictly ? "strict" : "wire",
         "own algorithms": catalog.agreement, CPUAffinity.variable: affinity.agreement,
       ],
-      transports: offeredTransports(options.transport),
+      transports: transports,
       abilities: .current(
         memoryObstacle: SharedMemoryProbe.obstacle(),
-        memoryGroup: ResourceLimits.current().tightestMemoryGroup?.identity ?? 0),
-      network: network, deadline: monotonicNanoseconds() &+ patience,
+        memoryGroup: ResourceLimits.current().tightestMemoryGroup?.identity ?? 0, rdmaObstacle: survey?.obstacle ?? ""),
+      rails: survey?.rails ?? [], network: network, deadline: monotonicNanoseconds() &+ patience,
       prepare: { [choice = options.transport] members throws(FailureReport) in
-        try SharedMemoryChoice(rank: identity.rank, members: members, choice: choice).check(.current())
+        // Somebody wanted a device: an error for all, also where another transport would do.
+        if let failure = survey?.settingsFailure { throw failure.observed(by: identity.rank) }
+        try LinkChoice(rank: identity.rank, members: members, choice: choice).check(.current())
       })
     let member = try JoinedMember.make(membership, options, catalog) { () throws(FailureReport) in
       try HostPlace.take(membership, affinity)
+    } fabric: { () throws(FailureReport) in
+      try WatchedFabric(rails: membership.members[identity.rank].rails, settings: rdma, rank: identity.rank)
     }
+    let (members, choice) = (membership.members, options.transport)
     let logger = Logger(label: "tutti")
-    for line in SharedMemoryNotices(members: membership.members, choice: options.transport).lines(for: identity.rank) {
+    for line in SharedMemoryNotices(members: members, choice: choice).lines(for: identity.rank)
+      + RDMANotices(members: members, choice: choice).lines(for: identity.rank)
+    {
       logger.warning("rank \(identity.rank): \(line).")
     }
     return member
@@ -87,12 +99,13 @@ extension Communicator {
   private static func offeredTransports(_ choice: TransportChoice) -> [TransportKind] {
     switch choice {
     case .tcp: [.tcp]
+    case .rdma: [.rdma]
     case .sharedMemory: [.sharedMemory]
-    case .auto, .inProcess: [.sharedMemory, .tcp]
+    case .auto, .inProcess: [.sharedMemory, .rdma, .tcp]
     }
   }
 
-  private static func processEnvironment() -> [String: String] {
+  static func processEnvironment() -> [String: String] {
     var result: [String: String] = [:]
     var entry = environ
     while let text = entry.pointee {
@@ -132,5 +145,13 @@ extension Communicator {
       return try InProcessGroup.makeMembers(rankCount: rankCount, catalog: AlgorithmCatalog(options), faults: faults)
         .map { Communicator($0, options) }
     } catch { throw TuttiError(error) }
+  }
+}
+
+extension FailureReport {
+  /// The same failure, saying which rank observed it where a lower layer could not.
+  fileprivate func observed(by rank: Int) -> FailureReport {
+    FailureReport(
+      code, rank: rank, peer: peer, message, advice: advice, transport: transport, systemError: systemError)
   }
 }

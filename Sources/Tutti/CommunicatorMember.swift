@@ -16,10 +16,12 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
   let rankCount: Int
   let controlPlane: any ControlPlane
   let policy: AlgorithmPolicy
-  /// What its peers on this host reach in place; nil where there are none, or the limits of this process leave no room for it.
+  /// What its peers reach in place; nil where there are none, or the limits of this process leave no room for it.
   let registeredMemory: RegisteredMemory?
   /// Why there is no registered memory though there are peers for it.
   let registrationFailure: FailureReport?
+  /// The same where devices reach it; nil elsewhere.
+  var memoryOfDevices: RegisteredMemory? { nil }
   private var engineStorage: Engine?
   /// The value of `tutti_current_fork_generation()` this member was born with.
   let forks = tutti_current_fork_generation()

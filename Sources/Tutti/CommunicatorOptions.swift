@@ -2,10 +2,12 @@ import TuttiAlgorithms
 
 /// Which transport carries the data.
 public enum TransportChoice: String, Sendable, CaseIterable {
-  /// Shared memory between ranks of one host, TCP between hosts.
+  /// Shared memory between ranks of one host; between hosts RDMA where both have devices on one subnet, TCP elsewhere.
   case auto = "auto"
   /// Shared memory only: an error where two ranks are not on one host.
   case sharedMemory = "shm"
+  /// RDMA verbs only, also between ranks of one host: an error where two ranks cannot.
+  case rdma = "rdma"
   case tcp = "tcp"
   /// Ranks are threads of this process: see ``Communicator/inProcess(rankCount:options:)``.
   case inProcess = "inprocess"

@@ -13,10 +13,14 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
   static let tcpSegmentBytesMax = 256 << 10
 
   private let membership: Membership
-  /// nil where no other rank shares this host, or the choice is TCP.
-  private let endpoint: SharedMemoryEndpoint?
+  /// Which transport leads to which rank.
+  private let choice: LinkChoice
+  /// nil where no other rank shares memory with this one.
+  private let sharedMemory: SharedMemoryEndpoint?
   /// The ranks this one shares memory with, and their places among the ranks of the host.
   private let sharedMemoryPeers: [Int: Int]
+  /// nil where this rank has no links over RDMA.
+  private let rdma: RDMAEnd?
   let doorbell: Doorbell
   private let place: HostPlace
 
@@ -32,88 +36,20 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
   }
   private let links = Lock(Links())
 
-  init(
-    membership: Membership, endpoint: SharedMemoryEndpoint?, sharedMemoryPeers: [Int: Int], policy: AlgorithmPolicy,
-    place: HostPlace, registrationFailure: FailureReport?
-  ) throws(FailureReport) {
+  init(membership: Membership, choice: LinkChoice, ends: LinkEnds, policy: AlgorithmPolicy, place: HostPlace) {
     self.membership = membership
-    self.endpoint = endpoint
-    self.sharedMemoryPeers = sharedMemoryPeers
+    self.choice = choice
+    sharedMemory = ends.sharedMemory
+    sharedMemoryPeers = Dictionary(uniqueKeysWithValues: zip(choice.sharedMemory.sharing, 0...))
+    rdma = ends.rdma
+    doorbell = ends.doorbell
     self.place = place
-    if let endpoint { doorbell = endpoint.doorbell } else { doorbell = try Doorbell() }
     super.init(
       rank: membership.rank, rankCount: membership.rankCount, controlPlane: membership, policy: policy,
-      registeredMemory: endpoint?.registered, registrationFailure: registrationFailure)
+      registeredMemory: ends.memory, registrationFailure: ends.registrationFailure)
   }
 
-  // MARK: Making
-
-  /// Makes the member that communicates as `membership`, and owns it from here on: when this throws, all its ranks have heard why.
-  ///
-  /// - Parameters:
-  ///   - registered: The memory that this rank has registered before; nil to make the arena for it.
-  ///   - isChecked: Whether the join has made sure that the choice of transports can be met.
-  ///   - place: Takes this rank's place on its host.
-  static func make(
-    _ membership: Membership, _ options: CommunicatorOptions, _ catalog: AlgorithmCatalog,
-    registered: RegisteredMemory? = nil, isChecked: Bool = true, place: () throws(FailureReport) -> HostPlace
-  ) throws(FailureReport) -> JoinedMember {
-    do throws(FailureReport) {
-      if !isChecked {
-        try SharedMemoryChoice(rank: membership.rank, members: membership.members, choice: options.transport).check(
-          .current())
-      }
-      return try activated(membership, options, catalog, place(), registered)
-    } catch {
-      membership.report(error)
-      membership.leave()
-      throw error
-    }
-  }
-
-  private static func activated(
-    _ membership: Membership, _ options: CommunicatorOptions, _ catalog: AlgorithmCatalog, _ place: HostPlace,
-    _ registered: RegisteredMemory?
-  ) throws(FailureReport) -> JoinedMember {
-    let rank = membership.rank
-    let local = (0..<membership.rankCount).filter { membership.isSameHost($0) }
-    let choice = SharedMemoryChoice(rank: rank, members: membership.members, choice: options.transport)
-    let sharing = choice.sharing
-    let isSharing = !sharing.isEmpty
-    var registered = registered
-    var registrationFailure: FailureReport?
-    if isSharing && registered == nil {
-      // Nothing but `allocate` needs it.
-      do throws(FailureReport) { registered = try RegisteredMemory(ranksOnHost: sharing.count) } catch {
-        registrationFailure = error
-      }
-    }
-    let endpoint =
-      isSharing
-      ? try SharedMemoryEndpoint(
-        rank: rank, localIndex: sharing.firstIndex(of: rank)!, geometry: SharedMemoryGeometry(rankCount: sharing.count),
-        registered: registered, memoryNode: place.memoryNode)
-      : nil
-    let policy = AlgorithmPolicy(
-      rankCount: membership.rankCount,
-      medium: local.count < membership.rankCount
-        ? .network : isSharing && sharing.count == membership.rankCount ? .sharedMemory : .loopback,
-      processors: place.runningMin(membership.members),
-      segmentBytesMax: smallestSegment(choice), catalog: catalog)
-    let member = try JoinedMember(
-      membership: membership, endpoint: endpoint,
-      sharedMemoryPeers: isSharing ? Dictionary(uniqueKeysWithValues: zip(sharing, 0...)) : [:],
-      policy: policy, place: place, registrationFailure: registrationFailure)
-    member.activate(
-      doorbell: member.doorbell, isOversubscribed: place.isOversubscribed(membership.members[rank].host),
-      processors: place.processors)
-    return member
-  }
-
-  /// The largest segment that every link of the communicator carries: from what all ranks know, so equal on all of them.
-  private static func smallestSegment(_ choice: SharedMemoryChoice) -> Int {
-    choice.groupSizes.map { SharedMemoryGeometry(rankCount: $0).windowBytes }.reduce(tcpSegmentBytesMax, min)
-  }
+  override var memoryOfDevices: RegisteredMemory? { rdma == nil ? nil : registeredMemory }
 
   // MARK: Dialing
 
@@ -124,12 +60,20 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
 
   private func dial(_ peer: Int, _ deadline: UInt64) throws(FailureReport) {
     let link: Link
-    if let endpoint, let place = sharedMemoryPeers[peer] {
+    switch choice.transport(to: peer) {
+    case .sharedMemory:
       let socket = try membership.connect(to: peer, role: .sharedMemoryLink, deadline: deadline)
       defer { tutti_close(socket) }
-      try endpoint.introduce(over: socket)
-      link = try awaitIntroduction(endpoint, socket, peer, place, deadline)
-    } else {
+      guard let sharedMemory, let place = sharedMemoryPeers[peer] else { preconditionFailure("shared memory with nobody") }
+      try sharedMemory.introduce(over: socket)
+      link = try awaitIntroduction(sharedMemory, socket, peer, place, deadline)
+    case .rdma:
+      let socket = try membership.connect(to: peer, role: .rdmaLink, deadline: deadline)
+      defer { tutti_close(socket) }
+      guard let rdma else { preconditionFailure("RDMA with nobody") }
+      link = try rdma.endpoint.connect(
+        over: socket, to: peer, rails: membership.members[peer].rails, deadline: deadline, giveUp: { engine.failure })
+    case .tcp, .inProcess:
       let socket = try membership.connect(to: peer, role: .tcpLink, deadline: deadline)
       link = try TCPLink(socket: socket, peer: peer, rank: rank, segmentBytesMax: Self.tcpSegmentBytesMax)
     }
@@ -161,12 +105,16 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
   // MARK: Being dialed
 
   override func accept(from peer: Int, _ role: ConnectionRole, _ descriptor: Int32) {
-    let isExpected = role == .sharedMemoryLink ? endpoint != nil && sharedMemoryPeers[peer] != nil : true
+    // Both ends know from the table of ranks which transport it is.
+    guard peer > rank, role == expectedRole(of: peer) else { return tutti_close(descriptor) }
     let isNew = links.withLock { $0.known.insert(peer).inserted && !$0.isClosed }
-    guard peer > rank, isExpected, isNew else { return tutti_close(descriptor) }
+    guard isNew else { return tutti_close(descriptor) }
     do throws(FailureReport) {
-      if role == .sharedMemoryLink, let endpoint {
-        do throws(FailureReport) { try endpoint.introduce(over: descriptor) } catch {
+      if let rdma, role == .rdmaLink {
+        // The link comes when the peer has connected.
+        try rdma.endpoint.invite(over: descriptor, from: peer, rails: membership.members[peer].rails)
+      } else if let sharedMemory, role == .sharedMemoryLink {
+        do throws(FailureReport) { try sharedMemory.introduce(over: descriptor) } catch {
           tutti_close(descriptor)
           throw error
         }
@@ -187,6 +135,14 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
     doorbell.ring()
   }
 
+  private func expectedRole(of peer: Int) -> ConnectionRole {
+    switch choice.transport(to: peer) {
+    case .sharedMemory: .sharedMemoryLink
+    case .rdma: .rdmaLink
+    case .tcp, .inProcess: .tcpLink
+    }
+  }
+
   override func takeLinks() throws(FailureReport) -> [Link] {
     let (arrived, waiting, failure) = links.withLock { links in
       defer { links.arrivals = [] }
@@ -195,13 +151,14 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
     if let failure { throw failure }
     var result = arrived.map(\.link)
     for (peer, socket) in waiting {
-      guard let endpoint, let place = sharedMemoryPeers[peer],
-        let link = try endpoint.acceptIntroduction(over: socket, from: peer, place: place)
+      guard let sharedMemory, let place = sharedMemoryPeers[peer],
+        let link = try sharedMemory.acceptIntroduction(over: socket, from: peer, place: place)
       else { continue }
       links.withLock { $0.introductions[peer] = nil }
       tutti_close(socket)
       result.append(link)
     }
+    if let rdma { result += try rdma.endpoint.takeLinks() }
     return result
   }
 
@@ -214,7 +171,14 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
   ) throws(FailureReport) -> CommunicatorMember {
     let child = try membership.split(offer, ranks: group.ranks, places: group.places, deadline: deadline)
     // The catalog knows what it has proven.
-    return try Self.make(child, options, policy.catalog, registered: registeredMemory, isChecked: false) { place }
+    return try Self.make(child, options, policy.catalog, registered: registeredMemory, isChecked: false) {
+      place
+    } fabric: {
+      () throws(FailureReport) in
+      // The ranks of a split that use RDMA used it before.
+      guard let rdma else { preconditionFailure("a split cannot bring RDMA") }
+      return rdma.fabric
+    }
   }
 
   // MARK: The end
@@ -230,6 +194,7 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
     }
     for socket in sockets { tutti_close(socket) }
     for passed in unused { passed.link.close() }
+    rdma?.close()
   }
 }
 

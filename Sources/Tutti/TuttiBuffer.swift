@@ -14,7 +14,7 @@ public final class TuttiBuffer<Element: TuttiElement>: @unchecked Sendable {
   /// Where the memory is from; nil for ordinary memory.
   private let arena: RegisteredMemory?
 
-  /// Whether peers on the host read and write this memory in place, in calls of the communicator that allocated it.
+  /// Whether peers read and write this memory in place, through shared memory or RDMA, in calls of the communicator that allocated it.
   public var isRegistered: Bool { arena != nil }
 
   /// Elements.

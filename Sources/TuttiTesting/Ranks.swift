@@ -29,8 +29,8 @@ public struct RankFailure: Error, CustomStringConvertible {
 ///
 /// - Parameters:
 ///   - rankCount: 1 to 512.
-///   - transport: `.inProcess` is the quickest. With `.sharedMemory`, `.tcp` or `.auto` the ranks join like processes, through a rendezvous,
-///     and talk over real memory or sockets of this host.
+///   - transport: `.inProcess` is the quickest. With any other the ranks join like processes, through a rendezvous, and talk over real memory,
+///     sockets or devices of this host. `.rdma` needs an RDMA device: `TuttiError` with `.configuration` says what is in its way.
 ///   - options: How the communicator is made, but for its transport.
 ///   - faults: How links misbehave. With `.inProcess` only.
 ///   - timeout: Wall-clock limit of all. A call that sets no limit of its own has half of it, so that the library itself gets to say which

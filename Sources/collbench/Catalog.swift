@@ -24,6 +24,8 @@ enum Catalog {
     switch transport {
     case "shm":
       return sharedMemoryObstacle()
+    case "rdma":
+      return rdmaObstacle()
     case "tcp":
       let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
       guard descriptor >= 0 else { return "socket: \(systemErrorText())" }

@@ -22,7 +22,7 @@ final class RunBuffer {
     let buffer = try communicator.allocate(UInt8.self, count: bytes, repeating: 0)
     guard buffer.isRegistered else {
       throw CommandFailure(
-        "--registered: no other rank shares memory with rank \(communicator.rank). It is for ranks of one host and --transport shm or auto."
+        "--registered: no other rank reaches memory of rank \(communicator.rank). It is for shared memory and RDMA: --transport shm, rdma or auto."
       )
     }
     registered = buffer

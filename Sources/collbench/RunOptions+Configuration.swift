@@ -23,8 +23,9 @@ extension RunOptions {
           ? "\(subject.name) needs two buffers: leave --in-place out."
           : "\(subject.name) carries no data: leave --in-place out.")
     }
-    if registered && choice != .auto && choice != .sharedMemory {
-      throw ValidationError("--registered is for shared memory: choose --transport shm or auto, or leave --registered out.")
+    if registered && ![.auto, .sharedMemory, .rdma].contains(choice) {
+      throw ValidationError(
+        "--registered is for shared memory and RDMA: choose --transport shm, rdma or auto, or leave --registered out.")
     }
     if registered && !subject.carriesData {
       throw ValidationError("\(subject.name) carries no data: leave --registered out.")

@@ -48,7 +48,7 @@ struct RunOptions: ParsableArguments {
   @Flag(help: "Input and output are the same buffer, or one is the rank's block of the other.")
   var inPlace = false
 
-  @Flag(help: "Buffers are registered memory, which ranks of one host read and write in place (shm).")
+  @Flag(help: "Buffers are registered memory, which peers read and write in place (shm, rdma).")
   var registered = false
 
   @Flag(help: "Do not compare the results with the exact expected bits.")

@@ -74,7 +74,7 @@ import TuttiTransport
 
   /// Two all-reduces started in one order, waited for in different orders on different ranks that come late: on one shared
   /// stream a link's two ends would wait for each other.
-  @Test(arguments: [Fabric?.none, .inProcess, .sharedMemory, .tcp])
+  @Test(arguments: [Fabric?.none] + Fabric.allCases)
   func ordersDiffer(fabric: Fabric?) throws {
     let seed = testSeed("ordersDiffer")
     var seeds = SeededGenerator(seed: seed)

@@ -5,10 +5,10 @@ import TuttiTransport
 
 @testable import Tutti
 
-/// Where the ranks of a test are, and what carries their data. All are threads of the test's process; over `shm` and `tcp`
-/// they join like processes, through a rendezvous, a handshake and a control plane of their own.
+/// Where the ranks of a test are, and what carries their data. All are threads of the test's process; but for `inProcess` they join like
+/// processes, through a rendezvous, a handshake and a control plane of their own.
 enum Fabric: String, CaseIterable, Sendable, CustomTestStringConvertible {
-  case inProcess, sharedMemory, tcp
+  case inProcess, sharedMemory, tcp, rdma
 
   var testDescription: String { rawValue }
 
@@ -17,8 +17,24 @@ enum Fabric: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case .inProcess: .inProcess
     case .sharedMemory: .sharedMemory
     case .tcp: .tcp
+    case .rdma: .rdma
     }
   }
+
+  /// Those that tests run over: all that this machine has, or those that `TUTTI_TEST_FABRICS` names as `--transport` does: `rdma,shm`.
+  /// `FabricTests` says what is missing.
+  static let allCases: [Fabric] = {
+    let known: [Fabric] = [.inProcess, .sharedMemory, .tcp] + (rdmaObstacle == nil ? [.rdma] : [])
+    guard let wanted = wantedNames else { return known }
+    return known.filter { wanted.contains($0.transport.name) }
+  }()
+
+  static let wantedNames = ProcessInfo.processInfo.environment["TUTTI_TEST_FABRICS"].flatMap { text in
+    text.isEmpty ? nil : text.split(separator: ",").map(String.init)
+  }
+
+  /// Why no test runs over RDMA here; nil when they do.
+  static let rdmaObstacle = Tutti.rdmaObstacle()
 }
 
 typealias SeededGenerator = TuttiTesting.SeededGenerator
