@@ -83,9 +83,10 @@ struct AlgorithmPolicy {
 /// On one host the ranks share processors, and what all of them do together counts; over a network only what the busiest rank does. The
 /// values for one host were fitted to measurements of all algorithms at 2, 3, 4 and 8 ranks on 2 cores, 8 B to 16 MiB, so that the choices
 /// are right rather than the times; those for a network are of 10 Gb/s Ethernet. `Benchmarks/choice` compares the choices with what is best.
-/// Those for RDMA are of 100 Gb/s RoCE and not measured: 12.5 GB/s is the line rate, a round is about half of the 2 to 3 us that a read or
-/// a small message and its answer take on such adapters (Kalia, Kaminsky & Andersen, "Datacenter RPCs can be General and Fast", NSDI 2019,
-/// table 2) and as much again for the engines at both ends, a message a few hundred nanoseconds to post two writes and poll for them.
+/// Those for RDMA are of 100 Gb/s RoCE, and not measured: a byte is the line rate of 12.5 GB/s; a message is two work requests and a
+/// completion at either end, at some 0.1 us each, as one core sends 10 million small ones a second (Kalia, Kaminsky & Andersen, "Datacenter
+/// RPCs can be General and Fast", NSDI 2019); a round is half of the 2 to 3 us that adapters of that kind take there and back, and as much
+/// again for the engines.
 struct TransportTerms: Sendable {
   enum Medium: Sendable {
     case sharedMemory, loopback, network

@@ -241,10 +241,15 @@ package final class ExerciseMemory: @unchecked Sendable {
   private let buffer: TuttiBuffer<UInt8>
   private let byteCount: Int
   private let isInPlace: Bool
+  /// Knows `memory` until the end; nil where nobody has to forget it.
+  private let registrar: Communicator?
 
-  /// - Parameter communicator: Whose registered memory it is; nil for ordinary memory.
+  /// - Parameters:
+  ///   - communicator: Whose registered memory it is; nil for ordinary memory.
+  ///   - isCallers: Whether it is memory of the caller's own that the communicator is to know, instead of such that it allocates.
   package init(
-    _ exercise: Exercise, rank: Int, misalignment: Int, registeredWith communicator: Communicator? = nil
+    _ exercise: Exercise, rank: Int, misalignment: Int, registeredWith communicator: Communicator? = nil,
+    isCallers: Bool = false
   ) throws(TuttiError) {
     self.exercise = exercise
     self.rank = rank
@@ -255,8 +260,10 @@ package final class ExerciseMemory: @unchecked Sendable {
     let outputBytes = wanted.count * size
     isInPlace = exercise.isInPlace && inputBytes > 0 && outputBytes > 0
     byteCount = inputBytes + outputBytes + 4 * Self.guardBytes
-    buffer =
-      try communicator?.allocate(count: byteCount, repeating: 0xA5) ?? TuttiBuffer(count: byteCount, repeating: 0xA5)
+    registrar = isCallers ? communicator : nil
+    let allocated = isCallers ? nil : try communicator?.allocate(UInt8.self, count: byteCount, repeating: 0xA5)
+    buffer = allocated ?? TuttiBuffer(count: byteCount, repeating: 0xA5)
+    try registrar?.register(UnsafeMutableRawBufferPointer(buffer.pointer))
     memory = UnsafeMutableRawPointer(buffer.pointer.baseAddress!)
     let first = memory + Self.guardBytes + misalignment
     let offset = exercise.inPlaceOffset(of: rank) * size
@@ -271,6 +278,11 @@ package final class ExerciseMemory: @unchecked Sendable {
       input = first + offset
     }
     for (index, bits) in given.enumerated() { ElementBits.store(bits, at: index, of: input, size: size) }
+  }
+
+  deinit {
+    // It was registered above, so this fails in the child of a fork alone.
+    try? registrar?.unregister(UnsafeMutableRawBufferPointer(buffer.pointer))
   }
 
   /// The first thing wrong with the result, or nil.

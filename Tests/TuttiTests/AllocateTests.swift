@@ -23,6 +23,35 @@ import TuttiTransport
     }
   }
 
+  /// What devices do with it is for `RandomRunTests`; here, that it is the caller's before, between and after.
+  @Test(arguments: Fabric.allCases) func memoryOfTheCallers(fabric: Fabric) throws {
+    try withRanks(2, fabric) { communicator in
+      let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 300_000, alignment: 1)
+      defer { memory.deallocate() }
+      let half = UnsafeMutableRawBufferPointer(rebasing: memory[..<150_000])
+      try communicator.register(UnsafeMutableRawBufferPointer(start: nil, count: 0))
+      for round in 0..<3 {
+        try communicator.register(memory)
+        for index in memory.indices { memory[index] = UInt8(truncatingIfNeeded: index + communicator.rank) }
+        let base = try #require(memory.baseAddress)
+        try communicator.allReduce(from: base, to: base, count: memory.count, type: .uint8, .sum)
+        let wrong = memory.indices.first { memory[$0] != UInt8(truncatingIfNeeded: 2 * $0 + 1) }
+        #expect(wrong == nil, "round \(round), element \(wrong ?? 0)")
+        if fabric == .rdma {
+          let again = #expect(throws: TuttiError.self) { try communicator.register(half) }
+          #expect(again?.code == .invalidArgument && again?.rank == communicator.rank)
+        }
+        try communicator.barrier()
+        try communicator.unregister(memory)
+      }
+      if fabric == .rdma {
+        let unknown = #expect(throws: TuttiError.self) { try communicator.unregister(half) }
+        #expect(unknown?.code == .invalidArgument)
+      }
+      try communicator.barrier()
+    }
+  }
+
   @Test func refusals() throws {
     try withRanks(2, .sharedMemory) { communicator in
       for count in [-1, Int.max, Int.max / 8] {

@@ -62,9 +62,11 @@ import TuttiTransport
       }
       left -= exercises.count
       let memories = try exercises.map {
-        try ExerciseMemory(
-          $0, rank: communicator.rank, misalignment: Int.random(in: 0..<16, using: &own),
-          registeredWith: Int.random(in: 0..<3, using: &own) == 0 ? communicator : nil)
+        let misalignment = Int.random(in: 0..<16, using: &own)
+        let origin = Int.random(in: 0..<3, using: &own)
+        return try ExerciseMemory(
+          $0, rank: communicator.rank, misalignment: misalignment, registeredWith: origin < 2 ? communicator : nil,
+          isCallers: origin == 1)
       }
       if isBlocking {
         try exercises[0].run(communicator, memories[0])
