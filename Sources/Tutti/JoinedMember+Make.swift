@@ -75,7 +75,7 @@ struct LinkEnds {
     let fabric = choice.usesRDMA ? try openFabric() : nil
     let sharing = choice.sharedMemory.sharing
     (memory, registrationFailure) =
-      sharing.isEmpty && fabric == nil ? (nil, nil) : Self.makeMemory(registered, ranksOnHost: sharing.count, fabric)
+      sharing.isEmpty && fabric == nil ? (nil, nil) : Self.makeMemory(registered, ranksOnHost: sharing.count)
     if let place = sharing.firstIndex(of: choice.rank) {
       let endpoint = try SharedMemoryEndpoint(
         rank: choice.rank, localIndex: place, geometry: SharedMemoryGeometry(rankCount: sharing.count), registered: memory,
@@ -85,7 +85,8 @@ struct LinkEnds {
       (sharedMemory, doorbell) = (nil, try Doorbell())
     }
     if let fabric {
-      rdma = try RDMAEnd(fabric, rank: choice.rank, rankCount: choice.members.count, doorbell: doorbell)
+      rdma = try RDMAEnd(
+        fabric, rank: choice.rank, rankCount: choice.members.count, doorbell: doorbell, memory: memory)
     } else {
       rdma = nil
     }
@@ -93,14 +94,9 @@ struct LinkEnds {
 
   /// Nothing but `allocate` needs it, so failing to make it is news for who calls that.
   private static func makeMemory(
-    _ registered: RegisteredMemory?, ranksOnHost: Int, _ fabric: WatchedFabric?
+    _ registered: RegisteredMemory?, ranksOnHost: Int
   ) -> (RegisteredMemory?, FailureReport?) {
-    // What was registered before has the devices already: a split opens none.
     if let registered { return (registered, nil) }
-    do throws(FailureReport) {
-      let memory = try RegisteredMemory(ranksOnHost: ranksOnHost)
-      if let fabric { try memory.attach(fabric.fabric) }
-      return (memory, nil)
-    } catch { return (nil, error) }
+    do throws(FailureReport) { return (try RegisteredMemory(ranksOnHost: ranksOnHost), nil) } catch { return (nil, error) }
   }
 }

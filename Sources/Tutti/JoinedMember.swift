@@ -112,7 +112,7 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
     do throws(FailureReport) {
       if let rdma, role == .rdmaLink {
         // The link comes when the peer has connected.
-        try rdma.endpoint.invite(over: descriptor, from: peer, rails: membership.members[peer].rails)
+        try rdma.endpoint.invite(over: descriptor, from: peer)
       } else if let sharedMemory, role == .sharedMemoryLink {
         do throws(FailureReport) { try sharedMemory.introduce(over: descriptor) } catch {
           tutti_close(descriptor)

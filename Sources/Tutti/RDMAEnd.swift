@@ -8,9 +8,13 @@ final class RDMAEnd: Sendable {
   let endpoint: RDMAEndpoint
   private let watch: DescriptorWatch
 
-  init(_ fabric: WatchedFabric, rank: Int, rankCount: Int, doorbell: Doorbell) throws(FailureReport) {
+  /// - Parameter memory: What of this rank's memory its links use without copies.
+  init(
+    _ fabric: WatchedFabric, rank: Int, rankCount: Int, doorbell: Doorbell, memory: RegisteredMemory?
+  ) throws(FailureReport) {
     self.fabric = fabric
-    let endpoint = try RDMAEndpoint(fabric: fabric.fabric, rank: rank, rankCount: rankCount, doorbell: doorbell)
+    let endpoint = try RDMAEndpoint(
+      fabric: fabric.fabric, rank: rank, rankCount: rankCount, doorbell: doorbell, registered: memory)
     self.endpoint = endpoint
     do throws(FailureReport) {
       watch = try DescriptorWatch(endpoint.descriptor) { [weak endpoint] in endpoint?.service() }
