@@ -1,4 +1,5 @@
 import Foundation
+import Testing
 import TuttiRDMA
 
 /// A folder that looks like /sys and /dev of a host with RDMA devices. Gone with its owner.
@@ -23,6 +24,13 @@ final class MadeUpHost {
     try Data(text.utf8).write(to: file)
   }
 
+  /// Thousands of them, so without what else Foundation does to a file.
+  private func writeEmptyGID(_ path: String) throws {
+    let file = try #require(fopen(path, "w"))
+    fputs(Self.noGID + "\n", file)
+    fclose(file)
+  }
+
   func remove(_ path: String) throws { try FileManager.default.removeItem(at: root.appending(path: path)) }
 
   func device(_ name: String, type: String = "1: CA") throws {
@@ -42,7 +50,8 @@ final class MadeUpHost {
     for (name, text) in [
       ("state", state), ("phys_state", physical), ("link_layer", layer), ("lid", "0x1f"), ("rate", rate),
     ] { try write("\(folder)/\(name)", text + "\n") }
-    for index in 0..<tableLength { try write("\(folder)/gids/\(index)", Self.noGID + "\n") }
+    try write("\(folder)/gids/0", Self.noGID + "\n")
+    for index in 1..<tableLength { try writeEmptyGID(root.appending(path: folder).path + "/gids/\(index)") }
     for (index, gid, type, interface) in gids {
       try write("\(folder)/gids/\(index)", gid + "\n")
       try write("\(folder)/gid_attrs/types/\(index)", type + "\n")
