@@ -80,6 +80,7 @@ let package = Package(
       dependencies: [
         "TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "TuttiRDMA", "CTuttiLinux", "CTuttiAllocations",
       ]),
+    .testTarget(name: "TuttiRDMATests", dependencies: ["TuttiRDMA", "TuttiTransport", "CTuttiVerbs"]),
     .testTarget(
       name: "TuttiBootstrapTests", dependencies: ["TuttiBootstrap", "TuttiTransport", "CTuttiLinux"]),
     .testTarget(

@@ -76,3 +76,8 @@ package struct InterfaceAddress: Hashable, Sendable {
     return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 }
+
+extension InterfaceAddress: CustomStringConvertible {
+  /// `10.77.0.1/24`.
+  package var description: String { "\(Self.text(bytes))/\(prefixLength)" }
+}

@@ -98,14 +98,14 @@ package struct RDMASurvey: Sendable {
   private mutating func applyDeviceList(_ settings: RDMASettings, _ index: Int) {
     guard !settings.devices.isEmpty else { return }
     let name = devices[index].name
-    let isWhole = settings.devices.contains(name)
-    var hasPort = false
-    for port in devices[index].ports.indices {
-      let isNamed = settings.devices.contains("\(name):\(devices[index].ports[port].number)")
-      hasPort = hasPort || isNamed
-      if !isWhole, !isNamed { devices[index].ports[port].obstacle = "not in TUTTI_RDMA_DEVICES" }
+    if settings.devices.contains(name) { return }
+    for port in devices[index].ports.indices
+    where !settings.devices.contains("\(name):\(devices[index].ports[port].number)") {
+      devices[index].ports[port].obstacle = "not in TUTTI_RDMA_DEVICES"
     }
-    if !isWhole, !hasPort { devices[index].obstacle = "not in TUTTI_RDMA_DEVICES" }
+    if !settings.devices.contains(where: { $0.hasPrefix("\(name):") }) {
+      devices[index].obstacle = "not in TUTTI_RDMA_DEVICES"
+    }
   }
 
   /// A usable port, as a key to sort by.

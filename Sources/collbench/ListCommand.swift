@@ -5,7 +5,8 @@ import Tutti
 struct ListCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "list",
-    abstract: "Lists the collectives, algorithms, transports, types and operations, and this machine's processors.")
+    abstract:
+      "Lists the collectives, algorithms, transports, types and operations, and this machine's processors and RDMA devices.")
 
   @Option(help: "table or json.")
   var format = "table"
@@ -55,7 +56,7 @@ struct ListCommand: ParsableCommand {
       let types = group.types.count == DataType.allCases.count ? "all types" : group.types.joined(separator: ", ")
       text += "  \(group.operations.joined(separator: ", ")): \(types)\n"
     }
-    return text + "processors\n  \(processorText)\n"
+    return text + "processors\n  \(processorText)\n" + rdmaText(RDMAFacts.current())
   }
 
   /// `0-3 (4) on NUMA nodes 0 (0-3,8-11), 1 (4-7,12-15), 1.5 by quota`.
@@ -116,6 +117,7 @@ struct ListCommand: ParsableCommand {
       ),
       ("operations", .array(Catalog.operations.map { .string($0) })),
       ("processors", processorJSON),
+      ("rdma", rdmaJSON(RDMAFacts.current())),
     ])
   }
 }
