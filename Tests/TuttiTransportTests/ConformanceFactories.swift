@@ -9,9 +9,12 @@ import TuttiTransport
 protocol LinkPairFactory: Sendable, CustomTestStringConvertible {
   var name: String { get }
   func makePair() throws -> (Link, Link)
+  /// How many pairs a test of descriptors makes: as many as do not take too long.
+  var pairsToClose: Int { get }
 }
 
 extension LinkPairFactory {
+  var pairsToClose: Int { 1000 }
   var testDescription: String { name }
 }
 

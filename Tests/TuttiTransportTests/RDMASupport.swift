@@ -74,12 +74,14 @@ final class RDMABench: Sendable {
 
 struct RDMAFactory: LinkPairFactory {
   let name = "rdma"
+  let pairsToClose = 40
   func makePair() throws -> (Link, Link) { try RDMABench.current().makePair() }
 }
 
 /// Several queue pairs, and messages so short that every segment takes many.
 struct RDMAStripedFactory: LinkPairFactory {
   let name = "rdma, 3 queue pairs, messages of at most 16384 bytes"
+  let pairsToClose = 20
   private static let bench = Lock<RDMABench?>(nil)
 
   func makePair() throws -> (Link, Link) {
