@@ -55,7 +55,7 @@ package struct RDMAFacts: Sendable {
     do throws(FailureReport) {
       return RDMAFacts(.current(try RDMASettings.read(environment ?? Communicator.processEnvironment())))
     } catch {
-      return RDMAFacts(.current(RDMASettings()), settingsObstacle: error.message)
+      return RDMAFacts(.current(RDMASettings()), settingsObstacle: "\(error.message). \(error.advice)")
     }
   }
 

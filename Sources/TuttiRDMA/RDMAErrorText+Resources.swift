@@ -113,7 +113,7 @@ extension RDMAErrorText {
     return (
       .resources,
       "\(device) cannot \(what): locked memory is limited to \(limit >> 10) KiB, \(locked.pinned >> 10) KiB are in use",
-      "Set ulimit -l \(enough) (unlimited is usual): memlock in /etc/security/limits.conf, LimitMEMLOCK= of systemd or slurmd, "
+      "Set ulimit -l \(enough) (unlimited is usual): memlock in /etc/security/limits.conf, LimitMEMLOCK= of systemd, "
         + "docker --ulimit memlock=-1"
     )
   }

@@ -1,8 +1,8 @@
 import Glibc
 import TuttiTransport
 
-/// What verbs and librdmacm say, in words: what happened, to whom, and what to do. Numbers as the libraries give them, so that
-/// this needs neither their headers nor a device; pure but for the limits it reads by default.
+/// What verbs and librdmacm say, in words: what happened, to whom, and what to do. Numbers as the libraries give them, so
+/// that this needs neither their headers nor a device; pure but for the limits it reads by default.
 package enum RDMAErrorText {
   static let transport = "rdma"
 

@@ -118,7 +118,7 @@ extension RDMAHost {
 
   private func readIPoIB(_ folder: String) -> [IPoIB] {
     names(in: "\(folder)/device/net").compactMap { name in
-      // ARPHRD_INFINIBAND. Its hardware address is 4 bytes with the queue pair's number, and the port's GID (RFC 4391, 9.1.1).
+      // ARPHRD_INFINIBAND. Its hardware address: 4 bytes with a queue pair's number, and the port's GID (RFC 4391, 9.1.1).
       guard line("\(folder)/device/net/\(name)/type") == "32" else { return nil }
       let parts = line("\(folder)/device/net/\(name)/address")?.split(separator: ":") ?? []
       let bytes = parts.compactMap { UInt8($0, radix: 16) }

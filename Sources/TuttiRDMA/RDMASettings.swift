@@ -6,7 +6,8 @@ package struct RDMASettings: Hashable, Sendable {
   package var devices: [String] = []
   /// The GID to use on each port; nil to choose. `TUTTI_RDMA_GID_INDEX`
   package var gidIndex: Int?
-  /// Queue pairs of a link, 1 to 8, spread over its rails; at least one a rail. The lower number of both ranks counts. `TUTTI_RDMA_QUEUE_PAIRS`
+  /// Queue pairs of a link, 1 to 8, spread over its rails; at least one a rail. The lower number of both ranks counts.
+  /// `TUTTI_RDMA_QUEUE_PAIRS`
   package var queuePairs = 1
   /// A packet without acknowledgement is sent again after 4.096 us times two to this power, 1 to 31. `TUTTI_RDMA_TIMEOUT`
   package var timeout: UInt8 = 16
