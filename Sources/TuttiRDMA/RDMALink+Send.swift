@@ -111,7 +111,8 @@
       request.pointee.num_sge = pieceCount
       request.pointee.wr.rdma.remote_addr = address
       request.pointee.wr.rdma.rkey = key
-      request.pointee.send_flags = flags
+      // What comes with immediate data wakes a peer that sleeps.
+      request.pointee.send_flags = flags | (opcode == IBV_WR_RDMA_WRITE ? 0 : IBV_SEND_SOLICITED.rawValue)
     }
 
     /// Posts the first requests of the list, in one call.

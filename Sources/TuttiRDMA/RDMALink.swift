@@ -246,13 +246,22 @@
     package override func prepareToPark() -> Bool {
       if status.pointee.failed { return true }
       takeQueueEvents()
-      for index in 0..<queueCount where ibv_req_notify_cq(queues[index], 0) != 0 { return false }
+      // The end of this rank's own sends wakes nobody, unless somebody may wait for it. Errors wake in any case.
+      let solicitedOnly: Int32 = waitsForOwnSends ? 0 : 1
+      for index in 0..<queueCount where ibv_req_notify_cq(queues[index], solicitedOnly) != 0 { return false }
       state.pointee.isArmed = true
       // What came before the queues were armed makes no event.
       if poll() { return false }
       flush()
       probe()
       return !status.pointee.failed
+    }
+
+    /// Whether a source is still read, or a send queue is short of room.
+    private var waitsForOwnSends: Bool {
+      for lane in 0..<Lane.count where lanes[lane].held != 0 { return true }
+      for pair in 0..<pairCount where !hasRoom(pair, RDMAConnection.sendDepth / 2) { return true }
+      return false
     }
 
     /// Forgets what made the descriptor readable.
