@@ -1,5 +1,6 @@
 import TuttiTransport
 
+/// A rail as it travels: texts and numbers bounded, an address of 4 or 16 bytes, a prefix no longer than it.
 extension Rail {
   func encode(into encoder: inout WireEncoder) {
     encoder.put(device, bytesMax: Self.deviceBytesMax)
