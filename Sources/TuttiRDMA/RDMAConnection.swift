@@ -44,6 +44,8 @@
     var queuePairs: [QueuePair] = []
     /// How many there will be.
     var queuePairsExpected = 0
+    /// The channel that the identifiers are on, which has to outlive them.
+    var events: RDMAEvents?
     /// Where the peer's memory begins, in its process.
     var remoteBase: UInt64 = 0
 

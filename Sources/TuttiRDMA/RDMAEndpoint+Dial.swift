@@ -29,6 +29,7 @@
       connection.queuePairsExpected = count
       // Not the endpoint's: this thread waits for its own events alone.
       let channel = try RDMAEvents(fabric.verbs, rank: rank)
+      connection.events = channel
       do throws(FailureReport) {
         for index in 0..<count {
           let (own, others) = pairs[index % pairs.count]
@@ -41,6 +42,7 @@
         for entry in connection.queuePairs {
           if fabric.verbs.migrate(entry.id, events.channel) != 0 { throw connection.failure("rdma_migrate_id", errno) }
         }
+        connection.events = events
         return try RDMALink(connection, registered: registered)
       } catch {
         connection.close()

@@ -177,6 +177,7 @@
       } else {
         connection = try RDMAConnection(fabric: fabric, rank: rank, peer: pending.peer, layout: layout)
         pending.connection = connection
+        connection.events = events
         connection.remoteBase = introduction.address
         connection.queuePairsExpected = introduction.queuePairs
       }

@@ -132,11 +132,11 @@ import Testing
   }
 
   @Test func filesOpenWithWhatTheyOwn() {
-    let preamble = /^(?:#.*|(?:@\w+(?:\([^)]*\))? )*(?:public |package |internal |private )?import .*)?$/
+    let preamble = /^\s*(?:#.*|(?:@\w+(?:\([^)]*\))? )*(?:public |package |internal |private )?import .*)?$/
     expectNone(
       Repository.sources.compactMap { file in
         let first = file.lines.first { $0.wholeMatch(of: preamble) == nil }
-        guard let first, !first.hasPrefix("//"), !first.hasPrefix("/*") else { return nil }
+        guard let first = first?.drop(while: \.isWhitespace), !first.hasPrefix("//"), !first.hasPrefix("/*") else { return nil }
         return "\(file.path): the first declaration has no comment: say what the file owns and its invariant"
       })
   }
