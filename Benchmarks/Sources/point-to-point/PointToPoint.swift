@@ -1,12 +1,12 @@
 import Glibc
 import Tutti
 
-/// Sends and receives between two ranks, as perftest's `ib_write_bw` and `ib_write_lat` write: a stream of messages in one direction with
-/// several in flight, or one message that goes to and fro. All memory is registered.
+/// Sends and receives between two ranks, as perftest's `ib_write_bw` and `ib_write_lat` write: a stream of messages in one
+/// direction with several in flight, or one message that goes to and fro. All memory is registered.
 ///
-/// usage: `point-to-point TRANSPORT stream|ping-pong BYTES MESSAGES`, once a rank, with `TUTTI_RANK`, `TUTTI_SIZE`, `TUTTI_RENDEZVOUS` and
-/// `TUTTI_SECRET` set. Rank 0 prints `stream TRANSPORT BYTES GB_PER_SECOND` or `ping-pong TRANSPORT BYTES MICROSECONDS`: half the median
-/// round trip.
+/// usage: `point-to-point TRANSPORT stream|ping-pong BYTES MESSAGES`, once a rank, with `TUTTI_RANK`, `TUTTI_SIZE`,
+/// `TUTTI_RENDEZVOUS` and `TUTTI_SECRET` set. Rank 0 prints `stream TRANSPORT BYTES GB_PER_SECOND` or
+/// `ping-pong TRANSPORT BYTES MICROSECONDS`: half the median round trip.
 @main
 enum PointToPoint {
   /// Started and not waited for, at most.
