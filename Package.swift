@@ -13,7 +13,8 @@ let package = Package(
   traits: [
     .trait(
       name: "RDMA",
-      description: "RDMA verbs. Needs the headers of libibverbs and librdmacm to build, and neither library nor device to run."),
+      description:
+        "RDMA verbs. Needs the headers of libibverbs and librdmacm to build, and neither library nor device to run."),
     .default(enabledTraits: ["RDMA"]),
   ],
   dependencies: [
@@ -97,6 +98,8 @@ let package = Package(
       dependencies: ["TuttiTesting", "Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiTransport"]),
     // A rank that tests kill, stop, and have fork.
     .executableTarget(name: "faultrank", dependencies: ["Tutti", "CTuttiLinux"], path: "Tests/FaultRank"),
+    // A rank that makes random operations, where threads of one process are not enough.
+    .executableTarget(name: "randomranks", dependencies: ["Tutti", "TuttiTesting"], path: "Tests/RandomRanks"),
     // Runs a program without some of its system calls.
     .executableTarget(name: "faultsandbox", path: "Tests/FaultSandbox"),
     .testTarget(

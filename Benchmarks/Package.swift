@@ -11,6 +11,7 @@ let package = Package(
   targets: [
     .executableTarget(name: "latency", dependencies: [.product(name: "Tutti", package: "tutti")]),
     .executableTarget(name: "own-program", dependencies: [.product(name: "Tutti", package: "tutti")]),
+    .executableTarget(name: "point-to-point", dependencies: [.product(name: "Tutti", package: "tutti")]),
     .executableTarget(name: "kernels", dependencies: [.product(name: "Tutti", package: "tutti")]),
   ],
   swiftLanguageModes: [.v6]

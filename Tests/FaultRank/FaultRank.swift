@@ -1,12 +1,12 @@
 // A rank for tests that end ranks: joins as the environment says, reduces again and again, and says how it ended.
 //
-// faultrank TRANSPORT ALGORITHM BYTES TIMEOUT_SECONDS [fork | registered | ROUNDS | duplicate]
+// faultrank TRANSPORT ALGORITHM BYTES TIMEOUT_SECONDS [fork | registered | waiting | ROUNDS | duplicate]
 //
 // Prints `inside` as it enters the first operation of this size, all ranks having joined. It ends with status 1 and the error when
 // one comes, and prints when that was: `failed N`, in nanoseconds of CLOCK_MONOTONIC. With `fork` it first forks a child that sleeps and
-// shares every descriptor. With `registered` the memory is registered. With ROUNDS it stops after as many operations, and prints what carried
-// them. With `duplicate` rank 1 takes the right to make files of more than 1 MiB from itself, all duplicate the communicator, print what came
-// of it, and use the first one again.
+// shares every descriptor. With `registered` the memory is registered. With `waiting` the last rank sleeps instead, while the others wait for it.
+// With ROUNDS it stops after as many operations, and prints what carried them. With `duplicate` rank 1 takes the right to make files of
+// more than 1 MiB from itself, all duplicate the communicator, print what came of it, and use the first one again.
 
 import CTuttiLinux
 import Glibc
@@ -19,7 +19,8 @@ import Tutti
       let seconds = Double(arguments[4])
     else {
       say(
-        "usage: faultrank TRANSPORT ALGORITHM BYTES TIMEOUT_SECONDS [fork | registered | ROUNDS | duplicate]", STDERR_FILENO)
+        "usage: faultrank TRANSPORT ALGORITHM BYTES TIMEOUT_SECONDS [fork | registered | waiting | ROUNDS | duplicate]",
+        STDERR_FILENO)
       exit(64)
     }
     var options = CommunicatorOptions()
@@ -46,6 +47,7 @@ import Tutti
       }
       try communicator.barrier()
       say("inside", STDOUT_FILENO)
+      if manner == "waiting", communicator.rank == communicator.rankCount - 1 { pause() }
       for _ in 0..<(rounds ?? Int.max) {
         try communicator.allReduce(
           from: memory, to: memory, count: bytes / 4, type: .int32, .sum, algorithm: arguments[2])

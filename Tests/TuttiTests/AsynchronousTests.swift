@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import TuttiTesting
 import TuttiTransport
 
 @testable import Tutti
@@ -89,27 +90,16 @@ import TuttiTransport
           var started = try (0..<Int.random(in: 2...3, using: &common)).map { index in
             let count = [16, 700, 3000, 20_000].randomElement(using: &common)!
             let algorithm = Self.algorithms.randomElement(using: &common)!
-            if Bool.random(using: &own) { Self.dawdle(&own) }
+            if Bool.random(using: &own) { RandomOperations.dawdle(&own) }
             return try Started(communicator, algorithm, count: count, salt: round * 5 + index)
           }
           started.shuffle(using: &own)
           for one in started {
-            Self.dawdle(&own)
+            RandomOperations.dawdle(&own)
             try one.finish()
           }
         }
       }
-    }
-  }
-
-  /// Computes, sleeps, or does neither for a while.
-  static func dawdle(_ generator: inout SeededGenerator) {
-    switch Int.random(in: 0..<6, using: &generator) {
-    case 0: Thread.sleep(forTimeInterval: Double.random(in: 0...0.002, using: &generator))
-    case 1:
-      let end = monotonicNanoseconds() + UInt64.random(in: 0...500_000, using: &generator)
-      while monotonicNanoseconds() < end {}
-    default: break
     }
   }
 

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import TuttiTesting
 import TuttiTransport
 
 @testable import Tutti
@@ -281,7 +282,8 @@ import TuttiTransport
       let communicators = try makeCommunicators(
         Int.random(in: 2...6, using: &generator), faults: faults, timeout: .seconds(20))
       let ended = try endings(communicators) { communicator throws(TuttiError) in
-        do { try RandomRunTests.play(communicator, RandomRunTests.operations, seed: shared) } catch let error as TuttiError {
+        do { try RandomOperations.play(communicator, RandomRunTests.operations, seed: shared) } catch let error as TuttiError
+        {
           throw error
         } catch {
           communicator.abort("\(error)")

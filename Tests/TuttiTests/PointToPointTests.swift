@@ -2,6 +2,7 @@ import CTuttiAllocations
 import Foundation
 import Synchronization
 import Testing
+import TuttiTesting
 import TuttiTransport
 
 @testable import Tutti
@@ -70,13 +71,13 @@ import TuttiTransport
         let place = Int.random(in: 0..<queues.count, using: &own)
         try queues[place].removeFirst().start(communicator)
         if queues[place].isEmpty { queues.remove(at: place) }
-        if Int.random(in: 0..<20, using: &own) == 0 { AsynchronousTests.dawdle(&own) }
+        if Int.random(in: 0..<20, using: &own) == 0 { RandomOperations.dawdle(&own) }
       }
       var all = mine.flatMap { $0 }
       all.shuffle(using: &own)
       if Bool.random(using: &own) { for one in started { try one.finish() } }
       for letter in all {
-        if Int.random(in: 0..<20, using: &own) == 0 { AsynchronousTests.dawdle(&own) }
+        if Int.random(in: 0..<20, using: &own) == 0 { RandomOperations.dawdle(&own) }
         try letter.finish()
       }
       for one in started { try one.finish() }

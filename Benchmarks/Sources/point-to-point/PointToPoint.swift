@@ -1,0 +1,90 @@
+import Glibc
+import Tutti
+
+/// Sends and receives between two ranks, as perftest's `ib_write_bw` and `ib_write_lat` write: a stream of messages in one
+/// direction with several in flight, or one message that goes to and fro. All memory is registered.
+///
+/// usage: `point-to-point TRANSPORT stream|ping-pong BYTES MESSAGES`, once a rank, with `TUTTI_RANK`, `TUTTI_SIZE`,
+/// `TUTTI_RENDEZVOUS` and `TUTTI_SECRET` set. Rank 0 prints `stream TRANSPORT BYTES GB_PER_SECOND` or
+/// `ping-pong TRANSPORT BYTES MICROSECONDS`: half the median round trip.
+@main
+enum PointToPoint {
+  /// Started and not waited for, at most.
+  static let inFlight = 8
+
+  static func main() throws {
+    let arguments = CommandLine.arguments
+    guard arguments.count == 5, let transport = TransportChoice(name: arguments[1]), let bytes = Int(arguments[3]),
+      let messages = Int(arguments[4]), ["stream", "ping-pong"].contains(arguments[2]), bytes > 0, messages > 0
+    else { fail("usage: point-to-point TRANSPORT stream|ping-pong BYTES MESSAGES") }
+    var options = CommunicatorOptions()
+    options.transport = transport
+    options.timeout = .seconds(60)
+    options.joinTimeout = .seconds(60)
+    let communicator = try Communicator.join(options: options)
+    defer { communicator.close() }
+    guard communicator.rankCount == 2 else { fail("this measures 2 ranks, and the job has \(communicator.rankCount)") }
+    let result =
+      arguments[2] == "stream"
+      ? try stream(communicator, bytes, messages) : try pingPong(communicator, bytes, messages)
+    if communicator.rank == 0 { print(arguments[2], arguments[1], bytes, result) }
+  }
+
+  /// GB/s from rank 1 to rank 0, where the clock is.
+  private static func stream(_ communicator: Communicator, _ bytes: Int, _ messages: Int) throws -> Double {
+    let slots = min(messages, inFlight)
+    let buffer = try communicator.allocate(UInt8.self, count: bytes * slots, repeating: UInt8(communicator.rank))
+    let memory = UnsafeMutableRawPointer(buffer.pointer.baseAddress!)
+    func pass(_ count: Int) throws {
+      var works: [Work] = []
+      works.reserveCapacity(count)
+      for index in 0..<count {
+        if index >= slots { try works[index - slots].wait() }
+        let place = memory + index % slots * bytes
+        works.append(
+          communicator.rank == 0
+            ? try communicator.startReceive(into: place, count: bytes, type: .uint8, from: 1)
+            : try communicator.startSend(place, count: bytes, type: .uint8, to: 0))
+      }
+      for work in works.suffix(slots) { try work.wait() }
+    }
+    try pass(slots)
+    try communicator.barrier()
+    let start = seconds()
+    try pass(messages)
+    let elapsed = seconds() - start
+    guard communicator.rank == 1 || buffer.pointer.allSatisfy({ $0 == 1 }) else { fail("a wrong byte has come") }
+    return Double(bytes * messages) / elapsed / 1e9
+  }
+
+  /// Half the median round trip in microseconds.
+  private static func pingPong(_ communicator: Communicator, _ bytes: Int, _ rounds: Int) throws -> Double {
+    let buffer = try communicator.allocate(UInt8.self, count: bytes, repeating: 0)
+    let memory = UnsafeMutableRawPointer(buffer.pointer.baseAddress!)
+    var times = [Double](repeating: 0, count: rounds)
+    for round in -max(10, rounds / 10)..<rounds {
+      let start = seconds()
+      if communicator.rank == 0 {
+        try communicator.send(memory, count: bytes, type: .uint8, to: 1)
+        try communicator.receive(into: memory, count: bytes, type: .uint8, from: 1)
+      } else {
+        try communicator.receive(into: memory, count: bytes, type: .uint8, from: 0)
+        try communicator.send(memory, count: bytes, type: .uint8, to: 0)
+      }
+      if round >= 0 { times[round] = seconds() - start }
+    }
+    return times.sorted()[rounds / 2] / 2 * 1e6
+  }
+
+  private static func seconds() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+  }
+
+  private static func fail(_ message: String) -> Never {
+    let line = "point-to-point: " + message + "\n"
+    _ = write(STDERR_FILENO, line, line.utf8.count)
+    exit(1)
+  }
+}
