@@ -58,7 +58,7 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
           self.accept(from: peer, role, descriptor)
         },
         onFailure: { [weak self] cause in _ = self?.engine.abort(cause) },
-        status: { [weak self] in self?.status() ?? RankStatus() }))
+        status: { [weak self] in self?.status() ?? RankStatus() }, onExit: { [weak self] in self?.engine.drain() }))
   }
 
   /// A peer has dialed this rank for a link. On the service thread; must not block.

@@ -31,15 +31,18 @@ package struct ControlHandlers: Sendable {
   package var onFailure: @Sendable (FailureReport) -> Void
   /// What this rank is doing. Called on the service thread.
   package var status: @Sendable () -> RankStatus
+  /// The process exits without having left. What was sent is to be on its way when this returns. Called on the exiting thread.
+  package var onExit: @Sendable () -> Void
 
   package init(
     onConnection: @escaping @Sendable (_ peer: Int, _ role: ConnectionRole, _ descriptor: Int32) -> Void,
     onFailure: @escaping @Sendable (FailureReport) -> Void,
-    status: @escaping @Sendable () -> RankStatus
+    status: @escaping @Sendable () -> RankStatus, onExit: @escaping @Sendable () -> Void = {}
   ) {
     self.onConnection = onConnection
     self.onFailure = onFailure
     self.status = status
+    self.onExit = onExit
   }
 }
 

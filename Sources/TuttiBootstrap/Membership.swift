@@ -166,6 +166,13 @@ package final class Membership: ControlPlane {
     closeEverything()
   }
 
+  /// Leaves because the process exits, once what was sent is on its way.
+  func leaveAtExit() {
+    guard !isForked else { return }
+    state.withLock { $0.handlers }?.onExit()
+    leave()
+  }
+
   /// Gives up every descriptor. Neighbours that have heard no goodbye take it for this rank's end.
   func closeEverything() {
     guard !isForked else { return }

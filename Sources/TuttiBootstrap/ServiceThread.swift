@@ -61,7 +61,9 @@ final class ServiceThread: Sendable {
 
   private static func leaveAll() {
     guard let current = instance.withLock({ $0 }), current.generation == tutti_current_fork_generation() else { return }
-    for membership in current.state.withLock({ $0.memberships.values.compactMap(\.membership) }) { membership.leave() }
+    for membership in current.state.withLock({ $0.memberships.values.compactMap(\.membership) }) {
+      membership.leaveAtExit()
+    }
   }
 
   /// Calls `handler` whenever `descriptor` is ready for `events` (`POLL*` bits), has an error or was hung up.

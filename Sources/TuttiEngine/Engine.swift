@@ -211,6 +211,18 @@ package final class Engine: @unchecked Sendable {
     for handler in handlers { handler() }
   }
 
+  /// Returns when what was sent will arrive though the process ends, or after a bounded wait.
+  package func drain() {
+    // Whoever holds the lock for longer is in the middle of a call, which the exit cuts short.
+    let end = monotonicNanoseconds() + 100_000_000
+    while !lock.tryLock() {
+      if monotonicNanoseconds() >= end { return }
+      tutti_yield()
+    }
+    for link in core.pointee.ownedLinks where !link.status.pointee.failed { link.drain() }
+    lock.unlock()
+  }
+
   /// Stops the progress thread and closes the links. No call follows. Idempotent.
   package func close() {
     background.stop()

@@ -317,11 +317,19 @@
       return true
     }
 
+    package override func drain() {
+      guard !state.pointee.isClosed, !status.pointee.failed else { return }
+      drain(until: monotonicNanoseconds() + Self.drainNanosecondsMax)
+    }
+
+    private func drain(until end: UInt64) {
+      wait(until: end) { isDrained && state.pointee.creditDue == 0 }
+    }
+
     /// Everything this rank sent is to arrive before the peer hears that no more will come.
     private func sayGoodbye() {
       let end = monotonicNanoseconds() + Self.drainNanosecondsMax
-      signalTails()
-      wait(until: end) { isDrained && state.pointee.creditDue == 0 }
+      drain(until: end)
       guard isDrained, !state.pointee.peerHasClosed, !status.pointee.failed else { return }
       postImmediate(RDMAImmediate(.goodbye, lane: 0, number: 0), isSignalled: true)
       wait(until: end) { isDrained }
@@ -331,6 +339,7 @@
       while !isDone(), !status.pointee.failed, !state.pointee.peerHasClosed, monotonicNanoseconds() < end {
         poll()
         flush()
+        signalTails()
         noticeNews()
         sched_yield()
       }

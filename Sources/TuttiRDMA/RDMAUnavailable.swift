@@ -9,7 +9,8 @@
 
     package init(rails: [Rail], settings: RDMASettings, rank: Int) throws(FailureReport) {
       throw FailureReport(
-        .configuration, rank: rank, "Tutti was built without RDMA", advice: "Build with the package trait RDMA", transport: "rdma")
+        .configuration, rank: rank, "Tutti was built without RDMA", advice: "Build with the package trait RDMA",
+        transport: "rdma")
     }
 
     package var eventDescriptors: [Int32] { [] }

@@ -200,6 +200,9 @@ open class Link {
   /// hidden on purpose, so that nothing wakes the waiter when one shows up.
   open var maximumPark: UInt64 { .max }
 
+  /// Returns when what was sent will arrive though this process ends, or after a bounded wait. Where the kernel sends, that is at once.
+  open func drain() {}
+
   /// Says that no arrival will be looked at any more, because the owner has failed: a peer that closes need not wait for that.
   open func abandonArrivals() {}
 

@@ -136,7 +136,9 @@ import Testing
     expectNone(
       Repository.sources.compactMap { file in
         let first = file.lines.first { $0.wholeMatch(of: preamble) == nil }
-        guard let first = first?.drop(while: \.isWhitespace), !first.hasPrefix("//"), !first.hasPrefix("/*") else { return nil }
+        guard let first = first?.drop(while: \.isWhitespace), !first.hasPrefix("//"), !first.hasPrefix("/*") else {
+          return nil
+        }
         return "\(file.path): the first declaration has no comment: say what the file owns and its invariant"
       })
   }
