@@ -152,17 +152,13 @@
     /// Why links over this port cannot go on; nil while they can.
     func failure(rank: Int, peer: Int) -> FailureReport? {
       if device.isGone.load(ordering: .acquiring) {
-        return FailureReport(
-          .transport, rank: rank, peer: rank, "RDMA device \(rail.device) of rank \(rank) was removed or has failed",
-          advice: "Look at the kernel's log of its host", transport: "rdma", systemError: ENODEV)
+        return RDMAErrorText.event(type: IBV_EVENT_DEVICE_FATAL.rawValue, device: rail.device).failure(
+          rank: rank, peer: peer)
       }
       let down = downSince.load(ordering: .acquiring)
       guard down != 0, monotonicNanoseconds() &- down > Self.downNanosecondsMax else { return nil }
-      return FailureReport(
-        .transport, rank: rank, peer: rank,
-        "port \(rail.port) of \(rail.device) of rank \(rank) went down (IBV_EVENT_PORT_ERR), which its link to rank \(peer) uses",
-        advice: "Look at the cable and the interface of \(rail.addressText) (ip link, rdma link)", transport: "rdma",
-        systemError: ENETDOWN)
+      return RDMAErrorText.event(type: IBV_EVENT_PORT_ERR.rawValue, device: rail.device, port: rail.port)
+        .failure(rank: rank, peer: peer)
     }
   }
 #endif

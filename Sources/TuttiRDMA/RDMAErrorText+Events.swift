@@ -23,10 +23,10 @@ extension RDMAErrorText {
     package let advice: String
     package let ends: EventScope
 
-    /// What the calls of a link fail with that the event has ended.
+    /// What the calls of a link fail with that the event has ended. The rank at fault is the device's.
     package func failure(rank: Int, peer: Int) -> FailureReport {
       FailureReport(
-        .transport, rank: rank, peer: peer, "\(meaning) [\(name)]; the link to rank \(peer) ended", advice: advice,
+        .transport, rank: rank, peer: rank, "\(meaning) [\(name)]; the link to rank \(peer) ended", advice: advice,
         transport: transport)
     }
   }
