@@ -49,7 +49,7 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
   final func activate(doorbell: Doorbell, isOversubscribed: Bool, processors: ProcessorSet? = nil) {
     engineStorage = Engine(
       rank: rank, rankCount: rankCount, doorbell: doorbell, isOversubscribed: isOversubscribed, processors: processors,
-      registeredMemory: registeredMemory,
+      registeredMemory: registeredMemory, usesRDMA: memoryOfDevices != nil,
       delegate: self)
     controlPlane.activate(
       ControlHandlers(

@@ -113,13 +113,16 @@ extension Engine {
     let queue = transfers.pointee.queue(request.peer, isSend: request.isSend)
     let number = queue.pointee.started + 1
     queue.pointee.started = number
+    queue.pointee.mayGrant = true
+    let bytes = Int(request.count) * request.elementBytes
     transfers.pointee.record(index).initialize(
       to: Transfer(
         peer: request.peer, isSend: request.isSend,
         call: CallSignature(
           collective: Self.transferCollective, dataType: request.dataType, operation: 0, algorithm: 0, root: 0,
           operationNumber: number),
-        count: request.count, base: request.memory, bytes: Int(request.count) * request.elementBytes, number: number,
+        count: request.count, base: request.memory, bytes: bytes, registered: registered(request.memory, bytes),
+        number: number,
         timeout: request.timeout, owner: owner.map(Unmanaged.passRetained)))
     transfers.pointee.append(index, request.peer, isSend: request.isSend)
     transfers.pointee.nextDeadline = 0
@@ -161,8 +164,13 @@ extension Engine {
   /// Smaller for messages that a few of the largest segments would make up, so that sender and receiver work at the same time.
   @inline(__always)
   private func segmentBytes(_ transfer: UnsafeMutablePointer<Transfer>, _ link: Link) -> Int {
+    segmentBytes(transfer, link, at: transfer.pointee.position)
+  }
+
+  @inline(__always)
+  private func segmentBytes(_ transfer: UnsafeMutablePointer<Transfer>, _ link: Link, at position: Int) -> Int {
     let wanted = transfer.pointee.bytes <= 1 << 20 ? 64 << 10 : 256 << 10
-    return min(wanted, link.segmentBytesMax, transfer.pointee.bytes - transfer.pointee.position)
+    return min(wanted, link.segmentBytesMax, transfer.pointee.bytes - position)
   }
 
   @inline(__always)
@@ -171,14 +179,10 @@ extension Engine {
     var moved = false
     if queue.pointee.current >= 0 && hasCredit(link) {
       let transfer = transfers.pointee.record(queue.pointee.current)
-      let bytes = segmentBytes(transfer, link)
-      // A message of one segment is copied, so that its sender does not wait for the receiver.
-      transfer.pointee.lastSequence = link.send(
-        lane, transfer.pointee.call, transfer.pointee.count, transfer.pointee.base + transfer.pointee.position, bytes,
-        copied: bytes == transfer.pointee.bytes)
-      transfer.pointee.position += bytes
-      if transfer.pointee.position == transfer.pointee.bytes { queue.pointee.current = transfer.pointee.next }
-      moved = true
+      if sendSegment(transfer, link) {
+        if transfer.pointee.position == transfer.pointee.bytes { queue.pointee.current = transfer.pointee.next }
+        moved = true
+      }
     }
     while queue.pointee.first != queue.pointee.current {
       let last = transfers.pointee.record(queue.pointee.first).pointee.lastSequence
@@ -191,6 +195,49 @@ extension Engine {
       moved = true
     }
     return moved
+  }
+
+  /// Sends the segment at a transfer's position. Returns false where the receiver is still to say where it may be written.
+  @inline(__always)
+  private func sendSegment(_ transfer: UnsafeMutablePointer<Transfer>, _ link: Link) -> Bool {
+    let lane = Lane.pointToPoint
+    let bytes = segmentBytes(transfer, link)
+    // A message of one segment is copied, so that its sender does not wait for the receiver.
+    let isWhole = bytes == transfer.pointee.bytes
+    let registered = transfer.pointee.registered
+    if registered != InPlace.nowhere && bytes >= InPlace.segmentBytesMin && link.reachesCallersMemory {
+      if !isWhole && link.awaitsGrant(lane, bytes) { return false }
+      transfer.pointee.lastSequence = link.sendRegistered(
+        lane, transfer.pointee.call, transfer.pointee.count, registered + UInt64(transfer.pointee.position), bytes)
+    } else {
+      transfer.pointee.lastSequence = link.send(
+        lane, transfer.pointee.call, transfer.pointee.count, transfer.pointee.base + transfer.pointee.position, bytes,
+        copied: isWhole)
+    }
+    transfer.pointee.position += bytes
+    return true
+  }
+
+  /// Lets the sender write coming segments straight to where they belong, of this message and of those that are to follow, as many as it
+  /// may have outstanding.
+  @inline(never)
+  private func grantReceives(_ queue: UnsafeMutablePointer<TransferQueue>, _ link: Link) {
+    queue.pointee.mayGrant = false
+    var index = queue.pointee.first
+    var position = transfers.pointee.record(index).pointee.position
+    for ahead in 0..<Lane.credit {
+      if index < 0 { return }
+      let transfer = transfers.pointee.record(index)
+      let bytes = segmentBytes(transfer, link, at: position)
+      if transfer.pointee.registered != InPlace.nowhere && bytes >= InPlace.segmentBytesMin {
+        link.grant(Lane.pointToPoint, ahead, transfer.pointee.registered + UInt64(position), bytes)
+      }
+      position += bytes
+      if position == transfer.pointee.bytes {
+        index = transfer.pointee.next
+        position = 0
+      }
+    }
   }
 
   @inline(__always)
@@ -207,6 +254,12 @@ extension Engine {
     let transfer = transfers.pointee.record(queue.pointee.first)
     let bytes = segmentBytes(transfer, link)
     let destination = transfer.pointee.base + transfer.pointee.position
+    if link.reachesCallersMemory {
+      let isAsked = link.status.pointee.asked & (1 << UInt32(Lane.pointToPoint)) != 0
+      if queue.pointee.mayGrant || isAsked { grantReceives(queue, link) }
+      // Unless that was the answer: as usual.
+      if link.status.pointee.asked & (1 << UInt32(Lane.pointToPoint)) != 0 { link.declineGrants(lane, 1) }
+    }
     if link.fetches { link.offer(lane, transfer.pointee.call, transfer.pointee.count, destination, bytes) }
     var found = link.peek(lane)
     if found == nil {
@@ -228,6 +281,7 @@ extension Engine {
       tutti_copy(destination, arrival.pointee.payload, bytes, transfer.pointee.bytes >= 1 << 20 ? 1 : 0)
     }
     link.consume(lane)
+    queue.pointee.mayGrant = true
     transfer.pointee.position += bytes
     if transfer.pointee.position == transfer.pointee.bytes {
       queue.pointee.current = transfer.pointee.next

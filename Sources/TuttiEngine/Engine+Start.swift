@@ -74,6 +74,11 @@ extension Engine {
 
   /// Where a buffer of a call lies in registered memory; the data of small calls is not worth a look.
   @inline(__always)
+  func registered(_ address: UnsafeRawPointer, _ bytes: Int) -> UInt64 {
+    bytes < InPlace.segmentBytesMin ? InPlace.nowhere : registeredOffset(address)
+  }
+
+  @inline(__always)
   private func registered(_ address: UnsafeRawPointer, _ request: borrowing Request) -> UInt64 {
     request.key.count < UInt64(InPlace.segmentBytesMin / 8)
       ? InPlace.nowhere : registeredOffset(address)

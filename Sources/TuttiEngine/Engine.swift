@@ -55,9 +55,10 @@ package final class Engine: @unchecked Sendable {
   ///   - doorbell: Rings when a peer has published something and this rank is parked.
   ///   - isOversubscribed: Whether the host's ranks outnumber the processors they may use.
   ///   - processors: What the progress thread confines itself to; nil for what it inherits.
+  ///   - usesRDMA: Whether some of its links will be RDMA's.
   package init(
     rank: Int, rankCount: Int, doorbell: Doorbell, isOversubscribed: Bool, processors: ProcessorSet?,
-    registeredMemory: RegisteredMemory? = nil,
+    registeredMemory: RegisteredMemory? = nil, usesRDMA: Bool = false,
     delegate: any EngineDelegate
   ) {
     self.rank = rank
@@ -65,7 +66,7 @@ package final class Engine: @unchecked Sendable {
     self.doorbell = doorbell
     self.delegate = delegate
     self.registeredMemory = registeredMemory
-    policy = WaitingPolicy(isOversubscribed: isOversubscribed)
+    policy = WaitingPolicy(isOversubscribed: isOversubscribed, usesRDMA: usesRDMA)
     self.processors = processors
     core = .allocate(capacity: 1)
     core.initialize(to: EngineCore(rankCount: rankCount))

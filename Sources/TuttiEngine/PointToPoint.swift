@@ -40,6 +40,8 @@ struct Transfer {
   var bytes: Int
   /// Bytes handed to the link, or taken from it.
   var position = 0
+  /// Where the memory lies in this rank's registered memory, or `InPlace.nowhere`.
+  var registered: UInt64
   /// Its number among the messages of this pair and direction, from 1.
   var number: UInt64
   /// Of a send: the sequence number of the segment last handed to the link.
@@ -63,6 +65,8 @@ struct TransferQueue {
   var current: Int32 = -1
   /// Number of the last one started.
   var started: UInt64 = 0
+  /// Of receives: there may be more to grant to the sender than it was.
+  var mayGrant = false
 }
 
 /// The records of transfers, and whether a transfer has ended.
@@ -104,7 +108,8 @@ struct TicketTable {
       (block.generations + place).initialize(to: Atomic(0))
       (block.records + place).initialize(
         to: Transfer(
-          peer: -1, isSend: false, call: CallSignature(rawValue: 0), count: 0, base: nowhere, bytes: 0, number: 0,
+          peer: -1, isSend: false, call: CallSignature(rawValue: 0), count: 0, base: nowhere, bytes: 0, registered: 0,
+          number: 0,
           timeout: 0,
           owner: nil, next: next))
     }

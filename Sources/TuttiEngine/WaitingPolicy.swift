@@ -13,16 +13,18 @@ struct WaitingPolicy {
   /// The same for the progress thread, which must leave the core to computation.
   let backgroundParkAfter: UInt64 = 20_000
 
-  /// - Parameter isOversubscribed: Whether the host's ranks outnumber the processors they may use.
-  init(isOversubscribed: Bool) {
+  /// - Parameters:
+  ///   - isOversubscribed: Whether the host's ranks outnumber the processors they may use.
+  ///   - usesRDMA: Whether some links are RDMA's: to sleep and wake takes several system calls and an interrupt there.
+  init(isOversubscribed: Bool, usesRDMA: Bool = false) {
     if isOversubscribed {
       spinPasses = 1
       yieldAfter = 0
-      parkAfter = 500_000
+      parkAfter = usesRDMA ? 2_000_000 : 500_000
     } else {
       spinPasses = 256
       yieldAfter = 5_000
-      parkAfter = 1_000_000
+      parkAfter = usesRDMA ? 10_000_000 : 1_000_000
     }
   }
 }

@@ -2,15 +2,15 @@ import Glibc
 import Tutti
 
 /// Sends and receives between two ranks, as perftest's `ib_write_bw` and `ib_write_lat` write: a stream of messages in one
-/// direction with several in flight, or one message that goes to and fro. All memory is registered.
+/// direction, or one message that goes to and fro. All memory is registered.
 ///
 /// usage: `point-to-point TRANSPORT stream|ping-pong BYTES MESSAGES`, once a rank, with `TUTTI_RANK`, `TUTTI_SIZE`,
 /// `TUTTI_RENDEZVOUS` and `TUTTI_SECRET` set. Rank 0 prints `stream TRANSPORT BYTES GB_PER_SECOND` or
 /// `ping-pong TRANSPORT BYTES MICROSECONDS`: half the median round trip.
 @main
 enum PointToPoint {
-  /// Started and not waited for, at most.
-  static let inFlight = 8
+  /// Messages take turns in so many.
+  static let buffers = 8
 
   static func main() throws {
     let arguments = CommandLine.arguments
@@ -30,23 +30,20 @@ enum PointToPoint {
     if communicator.rank == 0 { print(arguments[2], arguments[1], bytes, result) }
   }
 
-  /// GB/s from rank 1 to rank 0, where the clock is.
+  /// GB/s from rank 1 to rank 0, where the clock is. One thread a rank, as perftest's.
   private static func stream(_ communicator: Communicator, _ bytes: Int, _ messages: Int) throws -> Double {
-    let slots = min(messages, inFlight)
+    let slots = min(messages, buffers)
     let buffer = try communicator.allocate(UInt8.self, count: bytes * slots, repeating: UInt8(communicator.rank))
     let memory = UnsafeMutableRawPointer(buffer.pointer.baseAddress!)
     func pass(_ count: Int) throws {
-      var works: [Work] = []
-      works.reserveCapacity(count)
       for index in 0..<count {
-        if index >= slots { try works[index - slots].wait() }
         let place = memory + index % slots * bytes
-        works.append(
-          communicator.rank == 0
-            ? try communicator.startReceive(into: place, count: bytes, type: .uint8, from: 1)
-            : try communicator.startSend(place, count: bytes, type: .uint8, to: 0))
+        if communicator.rank == 0 {
+          try communicator.receive(into: place, count: bytes, type: .uint8, from: 1)
+        } else {
+          try communicator.send(place, count: bytes, type: .uint8, to: 0)
+        }
       }
-      for work in works.suffix(slots) { try work.wait() }
     }
     try pass(slots)
     try communicator.barrier()
