@@ -127,4 +127,16 @@ extension Engine {
     }
     return true
   }
+
+  /// Has a peer that asks where to write send as usual, because this rank has not come to that receive for a while, or has no such receive:
+  /// it is in another call, or waits for one that the peer sends later.
+  @inline(never)
+  func answerLate(_ link: Link) {
+    for index in 0..<Lane.operationSlots where core.pointee.slots[index].isActive {
+      for channel in 0..<Lane.channels {
+        let lane = Lane.index(operationSlot: index, channel: channel)
+        if isAsked(Unmanaged.passUnretained(link), lane) { link.declineGrants(lane, UInt64(Lane.credit)) }
+      }
+    }
+  }
 }

@@ -163,12 +163,14 @@ extension Engine {
     }
     // All links take in what their credit allows, so that no peer is stuck on a full socket because this rank waits for another.
     if idle.passes & 15 == 0 || idle.now - idle.since >= policy.parkAfter {
-      if idle.now - idle.since >= Self.uncalledLinksAfter { takeInLinks() }
+      let isLate = idle.now - idle.since >= Self.uncalledLinksAfter
+      if isLate { takeInLinks() }
       // By index: an array's iterator allocates memory in an unoptimised build.
       for index in 0..<core.pointee.ownedLinks.count {
         let link = core.pointee.ownedLinks[index]
         if link.needsProgress { link.progress() }
         noteUncalledArrivals(link)
+        if isLate && link.status.pointee.asked != 0 { answerLate(link) }
         if link.status.pointee.failed, let report = link.failure, isNeeded(link) {
           // What came before the link broke may have come since the last pass.
           if pass() { return nil }

@@ -37,6 +37,8 @@
       let pair: VerbsLibrary.QueuePair
       let inlineBytesMax: Int
       var id: VerbsLibrary.ID?
+      /// What both ends can take (`enum ibv_mtu`): they have to agree, or the receiver takes long packets for broken ones.
+      var mtu: UInt32
       /// The key of the peer's memory over this queue pair.
       var remoteKey: UInt32 = 0
     }
@@ -94,7 +96,7 @@
       let queue = try completions(of: port.device).queue
       var last: Int32 = 0
       // The more goes inline, the fewer reads a device needs; what it can is found by asking.
-      for inlineBytes: UInt32 in [512, 256, 128, 64] {
+      for inlineBytes: UInt32 in [512, 256, 128, 64, 0] {
         var attributes = ibv_qp_init_attr()
         attributes.send_cq = queue
         attributes.recv_cq = queue
@@ -105,7 +107,7 @@
         attributes.cap.max_recv_sge = 1
         attributes.cap.max_inline_data = inlineBytes
         if let pair = fabric.verbs.createQueuePair(port.device.domain, &attributes) {
-          queuePairs.append(QueuePair(rail: rail, pair: pair, inlineBytesMax: Int(inlineBytes)))
+          queuePairs.append(QueuePair(rail: rail, pair: pair, inlineBytesMax: Int(inlineBytes), mtu: port.mtu.rawValue))
           return
         }
         last = errno
@@ -148,9 +150,8 @@
     }
 
     /// Moves a queue pair to a state with the attributes that the connection manager has for it, and this fabric's settings.
-    func move(_ index: Int, to state: ibv_qp_state) throws(FailureReport) {
+    func move(_ index: Int, to state: ibv_qp_state, isAccepting: Bool = false) throws(FailureReport) {
       let entry = queuePairs[index]
-      let port = fabric.ports[entry.rail]
       let settings = fabric.settings
       var attributes = ibv_qp_attr()
       attributes.qp_state = state
@@ -162,7 +163,9 @@
         attributes.qp_access_flags = IBV_ACCESS_LOCAL_WRITE.rawValue | IBV_ACCESS_REMOTE_WRITE.rawValue
         mask |= Int32(IBV_QP_ACCESS_FLAGS.rawValue)
       } else if state == IBV_QPS_RTR {
-        attributes.path_mtu = ibv_mtu(min(attributes.path_mtu.rawValue, port.mtu.rawValue))
+        // The accepting end knows the path's limit, and says what it takes in its answer; the connecting one does as it is told.
+        if isAccepting { queuePairs[index].mtu = min(queuePairs[index].mtu, attributes.path_mtu.rawValue) }
+        attributes.path_mtu = ibv_mtu(queuePairs[index].mtu)
         // 0.64 ms: a receiver that has run out of receives, which the protocol does not let happen.
         attributes.min_rnr_timer = 12
         if let level = settings.serviceLevel { attributes.ah_attr.sl = level }
@@ -185,7 +188,7 @@
       let introduction = RDMAIntroduction(
         queuePair: index, queuePairs: queuePairsExpected, rail: railNumber,
         token: token ?? RDMAToken(repeatElement(0, count: RDMAToken.byteCount)), segmentBytesMax: layout.segmentBytesMax,
-        key: remoteKeyOfOwnMemory(rail: entry.rail), address: UInt64(UInt(bitPattern: memory)))
+        mtu: Int(entry.mtu), key: remoteKeyOfOwnMemory(rail: entry.rail), address: UInt64(UInt(bitPattern: memory)))
       let code = introduction.bytes.withUnsafeBytes { bytes in
         var parameters = rdma_conn_param()
         parameters.private_data = bytes.baseAddress

@@ -75,7 +75,12 @@
       var event = ibv_async_event()
       // Bounded, though a device that never stops is not known.
       for _ in 0..<256 {
-        guard verbs.getAsyncEvent(context, &event) == 0 else { break }
+        guard verbs.getAsyncEvent(context, &event) == 0 else {
+          if errno == EAGAIN || errno == EINTR { break }
+          // The kernel has taken the device from its users.
+          isGone.store(true, ordering: .releasing)
+          return true
+        }
         if take(event, ports) { hasNews = true }
         verbs.acknowledgeAsyncEvent(&event)
       }
@@ -140,6 +145,22 @@
       messageBytesMax = min(settings.messageBytesMax ?? Int.max, max(4096, Int(attributes.max_msg_sz)), 1 << 30)
     }
 
+    /// Why nothing gets through this port now, asked of the device; nil when something may.
+    func presentFailure(rank: Int, peer: Int) -> FailureReport? {
+      if isRemoved() { device.isGone.store(true, ordering: .releasing) }
+      if let report = failure(rank: rank, peer: peer) { return report }
+      var attributes = ibv_port_attr()
+      guard device.verbs.queryPort(device.context, rail.port, &attributes) == 0, attributes.state != IBV_PORT_ACTIVE else {
+        return nil
+      }
+      return downFailure(rank: rank, peer: peer)
+    }
+
+    private func downFailure(rank: Int, peer: Int) -> FailureReport {
+      RDMAErrorText.event(type: IBV_EVENT_PORT_ERR.rawValue, device: rail.device, port: rail.port)
+        .failure(rank: rank, peer: peer)
+    }
+
     func isRemoved() -> Bool {
       var attributes = ibv_port_attr()
       let code = device.verbs.queryPort(device.context, rail.port, &attributes)
@@ -157,8 +178,7 @@
       }
       let down = downSince.load(ordering: .acquiring)
       guard down != 0, monotonicNanoseconds() &- down > Self.downNanosecondsMax else { return nil }
-      return RDMAErrorText.event(type: IBV_EVENT_PORT_ERR.rawValue, device: rail.device, port: rail.port)
-        .failure(rank: rank, peer: peer)
+      return downFailure(rank: rank, peer: peer)
     }
   }
 #endif

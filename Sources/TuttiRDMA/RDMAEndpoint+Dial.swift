@@ -43,6 +43,8 @@
           if fabric.verbs.migrate(entry.id, events.channel) != 0 { throw connection.failure("rdma_migrate_id", errno) }
         }
         connection.events = events
+        // What came before they were moved wakes nobody.
+        service()
         return try RDMALink(connection, registered: registered)
       } catch {
         connection.close()
@@ -139,7 +141,7 @@
       let code = connection.postReceives(index, Int(RDMAConnection.receiveDepth))
       if code != 0 { throw connection.failure("ibv_post_recv", code) }
       try connection.answer(index, .connect, token: token, railNumber: railNumber)
-      try expect(RDMA_CM_EVENT_CONNECT_RESPONSE, giveUp) { event throws(FailureReport) in
+      try expect(RDMA_CM_EVENT_CONNECT_RESPONSE, of: id, giveUp) { event throws(FailureReport) in
         let data = UnsafeRawBufferPointer(
           start: event.pointee.param.conn.private_data, count: Int(event.pointee.param.conn.private_data_len))
         guard let answer = RDMAIntroduction(data), answer.queuePair == index else {
@@ -147,6 +149,7 @@
         }
         connection.remoteBase = answer.address
         connection.queuePairs[index].remoteKey = answer.key
+        connection.queuePairs[index].mtu = min(connection.queuePairs[index].mtu, UInt32(answer.mtu))
       }
       try connection.move(index, to: IBV_QPS_RTR)
       try connection.move(index, to: IBV_QPS_RTS)
@@ -158,14 +161,14 @@
         RDMAEvents.withAddress(peerRail, port: port) { verbs.resolveAddress(id, source, $0, Self.resolveMilliseconds) }
       }
       if code != 0 { throw RDMAErrorText.connecting(call: "rdma_resolve_addr", error: errno, link) }
-      try expect(RDMA_CM_EVENT_ADDR_RESOLVED, giveUp)
+      try expect(RDMA_CM_EVENT_ADDR_RESOLVED, of: id, giveUp)
       if var trafficClass = connection.fabric.settings.trafficClass {
         _ = verbs.setOption(id, Int32(RDMA_OPTION_ID), Int32(RDMA_OPTION_ID_TOS), &trafficClass, 1)
       }
       if verbs.resolveRoute(id, Self.resolveMilliseconds) != 0 {
         throw RDMAErrorText.connecting(call: "rdma_resolve_route", error: errno, link)
       }
-      try expect(RDMA_CM_EVENT_ROUTE_RESOLVED, giveUp)
+      try expect(RDMA_CM_EVENT_ROUTE_RESOLVED, of: id, giveUp)
       guard let context = id.pointee.verbs, let name = verbs.getDeviceName(context.pointee.device),
         String(cString: name) == own.device
       else {
@@ -178,7 +181,7 @@
 
     /// Waits for an event, and gives it back after `body`.
     private func expect(
-      _ expected: rdma_cm_event_type, _ giveUp: () -> FailureReport?,
+      _ expected: rdma_cm_event_type, of id: VerbsLibrary.ID, _ giveUp: () -> FailureReport?,
       _ body: (VerbsLibrary.Event) throws(FailureReport) -> Void = { _ in }
     ) throws(FailureReport) {
       while true {

@@ -188,13 +188,14 @@
       try connection.addQueuePair(rail: rail)
       let index = introduction.queuePair
       connection.queuePairs[index].remoteKey = introduction.key
+      connection.queuePairs[index].mtu = min(connection.queuePairs[index].mtu, UInt32(introduction.mtu))
       id.pointee.context = Unmanaged.passUnretained(connection).toOpaque()
       connection.queuePairs[index].id = id
       do throws(FailureReport) {
         try connection.move(index, to: IBV_QPS_INIT)
         let code = connection.postReceives(index, Int(RDMAConnection.receiveDepth))
         if code != 0 { throw connection.failure("ibv_post_recv", code) }
-        try connection.move(index, to: IBV_QPS_RTR)
+        try connection.move(index, to: IBV_QPS_RTR, isAccepting: true)
         try connection.move(index, to: IBV_QPS_RTS)
         try connection.answer(index, .accept)
       } catch {
@@ -220,6 +221,13 @@
         connection.news.bitwiseOr(RDMAConnection.News.deviceRemoved, ordering: .releasing)
         doorbell.ring()
       case RDMA_CM_EVENT_DISCONNECTED, RDMA_CM_EVENT_CONNECT_ERROR, RDMA_CM_EVENT_UNREACHABLE, RDMA_CM_EVENT_REJECTED:
+        // The link may not have come to be.
+        state.withLock { state in
+          guard state.failure == nil, state.pending.contains(where: { $0.connection === connection }) else { return }
+          let link = RDMAErrorText.Connection(
+            rank: rank, peer: connection.peer, from: fabric.rails[connection.queuePairs.last?.rail ?? 0], to: nil)
+          state.failure = RDMAErrorText.connection(event: kind.rawValue, status: status, link)
+        }
         connection.news.bitwiseOr(RDMAConnection.News.disconnected, ordering: .releasing)
         doorbell.ring()
       default:

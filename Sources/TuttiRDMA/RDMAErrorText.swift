@@ -20,15 +20,28 @@ package enum RDMAErrorText {
   /// - Parameters:
   ///   - status: `enum ibv_wc_status`.
   ///   - vendorError: The device's own number, for its makers; 0 is not shown.
+  ///   - isReceive: Whether it was to receive what the peer sends; anything but a flush is then about that.
   ///   - rail: Of this rank.
   package static func completion(
-    status: UInt32, vendorError: UInt32 = 0, rank: Int, peer: Int, rail: Rail, settings: RDMASettings
+    status: UInt32, vendorError: UInt32 = 0, isReceive: Bool = false, rank: Int, peer: Int, rail: Rail,
+    settings: RDMASettings
   ) -> FailureReport {
-    let entry = completionEntry(status, "rank \(peer)", settings)
+    let entry =
+      isReceive && status != flushed
+      ? receiveEntry(status, "rank \(peer)", settings) : completionEntry(status, "rank \(peer)", settings)
     let vendor = vendorError == 0 ? "" : ", vendor error 0x" + String(vendorError, radix: 16)
     return FailureReport(
       entry.code, rank: rank, peer: peer, "\(entry.meaning) [\(entry.name)\(vendor), \(rail.description)]",
       advice: entry.advice, transport: transport)
+  }
+
+  private static let flushed: UInt32 = 5
+
+  private static func receiveEntry(_ status: UInt32, _ peer: String, _ settings: RDMASettings) -> Entry {
+    Entry(
+      name: completionEntry(status, peer, settings).name, code: .transport,
+      meaning: "a message from \(peer) could not be taken: this rank's device refused it as invalid", advice: bothSides(peer)
+    )
   }
 
   private static func completionEntry(_ status: UInt32, _ peer: String, _ settings: RDMASettings) -> Entry {
@@ -62,7 +75,12 @@ package enum RDMAErrorText {
     switch status {
     case 0: (.transport, "a request to \(peer) succeeded and was taken for a failure", reportBug)
     case 1: (.transport, "a message of \(peer) is longer than what it was received into", reportBug)
-    case 2: (.transport, "this rank's queue pair for \(peer) found its own request inconsistent", reportBug)
+    case 2:
+      (
+        .transport,
+        "a request to \(peer) could not be carried out: no way leads there any more, or the request is inconsistent",
+        "Look at the interface and routes of this rank's address (ip link, ip route); if they are right, please report it"
+      )
     case 3: (.transport, "an end-to-end context of this rank found its own request inconsistent", otherType)
     case 4: (.transport, "a request to \(peer) names memory that is not registered on this rank", unregistered)
     case 5:

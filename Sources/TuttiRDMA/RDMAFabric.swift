@@ -49,17 +49,23 @@
 
     // MARK: Events
 
-    /// Descriptors that become readable when a device or port has news; to be watched by somebody who then calls ``serviceEvents()``.
+    /// Descriptors that become readable when a device or port has news; to be watched by somebody who then calls ``serviceEvents(of:)``.
     package var eventDescriptors: [Int32] { devices.map { $0.context.pointee.async_fd } }
 
-    /// Takes in what devices say: a port that went down, a device that is gone. Never blocks. Any thread.
-    package func serviceEvents() {
-      guard generation == tutti_current_fork_generation() else { return }
-      var hasNews = false
-      for device in devices where device.takeEvents(ports: ports) { hasNews = true }
-      if !hasNews { return }
-      hasTrouble.store(true, ordering: .releasing)
-      doorbells.withLock { for doorbell in $0.values { doorbell.ring() } }
+    /// Takes in what a device says: a port that went down, its removal. Never blocks. Any thread.
+    ///
+    /// - Parameter descriptor: One of ``eventDescriptors``.
+    /// - Returns: Whether the device may have more to say; if not, its descriptor is to be watched no longer.
+    @discardableResult
+    package func serviceEvents(of descriptor: Int32) -> Bool {
+      guard generation == tutti_current_fork_generation(),
+        let device = devices.first(where: { $0.context.pointee.async_fd == descriptor })
+      else { return false }
+      if device.takeEvents(ports: ports) {
+        hasTrouble.store(true, ordering: .releasing)
+        doorbells.withLock { for doorbell in $0.values { doorbell.ring() } }
+      }
+      return !device.isGone.load(ordering: .acquiring)
     }
 
     func add(_ doorbell: Doorbell) { doorbells.withLock { $0[ObjectIdentifier(doorbell)] = doorbell } }

@@ -54,9 +54,10 @@ struct RDMAToken: Equatable, Hashable, Sendable {
 }
 
 /// The private data of a connection request (56 bytes at most) and of its answer: who, and where its memory is. Little-endian:
-/// magic 4, version 1, queue pair 1, queue pairs 1, the dialed rail 1, token 16 (zero in the answer), segment bytes 4, key 4, address 8.
+/// magic 4, version 1, queue pair 1, queue pairs 1, the dialed rail 1, token 16 (zero in the answer), segment bytes 4, key 4, address 8, MTU
+/// 1 (`enum ibv_mtu`), zero 3.
 struct RDMAIntroduction: Equatable {
-  static let byteCount = 40
+  static let byteCount = 44
   private static let magic: [UInt8] = Array("TuRC".utf8)
   static let version: UInt8 = 1
 
@@ -67,18 +68,22 @@ struct RDMAIntroduction: Equatable {
   var rail: Int
   var token: RDMAToken
   var segmentBytesMax: Int
+  /// The longest packet (`enum ibv_mtu`: 1 to 5) that the sender takes.
+  var mtu: Int
   /// Of the sender's memory for this link, over this queue pair.
   var key: UInt32
   var address: UInt64
 
   init(
-    queuePair: Int, queuePairs: Int, rail: Int, token: RDMAToken, segmentBytesMax: Int, key: UInt32, address: UInt64
+    queuePair: Int, queuePairs: Int, rail: Int, token: RDMAToken, segmentBytesMax: Int, mtu: Int,
+    key: UInt32, address: UInt64
   ) {
     self.queuePair = queuePair
     self.queuePairs = queuePairs
     self.rail = rail
     self.token = token
     self.segmentBytesMax = segmentBytesMax
+    self.mtu = mtu
     self.key = key
     self.address = address
   }
@@ -88,7 +93,7 @@ struct RDMAIntroduction: Equatable {
     withUnsafeBytes(of: UInt32(segmentBytesMax).littleEndian) { bytes += $0 }
     withUnsafeBytes(of: key.littleEndian) { bytes += $0 }
     withUnsafeBytes(of: address.littleEndian) { bytes += $0 }
-    return bytes
+    return bytes + [UInt8(mtu), 0, 0, 0]
   }
 
   init?(_ data: UnsafeRawBufferPointer) {
@@ -100,6 +105,9 @@ struct RDMAIntroduction: Equatable {
     segmentBytesMax = Int(UInt32(littleEndian: data.loadUnaligned(fromByteOffset: 24, as: UInt32.self)))
     key = UInt32(littleEndian: data.loadUnaligned(fromByteOffset: 28, as: UInt32.self))
     address = UInt64(littleEndian: data.loadUnaligned(fromByteOffset: 32, as: UInt64.self))
-    guard (1...RDMALayout.queuePairsMax).contains(queuePairs), queuePair < queuePairs else { return nil }
+    mtu = Int(data[40])
+    guard (1...RDMALayout.queuePairsMax).contains(queuePairs), queuePair < queuePairs, (1...5).contains(mtu) else {
+      return nil
+    }
   }
 }

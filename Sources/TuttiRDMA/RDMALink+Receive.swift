@@ -43,10 +43,12 @@
       } else {
         // What was posted before is over as well.
         pairs[pair].retired = RequestID.posted(id)
-        if RequestID.isHeld(id) { lanes[RequestID.lane(id)].held &= ~(1 << UInt32(RequestID.slot(id))) }
-        if isGood { return }
+        if isGood {
+          if RequestID.isHeld(id) { lanes[RequestID.lane(id)].held &= ~(1 << UInt32(RequestID.slot(id))) }
+          return
+        }
       }
-      failCompletion(completion.pointee.status, completion.pointee.vendor_err, pair)
+      failCompletion(completion.pointee.status, completion.pointee.vendor_err, pair, isReceive: RequestID.isReceive(id))
     }
 
     private func takeImmediate(_ rawValue: UInt32) {
@@ -58,7 +60,7 @@
       switch kind {
       case .data: takeData(lane, immediate.number(from: lanes[lane].consumed + 1))
       case .credit: takeAcknowledgement(lane, immediate.number(from: lanes[lane].acknowledged))
-      case .question: takeQuestion(lane, immediate.number(from: lanes[lane].consumed + 1))
+      case .question: takeQuestion(lane, immediate)
       case .answer: break
       case .goodbye: state.pointee.peerHasClosed = true
       }
@@ -104,7 +106,10 @@
       if pairCount == 1 { refuse("an acknowledgement of segments of lane \(lane) that were never sent") }
     }
 
-    private func takeQuestion(_ lane: Int, _ sequence: UInt64) {
+    private func takeQuestion(_ lane: Int, _ immediate: RDMAImmediate) {
+      // A grant may have crossed the question, and the segment may have come over another queue pair before it.
+      let sequence = immediate.number(from: lanes[lane].consumed &- min(lanes[lane].consumed, UInt64(Lane.credit)))
+      if sequence <= lanes[lane].consumed { return }
       guard sequence &- lanes[lane].consumed <= UInt64(Lane.credit) else {
         return refuse("a question about segment \(sequence) of lane \(lane), beyond its credit")
       }
@@ -165,6 +170,17 @@
     private func endAfterGoodbye() {
       if status.pointee.failed { return }
       // All it sent has arrived; other queues may still have to tell.
+      drainQueues()
+      // What it has consumed it has, though its last acknowledgements to this device may be lost.
+      if (0..<Lane.count).contains(where: { lanes[$0].held != 0 }) { takeBackConsumed() }
+      fail(
+        FailureReport(
+          .peerLost, rank: connection.rank, peer: peer, "rank \(peer) closed its connection",
+          advice: "Look at the output of rank \(peer) for the cause", transport: transport.name))
+    }
+
+    /// Takes what is in the queues, without the consequences of a goodbye.
+    func drainQueues() {
       for index in 0..<queueCount {
         for _ in 0..<64 {
           let count = ibv_poll_cq(queues[index], Int32(Self.foundMax), found)
@@ -172,19 +188,32 @@
           for number in 0..<Int(count) { take(found + number) }
         }
       }
-      fail(
-        FailureReport(
-          .peerLost, rank: connection.rank, peer: peer, "rank \(peer) closed its connection",
-          advice: "Look at the output of rank \(peer) for the cause", transport: transport.name))
+    }
+
+    private func takeBackConsumed() {
+      state.pointee.isStopped = true
+      connection.stop()
+      awaitFlush()
+      for lane in 0..<Lane.count {
+        var sequence = lanes[lane].acknowledged
+        while sequence > 0, lanes[lane].acknowledged - sequence < UInt64(Lane.credit) {
+          lanes[lane].held &= ~(1 << UInt32(slotIndex(sequence)))
+          sequence -= 1
+        }
+      }
     }
 
     @inline(never)
-    private func failCompletion(_ status: ibv_wc_status, _ vendor: UInt32, _ pair: Int) {
+    private func failCompletion(_ status: ibv_wc_status, _ vendor: UInt32, _ pair: Int, isReceive: Bool) {
       // After the first, all others are flushed.
       if failure != nil || state.pointee.isStopped { return }
+      // Nothing gets through a port that is down: that is the cause, and not the peer.
+      if let report = connection.fabric.ports[pairs[pair].rail].presentFailure(rank: connection.rank, peer: peer) {
+        return fail(report)
+      }
       fail(
         RDMAErrorText.completion(
-          status: status.rawValue, vendorError: vendor, rank: connection.rank, peer: peer,
+          status: status.rawValue, vendorError: vendor, isReceive: isReceive, rank: connection.rank, peer: peer,
           rail: connection.fabric.rails[pairs[pair].rail], settings: connection.fabric.settings))
     }
 

@@ -209,12 +209,15 @@
       flush()
     }
 
-    /// Sends an empty write over every queue pair on which nothing is under way: if it is not acknowledged, the peer's host is gone.
+    /// Sends an empty write over every queue pair on which nothing is known to be under way: if it is not acknowledged, the peer's host is gone.
     func probe() {
       let now = monotonicNanoseconds()
       if now &- state.pointee.lastProbe < Self.probeNanoseconds { return }
       state.pointee.lastProbe = now
-      for pair in 0..<pairCount where pairs[pair].posted == pairs[pair].retired { postEmpty(pair) }
+      // Where the last request is to make a completion, that tells.
+      for pair in 0..<pairCount where pairs[pair].posted == pairs[pair].retired || pairs[pair].unsignalled > 0 {
+        if hasRoom(pair, 1) { postEmpty(pair) }
+      }
     }
 
     private static let probeNanoseconds: UInt64 = 250_000_000

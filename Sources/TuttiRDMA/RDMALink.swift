@@ -51,6 +51,8 @@
     /// - Parameter connection: Established; owned from here on.
     init(_ connection: RDMAConnection, registered: RegisteredMemory?) throws(FailureReport) {
       self.connection = connection
+      ownsWaiting = connection.completions.count > 1
+      waiting = try Self.waitingDescriptor(connection)
       layout = connection.layout
       memory = connection.memory
       self.registered = registered
@@ -77,7 +79,7 @@
       state = .allocate(capacity: 1)
       state.initialize(to: RDMALinkState())
       messageBytesMax = connection.queuePairs.map { connection.fabric.ports[$0.rail].messageBytesMax }.min() ?? 4096
-      // The payload, in as many pieces as it takes, and the header.
+      // The payload, in as many pieces as it takes, and the header. A whole segment has to fit a send queue.
       requestsMax = (connection.layout.segmentBytesMax + messageBytesMax - 1) / messageBytesMax + 1
       requests = .allocate(capacity: requestsMax)
       requests.initialize(repeating: ibv_send_wr(), count: requestsMax)
@@ -85,8 +87,6 @@
       pieces.initialize(repeating: ibv_sge(), count: requestsMax + 1)
       found = .allocate(capacity: Self.foundMax)
       found.initialize(repeating: ibv_wc(), count: Self.foundMax)
-      ownsWaiting = queueCount > 1
-      waiting = try Self.waitingDescriptor(connection)
       super.init(
         peer: connection.peer, transport: .rdma, segmentBytesMax: connection.layout.segmentBytesMax, needsProgress: true,
         composesInPlace: true, reachesRegisteredMemory: registered != nil, reachesCallersMemory: registered != nil)
@@ -293,10 +293,14 @@
             transport: transport.name))
       }
       connection.stop()
-      // Everything posted comes back, flushed; until then the device may still be reading.
+      awaitFlush()
+    }
+
+    /// Everything posted comes back, flushed; until then the device may still be reading.
+    func awaitFlush() {
       let end = monotonicNanoseconds() + Self.revokeNanosecondsMax
       while !isDrained, monotonicNanoseconds() < end {
-        poll()
+        drainQueues()
         sched_yield()
       }
     }
@@ -329,6 +333,10 @@
     /// Everything this rank sent is to arrive before the peer hears that no more will come.
     private func sayGoodbye() {
       let end = monotonicNanoseconds() + Self.drainNanosecondsMax
+      // The peer is to know all that was consumed: it may wait for that.
+      for lane in 0..<Lane.count where lanes[lane].announced != lanes[lane].consumed {
+        state.pointee.creditDue |= 1 << UInt32(lane)
+      }
       drain(until: end)
       guard isDrained, !state.pointee.peerHasClosed, !status.pointee.failed else { return }
       postImmediate(RDMAImmediate(.goodbye, lane: 0, number: 0), isSignalled: true)

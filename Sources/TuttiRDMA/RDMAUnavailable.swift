@@ -14,7 +14,8 @@
     }
 
     package var eventDescriptors: [Int32] { [] }
-    package func serviceEvents() {}
+    @discardableResult
+    package func serviceEvents(of descriptor: Int32) -> Bool { false }
     package func register(_ memory: UnsafeMutableRawPointer, bytes: Int) throws(FailureReport) {}
     package func unregister(_ memory: UnsafeMutableRawPointer) {}
   }

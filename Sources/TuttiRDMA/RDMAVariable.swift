@@ -28,7 +28,8 @@ enum RDMAVariable: String, CaseIterable {
     case .trafficClass: 0...255
     case .mtu: 256...4096
     // The least has room for a slot's header; InfiniBand's longest message is 2 GiB.
-    case .messageBytes: 1024...1 << 31
+    // A segment in such pieces has to fit a send queue.
+    case .messageBytes: 4096...1 << 31
     case .devices: 0...0
     }
   }

@@ -37,7 +37,7 @@ import TuttiTransport
     ("SERVICE_LEVEL", ["0", "15"], ["16"]),
     ("TRAFFIC_CLASS", ["0", "255"], ["256"]),
     ("MTU", ["256", "512", "1024", "2048", "4096"], ["255", "1500", "4097", "9000"]),
-    ("MESSAGE_BYTES", ["1024", "2147483648"], ["1023", "2147483649", "1M"]),
+    ("MESSAGE_BYTES", ["4096", "2147483648"], ["4095", "2147483649", "1M"]),
   ])
   func numbersHaveRanges(_ name: String, good: [String], bad: [String]) throws {
     for value in good {

@@ -149,7 +149,8 @@ import TuttiTransport
       let invitation = RDMAInvitation(queuePairs: 3, token: .fresh(), ports: [1, 0, 65535, 7])
       #expect(RDMAInvitation(invitation.bytes) == invitation)
       let introduction = RDMAIntroduction(
-        queuePair: 1, queuePairs: 2, rail: 3, token: invitation.token, segmentBytesMax: 1 << 18, key: 9, address: 1 << 47)
+        queuePair: 1, queuePairs: 2, rail: 3, token: invitation.token, segmentBytesMax: 1 << 18, mtu: 5, key: 9,
+        address: 1 << 47)
       #expect(introduction.bytes.count == RDMAIntroduction.byteCount && introduction.bytes.count <= 56)
       introduction.bytes.withUnsafeBytes { #expect(RDMAIntroduction($0) == introduction) }
       for index in 0..<8 {

@@ -51,7 +51,7 @@ final class RDMABench: Sendable {
           pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
         }
         _ = poll(&entries, nfds_t(entries.count), 1000)
-        fabric.serviceEvents()
+        for descriptor in fabric.eventDescriptors { fabric.serviceEvents(of: descriptor) }
         for endpoint in endpoints { endpoint.service() }
       }
     }
