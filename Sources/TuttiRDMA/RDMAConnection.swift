@@ -222,11 +222,13 @@
       }
     }
 
+    /// Whether this process made it: in a forked child descriptors and queues are the parent's.
+    var isOwn: Bool { generation == tutti_current_fork_generation() }
+
     func close() {
       if isClosed { return }
       isClosed = true
-      // Descriptors and queues are the parent's.
-      if generation != tutti_current_fork_generation() { return }
+      if !isOwn { return }
       for entry in queuePairs {
         if let id = entry.id {
           _ = fabric.verbs.disconnect(id)

@@ -305,10 +305,11 @@
 
     package override func close() {
       if state.pointee.isClosed { return }
+      state.pointee.isClosed = true
       // In a forked child the queues are the parent's.
+      guard connection.isOwn else { return }
       if !status.pointee.failed { sayGoodbye() }
       takeQueueEvents()
-      state.pointee.isClosed = true
       if ownsWaiting { tutti_close(waiting) }
       connection.close()
     }
