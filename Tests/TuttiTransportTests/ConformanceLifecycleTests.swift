@@ -62,7 +62,7 @@ import TuttiTransport
       second.consume(0)
     }
     // What came before the waiter is ready to sleep is not told of again.
-    for bytes in [8, 50_000] {
+    for bytes in [0, 8] {
       _ = second.prepareToPark()
       try send(first, 0, to: second, BytePool.shared.content(2), bytes)
       settle(first, first)
