@@ -55,10 +55,13 @@ struct AlgorithmPolicy {
 
   /// Bytes of a segment: as long as a link carries, because a segment costs system calls where it does not go through a window.
   ///
-  /// Where one rank combines what the others only send, shorter ones let it begin while they copy.
+  /// Where one rank combines what the others only send, shorter ones let it begin while they copy. Over RDMA a segment is cheap, and
+  /// eight of a call's let its phases overlap.
   func segmentBytes(_ collective: Collective, bytes: UInt64) -> Int {
-    let wanted = medium == .sharedMemory && collective == .reduce && bytes <= 1 << 20 ? 64 << 10 : 256 << 10
-    return min(wanted, segmentBytesMax)
+    let isShort =
+      medium == .sharedMemory ? collective == .reduce && bytes <= 1 << 20 : medium == .rdma && bytes <= 1 << 19
+    let isMiddling = medium == .rdma && bytes <= 1 << 20
+    return min(isShort ? 64 << 10 : isMiddling ? 128 << 10 : 256 << 10, segmentBytesMax)
   }
 
   /// Results larger than the caches are stored past them.
@@ -85,8 +88,8 @@ struct AlgorithmPolicy {
 /// are right rather than the times; those for a network are of 10 Gb/s Ethernet. `Benchmarks/choice` compares the choices with what is best.
 /// Those for RDMA are of 100 Gb/s RoCE, and not measured: a byte is the line rate of 12.5 GB/s; a message is two work requests and a
 /// completion at either end, at some 0.1 us each, as one core sends 10 million small ones a second (Kalia, Kaminsky & Andersen, "Datacenter
-/// RPCs can be General and Fast", NSDI 2019); a round is half of the 2 to 3 us that adapters of that kind take there and back, and as much
-/// again for the engines.
+/// RPCs can be General and Fast", NSDI 2019); a round is half of the 2 to 3 us that adapters of that kind take are known to
+/// take there and back, and as much again for the engines.
 struct TransportTerms: Sendable {
   enum Medium: Sendable {
     case sharedMemory, loopback, network
