@@ -124,14 +124,14 @@ package enum RDMAErrorText {
       + "stalls, raise TUTTI_RDMA_TIMEOUT"
   }
 
-  /// `about 2.1 s (8 tries of 268 ms)`.
+  /// `about 1.9 s (7 tries of 268 ms)`.
   static func silence(_ settings: RDMASettings) -> String {
     let tries = Int(settings.retryCount) + 1
     let each = time(settings.silenceSeconds / Double(tries))
     return tries == 1 ? "about \(each)" : "about \(time(settings.silenceSeconds)) (\(tries) tries of \(each))"
   }
 
-  /// Two digits or more: `8.2 us`, `268 ms`, `2.1 s`, `146 min`.
+  /// Two digits or more: `8.2 us`, `268 ms`, `1.9 s`, `146 min`.
   static func time(_ seconds: Double) -> String {
     let (value, unit) =
       seconds < 1e-3

@@ -215,7 +215,6 @@
 
     package override func progress() {
       if status.pointee.failed { return }
-      if state.pointee.isArmed { takeQueueEvents() }
       poll()
       if state.pointee.creditDue | state.pointee.questionDue | state.pointee.answerDue != 0 { flush() }
       noticeNews()
@@ -249,7 +248,7 @@
       // The end of this rank's own sends wakes nobody, unless somebody may wait for it. Errors wake in any case.
       let solicitedOnly: Int32 = waitsForOwnSends ? 0 : 1
       for index in 0..<queueCount where ibv_req_notify_cq(queues[index], solicitedOnly) != 0 { return false }
-      state.pointee.isArmed = true
+      state.pointee.mayHaveEvents = true
       // What came before the queues were armed makes no event.
       if poll() { return false }
       flush()
@@ -266,8 +265,7 @@
 
     /// Forgets what made the descriptor readable.
     func takeQueueEvents() {
-      guard state.pointee.isArmed else { return }
-      state.pointee.isArmed = false
+      guard state.pointee.mayHaveEvents else { return }
       for entry in connection.completions {
         var queue: VerbsLibrary.Queue?
         var context: UnsafeMutableRawPointer?

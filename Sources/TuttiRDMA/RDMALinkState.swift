@@ -64,7 +64,8 @@
     var creditDue: UInt32 = 0
     var questionDue: UInt32 = 0
     var answerDue: UInt32 = 0
-    var isArmed = false
+    /// The queues were armed once, so the channels may have something to say.
+    var mayHaveEvents = false
     var isStopped = false
     var isClosed = false
     var peerHasClosed = false

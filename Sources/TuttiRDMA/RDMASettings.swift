@@ -11,8 +11,8 @@ package struct RDMASettings: Hashable, Sendable {
   package var queuePairs = 1
   /// A packet without acknowledgement is sent again after 4.096 us times two to this power, 1 to 31. `TUTTI_RDMA_TIMEOUT`
   package var timeout: UInt8 = 16
-  /// How often, 0 to 7, before the peer counts as lost. `TUTTI_RDMA_RETRY_COUNT`
-  package var retryCount: UInt8 = 7
+  /// How often, 0 to 7, before the peer counts as lost. Soft-RoCE takes 7 for "for ever". `TUTTI_RDMA_RETRY_COUNT`
+  package var retryCount: UInt8 = 6
   /// 0 to 15; nil for what the fabric says. `TUTTI_RDMA_SERVICE_LEVEL`
   package var serviceLevel: UInt8?
   /// 0 to 255: the byte of the IP header that holds DSCP and ECN. `TUTTI_RDMA_TRAFFIC_CLASS`
