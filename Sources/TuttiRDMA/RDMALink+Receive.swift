@@ -207,14 +207,28 @@
     private func failCompletion(_ status: ibv_wc_status, _ vendor: UInt32, _ pair: Int, isReceive: Bool) {
       // After the first, all others are flushed.
       if failure != nil || state.pointee.isStopped { return }
-      // Nothing gets through a port that is down: that is the cause, and not the peer.
-      if let report = connection.fabric.ports[pairs[pair].rail].presentFailure(rank: connection.rank, peer: peer) {
-        return fail(report)
+      if state.pointee.suspectSince != 0 { return }
+      suspicion = RDMAErrorText.completion(
+        status: status.rawValue, vendorError: vendor, isReceive: isReceive, rank: connection.rank, peer: peer,
+        rail: connection.fabric.rails[pairs[pair].rail], settings: connection.fabric.settings)
+      state.pointee.suspectSince = monotonicNanoseconds()
+      resolveSuspicion()
+    }
+
+    /// How long the cause of a failed request is looked for: requests fail some moments before a device says that its port went down, and
+    /// the connection manager that the peer is gone.
+    private static let suspicionNanoseconds: UInt64 = 100_000_000
+
+    /// Fails the link for its true cause, when that has shown up or does not.
+    @inline(never)
+    func resolveSuspicion() {
+      if status.pointee.failed { return }
+      for index in 0..<pairCount {
+        // Nothing gets through a port that is down: that is the cause, and not the peer.
+        let port = connection.fabric.ports[pairs[index].rail]
+        if let report = port.presentFailure(rank: connection.rank, peer: peer) { return fail(report) }
       }
-      fail(
-        RDMAErrorText.completion(
-          status: status.rawValue, vendorError: vendor, isReceive: isReceive, rank: connection.rank, peer: peer,
-          rail: connection.fabric.rails[pairs[pair].rail], settings: connection.fabric.settings))
+      if monotonicNanoseconds() &- state.pointee.suspectSince > Self.suspicionNanoseconds, let suspicion { fail(suspicion) }
     }
 
     @inline(never)

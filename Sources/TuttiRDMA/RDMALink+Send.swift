@@ -140,6 +140,7 @@
 
     @inline(never)
     private func failPosting(_ code: Int32) {
+      if state.pointee.suspectSince != 0 { return }
       fail(
         FailureReport(
           .transport, rank: connection.rank, peer: peer, "a message to rank \(peer) could not be posted (ibv_post_send)",
@@ -152,7 +153,7 @@
     /// Sends what is due: credit, questions, answers.
     func flush() {
       var due = state.pointee.creditDue | state.pointee.questionDue | state.pointee.answerDue
-      while due != 0, !status.pointee.failed {
+      while due != 0, !status.pointee.failed, state.pointee.suspectSince == 0 {
         let lane = due.trailingZeroBitCount
         let bit: UInt32 = 1 << UInt32(lane)
         due &= ~bit

@@ -38,6 +38,8 @@
     private let ownsWaiting: Bool
 
     static let foundMax = 16
+    /// What the link fails with, unless the true cause shows up: see ``RDMALinkState/suspectSince``.
+    var suspicion: FailureReport?
     /// Bytes of the longest message, and the requests that a segment takes then.
     let messageBytesMax: Int
     let requestsMax: Int
@@ -122,7 +124,8 @@
 
     package override func canSend(_ lane: Int) -> Bool {
       let sent = lanes[lane].sent
-      if status.pointee.failed || sent &- lanes[lane].acknowledged >= UInt64(Lane.credit) { return false }
+      if sent &- lanes[lane].acknowledged >= UInt64(Lane.credit) || status.pointee.failed { return false }
+      if state.pointee.suspectSince != 0 { return false }
       // A source that is still read keeps its slot's header.
       if lanes[lane].held & (1 << UInt32(slotIndex(sent + 1))) != 0 { return false }
       return hasRoom(pairIndex(sent + 1), UInt32(truncatingIfNeeded: requestsMax) + Self.ownRequests)
@@ -218,6 +221,7 @@
       poll()
       if state.pointee.creditDue | state.pointee.questionDue | state.pointee.answerDue != 0 { flush() }
       noticeNews()
+      if state.pointee.suspectSince != 0 { resolveSuspicion() }
     }
 
     package override func peek(_ lane: Int) -> UnsafePointer<Arrival>? {
@@ -241,6 +245,8 @@
     // MARK: Waiting
 
     package override var descriptor: Int32 { state.pointee.isClosed ? -1 : waiting }
+
+    package override var maximumPark: UInt64 { state.pointee.suspectSince == 0 ? .max : 5_000_000 }
 
     package override func prepareToPark() -> Bool {
       if status.pointee.failed { return true }
@@ -343,7 +349,9 @@
     }
 
     private func wait(until end: UInt64, _ isDone: () -> Bool) {
-      while !isDone(), !status.pointee.failed, !state.pointee.peerHasClosed, monotonicNanoseconds() < end {
+      while !isDone(), !status.pointee.failed, state.pointee.suspectSince == 0, !state.pointee.peerHasClosed,
+        monotonicNanoseconds() < end
+      {
         poll()
         flush()
         signalTails()

@@ -69,6 +69,8 @@
     var isStopped = false
     var isClosed = false
     var peerHasClosed = false
+    /// When a request failed for a reason that may turn out to be another; 0 while none has.
+    var suspectSince: UInt64 = 0
     /// When the peer's host was last probed.
     var lastProbe: UInt64 = 0
     var copiedBytes: UInt64 = 0
