@@ -124,7 +124,7 @@ package enum RDMAErrorText {
       + "stalls, raise TUTTI_RDMA_TIMEOUT"
   }
 
-  /// `about 1.9 s (7 tries of 268 ms)`.
+  /// `about 7.5 s (7 tries of 1.1 s)`.
   static func silence(_ settings: RDMASettings) -> String {
     let tries = Int(settings.retryCount) + 1
     let each = time(settings.silenceSeconds / Double(tries))

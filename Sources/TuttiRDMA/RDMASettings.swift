@@ -10,7 +10,7 @@ package struct RDMASettings: Hashable, Sendable {
   /// `TUTTI_RDMA_QUEUE_PAIRS`
   package var queuePairs = 1
   /// A packet without acknowledgement is sent again after 4.096 us times two to this power, 1 to 31. `TUTTI_RDMA_TIMEOUT`
-  package var timeout: UInt8 = 16
+  package var timeout: UInt8 = 18
   /// How often, 0 to 7, before the peer counts as lost. Soft-RoCE takes 7 for "for ever". `TUTTI_RDMA_RETRY_COUNT`
   package var retryCount: UInt8 = 6
   /// 0 to 15; nil for what the fabric says. `TUTTI_RDMA_SERVICE_LEVEL`

@@ -44,7 +44,7 @@ import TuttiTransport
     let failure = completion(12)
     #expect(failure.code == .peerLost)
     #expect(
-      failure.message.hasPrefix("rank 3 did not acknowledge for about 1.9 s (7 tries of 268 ms) [IBV_WC_RETRY_EXC_ERR"))
+      failure.message.hasPrefix("rank 3 did not acknowledge for about 7.5 s (7 tries of 1.1 s) [IBV_WC_RETRY_EXC_ERR"))
     let hasty = completion(12, try RDMASettings.read(["TUTTI_RDMA_TIMEOUT": "1", "TUTTI_RDMA_RETRY_COUNT": "0"]))
     #expect(hasty.message.hasPrefix("rank 3 did not acknowledge for about 8.2 us ["))
     let patient = completion(12, try RDMASettings.read(["TUTTI_RDMA_TIMEOUT": "31"]))

@@ -82,7 +82,7 @@ import TuttiTransport
   }
 
   @Test func silenceFollowsTimeoutAndRetries() throws {
-    #expect(abs(RDMASettings().silenceSeconds - 7 * 4.096e-6 * 65536) < 1e-9)
+    #expect(abs(RDMASettings().silenceSeconds - 7 * 4.096e-6 * 262144) < 1e-9)
     let once = try RDMASettings.read(["TUTTI_RDMA_TIMEOUT": "1", "TUTTI_RDMA_RETRY_COUNT": "0"])
     #expect(abs(once.silenceSeconds - 8.192e-6) < 1e-12)
   }
