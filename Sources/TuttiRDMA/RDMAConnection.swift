@@ -225,6 +225,27 @@
     /// Whether this process made it: in a forked child descriptors and queues are the parent's.
     var isOwn: Bool { generation == tutti_current_fork_generation() }
 
+    /// How long ``closeAside()`` waits.
+    private static let closingNanosecondsMax: UInt64 = 500_000_000
+
+    /// Gives everything up on a thread of its own, and waits a bounded time for that: a driver may keep whoever destroys a queue pair until
+    /// the last of its packets has left the network card (soft-RoCE does), though nothing of this process is touched any more.
+    func closeAside() {
+      let word = WakeWord()
+      do throws(FailureReport) {
+        try startDetachedThread("tutti-rdma-end") { [self] in
+          close()
+          word.wake()
+        }
+      } catch { return close() }
+      let end = monotonicNanoseconds() + Self.closingNanosecondsMax
+      while word.value == 0 {
+        let now = monotonicNanoseconds()
+        if now >= end { return }
+        word.wait(while: 0, nanoseconds: end - now)
+      }
+    }
+
     func close() {
       if isClosed { return }
       isClosed = true

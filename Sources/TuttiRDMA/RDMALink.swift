@@ -317,7 +317,7 @@
       if !status.pointee.failed { sayGoodbye() }
       takeQueueEvents()
       if ownsWaiting { tutti_close(waiting) }
-      connection.close()
+      connection.closeAside()
     }
 
     /// Whether no send is outstanding.
