@@ -162,7 +162,7 @@ import Testing
       #expect(operations.contains("bitwise-xor") == !isFloat)
     }
     let transports = try #require(object["transports"] as? [Object])
-    #expect(transports.map { $0["name"] as? String } == ["shm", "tcp", "inprocess"])
+    #expect(transports.map { $0["name"] as? String } == ["shm", "rdma", "tcp", "inprocess"])
     let table = try await Tool.run("list")
     for word in [
       "all-reduce", "dissemination", "send-receive: no algorithms", "inprocess", "float64 (8 bytes)",
