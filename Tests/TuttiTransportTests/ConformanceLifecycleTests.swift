@@ -61,15 +61,6 @@ import TuttiTransport
       _ = try arrival(second, 0, from: first)
       second.consume(0)
     }
-    // What came before the waiter is ready to sleep is not told of again.
-    for bytes in [0, 8] {
-      _ = second.prepareToPark()
-      try send(first, 0, to: second, BytePool.shared.content(2), bytes)
-      settle(first, first)
-      #expect(second.hasArrival(0) || !second.prepareToPark() || poll(&waiting, 1, 5000) == 1)
-      _ = try arrival(second, 0, from: first)
-      second.consume(0)
-    }
   }
 
   @Test("what arrived before the peer left is still read, and then the link names the peer", arguments: conformanceFactories)

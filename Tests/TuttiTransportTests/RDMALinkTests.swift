@@ -120,6 +120,22 @@ import TuttiTransport
       try bench.registered.1.unregister(destination.base)
     }
 
+    @Test("what came before a waiter was ready to sleep keeps it awake, or makes the descriptor ready") func lateSleeper()
+      throws
+    {
+      let (_, first, second) = try makeLinks()
+      defer { close(first, second) }
+      var waiting = pollfd(fd: second.descriptor, events: Int16(POLLIN), revents: 0)
+      for bytes in [0, 8, 50_000] {
+        _ = second.prepareToPark()
+        try send(first, 0, to: second, BytePool.shared.content(2), bytes)
+        settle(first, first)
+        #expect(second.hasArrival(0) || !second.prepareToPark() || poll(&waiting, 1, 5000) == 1)
+        _ = try arrival(second, 0, from: first)
+        second.consume(0)
+      }
+    }
+
     @Test("a connection that does not show the token is refused, and the listener goes on") func token() throws {
       let bench = try RDMABench.current()
       let (near, far) = try unixSockets()
