@@ -255,10 +255,10 @@ extension Engine {
     let bytes = segmentBytes(transfer, link)
     let destination = transfer.pointee.base + transfer.pointee.position
     if link.reachesCallersMemory {
-      let isAsked = link.status.pointee.asked & (1 << UInt32(Lane.pointToPoint)) != 0
-      if queue.pointee.mayGrant || isAsked { grantReceives(queue, link) }
+      let unmanaged = Unmanaged.passUnretained(link)
+      if queue.pointee.mayGrant || isAsked(unmanaged, lane) { grantReceives(queue, link) }
       // Unless that was the answer: as usual.
-      if link.status.pointee.asked & (1 << UInt32(Lane.pointToPoint)) != 0 { link.declineGrants(lane, 1) }
+      if isAsked(unmanaged, lane) { link.declineGrants(lane, 1) }
     }
     if link.fetches { link.offer(lane, transfer.pointee.call, transfer.pointee.count, destination, bytes) }
     var found = link.peek(lane)

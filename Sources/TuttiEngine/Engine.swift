@@ -263,13 +263,6 @@ package final class Engine: @unchecked Sendable {
     )
   }
 
-  /// The links that exist; for tests.
-  package var openLinks: [Link] {
-    lock.lock()
-    defer { lock.unlock() }
-    return core.pointee.ownedLinks
-  }
-
   /// The algorithm of the last call, and the transports of the links that exist; for results.
   package var lastCall: (algorithm: String, transports: [TransportKind]) {
     lock.lock()

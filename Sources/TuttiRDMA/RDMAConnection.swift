@@ -122,8 +122,7 @@
         throw RDMAErrorText.resource(
           call: "ibv_create_comp_channel", error: errno, device: device.name, rank: rank, peer: peer)
       }
-      let flags = fcntl(channel.pointee.fd, F_GETFL)
-      _ = fcntl(channel.pointee.fd, F_SETFL, flags | O_NONBLOCK)
+      VerbsLibrary.makeNonBlocking(channel.pointee.fd)
       // All queue pairs of the link may be on this device.
       let depth = Int32(RDMALayout.queuePairsMax) * Int32(Self.sendDepth + Self.receiveDepth)
       guard let queue = fabric.verbs.createQueue(device.context, depth, nil, channel, 0) else {

@@ -21,9 +21,7 @@
       self.name = name
       self.verbs = verbs
       context = try Self.open(name, verbs, rank)
-      // Events are taken without waiting.
-      let flags = fcntl(context.pointee.async_fd, F_GETFL)
-      _ = fcntl(context.pointee.async_fd, F_SETFL, flags | O_NONBLOCK)
+      VerbsLibrary.makeNonBlocking(context.pointee.async_fd)
       guard let domain = verbs.allocateDomain(context) else {
         let code = errno
         _ = verbs.closeDevice(context)
@@ -147,13 +145,11 @@
 
     /// Why nothing gets through this port now, asked of the device; nil when something may.
     func presentFailure(rank: Int, peer: Int) -> FailureReport? {
-      if isRemoved() { device.isGone.store(true, ordering: .releasing) }
-      if let report = failure(rank: rank, peer: peer) { return report }
       var attributes = ibv_port_attr()
-      guard device.verbs.queryPort(device.context, rail.port, &attributes) == 0, attributes.state != IBV_PORT_ACTIVE else {
-        return nil
-      }
-      return downFailure(rank: rank, peer: peer)
+      let code = query(&attributes)
+      if Self.meansRemoval(code) { device.isGone.store(true, ordering: .releasing) }
+      if let report = failure(rank: rank, peer: peer) { return report }
+      return code == 0 && attributes.state != IBV_PORT_ACTIVE ? downFailure(rank: rank, peer: peer) : nil
     }
 
     private func downFailure(rank: Int, peer: Int) -> FailureReport {
@@ -163,9 +159,14 @@
 
     func isRemoved() -> Bool {
       var attributes = ibv_port_attr()
-      let code = device.verbs.queryPort(device.context, rail.port, &attributes)
-      return code == ENODEV || code == EIO
+      return Self.meansRemoval(query(&attributes))
     }
+
+    private func query(_ attributes: inout ibv_port_attr) -> Int32 {
+      device.verbs.queryPort(device.context, rail.port, &attributes)
+    }
+
+    private static func meansRemoval(_ code: Int32) -> Bool { code == ENODEV || code == EIO }
 
     /// How long a port may be down before links over it are given up: as long as a cable takes to be plugged in again is too long.
     static let downNanosecondsMax: UInt64 = 500_000_000

@@ -188,7 +188,7 @@
         if let event = channel.next() {
           defer { _ = verbs.acknowledgeEvent(event) }
           // Of queue pairs before this one.
-          if event.pointee.id != connection.queuePairs.last?.id, event.pointee.event == RDMA_CM_EVENT_ESTABLISHED {
+          if event.pointee.id != id, event.pointee.event == RDMA_CM_EVENT_ESTABLISHED {
             continue
           }
           guard event.pointee.event == expected else {

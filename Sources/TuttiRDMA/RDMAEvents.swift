@@ -22,8 +22,7 @@
           transport: "rdma", systemError: errno)
       }
       self.channel = channel
-      let flags = fcntl(channel.pointee.fd, F_GETFL)
-      _ = fcntl(channel.pointee.fd, F_SETFL, flags | O_NONBLOCK)
+      VerbsLibrary.makeNonBlocking(channel.pointee.fd)
     }
 
     deinit {

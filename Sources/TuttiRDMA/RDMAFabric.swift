@@ -10,7 +10,7 @@
   /// A device is opened for this fabric alone (librdmacm has a context of its own), so that nobody else takes its events. Links keep the
   /// fabric alive; the devices are closed with the last reference.
   package final class RDMAFabric: MemoryRegistrar, @unchecked Sendable {
-    // @unchecked: devices are set in `init`; the table of keys is raw memory under `keysLock`; the rest is locks and atomics.
+    // @unchecked: devices are set in `init`; the rest is locks and atomics.
 
     /// At least one.
     package let rails: [Rail]

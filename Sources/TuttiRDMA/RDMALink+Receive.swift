@@ -8,26 +8,29 @@
 
   /// Completions: what has arrived, and what of the sent is over. Every byte that the peer wrote is checked here.
   extension RDMALink {
-    /// Takes all completions that are there. Returns whether there were any.
+    /// Takes all completions that are there, and does what follows from them. Returns whether there were any.
     @discardableResult
     func poll() -> Bool {
+      guard takeCompletions() else { return false }
+      refill()
+      if state.pointee.peerHasClosed { endAfterGoodbye() }
+      return true
+    }
+
+    /// Takes all completions that are there. Returns whether there were any.
+    @discardableResult
+    func takeCompletions() -> Bool {
       var any = false
       for index in 0..<queueCount {
-        var count = ibv_poll_cq(queues[index], Int32(Self.foundMax), found)
         // Bounded, though the peer cannot send more than its credit: the loop must not depend on that.
-        var rounds = 0
-        while count > 0 {
+        for _ in 0..<65 {
+          let count = ibv_poll_cq(queues[index], Int32(Self.foundMax), found)
+          if count < 0 { failPolling() }
+          if count <= 0 { break }
           any = true
           for number in 0..<Int(count) { take(found + number) }
-          rounds += 1
-          if count < Int32(Self.foundMax) || rounds == 64 { break }
-          count = ibv_poll_cq(queues[index], Int32(Self.foundMax), found)
+          if count < Int32(Self.foundMax) { break }
         }
-        if count < 0 { failPolling() }
-      }
-      if any {
-        refill()
-        if state.pointee.peerHasClosed { endAfterGoodbye() }
       }
       return any
     }
@@ -170,24 +173,13 @@
     private func endAfterGoodbye() {
       if status.pointee.failed { return }
       // All it sent has arrived; other queues may still have to tell.
-      drainQueues()
+      takeCompletions()
       // What it has consumed it has, though its last acknowledgements to this device may be lost.
       if (0..<Lane.count).contains(where: { lanes[$0].held != 0 }) { takeBackConsumed() }
       fail(
         FailureReport(
           .peerLost, rank: connection.rank, peer: peer, "rank \(peer) closed its connection",
           advice: "Look at the output of rank \(peer) for the cause", transport: transport.name))
-    }
-
-    /// Takes what is in the queues, without the consequences of a goodbye.
-    func drainQueues() {
-      for index in 0..<queueCount {
-        for _ in 0..<64 {
-          let count = ibv_poll_cq(queues[index], Int32(Self.foundMax), found)
-          if count <= 0 { break }
-          for number in 0..<Int(count) { take(found + number) }
-        }
-      }
     }
 
     private func takeBackConsumed() {

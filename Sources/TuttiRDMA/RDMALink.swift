@@ -11,7 +11,7 @@
   /// it lies; and any of them straight to its destination, where the receiver has granted that in registered memory. Segment k of a lane goes
   /// over queue pair k mod count. `docs/RDMA.md` has a picture. Nothing a peer writes is trusted as an index or a length without a check.
   ///
-  /// Files: this one holds the state and the end; `+Send`, `+Receive`, `+Completions` the data path.
+  /// Files: this one holds the state, what the engine calls, and the end; `+Send` what is posted, `+Receive` what has come, and failures.
   package final class RDMALink: Link {
     let connection: RDMAConnection
     let layout: RDMALayout
@@ -304,7 +304,7 @@
     func awaitFlush() {
       let end = monotonicNanoseconds() + Self.revokeNanosecondsMax
       while !isDrained, monotonicNanoseconds() < end {
-        drainQueues()
+        takeCompletions()
         sched_yield()
       }
     }

@@ -120,6 +120,11 @@
       _ = forkInit()
     }
 
+    /// Has a descriptor that one of the libraries opened give its events without waiting.
+    static func makeNonBlocking(_ descriptor: Int32) {
+      _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
+    }
+
     private static func open(_ name: String) throws(FailureReport) -> UnsafeMutableRawPointer {
       if let handle = dlopen(name, RTLD_NOW | RTLD_LOCAL) { return handle }
       throw FailureReport(
