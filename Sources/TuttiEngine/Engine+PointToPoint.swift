@@ -113,16 +113,16 @@ extension Engine {
     let queue = transfers.pointee.queue(request.peer, isSend: request.isSend)
     let number = queue.pointee.started + 1
     queue.pointee.started = number
-    queue.pointee.mayGrant = true
     let bytes = Int(request.count) * request.elementBytes
+    let registered = registered(request.memory, bytes)
+    if registered != InPlace.nowhere { queue.pointee.mayGrant = true }
     transfers.pointee.record(index).initialize(
       to: Transfer(
         peer: request.peer, isSend: request.isSend,
         call: CallSignature(
           collective: Self.transferCollective, dataType: request.dataType, operation: 0, algorithm: 0, root: 0,
           operationNumber: number),
-        count: request.count, base: request.memory, bytes: bytes, registered: registered(request.memory, bytes),
-        number: number,
+        count: request.count, base: request.memory, bytes: bytes, registered: registered, number: number,
         timeout: request.timeout, owner: owner.map(Unmanaged.passRetained)))
     transfers.pointee.append(index, request.peer, isSend: request.isSend)
     transfers.pointee.nextDeadline = 0
@@ -281,8 +281,9 @@ extension Engine {
       tutti_copy(destination, arrival.pointee.payload, bytes, transfer.pointee.bytes >= 1 << 20 ? 1 : 0)
     }
     link.consume(lane)
-    queue.pointee.mayGrant = true
     transfer.pointee.position += bytes
+    // The credit reaches one segment further.
+    if transfer.pointee.position < transfer.pointee.bytes || transfer.pointee.next >= 0 { queue.pointee.mayGrant = true }
     if transfer.pointee.position == transfer.pointee.bytes {
       queue.pointee.current = transfer.pointee.next
       end(queue)

@@ -34,7 +34,7 @@ extension Engine {
         } else {
           passes += 1
           // A pause can take as long as the peer's answer.
-          if passes > WaitingPolicy.passesBeforePause { tutti_pause() }
+          if passes > policy.passesBeforePause { tutti_pause() }
         }
       }
     }
@@ -101,6 +101,8 @@ extension Engine {
         }
         continue
       }
+      idle.passes += 1
+      if idle.passes % policy.passesBetweenLooks != 0 && !lock.isContended { continue }
       if let cause = findFailure(&idle) {
         leave(isLeading)
         throw failed(cause())
@@ -145,6 +147,8 @@ extension Engine {
   /// Time without progress, of one driver.
   struct IdleTime {
     var passes = 0
+    /// How often ``findFailure(_:)`` was called.
+    var looks = 0
     /// When the clock was first read since the last progress; 0 before.
     var since: UInt64 = 0
     var now: UInt64 = 0
@@ -154,7 +158,7 @@ extension Engine {
 
   /// Reasons to give up, looked for while nothing moves. Returns what makes the report, to be called without the lock.
   func findFailure(_ idle: inout IdleTime) -> (() -> FailureReport)? {
-    idle.passes += 1
+    idle.looks += 1
     idle.now = monotonicNanoseconds()
     if idle.since == 0 { idle.since = idle.now }
     if let report = core.pointee.pendingFailure {
@@ -162,7 +166,7 @@ extension Engine {
       return { delegate.explain(loss: report) }
     }
     // All links take in what their credit allows, so that no peer is stuck on a full socket because this rank waits for another.
-    if idle.passes & 15 == 0 || idle.now - idle.since >= policy.parkAfter {
+    if idle.looks & 15 == 0 || idle.now - idle.since >= policy.parkAfter {
       let isLate = idle.now - idle.since >= Self.uncalledLinksAfter
       if isLate { takeInLinks() }
       // By index: an array's iterator allocates memory in an unoptimised build.
@@ -339,7 +343,7 @@ extension Engine {
       for _ in 0..<16 { tutti_pause() }
       return
     }
-    if idle.passes & 63 == 0 { publishWaitingFor() }
+    if idle.looks & 63 == 0 { publishWaitingFor() }
     if elapsed < parkAfter {
       tutti_yield()
       return

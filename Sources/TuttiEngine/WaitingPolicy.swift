@@ -5,9 +5,11 @@
 struct WaitingPolicy {
   /// Passes without progress before each is followed by a pause instruction, which gives way to the core's other thread, and takes up to
   /// 140 cycles.
-  static let passesBeforePause = 64
+  let passesBeforePause: Int
   /// Passes without progress before the clock is looked at.
   let spinPasses: Int
+  /// From then on, passes from one look at the clock, and at all that could be wrong, to the next.
+  let passesBetweenLooks: Int
   let yieldAfter: UInt64
   let parkAfter: UInt64
   /// The same for the progress thread, which must leave the core to computation.
@@ -15,16 +17,20 @@ struct WaitingPolicy {
 
   /// - Parameters:
   ///   - isOversubscribed: Whether the host's ranks outnumber the processors they may use.
-  ///   - usesRDMA: Whether some links are RDMA's: to sleep and wake takes several system calls and an interrupt there.
+  ///   - usesRDMA: Whether some links are RDMA's. To sleep and wake takes several system calls and an interrupt there. And a pass takes longer
+  ///     by itself, so that it needs no pause; in an emulated machine, that instruction takes as long as a message.
   init(isOversubscribed: Bool, usesRDMA: Bool = false) {
     if isOversubscribed {
       spinPasses = 1
+      passesBetweenLooks = 1
       yieldAfter = 0
       parkAfter = usesRDMA ? 2_000_000 : 500_000
     } else {
       spinPasses = 256
-      yieldAfter = 5_000
+      passesBetweenLooks = usesRDMA ? 16 : 1
+      yieldAfter = usesRDMA ? 0 : 5_000
       parkAfter = usesRDMA ? 10_000_000 : 1_000_000
     }
+    passesBeforePause = usesRDMA ? .max : 64
   }
 }
