@@ -56,11 +56,11 @@ struct AlgorithmPolicy {
   /// Bytes of a segment: as long as a link carries, because a segment costs system calls where it does not go through a window.
   ///
   /// Where one rank combines what the others only send, shorter ones let it begin while they copy. Over RDMA a segment is cheap, and
-  /// eight of a call's let its phases overlap.
+  /// sixteen or more of a call's let its phases overlap.
   func segmentBytes(_ collective: Collective, bytes: UInt64) -> Int {
     let isShort =
-      medium == .sharedMemory ? collective == .reduce && bytes <= 1 << 20 : medium == .rdma && bytes <= 1 << 19
-    let isMiddling = medium == .rdma && bytes <= 1 << 20
+      medium == .sharedMemory ? collective == .reduce && bytes <= 1 << 20 : medium == .rdma && bytes <= 1 << 20
+    let isMiddling = medium == .rdma && bytes <= 4 << 20
     return min(isShort ? 64 << 10 : isMiddling ? 128 << 10 : 256 << 10, segmentBytesMax)
   }
 
