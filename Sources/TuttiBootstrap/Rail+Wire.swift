@@ -9,6 +9,7 @@ extension Rail {
     encoder.put(UInt8(address.count))
     encoder.put(raw: address)
     encoder.put(prefixLength)
+    encoder.put(megabits)
   }
 
   init(from decoder: inout WireDecoder) throws(MalformedMessage) {
@@ -21,6 +22,8 @@ extension Rail {
     let address = try decoder.take(raw: addressBytes, "rail address")
     let prefixLength = try decoder.take(UInt8.self, "prefix length")
     guard Int(prefixLength) <= 8 * addressBytes else { throw MalformedMessage("prefix length") }
-    self.init(device: device, port: port, linkLayer: linkLayer, address: address, prefixLength: prefixLength)
+    self.init(
+      device: device, port: port, linkLayer: linkLayer, address: address, prefixLength: prefixLength,
+      megabits: try decoder.take(UInt32.self, "rail rate"))
   }
 }

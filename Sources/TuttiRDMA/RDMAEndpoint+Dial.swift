@@ -15,7 +15,7 @@
       over socket: Int32, to peer: Int, rails: [Rail], deadline: UInt64, giveUp: () -> FailureReport?
     ) throws(FailureReport) -> Link {
       let invitation = try readInvitation(socket, peer, deadline, giveUp)
-      let pairs = railPairs(with: rails)
+      let pairs = Rail.pairs(fabric.rails, rails)
       guard !pairs.isEmpty else {
         throw FailureReport(
           .configuration, rank: rank, peer: peer,
@@ -86,22 +86,6 @@
       FailureReport(
         .version, rank: rank, peer: peer, "rank \(peer) sent an invitation that cannot be read",
         advice: "Run the same version of the library on all ranks", transport: "rdma")
-    }
-
-    /// Which rails to connect with which: those that share a subnet, each once; or else the first that could be routed.
-    private func railPairs(with rails: [Rail]) -> [(own: Int, others: Int)] {
-      var pairs: [(own: Int, others: Int)] = []
-      for (own, rail) in fabric.rails.enumerated() {
-        let partner = rails.indices.first { index in
-          rails[index].sharesSubnet(with: rail) && !pairs.contains { $0.others == index }
-        }
-        if let partner { pairs.append((own, partner)) }
-      }
-      if !pairs.isEmpty { return pairs }
-      for (own, rail) in fabric.rails.enumerated() {
-        if let other = rails.firstIndex(where: { $0.canRoute(to: rail) }) { return [(own, other)] }
-      }
-      return []
     }
   }
 

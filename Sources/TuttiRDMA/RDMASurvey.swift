@@ -130,7 +130,8 @@ package struct RDMASurvey: Sendable {
             device: index, port: portIndex,
             rail: Rail(
               device: device.name, port: port.number, linkLayer: linkLayer, address: address.bytes,
-              prefixLength: address.prefixLength),
+              prefixLength: address.prefixLength,
+              megabits: UInt32(min(port.gigabits * 1000, 4e9))),
             order: order, gigabits: port.gigabits))
       }
     }

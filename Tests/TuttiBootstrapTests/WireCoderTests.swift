@@ -15,7 +15,7 @@ import TuttiTransport
       memoryObstacle: "memfd_create: no", watchObstacle: "", rdmaObstacle: "no RDMA device", user: 7, userNamespace: 8,
       memoryGroup: 9),
     rails: [
-      Rail(device: "mlx5_0", port: 1, linkLayer: .ethernet, address: [10, 1, 0, 7], prefixLength: 24),
+      Rail(device: "mlx5_0", port: 1, linkLayer: .ethernet, address: [10, 1, 0, 7], prefixLength: 24, megabits: 2500),
       Rail(device: "ibp3s0", port: 2, linkLayer: .infiniband, address: Array(1...16), prefixLength: 64),
     ])
 

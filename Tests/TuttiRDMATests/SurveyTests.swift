@@ -11,7 +11,10 @@ import TuttiTransport
     let survey = host.survey()
     #expect(survey.obstacle == nil && survey.settingsFailure == nil)
     #expect(
-      survey.rails == [Rail(device: "mlx5_0", port: 1, linkLayer: .ethernet, address: [10, 0, 0, 7], prefixLength: 24)])
+      survey.rails == [
+        Rail(
+          device: "mlx5_0", port: 1, linkLayer: .ethernet, address: [10, 0, 0, 7], prefixLength: 24, megabits: 100_000)
+      ])
     let port = try #require(survey.devices.first?.ports.first)
     #expect(port.chosenGID == 3 && port.lid == 31 && port.gigabits == 100 && port.state == "ACTIVE")
     #expect(port.gids.map(\.type) == [.roceV1, .roceV2, .roceV1, .roceV2])
@@ -59,7 +62,10 @@ import TuttiTransport
     host.address("ib0", [10, 1, 0, 1], 16)
     survey = host.survey()
     #expect(
-      survey.rails == [Rail(device: "mlx5_0", port: 1, linkLayer: .infiniband, address: [10, 1, 0, 1], prefixLength: 16)])
+      survey.rails == [
+        Rail(
+          device: "mlx5_0", port: 1, linkLayer: .infiniband, address: [10, 1, 0, 1], prefixLength: 16, megabits: 100_000)
+      ])
     let gid = try #require(survey.devices.first?.ports.first?.gids.first)
     #expect(gid.type == .infiniband && gid.interface == "ib0" && gid.address?.prefixLength == 16)
     #expect(survey.devices[0].ports[0].gids.count == 1, "an alias without a GUID is nobody's")
