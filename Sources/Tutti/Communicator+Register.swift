@@ -36,7 +36,11 @@ extension Communicator {
   private func withRegisteredMemory(_ body: (RegisteredMemory) throws(FailureReport) -> Void) throws(TuttiError) {
     do throws(FailureReport) {
       try member.checkProcess()
-      guard let memory = member.memoryOfDevices else { return }
+      guard member.usesRDMA else { return }
+      guard let memory = member.registeredMemory else {
+        if let failure = member.registrationFailure { throw failure }
+        return
+      }
       do throws(FailureReport) { try body(memory) } catch {
         throw FailureReport(
           error.code, rank: rank, error.message, advice: error.advice, transport: "rdma", systemError: error.systemError)

@@ -20,8 +20,8 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
   let registeredMemory: RegisteredMemory?
   /// Why there is no registered memory though there are peers for it.
   let registrationFailure: FailureReport?
-  /// The same where devices reach it; nil elsewhere.
-  var memoryOfDevices: RegisteredMemory? { nil }
+  /// Whether it has links over RDMA.
+  var usesRDMA: Bool { false }
   private var engineStorage: Engine?
   /// The value of `tutti_current_fork_generation()` this member was born with.
   let forks = tutti_current_fork_generation()
@@ -49,7 +49,7 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
   final func activate(doorbell: Doorbell, isOversubscribed: Bool, processors: ProcessorSet? = nil) {
     engineStorage = Engine(
       rank: rank, rankCount: rankCount, doorbell: doorbell, isOversubscribed: isOversubscribed, processors: processors,
-      registeredMemory: registeredMemory, usesRDMA: memoryOfDevices != nil,
+      registeredMemory: registeredMemory, usesRDMA: usesRDMA,
       delegate: self)
     controlPlane.activate(
       ControlHandlers(

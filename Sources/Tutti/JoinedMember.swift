@@ -49,7 +49,7 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
       registeredMemory: ends.memory, registrationFailure: ends.registrationFailure)
   }
 
-  override var memoryOfDevices: RegisteredMemory? { rdma == nil ? nil : registeredMemory }
+  override var usesRDMA: Bool { rdma != nil }
 
   // MARK: Dialing
 

@@ -67,7 +67,7 @@ extension Engine {
 
   /// A leader that sleeps in the kernel does not see what another thread has started.
   @inline(__always)
-  private func passForLeader() {
+  func passForLeader() {
     if core.pointee.parkedThreads == 0 { return }
     _ = pass()
     wakeParked()
@@ -240,6 +240,17 @@ extension Engine {
     }
   }
 
+  /// Tells a sender that waits to hear where it may write: as usual. The whole message, unless only its place is not free to be granted yet.
+  @inline(never)
+  private func answerAsker(_ transfer: UnsafeMutablePointer<Transfer>, _ link: Link) {
+    let lane = Lane.pointToPoint
+    if !isAsked(Unmanaged.passUnretained(link), lane) { return }
+    let mayGrantLater = link.reachesCallersMemory && transfer.pointee.registered != InPlace.nowhere
+    let bytes = transfer.pointee.bytes - transfer.pointee.position
+    let unit = max(1, segmentBytes(transfer, link))
+    link.declineGrants(lane, mayGrantLater ? 1 : UInt64(max(1, (bytes + unit - 1) / unit)))
+  }
+
   @inline(__always)
   private func hasCredit(_ link: Link) -> Bool {
     if link.canSend(Lane.pointToPoint) { return true }
@@ -257,9 +268,9 @@ extension Engine {
     if link.reachesCallersMemory {
       let unmanaged = Unmanaged.passUnretained(link)
       if queue.pointee.mayGrant || isAsked(unmanaged, lane) { grantReceives(queue, link) }
-      // Unless that was the answer: as usual.
-      if isAsked(unmanaged, lane) { link.declineGrants(lane, 1) }
     }
+    // Unless that was the answer: as usual.
+    if link.status.pointee.asked != 0 { answerAsker(transfer, link) }
     if link.fetches { link.offer(lane, transfer.pointee.call, transfer.pointee.count, destination, bytes) }
     var found = link.peek(lane)
     if found == nil {

@@ -386,6 +386,7 @@ extension Engine {
         bound = min(bound, link.maximumPark)
         if link.descriptor < 0 || link.failure != nil { continue }
         if !link.prepareToPark() { bound = 0 }
+        if link.status.pointee.asked != 0 { bound = min(bound, Self.uncalledLinksAfter) }
         let events = link.wantsWrite ? Int16(POLLIN | POLLOUT) : Int16(POLLIN)
         descriptors[count] = pollfd(fd: link.descriptor, events: events, revents: 0)
         count += 1

@@ -99,6 +99,7 @@ package final class Engine: @unchecked Sendable {
       lock.unlock()
       throw error
     }
+    passForLeader()
     try driveUntilDone(number)
   }
 

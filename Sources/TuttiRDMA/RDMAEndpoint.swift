@@ -223,7 +223,14 @@
       case RDMA_CM_EVENT_DISCONNECTED, RDMA_CM_EVENT_CONNECT_ERROR, RDMA_CM_EVENT_UNREACHABLE, RDMA_CM_EVENT_REJECTED:
         // The link may not have come to be.
         state.withLock { state in
-          guard state.failure == nil, state.pending.contains(where: { $0.connection === connection }) else { return }
+          guard let index = state.pending.firstIndex(where: { $0.connection === connection }) else { return }
+          if kind == RDMA_CM_EVENT_DISCONNECTED, connection.queuePairs.count == connection.queuePairsExpected {
+            // It has: the peer's word that it is connected was lost, and it has left since. What it sent is there.
+            state.pending.remove(at: index)
+            state.arrivals.append(connection)
+            return
+          }
+          guard state.failure == nil else { return }
           let link = RDMAErrorText.Connection(
             rank: rank, peer: connection.peer, from: fabric.rails[connection.queuePairs.last?.rail ?? 0], to: nil)
           state.failure = RDMAErrorText.connection(event: kind.rawValue, status: status, link)
@@ -261,7 +268,7 @@
       }
       guard isFirst else { return }
       fabric.remove(doorbell)
-      for connection in unused { connection.close() }
+      for connection in unused { connection.closeAside() }
       if events.isOwn { for listener in listeners { _ = fabric.verbs.destroyID(listener) } }
     }
   }

@@ -28,6 +28,7 @@
           if count < 0 { failPolling() }
           if count <= 0 { break }
           any = true
+          state.pointee.hasTaken = true
           for number in 0..<Int(count) { take(found + number) }
           if count < Int32(Self.foundMax) { break }
         }
@@ -111,7 +112,8 @@
 
     private func takeQuestion(_ lane: Int, _ immediate: RDMAImmediate) {
       // A grant may have crossed the question, and the segment may have come over another queue pair before it.
-      let sequence = immediate.number(from: lanes[lane].consumed &- min(lanes[lane].consumed, UInt64(Lane.credit)))
+      let sequence = immediate.number(
+        from: lanes[lane].consumed &- min(lanes[lane].consumed, RDMAImmediate.numberMask / 2))
       if sequence <= lanes[lane].consumed { return }
       guard sequence &- lanes[lane].consumed <= UInt64(Lane.credit) else {
         return refuse("a question about segment \(sequence) of lane \(lane), beyond its credit")
@@ -127,7 +129,7 @@
 
     /// Posts new receives for those that were used, many at a time.
     private func refill() {
-      if status.pointee.failed { return }
+      if status.pointee.failed || state.pointee.suspectSince != 0 { return }
       for index in 0..<pairCount where pairs[index].usedReceives >= Int(RDMAConnection.receiveDepth) / 4 {
         let code = connection.postReceives(index, pairs[index].usedReceives)
         pairs[index].usedReceives = 0
@@ -164,6 +166,7 @@
             "the RDMA device of rank \(connection.rank) was removed (RDMA_CM_EVENT_DEVICE_REMOVAL)",
             advice: "Look at the kernel's log of its host", transport: transport.name))
       }
+      takeBackConsumed()
       fail(
         FailureReport(
           .peerLost, rank: connection.rank, peer: peer, "rank \(peer) closed its connection (RDMA_CM_EVENT_DISCONNECTED)",
@@ -174,15 +177,16 @@
       if status.pointee.failed { return }
       // All it sent has arrived; other queues may still have to tell.
       takeCompletions()
-      // What it has consumed it has, though its last acknowledgements to this device may be lost.
-      if (0..<Lane.count).contains(where: { lanes[$0].held != 0 }) { takeBackConsumed() }
+      takeBackConsumed()
       fail(
         FailureReport(
           .peerLost, rank: connection.rank, peer: peer, "rank \(peer) closed its connection",
           advice: "Look at the output of rank \(peer) for the cause", transport: transport.name))
     }
 
+    /// What the peer has consumed it has, though its device's last acknowledgements to this one may be lost.
     private func takeBackConsumed() {
+      guard (0..<Lane.count).contains(where: { lanes[$0].held != 0 }) else { return }
       state.pointee.isStopped = true
       connection.stop()
       awaitFlush()

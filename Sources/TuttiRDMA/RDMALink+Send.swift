@@ -22,12 +22,21 @@
 
     // MARK: Registered memory
 
-    /// What the peer has granted for a segment.
-    func peerGrant(_ lane: Int, _ sequence: UInt64, _ bytes: Int) -> (address: UInt64, key: UInt32)? {
-      let entry = memory + layout.grants(lane) + slotIndex(sequence) * RDMALayout.grantBytes
+    private func grantEntry(_ lane: Int, _ sequence: UInt64) -> UnsafeMutableRawPointer {
+      memory + layout.grants(lane) + slotIndex(sequence) * RDMALayout.grantBytes
+    }
+
+    /// Whether the peer has granted a place for a segment, of whatever size.
+    func isGranted(_ lane: Int, _ sequence: UInt64) -> Bool {
+      let entry = grantEntry(lane, sequence)
       // The number is at both ends, so that a part of an entry is none.
-      guard Self.load(entry) == sequence, Self.load(entry + 32) == sequence,
-        entry.load(fromByteOffset: 16, as: UInt32.self) == UInt32(truncatingIfNeeded: bytes)
+      return Self.load(entry) == sequence && Self.load(entry + 32) == sequence
+    }
+
+    /// What the peer has granted for a segment of this size.
+    private func peerGrant(_ lane: Int, _ sequence: UInt64, _ bytes: Int) -> (address: UInt64, key: UInt32)? {
+      let entry = grantEntry(lane, sequence)
+      guard isGranted(lane, sequence), entry.load(fromByteOffset: 16, as: UInt32.self) == UInt32(truncatingIfNeeded: bytes)
       else { return nil }
       return (entry.load(fromByteOffset: 8, as: UInt64.self), entry.load(fromByteOffset: 20, as: UInt32.self))
     }

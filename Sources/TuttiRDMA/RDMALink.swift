@@ -128,8 +128,11 @@
       if state.pointee.suspectSince != 0 { return false }
       // A source that is still read keeps its slot's header.
       if lanes[lane].held & (1 << UInt32(slotIndex(sent + 1))) != 0 { return false }
-      return hasRoom(pairIndex(sent + 1), UInt32(truncatingIfNeeded: requestsMax) + Self.ownRequests)
+      return hasRoom(pairIndex(sent + 1), requestsRoom)
     }
+
+    /// Entries of a send queue that a segment may take, and those that are kept.
+    private var requestsRoom: UInt32 { UInt32(truncatingIfNeeded: requestsMax) + Self.ownRequests }
 
     package override func send(
       _ lane: Int, _ call: CallSignature, _ count: UInt64, _ source: UnsafeRawPointer, _ bytes: Int, copied: Bool
@@ -183,7 +186,8 @@
 
     package override func awaitsGrant(_ lane: Int, _ bytes: Int) -> Bool {
       let sequence = lanes[lane].sent + 1
-      if peerGrant(lane, sequence, bytes) != nil || declinedByPeer(lane) >= sequence { return false }
+      // A place of another size is an answer too: the segment goes to its slot, and the peer tells what differs.
+      if isGranted(lane, sequence) || declinedByPeer(lane) >= sequence { return false }
       if lanes[lane].asked < sequence {
         lanes[lane].asked = sequence
         state.pointee.questionDue |= 1 << UInt32(lane)
@@ -250,6 +254,11 @@
 
     package override func prepareToPark() -> Bool {
       if status.pointee.failed { return true }
+      // The last pass may have taken them for a step that it had gone past.
+      if state.pointee.hasTaken {
+        state.pointee.hasTaken = false
+        return false
+      }
       takeQueueEvents()
       // The end of this rank's own sends wakes nobody, unless somebody may wait for it. Errors wake in any case.
       let solicitedOnly: Int32 = waitsForOwnSends ? 0 : 1
@@ -265,7 +274,7 @@
     /// Whether a source is still read, or a send queue is short of room.
     private var waitsForOwnSends: Bool {
       for lane in 0..<Lane.count where lanes[lane].held != 0 { return true }
-      for pair in 0..<pairCount where !hasRoom(pair, RDMAConnection.sendDepth / 2) { return true }
+      for pair in 0..<pairCount where !hasRoom(pair, requestsRoom) { return true }
       return false
     }
 
@@ -332,16 +341,16 @@
     }
 
     private func drain(until end: UInt64) {
+      // The peer is to know all that was consumed: it may wait for that.
+      for lane in 0..<Lane.count where lanes[lane].announced != lanes[lane].consumed {
+        state.pointee.creditDue |= 1 << UInt32(lane)
+      }
       wait(until: end) { isDrained && state.pointee.creditDue == 0 }
     }
 
     /// Everything this rank sent is to arrive before the peer hears that no more will come.
     private func sayGoodbye() {
       let end = monotonicNanoseconds() + Self.drainNanosecondsMax
-      // The peer is to know all that was consumed: it may wait for that.
-      for lane in 0..<Lane.count where lanes[lane].announced != lanes[lane].consumed {
-        state.pointee.creditDue |= 1 << UInt32(lane)
-      }
       drain(until: end)
       guard isDrained, !state.pointee.peerHasClosed, !status.pointee.failed else { return }
       postImmediate(RDMAImmediate(.goodbye, lane: 0, number: 0), isSignalled: true)

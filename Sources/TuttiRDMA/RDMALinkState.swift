@@ -66,6 +66,8 @@
     var answerDue: UInt32 = 0
     /// The queues were armed once, so the channels may have something to say.
     var mayHaveEvents = false
+    /// Completions were taken since the link last said whether its rank may park.
+    var hasTaken = false
     var isStopped = false
     var isClosed = false
     var peerHasClosed = false

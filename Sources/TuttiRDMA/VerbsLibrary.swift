@@ -56,7 +56,6 @@
     let establish: @convention(c) (ID?) -> Int32
     let accept: @convention(c) (ID?, UnsafeMutablePointer<rdma_conn_param>?) -> Int32
     let reject: @convention(c) (ID?, UnsafeRawPointer?, UInt8) -> Int32
-    let notify: @convention(c) (ID?, ibv_event_type) -> Int32
     let disconnect: @convention(c) (ID?) -> Int32
     let migrate: @convention(c) (ID?, EventChannel?) -> Int32
     let queuePairAttributes: @convention(c) (ID?, UnsafeMutablePointer<ibv_qp_attr>?, UnsafeMutablePointer<Int32>?) -> Int32
@@ -108,7 +107,6 @@
       establish = try Self.find(manager, "rdma_establish")
       accept = try Self.find(manager, "rdma_accept")
       reject = try Self.find(manager, "rdma_reject")
-      notify = try Self.find(manager, "rdma_notify")
       disconnect = try Self.find(manager, "rdma_disconnect")
       migrate = try Self.find(manager, "rdma_migrate_id")
       queuePairAttributes = try Self.find(manager, "rdma_init_qp_attr")

@@ -72,14 +72,26 @@ import TuttiTransport
   // MARK: Mismatch
 
   enum Difference: String, CaseIterable, Sendable, CustomTestStringConvertible {
-    case type, count, emptiness, large
+    case type, count, emptiness, large, registeredPart, registeredSegment
 
     var testDescription: String { rawValue }
 
+    /// Where the receiver tells the sender beforehand where segments belong, and the sender has segments of another size.
+    var isRegistered: Bool { self == .registeredPart || self == .registeredSegment }
+
     /// What rank 1 sends and rank 0 receives, as its third message.
-    var sent: (count: Int, type: DataType) { self == .large ? (1_000_000, .float32) : (10, .float32) }
+    var sent: (count: Int, type: DataType) {
+      switch self {
+      case .large, .registeredSegment: (1_000_000, .float32)
+      case .registeredPart: (25_600, .float32)
+      default: (10, .float32)
+      }
+    }
     var received: (count: Int, type: DataType) {
       switch self {
+      // One segment instead of two; and smaller segments.
+      case .registeredPart: (10_000, .float32)
+      case .registeredSegment: (250_000, .float32)
       case .type: (10, .int32)
       case .count: (12, .float32)
       case .emptiness: (0, .float32)
@@ -93,7 +105,10 @@ import TuttiTransport
     let communicators = try makeCommunicators(3, fabric, timeout: .seconds(20))
     let start = ContinuousClock.now
     let ended = try endings(communicators) { communicator throws(TuttiError) in
-      let memory = TuttiBuffer<Float>(count: 1_000_001, repeating: 1)
+      let memory =
+        difference.isRegistered
+        ? try communicator.allocate(count: 1_000_001, repeating: Float(1))
+        : TuttiBuffer<Float>(count: 1_000_001, repeating: 1)
       let base = UnsafeMutableRawPointer(memory.pointer.baseAddress!)
       for index in 0..<3 {
         let isLast = index == 2
