@@ -190,7 +190,8 @@ open class Link {
   /// A descriptor to wait on (`poll`) for this link to make progress; -1 when the peer rings the doorbell instead.
   open var descriptor: Int32 { -1 }
 
-  /// A waiter is about to sleep on ``descriptor``. Returns whether it may: not if something has come that the descriptor will not tell of.
+  /// A waiter is about to sleep on ``descriptor``. Returns whether it may: not if something has come that the descriptor will not tell of, be it
+  /// that the waiter's last look has taken it. Then it looks at its steps again, and asks again.
   open func prepareToPark() -> Bool { true }
 
   /// Whether output is queued, so that a waiter must also wait for the descriptor to become writable.
