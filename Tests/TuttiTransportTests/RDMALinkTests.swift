@@ -136,6 +136,51 @@ import TuttiTransport
       }
     }
 
+    @Test("who sleeps is asked to look again at what his last look has taken") func takenByTheLastLook() throws {
+      let (_, first, second) = try makeLinks()
+      defer { close(first, second) }
+      settle(first, second)
+      // The first calls may have to do with what was taken before, and with the probe that they send.
+      for _ in 0..<10 where !second.prepareToPark() { settle(second, second) }
+      try send(first, 0, to: second, BytePool.shared.content(2), 8)
+      try pump(first, second, for: "the segment") { second.hasArrival(0) }
+      #expect(!second.prepareToPark())
+      var mayPark = false
+      for _ in 0..<10 where !mayPark { mayPark = second.prepareToPark() }
+      #expect(mayPark)
+    }
+
+    @Test("at the end of a process what it sent has left, and what it consumed is told") func drained() throws {
+      let (_, first, second) = try makeLinks()
+      defer { close(first, second) }
+      settle(first, second)
+      try send(first, 0, to: second, BytePool.shared.content(2), 8)
+      #expect(!first.isDrained, "an unsignalled request")
+      first.drain()
+      #expect(first.isDrained)
+      _ = try arrival(second, 0, from: first)
+      second.consume(0)
+      #expect(first.lanes[0].acknowledged == 0)
+      second.drain()
+      try pump(first, for: "the acknowledgement") { first.lanes[0].acknowledged == 1 }
+    }
+
+    @Test("a question that others have overtaken is no news") func lateQuestion() throws {
+      let (_, first, second) = try makeLinks()
+      defer { close(first, second) }
+      let count = UInt64(RDMALayout.queuePairsMax)
+      for number in 0..<count {
+        try pump(first, second, for: "credit") { first.canSend(0) }
+        try send(first, 0, to: second, BytePool.shared.content(number), 8)
+        _ = try arrival(second, 0, from: first)
+        second.consume(0)
+      }
+      for number in 1...count { first.postImmediate(RDMAImmediate(.question, lane: 0, number: number), isSignalled: false) }
+      first.postImmediate(RDMAImmediate(.question, lane: 1, number: 1), isSignalled: false)
+      try pump(first, second, for: "the last question") { second.status.pointee.asked != 0 || second.status.pointee.failed }
+      #expect(second.status.pointee.asked == 2 && second.failure == nil, "\(second.failure?.description ?? "")")
+    }
+
     @Test("a connection that does not show the token is refused, and the listener goes on") func token() throws {
       let bench = try RDMABench.current()
       let (near, far) = try unixSockets()
