@@ -58,9 +58,8 @@ struct AlgorithmPolicy {
   /// Where one rank combines what the others only send, shorter ones let it begin while they copy. Over RDMA a segment is cheap, and
   /// sixteen or more of a call's let its phases overlap.
   func segmentBytes(_ collective: Collective, bytes: UInt64) -> Int {
-    let isShort =
-      medium == .sharedMemory ? collective == .reduce && bytes <= 1 << 20 : medium == .rdma && bytes <= 1 << 20
-    let isMiddling = medium == .rdma && bytes <= 4 << 20
+    let isShort = bytes <= 1 << 20 && (medium == .rdma || medium == .sharedMemory && collective == .reduce)
+    let isMiddling = bytes <= 4 << 20 && medium == .rdma
     return min(isShort ? 64 << 10 : isMiddling ? 128 << 10 : 256 << 10, segmentBytesMax)
   }
 
