@@ -23,7 +23,7 @@ import TuttiTransport
     #expect(Self.pairs(own, []) == "")
   }
 
-  /// - Parameter chosen: How many of the pairs.
+  /// - Parameter chosen: The pairs that are used.
   @Test(
     arguments: [
       (own: [100, 100], others: [100, 100], chosen: "0-0 1-1"),
