@@ -19,7 +19,6 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
   ],
   targets: [
@@ -27,42 +26,48 @@ let package = Package(
     .target(name: "TuttiSchedule"),
     .target(name: "TuttiAlgorithms", dependencies: ["TuttiSchedule"]),
 
+    // Hosts and what is in them, as facts.
+    .target(name: "TuttiTopology"),
+
     // What Swift cannot say: SIMD variants per CPU, system call shims.
     .target(name: "CTuttiKernels"),
     .target(name: "CTuttiLinux"),
     .target(name: "CTuttiVerbs", cSettings: [.define("TUTTI_RDMA", .when(traits: ["RDMA"]))]),
+    .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"]), .yum(["openssl-devel"])]),
+
+    // What the operating system gives.
+    .target(name: "TuttiSystem", dependencies: ["TuttiTopology", "CTuttiLinux", "COpenSSL"]),
 
     // Moving bytes between two ranks.
-    .target(name: "TuttiTransport", dependencies: ["CTuttiLinux"]),
-    .target(name: "TuttiTCP", dependencies: ["TuttiTransport", "CTuttiLinux"]),
-    .target(name: "TuttiSharedMemory", dependencies: ["TuttiTransport", "CTuttiLinux"]),
+    .target(name: "TuttiTransport", dependencies: ["TuttiSystem", "TuttiTopology", "CTuttiLinux"]),
+    .target(name: "TuttiTCP", dependencies: ["TuttiTransport", "TuttiSystem", "CTuttiLinux"]),
+    .target(name: "TuttiSharedMemory", dependencies: ["TuttiTransport", "TuttiSystem", "CTuttiLinux"]),
 
-    .target(name: "TuttiRDMA", dependencies: ["TuttiTransport", "CTuttiLinux", "CTuttiVerbs"]),
+    .target(
+      name: "TuttiRDMA", dependencies: ["TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux", "CTuttiVerbs"]),
 
     // Executing plans over links.
-    .target(name: "TuttiEngine", dependencies: ["TuttiSchedule", "TuttiTransport", "CTuttiKernels", "CTuttiLinux"]),
+    .target(
+      name: "TuttiEngine",
+      dependencies: [
+        "TuttiSchedule", "TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiKernels", "CTuttiLinux",
+      ]),
 
     // Finding each other, trusting each other, failing together.
-    .target(
-      name: "TuttiBootstrap",
-      dependencies: ["TuttiTransport", "CTuttiLinux", .product(name: "Crypto", package: "swift-crypto")]
-    ),
+    .target(name: "TuttiBootstrap", dependencies: ["TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux"]),
 
     .target(
       name: "Tutti",
       dependencies: [
-        "CTuttiLinux", "TuttiSchedule", "TuttiAlgorithms", "TuttiTransport", "TuttiTCP", "TuttiSharedMemory",
-        "TuttiRDMA", "TuttiEngine", "TuttiBootstrap", .product(name: "Logging", package: "swift-log"),
+        "CTuttiLinux", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiSystem", "TuttiTransport", "TuttiTCP",
+        "TuttiSharedMemory", "TuttiRDMA", "TuttiEngine", "TuttiBootstrap", .product(name: "Logging", package: "swift-log"),
       ]
     ),
     // Gradients of data-parallel training.
+    .target(name: "TuttiTraining", dependencies: ["Tutti", "TuttiSystem", "CTuttiKernels", "CTuttiLinux"]),
     .target(
-      name: "TuttiTraining",
-      dependencies: [
-        "Tutti", "TuttiTransport", "CTuttiKernels", "CTuttiLinux", .product(name: "Crypto", package: "swift-crypto"),
-      ]),
-    .target(
-      name: "TuttiTesting", dependencies: ["Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiTransport"]),
+      name: "TuttiTesting",
+      dependencies: ["Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiTransport", "TuttiSystem", "TuttiTopology"]),
     .executableTarget(
       name: "collbench",
       dependencies: [
@@ -72,32 +77,37 @@ let package = Package(
     ),
 
     .target(name: "CTuttiAllocations", path: "Tests/CTuttiAllocations"),
+    .target(name: "CTuttiFork", path: "Tests/CTuttiFork"),
     .testTarget(name: "TidyTests"),
     .testTarget(name: "TuttiKernelsTests", dependencies: ["CTuttiKernels"]),
     .testTarget(name: "TuttiScheduleTests", dependencies: ["TuttiSchedule"]),
     .testTarget(name: "TuttiAlgorithmsTests", dependencies: ["TuttiAlgorithms", "TuttiSchedule"]),
+    .testTarget(name: "TuttiSystemTests", dependencies: ["TuttiSystem", "TuttiTopology"]),
     .testTarget(
       name: "TuttiTransportTests",
       dependencies: [
-        "TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "TuttiRDMA", "CTuttiLinux", "CTuttiAllocations",
+        "TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "TuttiRDMA", "TuttiSystem", "TuttiTopology", "CTuttiLinux",
+        "CTuttiAllocations", "CTuttiFork",
       ]),
-    .testTarget(name: "TuttiRDMATests", dependencies: ["TuttiRDMA", "TuttiTransport", "CTuttiVerbs"]),
     .testTarget(
-      name: "TuttiBootstrapTests", dependencies: ["TuttiBootstrap", "TuttiTransport", "CTuttiLinux"]),
+      name: "TuttiRDMATests", dependencies: ["TuttiRDMA", "TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiVerbs"]),
+    .testTarget(
+      name: "TuttiBootstrapTests",
+      dependencies: ["TuttiBootstrap", "TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux", "CTuttiFork"]),
     .testTarget(
       name: "TuttiTests",
       dependencies: [
-        "Tutti", "TuttiTesting", "TuttiSchedule", "TuttiAlgorithms", "TuttiTransport", "TuttiBootstrap", "CTuttiLinux",
-        "CTuttiAllocations",
+        "Tutti", "TuttiTesting", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiSystem", "TuttiTransport",
+        "TuttiBootstrap", "CTuttiLinux", "CTuttiAllocations", "CTuttiFork",
       ]),
     .testTarget(
       name: "TuttiTrainingTests",
-      dependencies: ["TuttiTraining", "TuttiTesting", "Tutti", "TuttiTransport", "CTuttiLinux"]),
+      dependencies: ["TuttiTraining", "TuttiTesting", "Tutti", "TuttiSystem", "CTuttiLinux"]),
     .testTarget(
       name: "TuttiTestingTests",
-      dependencies: ["TuttiTesting", "Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiTransport"]),
+      dependencies: ["TuttiTesting", "Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiSystem"]),
     // A rank that tests kill, stop, and have fork.
-    .executableTarget(name: "faultrank", dependencies: ["Tutti", "CTuttiLinux"], path: "Tests/FaultRank"),
+    .executableTarget(name: "faultrank", dependencies: ["Tutti", "CTuttiLinux", "CTuttiFork"], path: "Tests/FaultRank"),
     // A rank that makes random operations, where threads of one process are not enough.
     .executableTarget(name: "randomranks", dependencies: ["Tutti", "TuttiTesting"], path: "Tests/RandomRanks"),
     // Runs a program without some of its system calls.

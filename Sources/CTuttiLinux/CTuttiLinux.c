@@ -22,7 +22,6 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 // A bit per descriptor number: which ones a forked child must close.
@@ -391,28 +390,6 @@ int tutti_peer_credentials(int socket, pid_t *pid, uid_t *uid) {
   *pid = credentials.pid;
   *uid = credentials.uid;
   return 0;
-}
-
-pid_t tutti_fork_sleeper(unsigned seconds) {
-  pid_t pid = fork();
-  if (pid == 0) {
-    while (seconds > 0) seconds = sleep(seconds);
-    _exit(0);
-  }
-  return pid;
-}
-
-int tutti_fork_call(int (*body)(void *), void *context, unsigned seconds) {
-  pid_t pid = fork();
-  if (pid < 0) return -1;
-  if (pid == 0) _exit(body(context));
-  uint64_t end = tutti_now_ns() + (uint64_t)seconds * 1000000000u;
-  int status = 0;
-  while (waitpid(pid, &status, WNOHANG) == 0) {
-    if (tutti_now_ns() > end) kill(pid, SIGKILL);
-    tutti_poll(NULL, 0, 1000000);
-  }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 int tutti_die_with_parent(pid_t parent) {

@@ -1,7 +1,7 @@
 import Synchronization
 import TuttiAlgorithms
 import TuttiSchedule
-import TuttiTransport
+import TuttiSystem
 
 /// The algorithms a communicator can run: the library's, and those its owner brought along, which are proven before they first run.
 final class AlgorithmCatalog: Sendable {

@@ -1,6 +1,5 @@
 import TuttiAlgorithms
 import TuttiSchedule
-import TuttiTransport
 
 /// Which algorithm `auto` stands for, and in which segments data travels: pure functions of what all ranks know, so that all choose alike.
 ///

@@ -1,6 +1,6 @@
 import TuttiEngine
 import TuttiSchedule
-import TuttiTransport
+import TuttiSystem
 
 /// What a caller says of a collective, before anything of it is checked.
 struct CollectiveCall {

@@ -1,6 +1,6 @@
-// Memory that peers reach in place.
+import TuttiSystem
 
-import TuttiTransport
+// Memory that peers reach in place.
 
 extension Communicator {
   /// Memory that the ranks of this host read and write in place, and that RDMA moves to other hosts without a copy: large calls on it move each

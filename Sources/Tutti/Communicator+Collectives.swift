@@ -2,7 +2,7 @@
 
 import TuttiEngine
 import TuttiSchedule
-import TuttiTransport
+import TuttiSystem
 
 extension Communicator {
   // MARK: All-reduce

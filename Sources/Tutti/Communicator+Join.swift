@@ -6,6 +6,7 @@ import Logging
 import TuttiBootstrap
 import TuttiRDMA
 import TuttiSharedMemory
+import TuttiSystem
 import TuttiTransport
 
 extension Communicator {

@@ -1,7 +1,7 @@
 // Send and receive between two ranks of a communicator, blocking and started.
 
 import TuttiEngine
-import TuttiTransport
+import TuttiSystem
 
 extension Communicator {
   // MARK: Send

@@ -1,6 +1,6 @@
-// Reduce-scatter and all-gather: the two halves of an all-reduce.
+import TuttiSystem
 
-import TuttiTransport
+// Reduce-scatter and all-gather: the two halves of an all-reduce.
 
 extension Communicator {
   // MARK: Reduce-scatter

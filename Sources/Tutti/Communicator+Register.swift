@@ -1,5 +1,6 @@
 // Memory of the caller's own that devices reach.
 
+import TuttiSystem
 import TuttiTransport
 
 extension Communicator {

@@ -1,7 +1,7 @@
 // How every collective call is run or started, and how arrays become memory.
 
 import TuttiEngine
-import TuttiTransport
+import TuttiSystem
 
 extension Communicator {
   /// Runs a call to its end on this thread.

@@ -1,7 +1,7 @@
 // How a communicator comes to be from another one.
 
 import TuttiBootstrap
-import TuttiTransport
+import TuttiSystem
 
 extension Communicator {
   /// Divides the ranks into communicators of their own: one for each color.

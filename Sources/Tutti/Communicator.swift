@@ -1,7 +1,7 @@
 import TuttiAlgorithms
 import TuttiEngine
 import TuttiSchedule
-import TuttiTransport
+import TuttiSystem
 
 /// A fixed group of ranks that communicate: this process's (or thread's) membership of it.
 ///

@@ -4,6 +4,8 @@ import TuttiAlgorithms
 import TuttiBootstrap
 import TuttiEngine
 import TuttiSchedule
+import TuttiSystem
+import TuttiTopology
 import TuttiTransport
 
 /// One rank of one communicator: its engine, its control plane, and how links come to be. What `Communicator` is a face of.

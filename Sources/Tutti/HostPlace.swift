@@ -1,6 +1,7 @@
 import Logging
 import TuttiBootstrap
-import TuttiTransport
+import TuttiSystem
+import TuttiTopology
 
 /// A rank's place on its host: the processors it runs on, the memory near them, and who else competes for them. See
 /// `docs/decisions/0012-processors.md`.

@@ -1,5 +1,7 @@
 import TuttiBootstrap
 import TuttiEngine
+import TuttiSystem
+import TuttiTopology
 import TuttiTransport
 
 /// A rank that is a thread of the same process as all others.

@@ -1,6 +1,7 @@
 import TuttiBootstrap
 import TuttiRDMA
 import TuttiSharedMemory
+import TuttiSystem
 import TuttiTCP
 import TuttiTransport
 

@@ -3,6 +3,7 @@ import Glibc
 import TuttiBootstrap
 import TuttiEngine
 import TuttiSharedMemory
+import TuttiSystem
 import TuttiTCP
 import TuttiTransport
 

@@ -1,4 +1,6 @@
 import TuttiBootstrap
+import TuttiSystem
+import TuttiTopology
 import TuttiTransport
 
 /// Which transport carries data between which ranks, from what all ranks know of each other: pure, so all decide alike. For joins and for

@@ -1,5 +1,5 @@
 import TuttiBootstrap
-import TuttiTransport
+import TuttiTopology
 
 /// The processors of this process, for tools that show them. What ranks do with them is in ``HostPlace``.
 package struct ProcessorFacts: Sendable {

@@ -1,5 +1,6 @@
 import TuttiBootstrap
 import TuttiRDMA
+import TuttiSystem
 import TuttiTransport
 
 /// A member's end of its RDMA links: the endpoint, the watch over it, and the rank's devices.

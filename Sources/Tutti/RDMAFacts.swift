@@ -1,5 +1,5 @@
 import TuttiRDMA
-import TuttiTransport
+import TuttiSystem
 
 /// The RDMA devices of this host and what speaks against each, for tools that show them. What ranks use is `RDMASurvey`'s.
 package struct RDMAFacts: Sendable {

@@ -1,6 +1,7 @@
 import TuttiBootstrap
 import TuttiRDMA
-import TuttiTransport
+import TuttiSystem
+import TuttiTopology
 
 /// What the ranks of several hosts do without, and why: falling back from RDMA is loud where others have it. The lowest rank concerned says
 /// it for all.

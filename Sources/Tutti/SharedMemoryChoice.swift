@@ -1,6 +1,6 @@
 import TuttiBootstrap
 import TuttiSharedMemory
-import TuttiTransport
+import TuttiSystem
 
 /// Which ranks exchange data through shared memory, from what all ranks know of each other: pure, so all decide alike. For
 /// joins and for splits. See `docs/decisions/0013-choosing-shared-memory.md`.

@@ -1,4 +1,5 @@
 import TuttiBootstrap
+import TuttiSystem
 
 /// What the ranks of one machine do without, and why: falling back from shared memory is loud. Of the ranks of a machine,
 /// the lowest says it for all.

@@ -1,5 +1,5 @@
 import TuttiBootstrap
-import TuttiTransport
+import TuttiSystem
 
 /// A member that can become a member of another communicator as well.
 protocol SplittingMember: CommunicatorMember {

@@ -1,5 +1,6 @@
 import TuttiEngine
 import TuttiSchedule
+import TuttiSystem
 import TuttiTransport
 
 /// `TUTTI_CHECK=strict`: before each operation all ranks tell each other which one they mean, so that a mismatch leaves every buffer untouched.

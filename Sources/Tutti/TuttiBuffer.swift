@@ -1,3 +1,4 @@
+import TuttiSystem
 import TuttiTransport
 
 /// Memory of a fixed number of elements, reference-counted, for operations that outlive the call that starts them.

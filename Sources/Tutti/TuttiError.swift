@@ -1,4 +1,4 @@
-import TuttiTransport
+import TuttiSystem
 
 /// Why a call failed: who, what, why, and what to do about it. One word; boxed.
 ///

@@ -1,6 +1,7 @@
 import TuttiBootstrap
 import TuttiRDMA
-import TuttiTransport
+import TuttiSystem
+import TuttiTopology
 
 /// One rank's RDMA devices and the watch over them: shared by the members of its communicators that were split from one another, and given up
 /// with the last reference.

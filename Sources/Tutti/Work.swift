@@ -1,5 +1,5 @@
 import TuttiEngine
-import TuttiTransport
+import TuttiSystem
 
 /// A started operation, send or receive. Dropping it does not cancel anything: the operation runs on, and its buffers stay in use.
 public struct Work: Sendable {

@@ -1,4 +1,5 @@
-import TuttiTransport
+import TuttiSystem
+import TuttiTopology
 
 /// `TUTTI_CPU_AFFINITY`: the processors that ranks confine themselves to when they join. Never one that a rank did not inherit.
 package enum CPUAffinity: Hashable, Sendable {

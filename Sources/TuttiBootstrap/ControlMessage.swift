@@ -1,4 +1,4 @@
-import TuttiTransport
+import TuttiSystem
 
 /// What travels over the tree of control connections, one message a frame.
 enum ControlMessage {

@@ -1,4 +1,4 @@
-import TuttiTransport
+import TuttiSystem
 
 /// What a rank says about itself when another one looks for the cause of a time-out.
 package struct RankStatus: Hashable, Sendable {

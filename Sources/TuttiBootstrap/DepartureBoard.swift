@@ -1,7 +1,7 @@
 import CTuttiLinux
 import Glibc
 import Synchronization
-import TuttiTransport
+import TuttiSystem
 
 /// A byte for each rank, shared by the ranks of one host that can share memory, where a rank says that it leaves. When its
 /// process then ends, the others know that it was no death, without a message that could arrive too late: goodbyes travel over

@@ -1,5 +1,5 @@
 import Glibc
-import TuttiTransport
+import TuttiSystem
 
 /// Has this process's service thread call a handler whenever a descriptor is readable, has an error or was hung up, until it is cancelled
 /// or let go. For what looks after devices and connections that are no membership's own.

@@ -1,4 +1,4 @@
-import TuttiTransport
+import TuttiSystem
 
 /// Finds the rank at fault for a wait that reached its deadline, by following who waits for whom.
 ///

@@ -1,4 +1,4 @@
-import TuttiTransport
+import TuttiSystem
 
 // A failure report as it travels: bounded texts, unknown codes of later versions read as `.transport`.
 

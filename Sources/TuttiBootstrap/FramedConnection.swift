@@ -1,5 +1,6 @@
 import CTuttiLinux
 import Glibc
+import TuttiSystem
 
 /// An authenticated, non-blocking connection that carries frames: a 32-bit length, then that many bytes.
 ///

@@ -1,5 +1,4 @@
-import Crypto
-import TuttiTransport
+import TuttiSystem
 
 // The first bytes of every connection. The dialer says hello, the listener proves the job's secret in its challenge, the
 // dialer proves it back, the listener accepts:
@@ -108,16 +107,15 @@ enum Handshake {
     Array(side.rawValue.utf8) + hello + listenerNonce
   }
 
-  static func proof(_ side: Side, hello: [UInt8], listenerNonce: [UInt8], key: SymmetricKey) -> [UInt8] {
-    Array(HMAC<SHA256>.authenticationCode(for: proofInput(side, hello: hello, listenerNonce: listenerNonce), using: key))
+  static func proof(_ side: Side, hello: [UInt8], listenerNonce: [UInt8], key: MessageKey) -> [UInt8] {
+    key.authenticationCode(of: proofInput(side, hello: hello, listenerNonce: listenerNonce))
   }
 
   /// Compares in constant time.
   static func isProof(
-    _ proof: [UInt8], of side: Side, hello: [UInt8], listenerNonce: [UInt8], key: SymmetricKey
+    _ proof: [UInt8], of side: Side, hello: [UInt8], listenerNonce: [UInt8], key: MessageKey
   ) -> Bool {
-    HMAC<SHA256>.isValidAuthenticationCode(
-      proof, authenticating: proofInput(side, hello: hello, listenerNonce: listenerNonce), using: key)
+    key.isAuthenticationCode(proof, of: proofInput(side, hello: hello, listenerNonce: listenerNonce))
   }
 
   static func replyHeader(_ verdict: HandshakeVerdict, version: UInt16 = protocolVersion) -> [UInt8] {

@@ -1,6 +1,6 @@
 import CTuttiLinux
 import Glibc
-import TuttiTransport
+import TuttiSystem
 
 /// Owns listeners and the connections on them that have not proven themselves yet; strangers cost it a slot for a short
 /// while.

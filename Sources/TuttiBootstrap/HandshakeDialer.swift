@@ -1,7 +1,6 @@
 import CTuttiLinux
-import Crypto
 import Glibc
-import TuttiTransport
+import TuttiSystem
 
 /// The dialer's side of a handshake, on a connected non-blocking socket. Blocks until the deadline at most.
 struct HandshakeDialer {
@@ -29,7 +28,7 @@ struct HandshakeDialer {
   let deadline: UInt64
   let giveUp: () -> Bool
 
-  func run(hello: HandshakeHello, key: SymmetricKey) throws(Failure) {
+  func run(hello: HandshakeHello, key: MessageKey) throws(Failure) {
     let helloBytes = hello.bytes
     try send(helloBytes)
     let answer = try readReply(of: hello.version, isFirst: true)

@@ -1,6 +1,7 @@
 import CTuttiLinux
 import Glibc
-import TuttiTransport
+import TuttiSystem
+import TuttiTopology
 
 /// What a rank's process may do on its host, found out by trying when it joins. Travels in its record, so that all ranks
 /// decide alike whom it shares memory with, at the join and at every split.

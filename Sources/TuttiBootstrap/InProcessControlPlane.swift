@@ -1,4 +1,4 @@
-import TuttiTransport
+import TuttiSystem
 
 /// The control plane of ranks that are threads of one process: one shared object instead of connections, with the same
 /// behaviour.

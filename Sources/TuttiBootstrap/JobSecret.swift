@@ -1,7 +1,6 @@
 import CTuttiLinux
-import Crypto
 import Glibc
-import TuttiTransport
+import TuttiSystem
 
 /// What every connection of a job must prove to know. Its bytes leave this type only through a key derivation, and it prints
 /// as its origin, so that no message, log or dump can show it.
@@ -90,12 +89,11 @@ package struct JobSecret: Sendable {
   }
 
   /// The key that connections of one communicator are proven with (HKDF-SHA256, RFC 5869).
-  func handshakeKey(for communicator: CommunicatorID) -> SymmetricKey {
+  func handshakeKey(for communicator: CommunicatorID) -> MessageKey {
     var information = WireEncoder()
     information.put(raw: "tutti handshake 1".utf8)
     communicator.encode(into: &information)
-    return HKDF<SHA256>.deriveKey(
-      inputKeyMaterial: SymmetricKey(data: bytes), salt: Array("tutti".utf8), info: information.bytes, outputByteCount: 32)
+    return MessageKey(derivedFrom: bytes, salt: Array("tutti".utf8), information: information.bytes)
   }
 }
 

@@ -1,4 +1,4 @@
-import TuttiTransport
+import TuttiSystem
 
 /// Where the ranks of a job meet, as it was written.
 package enum RendezvousAddress: Hashable, Sendable {

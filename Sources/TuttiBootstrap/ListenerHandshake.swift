@@ -1,10 +1,10 @@
-import Crypto
+import TuttiSystem
 
 /// What a listener accepts.
 struct ListenerPolicy: Sendable {
   let rank: Int
   let communicator: CommunicatorID
-  let key: SymmetricKey
+  let key: MessageKey
   /// Judges a hello's ranks and role, before any proof; only reads the hello.
   let judge: @Sendable (HandshakeHello) -> HandshakeVerdict
   var version = protocolVersion

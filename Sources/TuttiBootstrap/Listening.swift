@@ -1,6 +1,6 @@
 import CTuttiLinux
 import Glibc
-import TuttiTransport
+import TuttiSystem
 
 /// The listeners of one rank for control and data connections: one TCP socket and one abstract Unix socket.
 struct MemberListeners: ~Copyable {

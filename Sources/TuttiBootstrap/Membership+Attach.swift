@@ -1,6 +1,6 @@
 import CTuttiLinux
 import Glibc
-import TuttiTransport
+import TuttiSystem
 
 // What a membership needs before it stands, once its members are known: the departure board of its host, and its edges of the control
 // tree. For joins and for splits.

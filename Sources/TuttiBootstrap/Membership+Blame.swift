@@ -1,5 +1,5 @@
 import CTuttiLinux
-import TuttiTransport
+import TuttiSystem
 
 // Explaining failures that this rank notices itself: a link that broke, a wait that reached its deadline.
 

@@ -1,6 +1,6 @@
 import CTuttiLinux
 import Glibc
-import TuttiTransport
+import TuttiSystem
 
 // Dialing the listeners of other ranks.
 

@@ -1,5 +1,7 @@
 import CTuttiLinux
 import Glibc
+import TuttiSystem
+import TuttiTopology
 import TuttiTransport
 
 // Joining: rendezvous at rank 0, the table of members, the control tree, and the word to begin.

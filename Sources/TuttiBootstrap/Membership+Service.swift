@@ -1,6 +1,6 @@
 import CTuttiLinux
 import Glibc
-import TuttiTransport
+import TuttiSystem
 
 // What the service thread does for a membership: new connections, control messages, the end of neighbours and of processes.
 

@@ -1,5 +1,5 @@
 import CTuttiLinux
-import TuttiTransport
+import TuttiSystem
 
 // Splitting: a membership of some of another one's ranks. They know and trust each other, so there is no rendezvous: each rank opens
 // its listeners, all tell each other through the communicator that is being split where these are, and set up a control tree.

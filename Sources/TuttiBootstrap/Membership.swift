@@ -1,7 +1,6 @@
 import CTuttiLinux
-import Crypto
 import Glibc
-import TuttiTransport
+import TuttiSystem
 
 /// One rank's membership in a communicator: who the others are, the connections to its neighbours in the control tree, and
 /// the listener that others dial.
@@ -18,7 +17,7 @@ package final class Membership: ControlPlane {
   let tree: ControlTree
   let communicator: CommunicatorID
   let secret: JobSecret
-  let key: SymmetricKey
+  let key: MessageKey
   let generation = tutti_current_fork_generation()
   /// Nil for a communicator of one rank, which needs no connections.
   let service: ServiceThread?

@@ -1,5 +1,5 @@
 import Glibc
-import TuttiTransport
+import TuttiSystem
 
 /// Host names to addresses, with a deadline: getaddrinfo(3) has none, so it runs on a thread of its own that is left behind
 /// when it takes too long.

@@ -1,4 +1,4 @@
-import TuttiTransport
+import TuttiSystem
 
 /// How long joining may take and where this rank listens: `TUTTI_TIMEOUT`, `TUTTI_INTERFACE`, `TUTTI_PORT_RANGE`.
 package struct NetworkSettings: Hashable, Sendable {

@@ -1,4 +1,5 @@
-import TuttiTransport
+import TuttiSystem
+import TuttiTopology
 
 /// A rail as it travels: texts and numbers bounded, an address of 4 or 16 bytes, a prefix no longer than it.
 extension Rail {

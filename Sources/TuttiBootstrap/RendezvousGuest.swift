@@ -1,6 +1,6 @@
 import CTuttiLinux
 import Glibc
-import TuttiTransport
+import TuttiSystem
 
 /// The side of the join of every rank but 0.
 struct RendezvousGuest {

@@ -1,6 +1,6 @@
 import CTuttiLinux
 import Glibc
-import TuttiTransport
+import TuttiSystem
 
 /// Rank 0's side of the join: collects everyone's request, compares them, and tells everyone the table or why there is none.
 ///

@@ -1,4 +1,4 @@
-import TuttiTransport
+import TuttiSystem
 
 /// What a rank tells rank 0 when it joins.
 struct JoinRequest: Hashable, Sendable {

@@ -1,6 +1,6 @@
 import CTuttiLinux
 import Glibc
-import TuttiTransport
+import TuttiSystem
 
 /// The one thread of this process that looks after all its communicators: parked in epoll, it calls a handler when a
 /// descriptor is ready. Started at first use, it stays, parked, when nothing is watched any more. It blocks all signals.

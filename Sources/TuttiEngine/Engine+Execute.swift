@@ -1,5 +1,6 @@
 import CTuttiKernels
 import TuttiSchedule
+import TuttiSystem
 import TuttiTransport
 
 /// The inner loop: one pass over the running operations, at most one segment of each queue at a time, so that sending, combining

@@ -1,4 +1,5 @@
 import CTuttiKernels
+import TuttiSystem
 import TuttiTransport
 
 /// Sends and receives: starting them, and their part of a pass. The k-th send from rank a to rank b meets the k-th receive on b from a.

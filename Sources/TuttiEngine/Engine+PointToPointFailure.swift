@@ -1,3 +1,4 @@
+import TuttiSystem
 import TuttiTransport
 
 /// What can go wrong with sends and receives, looked for while nothing moves: deadlines, broken links, messages that do not fit.

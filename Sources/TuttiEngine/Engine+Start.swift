@@ -1,6 +1,7 @@
 import CTuttiKernels
 import CTuttiLinux
 import TuttiSchedule
+import TuttiSystem
 import TuttiTransport
 
 /// From a request to a running operation: plan, links, number, slot.

@@ -2,6 +2,7 @@ import CTuttiLinux
 import Glibc
 import Synchronization
 import TuttiSchedule
+import TuttiSystem
 import TuttiTransport
 
 /// Driving until an operation ends: spinning, yielding, parking, deadlines. One caller's thread leads; others follow it.

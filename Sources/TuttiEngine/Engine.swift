@@ -2,6 +2,8 @@ import CTuttiKernels
 import CTuttiLinux
 import Synchronization
 import TuttiSchedule
+import TuttiSystem
+import TuttiTopology
 import TuttiTransport
 
 /// Runs the plans of one communicator over its links: one rank's half of every collective.

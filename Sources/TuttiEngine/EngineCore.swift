@@ -1,4 +1,5 @@
 import TuttiSchedule
+import TuttiSystem
 import TuttiTransport
 
 /// The engine's mutable state. Belongs to the holder of the engine's lock.

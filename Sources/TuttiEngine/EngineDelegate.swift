@@ -1,3 +1,4 @@
+import TuttiSystem
 import TuttiTransport
 
 /// What the engine asks of the layers that know the other ranks. Called without the engine's lock where it may block.

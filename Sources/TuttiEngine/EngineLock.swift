@@ -1,6 +1,5 @@
 import CTuttiLinux
 import Synchronization
-import TuttiTransport
 
 /// Mutual exclusion over an engine, held while driving it, with a hint that others wait, so that a driver can step aside.
 ///

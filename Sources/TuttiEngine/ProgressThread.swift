@@ -1,6 +1,6 @@
 import CTuttiLinux
 import Synchronization
-import TuttiTransport
+import TuttiSystem
 
 /// The thread that drives while no caller does: started by the first asynchronous operation, asleep while nothing is in flight.
 ///

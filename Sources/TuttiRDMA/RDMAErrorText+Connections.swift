@@ -1,5 +1,6 @@
 import Glibc
-import TuttiTransport
+import TuttiSystem
+import TuttiTopology
 
 // Opening a link: events of librdmacm (rdma_get_cm_event(3)), reasons of rejections (InfiniBand Architecture Specification,
 // volume 1, 12.6.7.2), and the errno of its calls.

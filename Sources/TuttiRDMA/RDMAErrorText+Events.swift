@@ -1,4 +1,4 @@
-import TuttiTransport
+import TuttiSystem
 
 // Asynchronous events of devices and ports (ibv_get_async_event(3)).
 

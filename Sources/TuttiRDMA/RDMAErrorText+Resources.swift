@@ -1,5 +1,5 @@
 import Glibc
-import TuttiTransport
+import TuttiSystem
 
 // Making the things of a device: registering memory, queue pairs, completion queues. Most often the limit on locked memory
 // is what fails, and the kernel says only ENOMEM.

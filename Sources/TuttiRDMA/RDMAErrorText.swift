@@ -1,5 +1,6 @@
 import Glibc
-import TuttiTransport
+import TuttiSystem
+import TuttiTopology
 
 /// What verbs and librdmacm say, in words: what happened, to whom, and what to do. Numbers as the libraries give them, so
 /// that this needs neither their headers nor a device; pure but for the limits it reads by default.

@@ -1,3 +1,6 @@
+import TuttiSystem
+import TuttiTopology
+
 #if RDMA
   import CTuttiLinux
   import CTuttiVerbs

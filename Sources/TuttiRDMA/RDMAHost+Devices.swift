@@ -1,5 +1,6 @@
 import Glibc
-import TuttiTransport
+import TuttiSystem
+import TuttiTopology
 
 // Reading /sys/class/infiniband (Documentation/ABI/stable/sysfs-class-infiniband of the kernel). Files that are missing or
 // make no sense leave a device or port that cannot be used, never an error: they may vanish while they are read.

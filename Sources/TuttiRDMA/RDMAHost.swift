@@ -1,6 +1,6 @@
 import CTuttiLinux
 import Glibc
-import TuttiTransport
+import TuttiSystem
 
 /// Where a survey reads: the folders of the kernel, the addresses, and what the process may do there.
 package struct RDMAHost: Sendable {

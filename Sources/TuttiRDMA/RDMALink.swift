@@ -1,3 +1,5 @@
+import TuttiSystem
+
 #if RDMA
   import CTuttiLinux
   import CTuttiVerbs

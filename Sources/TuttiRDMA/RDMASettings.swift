@@ -1,4 +1,4 @@
-import TuttiTransport
+import TuttiSystem
 
 /// What the environment says about RDMA. Each rank's own business but for what peers see.
 package struct RDMASettings: Hashable, Sendable {

@@ -1,4 +1,4 @@
-import TuttiTransport
+import TuttiSystem
 
 // Whether a port can be used, and which of its GIDs: RoCE v2 before v1, IPv4 before IPv6, the first before the next.
 

@@ -1,5 +1,6 @@
 import Glibc
-import TuttiTransport
+import TuttiSystem
+import TuttiTopology
 
 /// The RDMA devices of this host as the kernel's files show them, and which of them a rank can use: nothing is opened.
 ///

@@ -1,4 +1,5 @@
-import TuttiTransport
+import TuttiSystem
+import TuttiTopology
 
 /// The environment variables of RDMA: what each may be, and what is said when it is not that.
 enum RDMAVariable: String, CaseIterable {

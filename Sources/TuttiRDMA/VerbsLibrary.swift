@@ -1,3 +1,5 @@
+import TuttiSystem
+
 #if RDMA
   import CTuttiVerbs
   import Glibc

@@ -1,3 +1,4 @@
+import TuttiSystem
 import TuttiTransport
 
 // What regions of this layout take of a process, so that too small a limit is refused before anything is taken.

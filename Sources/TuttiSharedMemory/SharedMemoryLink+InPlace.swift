@@ -1,6 +1,7 @@
 import CTuttiLinux
 import Glibc
 import Synchronization
+import TuttiSystem
 import TuttiTransport
 
 // Segments that go through no window. The receiver may copy one from the sender's process, or read it in the sender's registered memory; and it may

@@ -1,6 +1,7 @@
 import CTuttiLinux
 import Glibc
 import Synchronization
+import TuttiSystem
 import TuttiTransport
 
 /// A link between two ranks of one host: slots and windows of the sender's region, read in place by the receiver.

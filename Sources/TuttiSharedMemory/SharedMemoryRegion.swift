@@ -1,6 +1,7 @@
 import CTuttiLinux
 import Glibc
 import Synchronization
+import TuttiSystem
 import TuttiTransport
 
 /// A mapped region: this rank's own, writable, or a peer's, read-only. Owns the mapping, not the descriptor.

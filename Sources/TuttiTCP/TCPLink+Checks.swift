@@ -1,5 +1,5 @@
 import Glibc
-import TuttiTransport
+import TuttiSystem
 
 /// What the peer may say, and how its end is told.
 extension TCPLink {

@@ -1,5 +1,6 @@
 import CTuttiLinux
 import Glibc
+import TuttiSystem
 import TuttiTransport
 
 /// A link over one connected TCP socket that carries all lanes.

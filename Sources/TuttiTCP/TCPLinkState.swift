@@ -1,4 +1,5 @@
 import Glibc
+import TuttiSystem
 import TuttiTransport
 
 /// One lane's counters, both directions. Plain memory: only whoever holds the engine's lock touches it.

@@ -1,6 +1,6 @@
 import CTuttiLinux
 import Glibc
-import TuttiTransport
+import TuttiSystem
 
 /// What a data socket is set to, and what the kernel granted of it.
 ///

@@ -2,6 +2,7 @@
 
 import Foundation
 import Tutti
+import TuttiSystem
 import TuttiTransport
 
 /// What a rank of a test threw.

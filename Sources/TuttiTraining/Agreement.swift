@@ -1,8 +1,7 @@
 // Whether ranks were started with the same settings.
 
-import Crypto
 import Tutti
-import TuttiTransport
+import TuttiSystem
 
 extension Communicator {
   /// Checks that every rank has the same settings, such as a model's sizes and hyper-parameters. Every rank calls this.
@@ -14,7 +13,7 @@ extension Communicator {
   @available(*, noasync, message: "an agreement blocks its thread")
   public func checkAgreement(_ settings: [(name: String, value: String)], timeout: Duration? = nil) throws(TuttiError) {
     let own = Self.encode(settings)
-    let digests = try allGather(Array(SHA256.hash(data: own)), timeout: timeout)
+    let digests = try allGather(SHA256.digest(own), timeout: timeout)
     let digestBytes = SHA256.byteCount
     let isSame = (0..<rankCount).allSatisfy { digests[$0 * digestBytes..<($0 + 1) * digestBytes] == digests[..<digestBytes] }
     if isSame { return }

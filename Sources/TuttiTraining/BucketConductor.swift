@@ -1,6 +1,6 @@
 import Synchronization
 import Tutti
-import TuttiTransport
+import TuttiSystem
 
 /// Starts each bucket's reduction when its turn has come, on whatever thread learns of it: the one that marks a gradient ready, or the one that
 /// notices the end of an operation.

@@ -1,8 +1,7 @@
 // That all ranks have the same parameters, and how they get them.
 
-import Crypto
 import Tutti
-import TuttiTransport
+import TuttiSystem
 
 extension GradientSynchronizer {
   /// Gives every rank the root's parameters: for initial values, or those of a checkpoint. Every rank calls this.
@@ -30,10 +29,8 @@ extension GradientSynchronizer {
   @available(*, noasync, message: "the check blocks its thread")
   public func checkReplicas() throws(TuttiError) {
     try checkBetweenSteps("checkReplicas")
-    let digests = parameters.map { Array(SHA256.hash(data: UnsafeRawBufferPointer($0.values))) }
-    var combined = SHA256()
-    for digest in digests { combined.update(data: digest) }
-    let own = Array(combined.finalize())
+    let digests = parameters.map { SHA256.digest(UnsafeRawBufferPointer($0.values)) }
+    let own = SHA256.digest(digests.flatMap { $0 })
     if Set(try gather(own)).count == 1 { return }
     let all = try gather(digests.flatMap { $0 })
     let size = SHA256.byteCount

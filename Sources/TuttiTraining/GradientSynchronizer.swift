@@ -1,5 +1,5 @@
 import Tutti
-import TuttiTransport
+import TuttiSystem
 
 /// Keeps the replicas of a model equal: reduces their gradients across ranks while the backward pass still computes others.
 ///

@@ -1,5 +1,4 @@
 import Tutti
-import TuttiTransport
 
 /// A part of one parameter, with what an optimizer needs to update it.
 public struct ParameterPiece<Element: TrainingElement> {

@@ -1,6 +1,7 @@
 import CTuttiLinux
 import Glibc
 import Synchronization
+import TuttiSystem
 
 /// Wakes one rank's engine when it is parked: an eventfd, and a flag that says whether ringing it is needed.
 ///

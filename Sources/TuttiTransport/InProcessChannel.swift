@@ -1,6 +1,7 @@
 import CTuttiLinux
 import Glibc
 import Synchronization
+import TuttiSystem
 
 /// What the two ends of an in-process link share: one ring of descriptors per direction and lane, and the windows that
 /// copied and composed segments travel in.

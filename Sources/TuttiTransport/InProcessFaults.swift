@@ -1,4 +1,5 @@
 import Glibc
+import TuttiSystem
 
 /// How an in-process link misbehaves. Everything it does is allowed by ``Link``'s contract; an engine or a schedule that
 /// breaks under it has relied on luck.

@@ -1,6 +1,7 @@
 import CTuttiLinux
 import Glibc
 import Synchronization
+import TuttiSystem
 
 /// One end of a link between two ranks that are threads of one process.
 ///

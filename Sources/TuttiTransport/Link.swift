@@ -1,3 +1,5 @@
+import TuttiSystem
+
 /// One end of an ordered, reliable, two-way connection between two ranks of one communicator, with lanes.
 ///
 /// The unit on a link is the *segment*: up to ``segmentBytesMax`` payload bytes and the call they belong to.

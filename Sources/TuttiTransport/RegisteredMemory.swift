@@ -1,6 +1,7 @@
 import CTuttiLinux
 import Glibc
 import Synchronization
+import TuttiSystem
 
 /// Constants of segments that are read or written where they are.
 @frozen @usableFromInline

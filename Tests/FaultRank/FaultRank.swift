@@ -8,6 +8,7 @@
 // With ROUNDS it stops after as many operations, and prints what carried them. With `duplicate` rank 1 takes the right to make files of
 // more than 1 MiB from itself, all duplicate the communicator, print what came of it, and use the first one again.
 
+import CTuttiFork
 import CTuttiLinux
 import Glibc
 import Tutti

@@ -6,26 +6,30 @@ import Testing
   static let imports: [String: Set<String>] = [
     "TuttiSchedule": [],
     "TuttiAlgorithms": ["TuttiSchedule"],
-    "TuttiTransport": ["CTuttiLinux"],
-    "TuttiTCP": ["TuttiTransport", "CTuttiLinux"],
-    "TuttiSharedMemory": ["TuttiTransport", "CTuttiLinux"],
-    "TuttiRDMA": ["TuttiTransport", "CTuttiLinux", "CTuttiVerbs"],
+    "TuttiTopology": [],
+    "TuttiSystem": ["TuttiTopology", "CTuttiLinux", "COpenSSL"],
+    "TuttiTransport": ["TuttiSystem", "TuttiTopology", "CTuttiLinux"],
+    "TuttiTCP": ["TuttiTransport", "TuttiSystem", "CTuttiLinux"],
+    "TuttiSharedMemory": ["TuttiTransport", "TuttiSystem", "CTuttiLinux"],
+    "TuttiRDMA": ["TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux", "CTuttiVerbs"],
     // Never an algorithm or a transport: it knows plans and links.
-    "TuttiEngine": ["TuttiSchedule", "TuttiTransport", "CTuttiKernels", "CTuttiLinux"],
-    "TuttiBootstrap": ["TuttiTransport", "CTuttiLinux", "Crypto"],
+    "TuttiEngine": ["TuttiSchedule", "TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiKernels", "CTuttiLinux"],
+    "TuttiBootstrap": ["TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux"],
     "Tutti": [
-      "TuttiSchedule", "TuttiAlgorithms", "TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "TuttiRDMA",
-      "TuttiEngine", "TuttiBootstrap", "CTuttiLinux", "CTuttiKernels", "Logging",
+      "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiSystem", "TuttiTransport", "TuttiTCP", "TuttiSharedMemory",
+      "TuttiRDMA", "TuttiEngine", "TuttiBootstrap", "CTuttiLinux", "CTuttiKernels", "Logging",
     ],
-    "TuttiTraining": ["Tutti", "TuttiTransport", "CTuttiKernels", "CTuttiLinux", "Crypto"],
+    "TuttiTraining": ["Tutti", "TuttiSystem", "CTuttiKernels", "CTuttiLinux"],
     // For users' tests, which have Foundation; it gives it threads with a small stack.
-    "TuttiTesting": ["Tutti", "TuttiSchedule", "TuttiAlgorithms", "TuttiTransport", "Foundation"],
+    "TuttiTesting": [
+      "Tutti", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiSystem", "TuttiTransport", "Foundation",
+    ],
     "collbench": ["Tutti", "TuttiSchedule", "TuttiAlgorithms", "CTuttiLinux", "ArgumentParser"],
   ]
 
   /// What every module but the pure ones may import: the C library and atomics. Foundation is for none of them.
   static let system: Set = ["Glibc", "Synchronization"]
-  static let pure: Set = ["TuttiSchedule", "TuttiAlgorithms"]
+  static let pure: Set = ["TuttiSchedule", "TuttiAlgorithms", "TuttiTopology"]
 
   static let linesMax = 500
 

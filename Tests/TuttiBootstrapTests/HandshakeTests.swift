@@ -1,5 +1,5 @@
+import TuttiSystem
 import Testing
-import TuttiTransport
 
 @testable import TuttiBootstrap
 

@@ -1,6 +1,6 @@
+import TuttiSystem
 import Glibc
 import Testing
-import TuttiTransport
 
 @testable import TuttiBootstrap
 
@@ -16,7 +16,7 @@ import TuttiTransport
     try body(path)
   }
 
-  func key(_ secret: JobSecret) -> [UInt8] { secret.handshakeKey(for: .meeting).withUnsafeBytes { Array($0) } }
+  func key(_ secret: JobSecret) -> [UInt8] { secret.handshakeKey(for: .meeting).authenticationCode(of: []) }
 
   @Test func readsVariableAndFileAlike() throws {
     let direct = try JobSecret.read(["TUTTI_SECRET": "hush hush"])
@@ -29,7 +29,7 @@ import TuttiTransport
 
   @Test func keysDifferByCommunicator() {
     let keys = (0..<3).map { index in
-      testSecret.handshakeKey(for: CommunicatorID(high: 1, low: UInt64(index))).withUnsafeBytes { Array($0) }
+      testSecret.handshakeKey(for: CommunicatorID(high: 1, low: UInt64(index))).authenticationCode(of: [])
     }
     #expect(Set(keys).count == 3 && keys[0].count == 32)
   }

@@ -1,7 +1,9 @@
+import TuttiSystem
+import TuttiTopology
+import CTuttiFork
 import CTuttiLinux
 import Glibc
 import Testing
-import TuttiTransport
 
 @testable import TuttiBootstrap
 

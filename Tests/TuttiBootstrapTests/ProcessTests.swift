@@ -1,7 +1,8 @@
+import TuttiSystem
+import CTuttiFork
 import CTuttiLinux
 import Glibc
 import Testing
-import TuttiTransport
 
 @testable import TuttiBootstrap
 

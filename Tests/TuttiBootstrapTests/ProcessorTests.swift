@@ -1,6 +1,7 @@
+import TuttiSystem
+import TuttiTopology
 import Foundation
 import Testing
-import TuttiTransport
 
 @testable import TuttiBootstrap
 

@@ -1,7 +1,7 @@
+import TuttiSystem
 import CTuttiLinux
 import Glibc
 import Testing
-import TuttiTransport
 
 @testable import TuttiBootstrap
 

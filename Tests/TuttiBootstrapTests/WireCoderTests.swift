@@ -1,5 +1,6 @@
+import TuttiSystem
+import TuttiTopology
 import Testing
-import TuttiTransport
 
 @testable import TuttiBootstrap
 

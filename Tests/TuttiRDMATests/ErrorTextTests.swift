@@ -1,7 +1,8 @@
 import Glibc
 import Testing
 import TuttiRDMA
-import TuttiTransport
+import TuttiSystem
+import TuttiTopology
 
 #if RDMA
   import CTuttiVerbs

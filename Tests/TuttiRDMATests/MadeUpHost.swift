@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import TuttiRDMA
+import TuttiSystem
 
 /// A folder that looks like /sys and /dev of a host with RDMA devices. Gone with its owner.
 final class MadeUpHost {

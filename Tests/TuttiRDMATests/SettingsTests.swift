@@ -1,6 +1,6 @@
 import Testing
 import TuttiRDMA
-import TuttiTransport
+import TuttiSystem
 
 /// The environment's variables: what they may be, and what is said when they are something else.
 @Suite struct SettingsTests {

@@ -1,7 +1,8 @@
 import Glibc
 import Testing
 import TuttiRDMA
-import TuttiTransport
+import TuttiSystem
+import TuttiTopology
 
 /// What a survey makes of the kernel's files: which ports and GIDs are used, and why others are not.
 @Suite struct SurveyTests {

@@ -1,9 +1,9 @@
+import TuttiSystem
 import Foundation
 import Testing
 import TuttiAlgorithms
 import TuttiSchedule
 import TuttiTesting
-import TuttiTransport
 
 @testable import Tutti
 

@@ -1,8 +1,8 @@
 import Synchronization
 import Testing
 import Tutti
+import TuttiSystem
 import TuttiTesting
-import TuttiTransport
 
 /// Running ranks in a test: what they return, and who is named when something goes wrong.
 @Suite(.serialized) struct RanksTests {

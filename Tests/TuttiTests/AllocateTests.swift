@@ -1,3 +1,4 @@
+import CTuttiFork
 import CTuttiLinux
 import Foundation
 import Testing

@@ -2,7 +2,6 @@ import CTuttiAllocations
 import Foundation
 import Synchronization
 import Testing
-import TuttiTransport
 
 @testable import Tutti
 

@@ -2,7 +2,6 @@ import Testing
 import TuttiAlgorithms
 import TuttiSchedule
 import TuttiTesting
-import TuttiTransport
 
 @testable import Tutti
 

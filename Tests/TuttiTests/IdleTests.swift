@@ -1,7 +1,7 @@
+import CTuttiFork
 import CTuttiLinux
 import Foundation
 import Testing
-import TuttiTransport
 
 @testable import Tutti
 

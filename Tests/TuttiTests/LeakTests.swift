@@ -1,6 +1,6 @@
+import TuttiSystem
 import Foundation
 import Testing
-import TuttiTransport
 
 @testable import Tutti
 

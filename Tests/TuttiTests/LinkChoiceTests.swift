@@ -1,3 +1,5 @@
+import TuttiSystem
+import TuttiTopology
 import Testing
 import TuttiSchedule
 import TuttiTransport

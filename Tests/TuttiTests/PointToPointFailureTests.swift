@@ -1,3 +1,4 @@
+import TuttiSystem
 import Foundation
 import Testing
 import TuttiBootstrap

@@ -1,3 +1,4 @@
+import TuttiSystem
 import CTuttiAllocations
 import Foundation
 import Synchronization

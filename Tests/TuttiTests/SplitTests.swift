@@ -1,3 +1,5 @@
+import TuttiSystem
+import CTuttiFork
 import CTuttiLinux
 import Foundation
 import Testing

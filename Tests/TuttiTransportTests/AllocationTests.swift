@@ -1,6 +1,7 @@
 import CTuttiAllocations
 import Glibc
 import Testing
+import TuttiSystem
 import TuttiTransport
 
 /// Once a link is warm, moving segments allocates nothing.

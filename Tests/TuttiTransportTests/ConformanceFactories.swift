@@ -2,6 +2,7 @@ import CTuttiLinux
 import Glibc
 import Testing
 import TuttiSharedMemory
+import TuttiSystem
 import TuttiTCP
 import TuttiTransport
 

@@ -1,5 +1,6 @@
 import Glibc
 import Testing
+import TuttiSystem
 import TuttiTransport
 
 /// When sources are free, when a waiter wakes, and how links end.

@@ -1,5 +1,6 @@
 import Glibc
 import Testing
+import TuttiSystem
 import TuttiTransport
 
 /// The seed of this run's random tests. A failing test prints it; `TUTTI_TEST_SEED` replays it.

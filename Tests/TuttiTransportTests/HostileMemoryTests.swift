@@ -2,6 +2,7 @@ import CTuttiLinux
 import Glibc
 import Testing
 import TuttiSharedMemory
+import TuttiSystem
 import TuttiTransport
 
 /// A peer that writes anything anywhere into its own region, which is all that it can write to. Its victim neither crashes

@@ -1,7 +1,9 @@
+import CTuttiFork
 import CTuttiLinux
 import Glibc
 import Testing
 import TuttiSharedMemory
+import TuttiSystem
 import TuttiTransport
 
 /// A peer that dies between any two of its calls on its links, or anywhere inside one: what it had published arrives whole,

@@ -2,6 +2,7 @@ import CTuttiLinux
 import Glibc
 import Testing
 import TuttiRDMA
+import TuttiSystem
 import TuttiTransport
 
 /// The RDMA devices of this machine, and the two endpoints that tests make links between: ranks 3 and 5 of this process.

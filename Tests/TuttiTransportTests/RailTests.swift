@@ -1,5 +1,5 @@
 import Testing
-import TuttiTransport
+import TuttiTopology
 
 /// Which rails two ranks connect.
 @Suite struct RailTests {

@@ -1,6 +1,6 @@
 import Foundation
 import Testing
-import TuttiTransport
+import TuttiSystem
 
 /// What a demand is refused for, and what the refusal says.
 @Suite struct ResourceLimitsTests {

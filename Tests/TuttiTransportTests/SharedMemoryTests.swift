@@ -1,3 +1,4 @@
+import TuttiSystem
 import CTuttiLinux
 import Glibc
 import Testing

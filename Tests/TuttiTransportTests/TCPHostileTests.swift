@@ -1,5 +1,6 @@
 import Glibc
 import Testing
+import TuttiSystem
 import TuttiTCP
 import TuttiTransport
 

@@ -125,13 +125,6 @@ int tutti_timerfd_set(int fd, uint64_t at_ns);
 /// The process at the other end of a Unix socket (SO_PEERCRED). 0, or negative with errno.
 int tutti_peer_credentials(int socket, pid_t *pid, uid_t *uid);
 
-/// fork(2), which Swift hides, for tests that need a child sharing every descriptor of its parent.
-/// Forks a child that sleeps for `seconds` and exits. Returns the child's pid.
-pid_t tutti_fork_sleeper(unsigned seconds);
-/// Runs `body(context)` in a forked child and returns the status (0 to 255) it exits with; -1 when the child did not end by itself
-/// within `seconds` and was killed.
-int tutti_fork_call(int (*body)(void *), void *context, unsigned seconds);
-
 /// Has the kernel send SIGKILL to this process when `parent` dies (prctl(2), PR_SET_PDEATHSIG). Returns 0, or -1
 /// when the parent is already gone: the caller then ends by itself.
 int tutti_die_with_parent(pid_t parent);

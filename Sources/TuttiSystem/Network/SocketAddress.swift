@@ -1,5 +1,4 @@
 import Glibc
-import TuttiTransport
 
 /// Where a listener can be reached: an IPv4 or IPv6 address and port, or an abstract Unix socket (Linux: no file, goes with
 /// the network namespace).
@@ -31,6 +30,14 @@ package enum SocketAddress: Hashable, Sendable {
     self = .ipv6(UInt64(bigEndian: halves.0), UInt64(bigEndian: halves.1), port: port)
   }
 
+  /// The address of 4 or 16 bytes in network order, which is IPv4 also where it is mapped into IPv6; nil for another number of bytes.
+  package init?(bytes: [UInt8], port: UInt16) {
+    let bytes = InterfaceAddress.unmapped(bytes)
+    guard bytes.count == 4 || bytes.count == 16 else { return nil }
+    func word(_ range: Range<Int>) -> UInt64 { bytes[range].reduce(0) { $0 << 8 | UInt64($1) } }
+    self = bytes.count == 4 ? .ipv4(UInt32(word(0..<4)), port: port) : .ipv6(word(0..<8), word(8..<16), port: port)
+  }
+
   /// Reads what the kernel filled in; nil for other families.
   package init?(_ address: UnsafePointer<sockaddr>) {
     switch Int32(address.pointee.sa_family) {
@@ -52,7 +59,7 @@ package enum SocketAddress: Hashable, Sendable {
   }
 
   /// Calls `body` with the address as system calls take it.
-  func withSocketAddress<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+  package func withSocketAddress<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
     var storage = sockaddr_storage()
     let length: Int
     switch self {
@@ -84,9 +91,9 @@ package enum SocketAddress: Hashable, Sendable {
   }
 
   /// `sockaddr_un.sun_path` has 108 bytes, of which an abstract name cannot use the first.
-  static let abstractNameBytesMax = 107
+  package static let abstractNameBytesMax = 107
 
-  var family: Int32 {
+  package var family: Int32 {
     switch self {
     case .ipv4: AF_INET
     case .ipv6: AF_INET6
@@ -101,7 +108,7 @@ package enum SocketAddress: Hashable, Sendable {
     }
   }
 
-  func withPort(_ port: UInt16) -> SocketAddress {
+  package func withPort(_ port: UInt16) -> SocketAddress {
     switch self {
     case .ipv4(let address, _): .ipv4(address, port: port)
     case .ipv6(let high, let low, _): .ipv6(high, low, port: port)
@@ -109,7 +116,7 @@ package enum SocketAddress: Hashable, Sendable {
     }
   }
 
-  var isLoopback: Bool {
+  package var isLoopback: Bool {
     switch self {
     case .ipv4(let address, _): address >> 24 == 127
     case .ipv6(let high, let low, _): high == 0 && low == 1
@@ -117,7 +124,7 @@ package enum SocketAddress: Hashable, Sendable {
     }
   }
 
-  var isLinkLocal: Bool {
+  package var isLinkLocal: Bool {
     switch self {
     case .ipv4(let address, _): address >> 16 == 0xA9FE
     case .ipv6(let high, _, _): high >> 54 == 0xFE80 >> 6
@@ -157,7 +164,7 @@ extension SocketAddress: CustomStringConvertible {
 }
 
 extension SocketAddress {
-  func encode(into encoder: inout WireEncoder) {
+  package func encode(into encoder: inout WireEncoder) {
     switch self {
     case .ipv4(let address, let port):
       encoder.put(UInt8(4))
@@ -174,7 +181,7 @@ extension SocketAddress {
     }
   }
 
-  init(from decoder: inout WireDecoder) throws(MalformedMessage) {
+  package init(from decoder: inout WireDecoder) throws(MalformedMessage) {
     switch try decoder.take(UInt8.self, "address family") {
     case 4:
       self = .ipv4(try decoder.take("address"), port: try decoder.take("port"))

@@ -27,18 +27,9 @@ package struct MemoryGroup: Hashable, Sendable {
   package static func current(
     membership: String? = readSmallFile("/proc/self/cgroup"), mounts: String = "/sys/fs/cgroup"
   ) -> [MemoryGroup] {
-    var groups: [MemoryGroup] = []
-    for line in (membership ?? "").split(separator: "\n") {
-      let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
-      guard fields.count == 3 else { continue }
-      if fields[1].split(separator: ",").contains("memory") {
-        groups += limited(root: mounts + "/memory", path: fields[2], names: .version1)
-      } else if fields[0] == "0" {
-        let isHybrid = access(mounts + "/cgroup.controllers", F_OK) != 0
-        groups += limited(root: isHybrid ? mounts + "/unified" : mounts, path: fields[2], names: .version2)
-      }
+    ControlGroup.folders(of: "memory", membership: membership, mounts: mounts).compactMap { folder in
+      read(folder.path, folder.version == 1 ? .version1 : .version2)
     }
-    return groups
   }
 
   private struct Names {
@@ -51,19 +42,6 @@ package struct MemoryGroup: Hashable, Sendable {
       limit: "memory.limit_in_bytes", usage: "memory.usage_in_bytes", cached: ["total_inactive_file", "total_active_file"])
     static let version2 = Names(
       limit: "memory.max", usage: "memory.current", cached: ["inactive_file", "active_file", "slab_reclaimable"])
-  }
-
-  /// From the process's own group up to the root. In a container that sees only its own group, that one is the root.
-  private static func limited(root: String, path: Substring, names: Names) -> [MemoryGroup] {
-    var parts = path.split(separator: "/")
-    if access(root + path, F_OK) != 0 { parts = [] }
-    var groups: [MemoryGroup] = []
-    while true {
-      let folder = ([Substring(root)] + parts).joined(separator: "/")
-      if let group = read(folder, names) { groups.append(group) }
-      if parts.isEmpty { return groups }
-      parts.removeLast()
-    }
   }
 
   private static func read(_ folder: String, _ names: Names) -> MemoryGroup? {

@@ -1,6 +1,3 @@
-import CTuttiLinux
-import Glibc
-
 /// A set of processors by the kernel's numbers: what a thread may run on, or what belongs to a node. Text and files write it as `0-3,8`.
 ///
 /// Invariant: the last word is not 0, so that equal sets are equal.
@@ -70,25 +67,6 @@ package struct ProcessorSet: Hashable, Sendable {
       words: (0..<max(words.count, other.words.count)).map { index in
         combine(index < words.count ? words[index] : 0, index < other.words.count ? other.words[index] : 0)
       })
-  }
-
-  // MARK: The calling thread
-
-  /// What the calling thread may run on, and threads it starts inherit (sched_getaffinity(2)); all that are online when the kernel does not say.
-  package static func ofCallingThread() -> ProcessorSet {
-    var words = [UInt64](repeating: 0, count: wordsMax)
-    if tutti_get_affinity(&words, Int32(wordsMax)) == 0 {
-      let inherited = ProcessorSet(words: words)
-      if !inherited.isEmpty { return inherited }
-    }
-    return ProcessorSet(0..<min(max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), numbersMax))
-  }
-
-  /// Confines the calling thread, and those it starts from now on, to these processors (sched_setaffinity(2)).
-  ///
-  /// - Returns: 0, or the `errno` of the call.
-  package func confineCallingThread() -> Int32 {
-    tutti_set_affinity(words, Int32(words.count)) == 0 ? 0 : errno
   }
 }
 

@@ -17,7 +17,7 @@ package struct InterfaceAddress: Hashable, Sendable {
   }
 
   /// Those of this network namespace: getifaddrs(3). Empty when the kernel does not tell.
-  static func list() -> [InterfaceAddress] {
+  package static func list() -> [InterfaceAddress] {
     var head: UnsafeMutablePointer<ifaddrs>?
     guard getifaddrs(&head) == 0 else { return [] }
     defer { freeifaddrs(head) }
@@ -55,22 +55,22 @@ package struct InterfaceAddress: Hashable, Sendable {
   // MARK: Addresses as bytes
 
   /// The IPv4 address of an IPv4-mapped one (RFC 4291, 2.5.5.2); others as they are.
-  static func unmapped(_ bytes: [UInt8]) -> [UInt8] {
+  package static func unmapped(_ bytes: [UInt8]) -> [UInt8] {
     let isMapped = bytes.count == 16 && bytes.prefix(10).allSatisfy { $0 == 0 } && bytes[10] == 0xFF && bytes[11] == 0xFF
     return isMapped ? Array(bytes[12...]) : bytes
   }
 
   /// 169.254.0.0/16 or fe80::/10.
-  static func isLinkLocal(_ bytes: [UInt8]) -> Bool {
+  package static func isLinkLocal(_ bytes: [UInt8]) -> Bool {
     bytes.count == 4 ? bytes[0] == 169 && bytes[1] == 254 : bytes[0] == 0xFE && bytes[1] & 0xC0 == 0x80
   }
 
   /// 127.0.0.0/8 or ::1.
-  static func isLoopback(_ bytes: [UInt8]) -> Bool {
+  package static func isLoopback(_ bytes: [UInt8]) -> Bool {
     bytes.count == 4 ? bytes[0] == 127 : bytes.dropLast().allSatisfy { $0 == 0 } && bytes.last == 1
   }
 
-  static func text(_ bytes: [UInt8]) -> String {
+  package static func text(_ bytes: [UInt8]) -> String {
     var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
     inet_ntop(bytes.count == 4 ? AF_INET : AF_INET6, bytes, &text, socklen_t(text.count))
     return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)

@@ -1,38 +1,33 @@
 import Glibc
-import TuttiTransport
 
 /// This host's network addresses, and choosing among them.
-enum Interfaces {
-  struct Entry: Hashable {
-    let name: String
-    let address: SocketAddress
+package enum Interfaces {
+  package struct Entry: Hashable {
+    package let name: String
+    package let address: SocketAddress
+
+    package init(name: String, address: SocketAddress) {
+      self.name = name
+      self.address = address
+    }
   }
 
   /// Addresses of interfaces that are up, without link-local ones.
-  static func list() -> [Entry] {
-    var head: UnsafeMutablePointer<ifaddrs>?
-    guard getifaddrs(&head) == 0 else { return [] }
-    defer { freeifaddrs(head) }
-    var entries: [Entry] = []
-    var next = head
-    while let current = next?.pointee {
-      next = current.ifa_next
-      guard current.ifa_flags & UInt32(IFF_UP) != 0, let pointer = current.ifa_addr,
-        let address = SocketAddress(UnsafePointer(pointer)), !address.isLinkLocal
-      else { continue }
-      entries.append(Entry(name: String(cString: current.ifa_name), address: address))
+  package static func list() -> [Entry] {
+    InterfaceAddress.list().compactMap { entry in
+      guard entry.isUp, let address = SocketAddress(bytes: entry.bytes, port: 0), !address.isLinkLocal else { return nil }
+      return Entry(name: entry.interface, address: address)
     }
-    return entries
   }
 
   /// Addresses other hosts may reach, IPv4 first.
-  static func reachable(among entries: [Entry] = list()) -> [SocketAddress] {
+  package static func reachable(among entries: [Entry] = list()) -> [SocketAddress] {
     let addresses = entries.map(\.address).filter { !$0.isLoopback }
     return addresses.filter { $0.family == AF_INET } + addresses.filter { $0.family == AF_INET6 }
   }
 
   /// The address `TUTTI_INTERFACE` means: the first of the named interface (IPv4 before IPv6), or the first in the subnet.
-  static func choose(_ text: String, among entries: [Entry] = list()) throws(FailureReport) -> SocketAddress {
+  package static func choose(_ text: String, among entries: [Entry] = list()) throws(FailureReport) -> SocketAddress {
     let matching: [Entry]
     if text.contains("/") {
       guard let subnet = Subnet(text) else {
@@ -53,11 +48,11 @@ enum Interfaces {
 }
 
 /// A range of addresses, as `10.0.0.0/8`.
-struct Subnet {
+package struct Subnet {
   private let base: SocketAddress
   private let prefix: Int
 
-  init?(_ text: String) {
+  package init?(_ text: String) {
     let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
     guard parts.count == 2, let base = SocketAddress(numeric: String(parts[0]), port: 0), let prefix = Int(parts[1]),
       (0...(base.family == AF_INET ? 32 : 128)).contains(prefix)
@@ -66,7 +61,7 @@ struct Subnet {
     self.prefix = prefix
   }
 
-  func contains(_ address: SocketAddress) -> Bool {
+  package func contains(_ address: SocketAddress) -> Bool {
     switch (base, address) {
     case (.ipv4(let base, _), .ipv4(let address, _)):
       return prefix == 0 || (base ^ address) >> UInt32(32 - prefix) == 0

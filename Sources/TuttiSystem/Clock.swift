@@ -1,5 +1,4 @@
 import Glibc
-import TuttiTransport
 
 // Deadlines are absolute, in nanoseconds of the monotonic clock.
 
@@ -13,20 +12,20 @@ package enum Clock {
   }
 
   /// What `poll(2)` takes: milliseconds until `deadline`, rounded up; 0 when it has passed.
-  static func pollTimeout(until deadline: UInt64) -> Int32 {
+  package static func pollTimeout(until deadline: UInt64) -> Int32 {
     let now = monotonicNanoseconds()
     guard deadline > now else { return 0 }
     return Int32(clamping: (deadline - now + millisecond - 1) / millisecond)
   }
 
   /// Sleeps for `nanoseconds`, or less when a signal comes.
-  static func pause(_ nanoseconds: UInt64) {
+  package static func pause(_ nanoseconds: UInt64) {
     var duration = timespec(tv_sec: Int(nanoseconds / second), tv_nsec: Int(nanoseconds % second))
     nanosleep(&duration, nil)
   }
 
   /// Looks every millisecond whether `condition` holds, until `deadline`. For failure and join paths only.
-  static func wait(until deadline: UInt64, for condition: () -> Bool) -> Bool {
+  package static func wait(until deadline: UInt64, for condition: () -> Bool) -> Bool {
     while !condition() {
       if monotonicNanoseconds() >= deadline { return condition() }
       pause(millisecond)
@@ -36,7 +35,7 @@ package enum Clock {
 }
 
 /// Seconds as a person writes them: `60`, `0.5`.
-func secondsText(_ seconds: Double) -> String {
+package func secondsText(_ seconds: Double) -> String {
   let rounded = (seconds * 1000).rounded() / 1000
   return rounded == rounded.rounded() && abs(rounded) < 1e15 ? String(Int(rounded)) : String(rounded)
 }

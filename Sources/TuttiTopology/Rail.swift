@@ -1,5 +1,3 @@
-import Glibc
-
 /// One way of a rank onto an RDMA fabric: a port of a device, and the address by which peers find it. Travels.
 package struct Rail: Hashable, Sendable {
   /// Raw values travel.
@@ -39,13 +37,16 @@ package struct Rail: Hashable, Sendable {
   /// Whether both are on one fabric as far as their addresses tell: the same link layer and subnet.
   package func sharesSubnet(with other: Rail) -> Bool {
     guard canRoute(to: other), prefixLength == other.prefixLength else { return false }
+    return subnetBits == other.subnetBits
+  }
+
+  /// The address without the bits that are the rail's own.
+  package var subnetBits: [UInt8] {
     var bits = Int(prefixLength)
-    for (own, others) in zip(address, other.address) where bits > 0 {
-      let mask = bits >= 8 ? UInt8.max : ~(UInt8.max >> UInt8(bits))
-      if (own ^ others) & mask != 0 { return false }
-      bits -= 8
+    return address.map { byte in
+      defer { bits -= 8 }
+      return bits >= 8 ? byte : bits <= 0 ? 0 : byte & ~(UInt8.max >> UInt8(bits))
     }
-    return true
   }
 
   /// Whether packets could go from one to the other, through routers that lead there.
@@ -76,14 +77,4 @@ package struct Rail: Hashable, Sendable {
     let least = rates.indices.max { ($0 + 1) * rates[$0] < ($1 + 1) * rates[$1] }.map { rates[$0] } ?? 0
     return pairs.filter { rate($0) >= least }
   }
-
-  /// The address as people write it.
-  package var addressText: String {
-    var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
-    inet_ntop(address.count == 4 ? AF_INET : AF_INET6, address, &text, socklen_t(text.count))
-    return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }
-
-  /// `rxe0 port 1 (10.77.0.1)`.
-  package var description: String { "\(device) port \(port) (\(addressText))" }
 }

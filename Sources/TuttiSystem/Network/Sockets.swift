@@ -1,28 +1,12 @@
 import CTuttiLinux
 import Glibc
-import TuttiTransport
 
 // Sockets as the bootstrap uses them: non-blocking, close-on-exec, registered to be closed in forked children, never raising
 // SIGPIPE.
 
-/// A descriptor closed when it goes out of scope, unless it was handed on.
-struct OwnedDescriptor: ~Copyable {
-  let raw: Int32
-
-  init(_ raw: Int32) { self.raw = raw }
-
-  consuming func handOver() -> Int32 {
-    let descriptor = raw
-    discard self
-    return descriptor
-  }
-
-  deinit { tutti_close(raw) }
-}
-
-enum Sockets {
+package enum Sockets {
   /// Waits until `descriptor` is ready for `events`, has an error or was hung up. False at the deadline.
-  static func wait(_ descriptor: Int32, for events: Int32, until deadline: UInt64) -> Bool {
+  package static func wait(_ descriptor: Int32, for events: Int32, until deadline: UInt64) -> Bool {
     while true {
       var entry = pollfd(fd: descriptor, events: Int16(events), revents: 0)
       let count = poll(&entry, 1, Clock.pollTimeout(until: deadline))
@@ -33,7 +17,7 @@ enum Sockets {
   }
 
   /// Starts listening on `address` (port 0: any). Throws with `errno` in ``FailureReport/systemError``.
-  static func listen(on address: SocketAddress, dualStack: Bool = false) throws(FailureReport) -> Int32 {
+  package static func listen(on address: SocketAddress, dualStack: Bool = false) throws(FailureReport) -> Int32 {
     let socket = OwnedDescriptor(try systemCall("socket") { tutti_socket(address.family, Int32(SOCK_STREAM.rawValue)) })
     if address.family != AF_UNIX {
       // A listener of the last run leaves connections in TIME_WAIT; they do not make the port busy.
@@ -50,7 +34,7 @@ enum Sockets {
   ///
   /// - Parameter giveUp: Looked at every 50 ms; true ends the attempt with `ECANCELED`.
   /// - Returns: The socket, or the `errno` of the failure; `ETIMEDOUT` at the deadline.
-  static func connect(
+  package static func connect(
     to address: SocketAddress, deadline: UInt64, giveUp: () -> Bool = { false }
   ) -> Result<Int32, SystemError> {
     let raw = tutti_socket(address.family, Int32(SOCK_STREAM.rawValue))
@@ -81,7 +65,7 @@ enum Sockets {
 
   /// Sets what every connection of a job has: no delay for small messages, and probes that notice when an idle peer's host
   /// is gone.
-  static func prepare(_ socket: Int32, family: Int32) {
+  package static func prepare(_ socket: Int32, family: Int32) {
     guard family != AF_UNIX else { return }
     setOption(socket, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
     setOption(socket, SOL_SOCKET, SO_KEEPALIVE, 1)
@@ -93,7 +77,7 @@ enum Sockets {
   /// Ends a TCP connection when sent bytes stay unacknowledged for 10 s. For control connections only: a peer's service
   /// thread always reads, while a data connection's peer may compute for long with its window closed, which this limit would
   /// count too.
-  static func limitSilence(_ socket: Int32) {
+  package static func limitSilence(_ socket: Int32) {
     guard localAddress(socket) != nil else { return }
     setOption(socket, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, 10_000)
   }
@@ -104,15 +88,15 @@ enum Sockets {
   }
 
   /// Whether the process at the other end of a Unix socket runs as this one's user, as the kernel says (SO_PEERCRED of unix(7)).
-  static func isOfOwnUser(_ socket: Int32) -> Bool {
+  package static func isOfOwnUser(_ socket: Int32) -> Bool {
     var process: pid_t = 0
     var user: uid_t = 0
     return tutti_peer_credentials(socket, &process, &user) == 0 && user == geteuid()
   }
 
-  static func localAddress(_ socket: Int32) -> SocketAddress? { address(socket, getsockname) }
+  package static func localAddress(_ socket: Int32) -> SocketAddress? { address(socket, getsockname) }
 
-  static func remoteAddress(_ socket: Int32) -> SocketAddress? { address(socket, getpeername) }
+  package static func remoteAddress(_ socket: Int32) -> SocketAddress? { address(socket, getpeername) }
 
   private static func address(
     _ socket: Int32, _ query: (Int32, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
@@ -127,7 +111,7 @@ enum Sockets {
   }
 
   /// Sends what fits now. Returns how much, or the `errno`; 0 when nothing fits.
-  static func sendNow(_ socket: Int32, _ bytes: ArraySlice<UInt8>) -> Result<Int, SystemError> {
+  package static func sendNow(_ socket: Int32, _ bytes: ArraySlice<UInt8>) -> Result<Int, SystemError> {
     while true {
       let sent = bytes.withUnsafeBytes { send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
       if sent >= 0 { return .success(sent) }
@@ -140,7 +124,7 @@ enum Sockets {
   }
 
   /// What came from a socket.
-  enum Received {
+  package enum Received {
     case bytes([UInt8])
     case nothing
     /// The other side has closed: code 0, or an `errno`.
@@ -148,7 +132,7 @@ enum Sockets {
   }
 
   /// Takes up to `max` bytes that are there now.
-  static func receiveNow(_ socket: Int32, max: Int) -> Received {
+  package static func receiveNow(_ socket: Int32, max: Int) -> Received {
     var count = 0
     var code: Int32 = 0
     let bytes = [UInt8](unsafeUninitializedCapacity: max) { buffer, filled in
@@ -165,6 +149,8 @@ enum Sockets {
 }
 
 /// An `errno` value.
-struct SystemError: Error, Equatable {
-  let code: Int32
+package struct SystemError: Error, Equatable {
+  package let code: Int32
+
+  package init(code: Int32) { self.code = code }
 }

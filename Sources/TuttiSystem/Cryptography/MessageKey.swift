@@ -1,0 +1,59 @@
+import COpenSSL
+
+/// A key that messages are authenticated with: HMAC-SHA256 (RFC 2104), computed by OpenSSL. It prints as nothing, so that no log shows it.
+package struct MessageKey: Sendable {
+  /// Bytes of an authentication code.
+  package static let codeByteCount = 32
+
+  private let bytes: [UInt8]
+
+  /// - Parameter bytes: At least one.
+  package init(bytes: [UInt8]) {
+    precondition(!bytes.isEmpty)
+    self.bytes = bytes
+  }
+
+  /// Derives a key from a secret (HKDF-SHA256, RFC 5869).
+  ///
+  /// - Parameters:
+  ///   - secret: At least one byte.
+  ///   - salt: The same for all keys of this program.
+  ///   - information: What the key is for: keys for different purposes tell nothing about each other.
+  package init(derivedFrom secret: [UInt8], salt: [UInt8], information: [UInt8]) {
+    precondition(!secret.isEmpty)
+    bytes = [UInt8](unsafeUninitializedCapacity: Self.codeByteCount) { key, count in
+      let context = EVP_PKEY_CTX_new_id(EVP_PKEY_HKDF, nil)
+      defer { EVP_PKEY_CTX_free(context) }
+      count = Self.codeByteCount
+      // These fail only where memory has run out or an administrator has switched the algorithm off: nothing could go on without.
+      let isDerived =
+        EVP_PKEY_derive_init(context) == 1 && EVP_PKEY_CTX_set_hkdf_md(context, EVP_sha256()) == 1
+        && EVP_PKEY_CTX_set1_hkdf_salt(context, salt, Int32(salt.count)) == 1
+        && EVP_PKEY_CTX_set1_hkdf_key(context, secret, Int32(secret.count)) == 1
+        && EVP_PKEY_CTX_add1_hkdf_info(context, information, Int32(information.count)) == 1
+        && EVP_PKEY_derive(context, key.baseAddress, &count) == 1
+      precondition(isDerived && count == Self.codeByteCount, "OpenSSL could not derive a key (HKDF-SHA256)")
+    }
+  }
+
+  /// The authentication code of a message.
+  package func authenticationCode(of message: [UInt8]) -> [UInt8] {
+    [UInt8](unsafeUninitializedCapacity: Self.codeByteCount) { code, count in
+      var length: UInt32 = 0
+      let computed = HMAC(EVP_sha256(), bytes, Int32(bytes.count), message, message.count, code.baseAddress, &length)
+      precondition(computed != nil && length == Self.codeByteCount, "OpenSSL could not compute HMAC-SHA256")
+      count = Self.codeByteCount
+    }
+  }
+
+  /// Whether `code` is the message's; takes as long whichever bytes are wrong.
+  package func isAuthenticationCode(_ code: [UInt8], of message: [UInt8]) -> Bool {
+    code.count == Self.codeByteCount && CRYPTO_memcmp(code, authenticationCode(of: message), code.count) == 0
+  }
+}
+
+extension MessageKey: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+  package var description: String { "a key" }
+  package var debugDescription: String { description }
+  package var customMirror: Mirror { Mirror(self, children: []) }
+}
