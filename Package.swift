@@ -78,6 +78,8 @@ let package = Package(
 
     .target(name: "CTuttiAllocations", path: "Tests/CTuttiAllocations"),
     .target(name: "CTuttiFork", path: "Tests/CTuttiFork"),
+    // How long tests wait.
+    .target(name: "Patience", dependencies: ["TuttiSystem"], path: "Tests/Patience"),
     .testTarget(name: "TidyTests"),
     .testTarget(name: "TuttiKernelsTests", dependencies: ["CTuttiKernels"]),
     .testTarget(name: "TuttiScheduleTests", dependencies: ["TuttiSchedule"]),
@@ -87,25 +89,27 @@ let package = Package(
       name: "TuttiTransportTests",
       dependencies: [
         "TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "TuttiRDMA", "TuttiSystem", "TuttiTopology", "CTuttiLinux",
-        "CTuttiAllocations", "CTuttiFork",
+        "CTuttiAllocations", "CTuttiFork", "Patience",
       ]),
     .testTarget(
       name: "TuttiRDMATests", dependencies: ["TuttiRDMA", "TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiVerbs"]),
     .testTarget(
       name: "TuttiBootstrapTests",
-      dependencies: ["TuttiBootstrap", "TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux", "CTuttiFork"]),
+      dependencies: [
+        "TuttiBootstrap", "TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux", "CTuttiFork", "Patience",
+      ]),
     .testTarget(
       name: "TuttiTests",
       dependencies: [
         "Tutti", "TuttiTesting", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiSystem", "TuttiTransport",
-        "TuttiBootstrap", "CTuttiLinux", "CTuttiAllocations", "CTuttiFork",
+        "TuttiBootstrap", "CTuttiLinux", "CTuttiAllocations", "CTuttiFork", "Patience",
       ]),
     .testTarget(
       name: "TuttiTrainingTests",
       dependencies: ["TuttiTraining", "TuttiTesting", "Tutti", "TuttiSystem", "CTuttiLinux"]),
     .testTarget(
       name: "TuttiTestingTests",
-      dependencies: ["TuttiTesting", "Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiSystem"]),
+      dependencies: ["TuttiTesting", "Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiSystem", "Patience"]),
     // A rank that tests kill, stop, and have fork.
     .executableTarget(name: "faultrank", dependencies: ["Tutti", "CTuttiLinux", "CTuttiFork"], path: "Tests/FaultRank"),
     // A rank that makes random operations, where threads of one process are not enough.
@@ -113,7 +117,8 @@ let package = Package(
     // Runs a program without some of its system calls.
     .executableTarget(name: "faultsandbox", path: "Tests/FaultSandbox"),
     .testTarget(
-      name: "CollbenchTests", dependencies: ["collbench", "faultrank", "faultsandbox", "CTuttiLinux", "TuttiTesting"]),
+      name: "CollbenchTests",
+      dependencies: ["collbench", "faultrank", "faultsandbox", "CTuttiLinux", "TuttiTesting", "Patience"]),
   ],
   swiftLanguageModes: [.v6]
 )
