@@ -60,13 +60,13 @@ ensure_toolchain() {
   fi
 }
 
-# How packages are built: this one, the examples and the benchmarks, all in one folder. SwiftPM finds what it has compiled there for one of
-# them when it builds another, so Tutti is compiled once in each configuration.
+# How packages are built: this one, the examples and the benchmarks, all in one folder. SwiftPM finds what it has compiled there
+# for one of them when it builds another, so Tutti is compiled once in each configuration.
 # shellcheck disable=SC2034
 BUILD_OPTIONS=(--scratch-path "$ROOT/.build")
 
-# Prints how patient limits of time must be, as a whole number: TUTTI_TEST_PATIENCE, or, as measured, how many times longer than they would
-# alone two processes take that compute. 1 on a machine that has two processors for us.
+# Prints how patient limits of time must be, as a whole number: TUTTI_TEST_PATIENCE, or, as measured, how many times longer than
+# they would alone two processes take that compute. 1 on a machine that has two processors for us.
 patience() {
   if [ -n "${TUTTI_TEST_PATIENCE:-}" ]; then
     echo "$TUTTI_TEST_PATIENCE"
