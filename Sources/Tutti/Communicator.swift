@@ -105,13 +105,13 @@ public final class Communicator: Sendable {
   @inline(never)
   private func findIdentifier(of name: String, _ collective: Collective) throws(FailureReport) -> UInt8 {
     if name == "auto" { return 0 }
-    if let algorithm = member.policy.catalog.algorithm(collective, named: name) {
+    if let algorithm = member.planner.policy.catalog.algorithm(collective, named: name) {
       if algorithm.isDefined(rankCount: rankCount) { return algorithm.identifier }
       throw FailureReport(
         .invalidArgument, rank: rank, "algorithm \(name) is not defined for \(rankCount) ranks",
         advice: "Choose another one of collbench list")
     }
-    let known = member.policy.catalog.algorithms(for: collective).map(\.name).joined(separator: ", ")
+    let known = member.planner.policy.catalog.algorithms(for: collective).map(\.name).joined(separator: ", ")
     throw FailureReport(
       .invalidArgument, rank: rank, "\(collective.name) has no algorithm '\(name)'", advice: "It has \(known), and auto")
   }

@@ -17,7 +17,8 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
   let rank: Int
   let rankCount: Int
   let controlPlane: any ControlPlane
-  let policy: AlgorithmPolicy
+  /// Makes the plans of its calls.
+  let planner: Planner
   /// What its peers reach in place; nil where there are none, or the limits of this process leave no room for it.
   let registeredMemory: RegisteredMemory?
   /// Why there is no registered memory though there are peers for it.
@@ -38,7 +39,7 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
     self.rank = rank
     self.rankCount = rankCount
     self.controlPlane = controlPlane
-    self.policy = policy
+    planner = Planner(rank: rank, rankCount: rankCount, policy: policy)
     self.registeredMemory = registeredMemory
     self.registrationFailure = registrationFailure
   }
@@ -51,8 +52,7 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
   final func activate(doorbell: Doorbell, isOversubscribed: Bool, processors: ProcessorSet? = nil) {
     engineStorage = Engine(
       rank: rank, rankCount: rankCount, doorbell: doorbell, isOversubscribed: isOversubscribed, processors: processors,
-      registeredMemory: registeredMemory, usesRDMA: usesRDMA,
-      delegate: self)
+      registeredMemory: registeredMemory, usesRDMA: usesRDMA, planner: planner, delegate: self)
     controlPlane.activate(
       ControlHandlers(
         onConnection: { [weak self] peer, role, descriptor in
@@ -103,80 +103,6 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
 
   func takeLinks() throws(FailureReport) -> [Link] { fatalError("abstract") }
 
-  // MARK: Plans
-
-  final func makePlan(_ key: PlanKey, blocks: [UInt64]?) throws(FailureReport) -> CompiledPlan {
-    let elementBytes = UInt64(DataType(rawValue: key.dataType)?.size ?? 1)
-    let isExchange = key.collective == .allToAll && blocks != nil
-    // Of an all-to-all with counts of its own for each rank, every rank knows another part: all must decide by the same.
-    let count =
-      isExchange
-      ? 0 : blocks?.reduce(0, +) ?? key.count * (key.collective.hasBlocks ? UInt64(rankCount) : 1)
-    let bytes = count * elementBytes
-    let algorithm = try chooseAlgorithm(key, bytes: bytes, hasUnequalBlocks: blocks != nil)
-    let schedule = algorithm.schedule(rank: rank, rankCount: rankCount, root: Int(key.root))
-    if schedule.chunkCount < 1 {
-      throw FailureReport(
-        .unproven, rank: rank, "algorithm \(algorithm.name) cuts the data into \(schedule.chunkCount) chunks",
-        advice: "A schedule has at least one chunk")
-    }
-    if schedule.equalBlocks, blocks != nil {
-      throw FailureReport(
-        .invalidArgument, rank: rank, "algorithm \(algorithm.name) serves blocks of equal sizes only",
-        advice: "Choose another one, or auto")
-    }
-    if bytes.multipliedReportingOverflow(by: UInt64(schedule.scratchCount + 1)).overflow {
-      throw FailureReport(
-        .resources, rank: rank, "\(algorithm.name) needs \(schedule.scratchCount) buffers of \(bytes) bytes",
-        advice: "Choose another algorithm, or fewer elements")
-    }
-    do throws(LoweringError) {
-      let plan = try Plan(
-        lowering: schedule, layout: layout(of: schedule, key, blocks, elementBytes), elementBytes: Int(elementBytes),
-        inPlace: key.inPlace, segmentBytes: policy.segmentBytes(key.collective, bytes: bytes),
-        streaming: policy.isStreaming(bytes: bytes))
-      return CompiledPlan(
-        plan, algorithm: algorithm.name, algorithmIdentifier: algorithm.identifier, countsByMessage: isExchange,
-        prefersWindows: policy.prefersWindows(key.collective, bytes: bytes))
-    } catch {
-      throw FailureReport(
-        .unproven, rank: rank, "algorithm \(algorithm.name) cannot run on \(rankCount) ranks: \(error.description)",
-        advice: "Run collbench verify, and choose another algorithm")
-    }
-  }
-
-  private func chooseAlgorithm(
-    _ key: PlanKey, bytes: UInt64, hasUnequalBlocks: Bool
-  ) throws(FailureReport) -> any Algorithm {
-    if key.algorithm == 0 {
-      let name = policy.algorithm(key.collective, bytes: bytes, hasUnequalBlocks: hasUnequalBlocks)
-      guard let chosen = AlgorithmRegistry.algorithm(key.collective, named: name) else {
-        preconditionFailure("the policy for \(key.collective.name) names no algorithm: \(name)")
-      }
-      return chosen
-    }
-    // The call above looked the name up.
-    let algorithm = policy.catalog.algorithm(identifier: key.algorithm).unsafelyUnwrapped
-    try policy.catalog.prove(algorithm, rank: rank, rankCount: rankCount, root: Int(key.root))
-    return algorithm
-  }
-
-  private func layout(
-    of schedule: Schedule, _ key: PlanKey, _ blocks: [UInt64]?, _ elementBytes: UInt64
-  ) -> DataLayout {
-    let granule = max(1, 64 / elementBytes)
-    guard key.collective.hasBlocks else {
-      return DataLayout(ChunkMap(balanced: key.count, chunkCount: schedule.chunkCount, granule: granule))
-    }
-    let perBlock = max(1, schedule.chunkCount / rankCount)
-    func map(_ blocks: [UInt64]) -> ChunkMap { ChunkMap(blocks: blocks, chunksPerBlock: perBlock, granule: granule) }
-    guard let blocks else { return DataLayout(map(Array(repeating: key.count, count: rankCount))) }
-    if key.collective == .allToAll {
-      return DataLayout(input: map(Array(blocks.prefix(rankCount))), output: map(Array(blocks.suffix(rankCount))))
-    }
-    return DataLayout(map(blocks))
-  }
-
   // MARK: Failure
 
   final func explain(loss: FailureReport) -> FailureReport {
@@ -211,7 +137,7 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
     let collective = Collective(rawValue: call.collective)
     let isExchange = collective == .allToAll && call.operation == 1
     let name = collective.map { $0.name + (isExchange ? " with counts" : "") } ?? "collective \(call.collective)"
-    let algorithm = policy.catalog.algorithm(identifier: call.algorithm)?.name ?? "number \(call.algorithm)"
+    let algorithm = planner.policy.catalog.algorithm(identifier: call.algorithm)?.name ?? "number \(call.algorithm)"
     guard let collective, collective != .barrier else { return "\(name) (\(algorithm))" }
     let operation =
       collective.combines ? " " + (ReduceOp(rawValue: call.operation)?.name ?? "operation \(call.operation)") : ""

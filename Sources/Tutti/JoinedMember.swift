@@ -172,7 +172,7 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
   ) throws(FailureReport) -> CommunicatorMember {
     let child = try membership.split(offer, ranks: group.ranks, places: group.places, deadline: deadline)
     // The catalog knows what it has proven.
-    return try Self.make(child, options, policy.catalog, registered: registeredMemory, isChecked: false) {
+    return try Self.make(child, options, planner.policy.catalog, registered: registeredMemory, isChecked: false) {
       place
     } fabric: {
       () throws(FailureReport) in

@@ -118,7 +118,7 @@ extension Engine {
       // Made without the lock: lowering takes time. Two threads may make the same plan; either will do.
       lock.unlock()
       defer { lock.lock() }
-      plan = try delegate.makePlan(request.key, blocks: request.blocks)
+      plan = try planner.makePlan(request.key, blocks: request.blocks)
     }
     if core.pointee.cache.find(request.key) == nil, core.pointee.cache.insert(plan, for: request.key) {
       // A plan was dropped, and it may be remembered.

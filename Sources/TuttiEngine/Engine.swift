@@ -24,6 +24,7 @@ package final class Engine: @unchecked Sendable {
   let core: UnsafeMutablePointer<EngineCore>
   /// Owns this engine.
   unowned let delegate: any EngineDelegate
+  let planner: any PlanMaker
   let policy: WaitingPolicy
   /// What of this rank's memory its peers can reach; nil where none can.
   package let registeredMemory: RegisteredMemory?
@@ -58,14 +59,16 @@ package final class Engine: @unchecked Sendable {
   ///   - isOversubscribed: Whether the host's ranks outnumber the processors they may use.
   ///   - processors: What the progress thread confines itself to; nil for what it inherits.
   ///   - usesRDMA: Whether some of its links will be RDMA's.
+  ///   - planner: Makes the plans of this rank's calls.
   package init(
     rank: Int, rankCount: Int, doorbell: Doorbell, isOversubscribed: Bool, processors: ProcessorSet?,
     registeredMemory: RegisteredMemory? = nil, usesRDMA: Bool = false,
-    delegate: any EngineDelegate
+    planner: any PlanMaker, delegate: any EngineDelegate
   ) {
     self.rank = rank
     self.rankCount = rankCount
     self.doorbell = doorbell
+    self.planner = planner
     self.delegate = delegate
     self.registeredMemory = registeredMemory
     policy = WaitingPolicy(isOversubscribed: isOversubscribed, usesRDMA: usesRDMA)

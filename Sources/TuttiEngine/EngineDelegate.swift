@@ -10,11 +10,6 @@ package protocol EngineDelegate: AnyObject, Sendable {
   /// Links that peers have opened since the last call. Called under the lock; must not block.
   func takeLinks() throws(FailureReport) -> [Link]
 
-  /// Lowers the plan for a key that is not cached. Called without the lock.
-  ///
-  /// - Parameter blocks: See ``Request/blocks``.
-  func makePlan(_ key: PlanKey, blocks: [UInt64]?) throws(FailureReport) -> CompiledPlan
-
   /// A link broke. Returns the cause to report, once the control plane had a moment to know better.
   func explain(loss: FailureReport) -> FailureReport
 
@@ -37,4 +32,13 @@ package protocol EngineDelegate: AnyObject, Sendable {
 
   /// What a person calls so many elements of this type: `float32 x 10`.
   func describeElements(dataType: UInt8, count: UInt64) -> String
+}
+
+/// Makes the plans that the engine runs: which algorithm serves a call, and its steps in bytes.
+package protocol PlanMaker: Sendable {
+  /// Makes the plan for a key that is not cached. Called without the engine's lock, by any thread.
+  ///
+  /// - Parameter blocks: See ``Request/blocks``.
+  /// - Throws: What all ranks throw alike for this key; the communicator goes on.
+  func makePlan(_ key: PlanKey, blocks: [UInt64]?) throws(FailureReport) -> CompiledPlan
 }

@@ -1,0 +1,102 @@
+import TuttiAlgorithms
+import TuttiEngine
+import TuttiSchedule
+import TuttiSystem
+
+/// Makes the plans of one rank: the algorithm that serves a call, its schedule, the layout of the data, and the plan that is lowered from them.
+///
+/// A value, and a pure function of the call and of what all ranks know: equal keys give equal algorithms on all ranks.
+struct Planner: PlanMaker {
+  let rank: Int
+  let rankCount: Int
+  let policy: AlgorithmPolicy
+
+  func makePlan(_ key: PlanKey, blocks: [UInt64]?) throws(FailureReport) -> CompiledPlan {
+    guard let type = DataType(rawValue: key.dataType) else {
+      preconditionFailure("a call of the unknown data type \(key.dataType) was not refused")
+    }
+    let elementBytes = UInt64(type.size)
+    let bytes = bytesOfAll(key, blocks, elementBytes: elementBytes)
+    let algorithm = try chooseAlgorithm(key, bytes: bytes, hasUnequalBlocks: blocks != nil)
+    let schedule = algorithm.schedule(rank: rank, rankCount: rankCount, root: Int(key.root))
+    try check(schedule, of: algorithm, blocks, bytes: bytes)
+    do throws(LoweringError) {
+      let plan = try Plan(
+        lowering: schedule, layout: layout(of: schedule, key, blocks, elementBytes), elementBytes: Int(elementBytes),
+        inPlace: key.inPlace, segmentBytes: policy.segmentBytes(key.collective, bytes: bytes),
+        streaming: policy.isStreaming(bytes: bytes))
+      return CompiledPlan(
+        plan, algorithm: algorithm.name, algorithmIdentifier: algorithm.identifier,
+        countsByMessage: isExchange(key, blocks), prefersWindows: policy.prefersWindows(key.collective, bytes: bytes))
+    } catch {
+      throw FailureReport(
+        .unproven, rank: rank, "algorithm \(algorithm.name) cannot run on \(rankCount) ranks: \(error.description)",
+        advice: "Run collbench verify, and choose another algorithm")
+    }
+  }
+
+  /// Whether it is an all-to-all in which each rank has counts of its own.
+  private func isExchange(_ key: PlanKey, _ blocks: [UInt64]?) -> Bool { key.collective == .allToAll && blocks != nil }
+
+  /// Bytes of the message, or of all blocks together; what algorithms are chosen by.
+  private func bytesOfAll(_ key: PlanKey, _ blocks: [UInt64]?, elementBytes: UInt64) -> UInt64 {
+    // Each rank knows another part of an all-to-all with counts, so that none may count.
+    if isExchange(key, blocks) { return 0 }
+    if let blocks { return blocks.reduce(0, +) * elementBytes }
+    return key.count * (key.collective.hasBlocks ? UInt64(rankCount) : 1) * elementBytes
+  }
+
+  private func chooseAlgorithm(
+    _ key: PlanKey, bytes: UInt64, hasUnequalBlocks: Bool
+  ) throws(FailureReport) -> any Algorithm {
+    if key.algorithm == 0 {
+      let name = policy.algorithm(key.collective, bytes: bytes, hasUnequalBlocks: hasUnequalBlocks)
+      guard let chosen = AlgorithmRegistry.algorithm(key.collective, named: name) else {
+        preconditionFailure("the policy for \(key.collective.name) names no algorithm: \(name)")
+      }
+      return chosen
+    }
+    // The call above looked the name up.
+    let algorithm = policy.catalog.algorithm(identifier: key.algorithm).unsafelyUnwrapped
+    try policy.catalog.prove(algorithm, rank: rank, rankCount: rankCount, root: Int(key.root))
+    return algorithm
+  }
+
+  /// Refuses a schedule that cannot serve the call.
+  private func check(
+    _ schedule: Schedule, of algorithm: any Algorithm, _ blocks: [UInt64]?, bytes: UInt64
+  ) throws(FailureReport) {
+    if schedule.chunkCount < 1 {
+      throw FailureReport(
+        .unproven, rank: rank, "algorithm \(algorithm.name) cuts the data into \(schedule.chunkCount) chunks",
+        advice: "A schedule has at least one chunk")
+    }
+    if schedule.equalBlocks, blocks != nil {
+      throw FailureReport(
+        .invalidArgument, rank: rank, "algorithm \(algorithm.name) serves blocks of equal sizes only",
+        advice: "Choose another one, or auto")
+    }
+    if bytes.multipliedReportingOverflow(by: UInt64(schedule.scratchCount + 1)).overflow {
+      throw FailureReport(
+        .resources, rank: rank, "\(algorithm.name) needs \(schedule.scratchCount) buffers of \(bytes) bytes",
+        advice: "Choose another algorithm, or fewer elements")
+    }
+  }
+
+  /// Where each chunk lies in the data.
+  private func layout(
+    of schedule: Schedule, _ key: PlanKey, _ blocks: [UInt64]?, _ elementBytes: UInt64
+  ) -> DataLayout {
+    let granule = max(1, 64 / elementBytes)
+    guard key.collective.hasBlocks else {
+      return DataLayout(ChunkMap(balanced: key.count, chunkCount: schedule.chunkCount, granule: granule))
+    }
+    let perBlock = max(1, schedule.chunkCount / rankCount)
+    func map(_ blocks: [UInt64]) -> ChunkMap { ChunkMap(blocks: blocks, chunksPerBlock: perBlock, granule: granule) }
+    guard let blocks else { return DataLayout(map(Array(repeating: key.count, count: rankCount))) }
+    if key.collective == .allToAll {
+      return DataLayout(input: map(Array(blocks.prefix(rankCount))), output: map(Array(blocks.suffix(rankCount))))
+    }
+    return DataLayout(map(blocks))
+  }
+}
