@@ -49,12 +49,14 @@ static void become(const struct tutti_spawn_request *what, pid_t parent, int rep
   // It has died in the meantime, and its death will not be told again.
   if (getppid() != parent) _exit(127);
   setpgid(0, 0);
-  struct sigaction action = {.sa_handler = SIG_DFL};
   if (what->isolates) {
-    for (int signal = 1; signal < NSIG; signal++) sigaction(signal, &action, NULL);
+    // The kernel's own structure, SIG_DFL and no flags: sigaction(3) leaves out the C library's signals, which may be
+    // inherited too.
+    const unsigned long standard[4] = {0};
+    for (int signal = 1; signal < NSIG; signal++) syscall(SYS_rt_sigaction, signal, standard, NULL, (size_t)(NSIG - 1) / 8);
   }
   if (what->ignores_sigchld) {
-    action.sa_handler = SIG_IGN;
+    struct sigaction action = {.sa_handler = SIG_IGN};
     sigaction(SIGCHLD, &action, NULL);
   }
   if (place_descriptors(what, &report) == 0 && sigprocmask(SIG_SETMASK, what->mask, NULL) == 0) {
