@@ -30,6 +30,7 @@ let package = Package(
       dependencies: [
         "Models", "Datasets", "Charts", "Checkpoints", "Digests",
         .product(name: "Tutti", package: "tutti"), .product(name: "TuttiTraining", package: "tutti"),
+        .product(name: "TuttiLaunch", package: "tutti"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
