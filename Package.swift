@@ -114,7 +114,7 @@ let package = Package(
     .testTarget(
       name: "TuttiTestingTests",
       dependencies: ["TuttiTesting", "Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiSystem", "Patience"]),
-    .testTarget(name: "TuttiLaunchTests", dependencies: ["TuttiLaunch", "TuttiSystem", "CTuttiLinux"]),
+    .testTarget(name: "TuttiLaunchTests", dependencies: ["TuttiLaunch", "TuttiSystem", "CTuttiLinux", "Patience"]),
     // A rank that tests kill, stop, and have fork.
     .executableTarget(
       name: "faultrank", dependencies: ["Tutti", "TuttiLaunch", "CTuttiLinux", "CTuttiFork"], path: "Tests/FaultRank"),
