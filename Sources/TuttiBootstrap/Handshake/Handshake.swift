@@ -1,0 +1,139 @@
+import TuttiSystem
+
+// The first bytes of every connection. The dialer says hello, the listener proves the job's secret in its challenge, the
+// dialer proves it back, the listener accepts:
+//
+//   hello      72 bytes   magic 8, version 2, role 1, zero 1, from 4, to 4, rank count 4, communicator 16, nonce 32
+//   challenge  76 bytes   reply header (magic 8, version 2, verdict 1, zero 1), nonce 32, proof 32
+//   proof      36 bytes   verdict 1, zero 3, proof 32
+//   accepted   12 bytes   reply header
+//
+// Invariant: both proofs are HMAC-SHA256 over a label of the side, the whole hello and the listener's nonce, so a recorded
+// one fits no other connection, direction, role, pair of ranks or communicator. A refusal is a reply header alone. The first
+// 12 bytes of hello and reply are the same in every version of the protocol.
+
+/// The protocol of bootstrap and control plane. Ranks join only with the same one.
+package let protocolVersion: UInt16 = 5
+
+let handshakeMagic: [UInt8] = Array("TUTTI\r\n\0".utf8)
+
+/// What a connection is for. Raw values travel.
+package enum ConnectionRole: UInt8, Sendable, CaseIterable {
+  case rendezvous = 1
+  case control = 2
+  case tcpLink = 3
+  case sharedMemoryLink = 4
+  /// A rank on the same host asks for its host's departure board.
+  case departureBoard = 5
+  /// Carries what the two ends of an RDMA link must tell each other to connect.
+  case rdmaLink = 6
+}
+
+/// How a side of a handshake judges the other. Raw values travel.
+enum HandshakeVerdict: UInt8, Sendable, CaseIterable {
+  case fine = 0
+  case wrongVersion = 1
+  case wrongSecret = 2
+  case unknownCommunicator = 3
+  case wrongRank = 4
+  case malformed = 5
+}
+
+/// What the dialer says it is. Nothing of it is believed before the proof.
+struct HandshakeHello: Hashable, Sendable {
+  static let byteCount = 72
+  /// Magic, version, role: readable in every version.
+  static let prefixByteCount = 12
+
+  var version = protocolVersion
+  var role: ConnectionRole
+  var from: Int
+  var to: Int
+  var rankCount: Int
+  var communicator: CommunicatorID
+  var nonce: [UInt8]
+
+  var bytes: [UInt8] {
+    var encoder = WireEncoder()
+    encoder.put(raw: handshakeMagic)
+    encoder.put(version)
+    encoder.put(role.rawValue)
+    encoder.put(UInt8(0))
+    encoder.put(UInt32(from))
+    encoder.put(UInt32(to))
+    encoder.put(UInt32(rankCount))
+    communicator.encode(into: &encoder)
+    encoder.put(raw: nonce)
+    return encoder.bytes
+  }
+}
+
+extension HandshakeHello {
+  init(_ bytes: [UInt8]) throws(MalformedMessage) {
+    var decoder = WireDecoder(bytes)
+    guard try decoder.take(raw: 8, "magic") == handshakeMagic else { throw MalformedMessage("magic") }
+    version = try decoder.take("version")
+    guard let role = ConnectionRole(rawValue: try decoder.take("role")) else { throw MalformedMessage("role") }
+    self.role = role
+    _ = try decoder.take(UInt8.self, "padding")
+    from = Int(try decoder.take(UInt32.self, "from"))
+    to = Int(try decoder.take(UInt32.self, "to"))
+    rankCount = Int(try decoder.take(UInt32.self, "rank count"))
+    communicator = try CommunicatorID(from: &decoder)
+    nonce = try decoder.take(raw: Handshake.nonceByteCount, "nonce")
+    try decoder.finish("hello")
+  }
+}
+
+/// What both sides compute.
+enum Handshake {
+  static let nonceByteCount = 32
+  static let proofByteCount = 32
+  static let replyHeaderByteCount = 12
+  static let challengeByteCount = replyHeaderByteCount + nonceByteCount + proofByteCount
+  static let proofMessageByteCount = 4 + proofByteCount
+
+  enum Side: String {
+    case listener = "tutti listener proof"
+    case dialer = "tutti dialer proof"
+  }
+
+  static func freshNonce() -> [UInt8] {
+    var generator = SystemRandomNumberGenerator()
+    return (0..<nonceByteCount).map { _ in UInt8.random(in: 0...255, using: &generator) }
+  }
+
+  private static func proofInput(_ side: Side, hello: [UInt8], listenerNonce: [UInt8]) -> [UInt8] {
+    Array(side.rawValue.utf8) + hello + listenerNonce
+  }
+
+  static func proof(_ side: Side, hello: [UInt8], listenerNonce: [UInt8], key: MessageKey) -> [UInt8] {
+    key.authenticationCode(of: proofInput(side, hello: hello, listenerNonce: listenerNonce))
+  }
+
+  /// Compares in constant time.
+  static func isProof(
+    _ proof: [UInt8], of side: Side, hello: [UInt8], listenerNonce: [UInt8], key: MessageKey
+  ) -> Bool {
+    key.isAuthenticationCode(proof, of: proofInput(side, hello: hello, listenerNonce: listenerNonce))
+  }
+
+  static func replyHeader(_ verdict: HandshakeVerdict, version: UInt16 = protocolVersion) -> [UInt8] {
+    var encoder = WireEncoder()
+    encoder.put(raw: handshakeMagic)
+    encoder.put(version)
+    encoder.put(verdict.rawValue)
+    encoder.put(UInt8(0))
+    return encoder.bytes
+  }
+
+  static func readReplyHeader(
+    _ bytes: [UInt8]
+  ) throws(MalformedMessage) -> (version: UInt16, verdict: HandshakeVerdict) {
+    var decoder = WireDecoder(bytes)
+    guard try decoder.take(raw: 8, "magic") == handshakeMagic else { throw MalformedMessage("magic") }
+    let version = try decoder.take(UInt16.self, "version")
+    guard let verdict = HandshakeVerdict(rawValue: try decoder.take("verdict")) else { throw MalformedMessage("verdict") }
+    return (version, verdict)
+  }
+}

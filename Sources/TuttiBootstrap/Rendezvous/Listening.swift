@@ -1,0 +1,205 @@
+import CTuttiLinux
+import Glibc
+import TuttiSystem
+
+/// The listeners of one rank for control and data connections: one TCP socket and one abstract Unix socket.
+struct MemberListeners: ~Copyable {
+  private(set) var descriptors: [Int32]
+  private(set) var addresses: [SocketAddress]
+  private(set) var unixName: String
+
+  /// Where to listen.
+  enum Place {
+    /// On this address alone.
+    case only(SocketAddress)
+    /// On all of this host's addresses; others are told these.
+    case everywhere([SocketAddress])
+  }
+
+  /// Where and on which ports a rank listens, for a communicator and for those split from it.
+  struct Settings {
+    let place: Place
+    let portRange: ClosedRange<UInt16>?
+  }
+
+  /// - Parameter number: Drawn by this rank; its Unix listener is named after it.
+  init(rank: Int, _ settings: Settings, number: CommunicatorID = .random()) throws(FailureReport) {
+    let portRange = settings.portRange
+    descriptors = []
+    unixName = Self.unixName(number)
+    addresses = []
+    do {
+      descriptors.append(try Sockets.listen(on: .abstractUnix(unixName)))
+      let tcp: (descriptor: Int32, port: UInt16)
+      switch settings.place {
+      case .only(let address):
+        tcp = try Self.listen(rank: rank, on: address, dualStack: false, portRange: portRange)
+        addresses = [address.withPort(tcp.port)]
+      case .everywhere(let candidates):
+        tcp = try Self.listenEverywhere(rank: rank, portRange: portRange)
+        addresses = candidates.prefix(MemberRecord.addressesMax).map { $0.withPort(tcp.port) }
+      }
+      descriptors.append(tcp.descriptor)
+    } catch {
+      for descriptor in descriptors { tutti_close(descriptor) }
+      descriptors = []
+      throw error
+    }
+  }
+
+  static func unixName(_ number: CommunicatorID) -> String {
+    "tutti-\(String(number.high, radix: 16))-\(String(number.low, radix: 16))"
+  }
+
+  /// Gives the descriptors to their next owner.
+  consuming func handOver() -> [Int32] {
+    let result = descriptors
+    descriptors = []
+    return result
+  }
+
+  deinit { for descriptor in descriptors { tutti_close(descriptor) } }
+
+  private static func listenEverywhere(
+    rank: Int, portRange: ClosedRange<UInt16>?
+  ) throws(FailureReport) -> (descriptor: Int32, port: UInt16) {
+    do {
+      return try listen(rank: rank, on: .ipv6(0, 0, port: 0), dualStack: true, portRange: portRange)
+    } catch  where error.systemError == EAFNOSUPPORT || error.systemError == EADDRNOTAVAIL {
+      return try listen(rank: rank, on: .ipv4(0, port: 0), dualStack: false, portRange: portRange)
+    }
+  }
+
+  private static func listen(
+    rank: Int, on address: SocketAddress, dualStack: Bool, portRange: ClosedRange<UInt16>?
+  ) throws(FailureReport) -> (descriptor: Int32, port: UInt16) {
+    guard let portRange else {
+      let descriptor = try Sockets.listen(on: address.withPort(0), dualStack: dualStack)
+      return (descriptor, Sockets.localAddress(descriptor)?.port ?? 0)
+    }
+    // Ranks of one host start at different places, so that they do not all try the same ports.
+    for offset in 0..<portRange.count {
+      let port = portRange.lowerBound + UInt16((rank + offset) % portRange.count)
+      do {
+        return (try Sockets.listen(on: address.withPort(port), dualStack: dualStack), port)
+      } catch  where error.systemError == EADDRINUSE {
+        continue
+      }
+    }
+    throw FailureReport(
+      .resources, rank: rank,
+      "every port of TUTTI_PORT_RANGE=\(portRange.lowerBound)-\(portRange.upperBound) is in use on \(address.hostText)",
+      advice: "Widen the range: each rank on a host needs a port for each communicator")
+  }
+}
+
+/// Rank 0's listeners for a meeting, and what it tells others of them.
+struct MeetingListeners {
+  /// The next owner's.
+  let descriptors: [Int32]
+  let number: CommunicatorID
+  /// What is left in the store; nil where all ranks know the address.
+  let point: MeetingPoint?
+
+  /// - Parameter publishedSecret: What the store is to tell as the job's secret; nil when it is not to.
+  static func open(
+    _ place: MeetingPlace, _ network: NetworkSettings, publishedSecret: JobSecret?
+  ) throws(FailureReport) -> MeetingListeners {
+    switch place {
+    case .address(_, let listener?):
+      return MeetingListeners(descriptors: [try listener.take()], number: .meeting, point: nil)
+    case .address(let address, nil):
+      return MeetingListeners(descriptors: [try RendezvousListener.open(address)], number: .meeting, point: nil)
+    case .store:
+      return try openAnywhere(network, publishedSecret)
+    }
+  }
+
+  private static func openAnywhere(
+    _ network: NetworkSettings, _ publishedSecret: JobSecret?
+  ) throws(FailureReport) -> MeetingListeners {
+    let number = CommunicatorID.random()
+    let candidates =
+      try network.interface.map { text throws(FailureReport) in [try Interfaces.choose(text)] }
+      ?? Interfaces.reachable()
+    // Without a network only this host's ranks can come, over the Unix socket.
+    let place: MemberListeners.Place =
+      switch candidates.count {
+      case 0: .only(.ipv4(0x7F00_0001, port: 0))
+      case 1: .only(candidates[0])
+      default: .everywhere(candidates)
+      }
+    let listeners = try MemberListeners(rank: 0, MemberListeners.Settings(place: place, portRange: network.portRange))
+    let port = listeners.addresses.first?.port ?? 0
+    let point = MeetingPoint(
+      number: number, addresses: candidates.map { $0.withPort(port) }, unixName: listeners.unixName,
+      secret: publishedSecret?.publishedBytes ?? [])
+    return MeetingListeners(descriptors: listeners.handOver(), number: number, point: point)
+  }
+}
+
+/// A listening socket that the program made, until rank 0 meets the others at it. Closed with the last reference, if nobody
+/// took it.
+package final class ListeningSocket: Sendable {
+  private let descriptor: Lock<Int32?>
+
+  /// - Parameter descriptor: Owned from here on, also when this throws.
+  /// - Throws: `.invalidArgument`: it is no socket, or does not listen.
+  package init(_ descriptor: Int32) throws(FailureReport) { self.descriptor = Lock(try Sockets.adoptListener(descriptor)) }
+
+  deinit {
+    if let left = descriptor.withLock({ $0 }) { tutti_close(left) }
+  }
+
+  func take() throws(FailureReport) -> Int32 {
+    let taken = descriptor.withLock { descriptor in
+      defer { descriptor = nil }
+      return descriptor
+    }
+    if let taken { return taken }
+    throw FailureReport(
+      .invalidArgument, rank: 0, "the listening socket has been used for another join", advice: "Open one for each")
+  }
+}
+
+/// Rank 0's listener at an address that all ranks know.
+enum RendezvousListener {
+  static func open(_ rendezvous: RendezvousAddress) throws(FailureReport) -> Int32 {
+    switch rendezvous {
+    case .abstractUnix(let name):
+      return try listen(.abstractUnix(name), rendezvous)
+    case .tcp("localhost", let port):
+      return try listen(.ipv4(0x7F00_0001, port: port), rendezvous)
+    case .tcp(let host, let port):
+      if let numeric = SocketAddress(numeric: host, port: port) {
+        return try listen(numeric, rendezvous, dualStack: numeric.isUnspecified)
+      }
+      // A host's own name often resolves to a loopback address on that host alone, and a service name to no address of it.
+      do {
+        return try listen(.ipv6(0, 0, port: port), rendezvous, dualStack: true)
+      } catch  where error.systemError == EAFNOSUPPORT || error.systemError == EADDRNOTAVAIL {
+        return try listen(.ipv4(0, port: port), rendezvous)
+      }
+    }
+  }
+
+  private static func listen(
+    _ address: SocketAddress, _ rendezvous: RendezvousAddress, dualStack: Bool = false
+  ) throws(FailureReport) -> Int32 {
+    do {
+      return try Sockets.listen(on: address, dualStack: dualStack)
+    } catch {
+      let advice =
+        switch error.systemError {
+        case EADDRINUSE:
+          "Another program, or another rank 0, listens there: choose a free port in TUTTI_RENDEZVOUS or MASTER_PORT"
+        case EADDRNOTAVAIL: "It is not an address of this host: start rank 0 on the host that has it, or name this host"
+        case EACCES: "Choose a port above 1023"
+        default: "Check TUTTI_RENDEZVOUS or MASTER_ADDR and MASTER_PORT"
+        }
+      throw FailureReport(
+        .rendezvous, rank: 0, "rank 0 cannot listen at the rendezvous \(rendezvous)", advice: advice,
+        systemError: error.systemError)
+    }
+  }
+}

@@ -1,0 +1,121 @@
+import CTuttiLinux
+import Glibc
+import TuttiSystem
+
+/// An authenticated, non-blocking connection that carries frames: a 32-bit length, then that many bytes.
+///
+/// Owns its descriptor. Not thread-safe: its owner's lock or thread protects it.
+/// Invariant: it holds at most one frame of `frameBytesMax` and one read more of input; what is queued for output is bounded
+/// by the owner, who asks ``queuedBytes``.
+final class FramedConnection {
+  enum State: Equatable {
+    case open
+    /// The other side closed (0), or the connection broke (`errno`).
+    case ended(Int32)
+    /// The other side sent something that is no frame.
+    case malformed
+  }
+
+  let peer: Int
+  let descriptor: Int32
+  private(set) var state = State.open
+  /// Whether its owner has it watched for room to send, too.
+  var isWatchedForRoom = false
+  private let frameBytesMax: Int
+  private let sentFrameBytesMax: Int
+  private var input: [UInt8] = []
+  /// Frames and their lengths. A frame that goes to many connections is one array, however many it waits for.
+  private var output: [ArraySlice<UInt8>] = []
+  private var isClosed = false
+  private let generation = tutti_current_fork_generation()
+
+  /// - Parameters:
+  ///   - frameBytesMax: The largest frame that the other side may send.
+  ///   - sentFrameBytesMax: The largest that the other side takes; nil for the same.
+  init(peer: Int, descriptor: Int32, frameBytesMax: Int, sentFrameBytesMax: Int? = nil) {
+    self.peer = peer
+    self.descriptor = descriptor
+    self.frameBytesMax = frameBytesMax
+    self.sentFrameBytesMax = sentFrameBytesMax ?? frameBytesMax
+  }
+
+  deinit { close() }
+
+  func close() {
+    guard !isClosed else { return }
+    isClosed = true
+    if state == .open { state = .ended(0) }
+    // In a forked child the number may belong to something else by now.
+    if generation == tutti_current_fork_generation() { tutti_close(descriptor) }
+  }
+
+  var queuedBytes: Int { output.reduce(0) { $0 + $1.count } }
+
+  func queue(_ frame: [UInt8]) {
+    precondition(frame.count <= sentFrameBytesMax)
+    var encoder = WireEncoder()
+    encoder.put(UInt32(frame.count))
+    // Small ones go in one piece, so that they cost one system call.
+    if frame.count <= 4096 {
+      output.append((encoder.bytes + frame)[...])
+    } else {
+      output.append(encoder.bytes[...])
+      output.append(frame[...])
+    }
+  }
+
+  /// Hands to the kernel what it takes now. A broken connection shows when it is read.
+  func flush() {
+    while !isClosed, let piece = output.first {
+      guard case .success(let count) = Sockets.sendNow(descriptor, piece) else { return output.removeAll() }
+      if count == 0, !piece.isEmpty { return }
+      output[0] = piece.dropFirst(count)
+      if output[0].isEmpty { output.removeFirst() }
+    }
+  }
+
+  /// Waits for room and flushes, until all is sent, the connection breaks, or the deadline. True when nothing is left.
+  func flush(until deadline: UInt64) -> Bool {
+    flush()
+    while !output.isEmpty, Sockets.wait(descriptor, for: POLLOUT, until: deadline) { flush() }
+    return output.isEmpty
+  }
+
+  /// Reads a bounded amount of what is there. Returns whether more may be waiting.
+  @discardableResult
+  func fill() -> Bool {
+    guard state == .open, !isClosed, input.count < frameBytesMax + 4 else { return false }
+    switch Sockets.receiveNow(descriptor, max: 65536) {
+    case .bytes(let bytes):
+      input += bytes
+      return true
+    case .nothing:
+      return false
+    case .end(let code):
+      state = .ended(code)
+      return false
+    }
+  }
+
+  /// Takes the next frame that is complete.
+  func nextFrame() -> [UInt8]? {
+    guard state != .malformed, input.count >= 4 else { return nil }
+    let length = input[0..<4].reversed().reduce(0) { $0 << 8 | Int($1) }
+    guard length <= frameBytesMax else {
+      state = .malformed
+      return nil
+    }
+    guard input.count >= 4 + length else { return nil }
+    defer { input.removeFirst(4 + length) }
+    return Array(input[4..<4 + length])
+  }
+
+  /// Waits for the next frame, the connection's end or the deadline.
+  func awaitFrame(until deadline: UInt64) -> [UInt8]? {
+    while true {
+      if let frame = nextFrame() { return frame }
+      if fill() { continue }
+      guard state == .open, Sockets.wait(descriptor, for: POLLIN, until: deadline) else { return nil }
+    }
+  }
+}
