@@ -16,6 +16,9 @@ extension Engine {
     if isLeading {
       core.pointee.hasLeader = true
       if core.pointee.parkedThreads != 0 { doorbell.disarm() }
+      if core.pointee.inFlight > 1 && mustLook() {
+        return try driveSlowly(number, isLeading: true, looksFirst: true)
+      }
       // The common case: a peer that is just as fast.
       var passes = 0
       var busyPasses = 0
@@ -43,6 +46,14 @@ extension Engine {
       }
     }
     try driveSlowly(number, isLeading: isLeading)
+  }
+
+  /// Whether a call that is not alone is one of those that look at what could be wrong: a stream of short ones would never do so otherwise,
+  /// and hide that another is stuck. Under the lock.
+  @inline(never)
+  func mustLook() -> Bool {
+    core.pointee.crowdedCalls &+= 1
+    return core.pointee.crowdedCalls % UInt64(Self.busyPassesBetweenLooks) == 0
   }
 
   /// Passes that moved something after which the clock, and all that could be wrong, is looked at all the same.
@@ -82,9 +93,15 @@ extension Engine {
 
   /// The waiting that takes time. The lock is held on entry and not at the end.
   @inline(never)
-  private func driveSlowly(_ number: UInt64, isLeading: Bool) throws(FailureReport) {
+  private func driveSlowly(
+    _ number: UInt64, isLeading: Bool, looksFirst: Bool = false
+  ) throws(FailureReport) {
     var isLeading = isLeading
     var idle = IdleTime()
+    if looksFirst, let cause = findFailure(&idle) {
+      leave(isLeading)
+      throw failed(cause())
+    }
     while true {
       if core.pointee.hasDueHandlers { isLeading = runDueHandlers(isLeading: isLeading) }
       if hasFailed.load(ordering: .acquiring) {
@@ -150,7 +167,7 @@ extension Engine {
     let due = core.pointee.dueHandlers
     core.pointee.dueHandlers = []
     core.pointee.hasDueHandlers = false
-    if isLeading { core.pointee.hasLeader = false }
+    if isLeading { stopLeading() }
     lock.unlock()
     for handler in due { handler() }
     lock.lock()

@@ -234,36 +234,27 @@ struct TimeLimitTests {
     communicators.forEach { $0.close() }
   }
 
-  /// The last reference to a communicator goes with a handler's context, on the progress thread, which cannot wait
-  /// for itself.
+  /// The last reference to a communicator goes with a handler's context, on the progress thread, which cannot wait for itself.
   @Test func aHandlerDropsTheLastReference() throws {
     let isOver = Atomic<Bool>(false)
-    let word = WakeWord()
-    nonisolated(unsafe) var gone: () -> Bool = { false }
-    do {
-      var communicators: [Communicator?] = try makeCommunicators(1, .inProcess)
-      weak let watched = communicators[0]
-      gone = { watched == nil }
-      let box = Lock<Communicator?>(communicators[0])
-      communicators = []
-      // A send to itself, which ends when the receive is there: on the progress thread.
-      let buffers = (TuttiBuffer<Float>(count: 1, repeating: 1), TuttiBuffer<Float>(count: 1, repeating: 0))
-      let engine = box.withLock { $0!.engine }
-      let ticket = try box.withLock { try $0!.startSend(buffers.0, to: 0).number }
-      engine.notify(ticket) {
-        box.withLock { $0 = nil }
-        isOver.store(true, ordering: .releasing)
-        word.wake()
-      }
-      try box.withLock { _ = try $0!.startReceive(into: buffers.1, from: 0) }
+    var communicators = try makeCommunicators(2, .inProcess)
+    let other = communicators[1]
+    let box = Lock<Communicator?>(communicators[0])
+    let engine = communicators[0].engine
+    let buffers = (0..<2).map { _ in TuttiBuffer<Float>(count: 10, repeating: 1) }
+    engine.notify(try communicators[0].startAllReduce(buffers[0], .sum).number) {
+      box.withLock { $0 = nil }
+      isOver.store(true, ordering: .releasing)
     }
+    weak let watched = communicators[0]
+    communicators = []
+    // Rank 0's progress thread notices the end: no other thread of that rank is in a call.
+    try? other.startAllReduce(buffers[1], .sum).wait()
     let end = monotonicNanoseconds() + 10_000_000_000
-    while !isOver.load(ordering: .acquiring), monotonicNanoseconds() < end {
-      word.wait(while: word.value, nanoseconds: 1_000_000)
-    }
-    let hasEnded = isOver.load(ordering: .acquiring)
+    let hasEnded = Clock.wait(until: end) { isOver.load(ordering: .acquiring) }
     #expect(hasEnded, "the handler hangs")
-    #expect(Clock.wait(until: end) { gone() })
+    #expect(Clock.wait(until: end) { watched == nil })
+    other.close()
   }
 }
 
