@@ -33,7 +33,7 @@ extension Communicator {
   /// Checks a call and puts it into the engine's words.
   func request(_ call: CollectiveCall) throws(FailureReport) -> Request {
     try member.checkProcess()
-    let identifier = call.algorithm == nil ? 0 : try identifier(of: call.algorithm.unsafelyUnwrapped, call.collective)
+    let number = call.algorithm == nil ? 0 : try number(of: call.algorithm.unsafelyUnwrapped, call.collective)
     guard (0..<rankCount).contains(call.root) else {
       throw refused("root \(call.root) is not one of \(rankCount) ranks", "Roots go from 0 to \(rankCount - 1)")
     }
@@ -47,7 +47,7 @@ extension Communicator {
     let larger = inPlace && extent.input.count > extent.output.count ? input : output
     let request = Request(
       key: PlanKey(
-        collective: call.collective, algorithm: identifier, dataType: call.type.rawValue, inPlace: inPlace,
+        collective: call.collective, algorithm: number, dataType: call.type.rawValue, inPlace: inPlace,
         root: Int32(call.root), count: extent.count),
       // Nothing combines in an all-to-all: there the number tells the v-form from the other.
       reduction: call.collective.combines ? call.operation.rawValue : call.isExchange ? 1 : 0, elementBytes: size,

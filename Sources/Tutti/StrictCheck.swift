@@ -1,3 +1,4 @@
+import TuttiAlgorithms
 import TuttiEngine
 import TuttiSchedule
 import TuttiSystem
@@ -6,31 +7,34 @@ import TuttiTransport
 /// `TUTTI_CHECK=strict`: before each operation all ranks tell each other which one they mean, so that a mismatch leaves every buffer untouched.
 ///
 /// Without it a mismatch is found in the first segment that arrives, before any rank completes, but buffers are then unspecified. The check is
-/// an all-reduce of two words a rank, by sum: every rank fills in its own words and leaves the others' zero.
+/// an all-reduce of three words a rank, by sum: every rank fills in its own words and leaves the others' zero.
 final class StrictCheck: Sendable {
   private let member: CommunicatorMember
-  /// `rankCount` pairs: the call, and its count.
+  /// Words of a rank.
+  private static let wordCount = 3
+  /// For each rank: the call but for the algorithm, its count, and the algorithm.
   private let words: Lock<TuttiBuffer<Int64>>
 
   init(_ member: CommunicatorMember) {
     self.member = member
-    words = Lock(TuttiBuffer(count: 2 * member.rankCount, repeating: 0))
+    words = Lock(TuttiBuffer(count: StrictCheck.wordCount * member.rankCount, repeating: 0))
   }
 
   /// Returns once all ranks have said that they are about to make the same call.
   ///
   /// - Throws: `.mismatch`, the same on every rank, naming the first rank that differs from rank 0 and both calls; the communicator is then aborted.
   func agree(on request: borrowing Request) throws(FailureReport) {
-    let call = CallSignature(
-      collective: request.key.collective.rawValue, dataType: request.key.dataType, operation: request.reduction,
-      algorithm: request.key.algorithm, root: Int(request.key.root), operationNumber: 0)
+    let call = CallRecord(request.key, algorithm: 0, operation: request.reduction)
+    let algorithm = member.planner.policy.catalog.identifier(request.key.collective, number: request.key.algorithm)
     // In an all-to-all with counts of its own for each rank, every rank rightly says others.
     let isExchange = request.key.collective == .allToAll && request.blocks != nil
     let (count, timeout) = (isExchange ? PlanKey.digest(ofBlocks: []) : request.key.count, request.timeout)
     try words.withLock { words throws(FailureReport) in
       for index in 0..<words.count { words[index] = 0 }
-      words[2 * member.rank] = Int64(bitPattern: call.rawValue)
-      words[2 * member.rank + 1] = Int64(bitPattern: count)
+      let own = StrictCheck.wordCount * member.rank
+      words[own] = Int64(bitPattern: call.packed)
+      words[own + 1] = Int64(bitPattern: count)
+      words[own + 2] = Int64(bitPattern: algorithm.rawValue)
       let memory = UnsafeMutableRawPointer(words.pointer.baseAddress!)
       try member.engine.run(
         Request(
@@ -38,16 +42,21 @@ final class StrictCheck: Sendable {
             collective: .allReduce, algorithm: 0, dataType: DataType.int64.rawValue, inPlace: true,
             count: UInt64(words.count)),
           reduction: ReduceOp.sum.rawValue, elementBytes: 8, input: memory, output: memory, timeout: timeout))
-      for rank in 1..<member.rankCount where words[2 * rank] != words[0] || words[2 * rank + 1] != words[1] {
-        throw disagreement(words, rank)
+      for rank in 1..<member.rankCount {
+        for word in 0..<StrictCheck.wordCount where words[StrictCheck.wordCount * rank + word] != words[word] {
+          throw disagreement(words, rank)
+        }
       }
     }
   }
 
   private func disagreement(_ words: TuttiBuffer<Int64>, _ other: Int) -> FailureReport {
-    let calls = [0, other].map { rank in
-      member.describe(
-        CallSignature(rawValue: UInt64(bitPattern: words[2 * rank])), count: UInt64(bitPattern: words[2 * rank + 1]))
+    let calls = [0, other].map { rank -> String in
+      let first = StrictCheck.wordCount * rank
+      let call = CallRecord(packed: UInt64(bitPattern: words[first]), count: UInt64(bitPattern: words[first + 1]))
+      let algorithm = AlgorithmIdentifier(rawValue: UInt64(bitPattern: words[first + 2]))
+      return member.describe(
+        call, algorithm: call.collective.map { member.planner.policy.catalog.name($0, algorithm) } ?? "")
     }
     let report = FailureReport(
       .mismatch, rank: member.rank, peer: other,

@@ -6,13 +6,13 @@ import TuttiSchedule
 /// counts is the work of all ranks together. An empty send follows whoever wrote the chunk that it names.
 public struct BinomialBarrier: Algorithm {
   public var name: String { "binomial" }
-  public var identifier: UInt8 { 13 }
   public var collective: Collective { .barrier }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
-    var program = ScheduleBuilder(.barrier, rank: rank, rankCount: rankCount, root: root, chunkCount: 1)
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount) = (position.rank, position.rankCount)
+    var program = ScheduleBuilder(.barrier, for: position, chunkCount: 1)
     let place = RankTree(.binomial, rank: rank, rankCount: rankCount)
     let slots = place.children.map { program.receiveSlot([.output(0)], from: $0) }
     if !slots.isEmpty { program.reduce([.output(0)], [.input(0)] + slots) }
@@ -25,8 +25,9 @@ public struct BinomialBarrier: Algorithm {
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? {
-    AlgorithmCost(
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
+    let rankCount = grouping.rankCount
+    return AlgorithmCost(
       rounds: 2 * RankTree.depth(.binomial, rankCount: rankCount),
       messages: RankTree.mostNeighbours(.binomial, rankCount: rankCount), volume: 0, totalMessages: 2 * (rankCount - 1),
       totalVolume: 0)

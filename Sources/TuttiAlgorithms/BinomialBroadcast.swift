@@ -5,14 +5,14 @@ import TuttiSchedule
 /// Segments pipeline it: a rank passes on what it has received in part. The children with the largest subtrees come first.
 public struct BinomialBroadcast: Algorithm {
   public var name: String { "binomial" }
-  public var identifier: UInt8 { 40 }
   public var collective: Collective { .broadcast }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount, root) = (position.rank, position.rankCount, position.root)
     guard rankCount > 1 else { return copyOnly(.broadcast) }
-    var program = ScheduleBuilder(.broadcast, rank: rank, rankCount: rankCount, root: root, chunkCount: 1)
+    var program = ScheduleBuilder(.broadcast, for: position, chunkCount: 1)
     let tree = RootedBinomialTree(rankCount: rankCount, root: root)
     let position = tree.position(of: rank)
     let children = tree.children(of: position).reversed().map(tree.rank)
@@ -26,7 +26,8 @@ public struct BinomialBroadcast: Algorithm {
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? {
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
+    let rankCount = grouping.rankCount
     let children = rankCount.ceilLog2
     return AlgorithmCost(
       rounds: rankCount.floorLog2, messages: children, volume: Double(children), totalMessages: rankCount - 1,

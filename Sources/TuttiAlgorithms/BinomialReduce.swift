@@ -6,14 +6,14 @@ import TuttiSchedule
 /// Subtrees are consecutive, so results fold in rank order from the root on, wrapping around, balanced as the tree is.
 public struct BinomialReduce: Algorithm {
   public var name: String { "binomial" }
-  public var identifier: UInt8 { 50 }
   public var collective: Collective { .reduce }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount, root) = (position.rank, position.rankCount, position.root)
     guard rankCount > 1 else { return copyOnly(.reduce) }
-    var program = ScheduleBuilder(.reduce, rank: rank, rankCount: rankCount, root: root, chunkCount: 1)
+    var program = ScheduleBuilder(.reduce, for: position, chunkCount: 1)
     let tree = RootedBinomialTree(rankCount: rankCount, root: root)
     let position = tree.position(of: rank)
     var operands = [ScheduleBuilder.Operand.input(0)]
@@ -32,5 +32,5 @@ public struct BinomialReduce: Algorithm {
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? { BinomialBroadcast().cost(rankCount: rankCount) }
+  public func cost(for grouping: Grouping) -> AlgorithmCost? { BinomialBroadcast().cost(for: grouping) }
 }

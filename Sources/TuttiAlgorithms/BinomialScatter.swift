@@ -7,34 +7,34 @@ import TuttiSchedule
 /// wrap around. What wraps is received into a second buffer: in one, the memory would span all between.
 public struct BinomialScatter: Algorithm {
   public var name: String { "binomial" }
-  public var identifier: UInt8 { 70 }
   public var collective: Collective { .scatter }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount, root) = (position.rank, position.rankCount, position.root)
     guard rankCount > 1 else { return copyOnly(.scatter) }
     let tree = RootedBinomialTree(rankCount: rankCount, root: root)
-    let position = tree.position(of: rank)
-    let children = tree.children(of: position)
-    let held = tree.blocks(tree.subtree(of: position))
-    let distributes = position != 0 && !children.isEmpty
+    let index = tree.position(of: rank)
+    let children = tree.children(of: index)
+    let held = tree.blocks(tree.subtree(of: index))
+    let distributes = index != 0 && !children.isEmpty
     var program = ScheduleBuilder(
-      .scatter, rank: rank, rankCount: rankCount, root: root, chunkCount: rankCount,
+      .scatter, for: position, chunkCount: rankCount,
       scratchCount: distributes ? held.count : 0)
     /// Where blocks lie that are sent on.
     func place(_ blocks: Range<Int>) -> ChunkRange {
       distributes ? .scratch(blocks.lowerBound < rank ? 1 : 0, blocks) : .input(blocks)
     }
-    if let parent = RootedBinomialTree.parent(of: position) {
+    if let parent = RootedBinomialTree.parent(of: index) {
       program.receive(distributes ? held.map(place) : [.output(rank)], from: tree.rank(parent))
     }
     for child in children.reversed() {
       program.send(tree.blocks(tree.subtree(of: child)).map(place), to: tree.rank(child))
     }
-    if position == 0 || distributes { program.copy([.output(rank)], from: [place(rank..<rank + 1)]) }
+    if index == 0 || distributes { program.copy([.output(rank)], from: [place(rank..<rank + 1)]) }
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? { BinomialGather().cost(rankCount: rankCount) }
+  public func cost(for grouping: Grouping) -> AlgorithmCost? { BinomialGather().cost(for: grouping) }
 }

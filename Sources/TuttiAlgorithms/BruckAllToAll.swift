@@ -9,17 +9,17 @@ import TuttiSchedule
 /// round, those that have just arrived. Neighbours stay neighbours, in the output too, so that a round takes few copies.
 public struct BruckAllToAll: Algorithm {
   public var name: String { "bruck" }
-  public var identifier: UInt8 { 81 }
   public var collective: Collective { .allToAll }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount) = (position.rank, position.rankCount)
     guard rankCount > 1 else { return copyOnly(.allToAll) }
     let rounds = rankCount.ceilLog2
     // Two buffers to receive into: a message may arrive while the one before it is taken apart.
     var program = ScheduleBuilder(
-      .allToAll, rank: rank, rankCount: rankCount, root: root, chunkCount: rankCount, scratchCount: rounds + 2,
+      .allToAll, for: position, chunkCount: rankCount, scratchCount: rounds + 2,
       equalBlocks: true)
     for round in 0..<rounds {
       var moves = Moves()
@@ -75,7 +75,8 @@ public struct BruckAllToAll: Algorithm {
     return rest == 0 ? rounds : round + 1 + rest.trailingZeroBitCount
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? {
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
+    let rankCount = grouping.rankCount
     let blocks = (0..<rankCount).reduce(0) { $0 + $1.nonzeroBitCount }
     let rounds = rankCount.ceilLog2
     // The last round's message waits for that of the round before only where a block travels in both.

@@ -6,14 +6,14 @@ import TuttiSchedule
 /// messages, at n - 1 latencies.
 public struct ChainBroadcast: Algorithm {
   public var name: String { "chain" }
-  public var identifier: UInt8 { 41 }
   public var collective: Collective { .broadcast }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount, root) = (position.rank, position.rankCount, position.root)
     guard rankCount > 1 else { return copyOnly(.broadcast) }
-    var program = ScheduleBuilder(.broadcast, rank: rank, rankCount: rankCount, root: root, chunkCount: 1)
+    var program = ScheduleBuilder(.broadcast, for: position, chunkCount: 1)
     let next = (rank + 1) % rankCount
     if rank == root {
       program.send([.input(0)], to: next)
@@ -25,7 +25,8 @@ public struct ChainBroadcast: Algorithm {
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? {
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
+    let rankCount = grouping.rankCount
     let links = rankCount - 1
     return AlgorithmCost(
       rounds: links, messages: min(links, 1), volume: Double(min(links, 1)), totalMessages: links, totalVolume: Double(links)

@@ -4,14 +4,14 @@ import TuttiSchedule
 /// what follows without storing it.
 public struct ChainGather: Algorithm {
   public var name: String { "chain" }
-  public var identifier: UInt8 { 61 }
   public var collective: Collective { .gather }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount, root) = (position.rank, position.rankCount, position.root)
     guard rankCount > 1 else { return copyOnly(.gather) }
-    var program = ScheduleBuilder(.gather, rank: rank, rankCount: rankCount, root: root, chunkCount: rankCount)
+    var program = ScheduleBuilder(.gather, for: position, chunkCount: rankCount)
     let position = (rank - root).wrapped(rankCount)
     let previous = (rank - 1).wrapped(rankCount)
     let next = (rank + 1) % rankCount
@@ -30,7 +30,8 @@ public struct ChainGather: Algorithm {
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? {
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
+    let rankCount = grouping.rankCount
     let links = rankCount - 1
     return AlgorithmCost(
       rounds: links, messages: links, volume: Double(links) / Double(rankCount), totalMessages: links * rankCount / 2,

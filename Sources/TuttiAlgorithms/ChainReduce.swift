@@ -6,14 +6,14 @@ import TuttiSchedule
 /// Folds in rank order from the root on, wrapping around, from the right.
 public struct ChainReduce: Algorithm {
   public var name: String { "chain" }
-  public var identifier: UInt8 { 51 }
   public var collective: Collective { .reduce }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount, root) = (position.rank, position.rankCount, position.root)
     guard rankCount > 1 else { return copyOnly(.reduce) }
-    var program = ScheduleBuilder(.reduce, rank: rank, rankCount: rankCount, root: root, chunkCount: 1)
+    var program = ScheduleBuilder(.reduce, for: position, chunkCount: 1)
     let previous = (rank - 1).wrapped(rankCount)
     let next = (rank + 1) % rankCount
     if next == root {
@@ -29,5 +29,5 @@ public struct ChainReduce: Algorithm {
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? { ChainBroadcast().cost(rankCount: rankCount) }
+  public func cost(for grouping: Grouping) -> AlgorithmCost? { ChainBroadcast().cost(for: grouping) }
 }

@@ -4,14 +4,14 @@ import TuttiSchedule
 /// without storing it; its own block comes last.
 public struct ChainScatter: Algorithm {
   public var name: String { "chain" }
-  public var identifier: UInt8 { 71 }
   public var collective: Collective { .scatter }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount, root) = (position.rank, position.rankCount, position.root)
     guard rankCount > 1 else { return copyOnly(.scatter) }
-    var program = ScheduleBuilder(.scatter, rank: rank, rankCount: rankCount, root: root, chunkCount: rankCount)
+    var program = ScheduleBuilder(.scatter, for: position, chunkCount: rankCount)
     let position = (rank - root).wrapped(rankCount)
     let previous = (rank - 1).wrapped(rankCount)
     let next = (rank + 1) % rankCount
@@ -32,5 +32,5 @@ public struct ChainScatter: Algorithm {
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? { ChainGather().cost(rankCount: rankCount) }
+  public func cost(for grouping: Grouping) -> AlgorithmCost? { ChainGather().cost(for: grouping) }
 }

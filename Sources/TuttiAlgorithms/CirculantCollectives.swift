@@ -8,21 +8,22 @@ import TuttiSchedule
 /// ``CirculantRounds``.
 public struct CirculantAllReduce: Algorithm {
   public var name: String { "circulant" }
-  public var identifier: UInt8 { 9 }
   public var collective: Collective { .allReduce }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let rankCount = position.rankCount
     guard rankCount > 1 else { return copyOnly(.allReduce) }
-    var program = ScheduleBuilder(.allReduce, rank: rank, rankCount: rankCount, root: root, chunkCount: rankCount)
+    var program = ScheduleBuilder(.allReduce, for: position, chunkCount: rankCount)
     let rounds = CirculantRounds.halving(rankCount)
     rounds.addReduceScatter(&program, partials: .output)
     rounds.addAllGather(&program, own: .output)
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? {
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
+    let rankCount = grouping.rankCount
     let rounds = CirculantRounds.halving(rankCount)
     return rounds.cost(phases: 2, rounds: rounds.longestPath(scatters: true, gathers: true))
   }
@@ -33,30 +34,29 @@ public struct CirculantAllReduce: Algorithm {
 /// Partial results, of up to half of the blocks, are kept in scratch.
 public struct CirculantReduceScatter: Algorithm {
   public let name: String
-  public let identifier: UInt8
   public var collective: Collective { .reduceScatter }
   private let rounds: @Sendable (Int) -> CirculantRounds
 
   /// Träff, *Optimal, non-pipelined reduce-scatter and allreduce algorithms*, 2025.
-  public static let circulant = CirculantReduceScatter(name: "circulant", identifier: 22, rounds: CirculantRounds.halving)
+  public static let circulant = CirculantReduceScatter(name: "circulant", rounds: CirculantRounds.halving)
   /// The mirror image of the all-gather of Bruck et al., IEEE TPDS 8(11), 1997.
-  public static let bruck = CirculantReduceScatter(name: "bruck", identifier: 23, rounds: CirculantRounds.powers)
+  public static let bruck = CirculantReduceScatter(name: "bruck", rounds: CirculantRounds.powers)
 
-  private init(name: String, identifier: UInt8, rounds: @escaping @Sendable (Int) -> CirculantRounds) {
+  private init(name: String, rounds: @escaping @Sendable (Int) -> CirculantRounds) {
     self.name = name
-    self.identifier = identifier
     self.rounds = rounds
   }
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let rankCount = position.rankCount
     guard rankCount > 1 else { return copyOnly(.reduceScatter) }
-    var program = ScheduleBuilder(
-      .reduceScatter, rank: rank, rankCount: rankCount, root: root, chunkCount: rankCount, scratchCount: 2)
+    var program = ScheduleBuilder(.reduceScatter, for: position, chunkCount: rankCount, scratchCount: 2)
     rounds(rankCount).addReduceScatter(&program, partials: .scratch)
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? {
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
+    let rankCount = grouping.rankCount
     let rounds = rounds(rankCount)
     return rounds.cost(phases: 1, rounds: rounds.longestPath(scatters: true, gathers: false))
   }
@@ -67,30 +67,30 @@ public struct CirculantReduceScatter: Algorithm {
 /// Blocks are received where they belong: nothing is rotated at the end.
 public struct CirculantAllGather: Algorithm {
   public let name: String
-  public let identifier: UInt8
   public var collective: Collective { .allGather }
   private let rounds: @Sendable (Int) -> CirculantRounds
 
   /// Träff, *Optimal, non-pipelined reduce-scatter and allreduce algorithms*, 2025.
-  public static let circulant = CirculantAllGather(name: "circulant", identifier: 32, rounds: CirculantRounds.halving)
+  public static let circulant = CirculantAllGather(name: "circulant", rounds: CirculantRounds.halving)
   /// Bruck, Ho, Kipnis, Upfal & Weathersby, IEEE TPDS 8(11), 1997.
-  public static let bruck = CirculantAllGather(name: "bruck", identifier: 33, rounds: CirculantRounds.powers)
+  public static let bruck = CirculantAllGather(name: "bruck", rounds: CirculantRounds.powers)
 
-  private init(name: String, identifier: UInt8, rounds: @escaping @Sendable (Int) -> CirculantRounds) {
+  private init(name: String, rounds: @escaping @Sendable (Int) -> CirculantRounds) {
     self.name = name
-    self.identifier = identifier
     self.rounds = rounds
   }
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount) = (position.rank, position.rankCount)
     guard rankCount > 1 else { return copyOnly(.allGather) }
-    var program = ScheduleBuilder(.allGather, rank: rank, rankCount: rankCount, root: root, chunkCount: rankCount)
+    var program = ScheduleBuilder(.allGather, for: position, chunkCount: rankCount)
     program.copy([.output(rank)], from: [.input(rank)])
     rounds(rankCount).addAllGather(&program, own: .input)
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? {
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
+    let rankCount = grouping.rankCount
     let rounds = rounds(rankCount)
     return rounds.cost(phases: 1, rounds: rounds.longestPath(scatters: false, gathers: true))
   }

@@ -5,14 +5,14 @@ import TuttiSchedule
 /// Peers are taken in rotated order, so that not all send to rank 0 first. The second phase of ``TwoShotAllReduce``.
 public struct DirectAllGather: Algorithm {
   public var name: String { "direct" }
-  public var identifier: UInt8 { 34 }
   public var collective: Collective { .allGather }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount) = (position.rank, position.rankCount)
     guard rankCount > 1 else { return copyOnly(.allGather) }
-    var program = ScheduleBuilder(.allGather, rank: rank, rankCount: rankCount, root: root, chunkCount: rankCount)
+    var program = ScheduleBuilder(.allGather, for: position, chunkCount: rankCount)
     let others = (1..<rankCount).map { (rank + $0) % rankCount }
     program.send([.input(rank)], to: others)
     program.copy([.output(rank)], from: [.input(rank)])
@@ -20,8 +20,9 @@ public struct DirectAllGather: Algorithm {
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? {
-    .evenly(
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
+    let rankCount = grouping.rankCount
+    return .evenly(
       rounds: min(rankCount - 1, 1), messages: rankCount - 1, volume: Double(rankCount - 1) / Double(rankCount),
       rankCount: rankCount)
   }

@@ -6,14 +6,14 @@ import TuttiSchedule
 /// overwritten while slower peers have yet to read it.
 public struct OneShotAllReduce: Algorithm {
   public var name: String { "one-shot" }
-  public var identifier: UInt8 { 5 }
   public var collective: Collective { .allReduce }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount) = (position.rank, position.rankCount)
     guard rankCount > 1 else { return copyOnly(.allReduce) }
-    var program = ScheduleBuilder(.allReduce, rank: rank, rankCount: rankCount, root: root, chunkCount: 1)
+    var program = ScheduleBuilder(.allReduce, for: position, chunkCount: 1)
     let others = (1..<rankCount).map { (rank + $0) % rankCount }
     program.send([.input(0)], to: others, lifetime: .copied)
     var operands = Array(repeating: ScheduleBuilder.Operand.input(0), count: rankCount)
@@ -22,8 +22,10 @@ public struct OneShotAllReduce: Algorithm {
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? {
-    .evenly(rounds: min(rankCount - 1, 1), messages: rankCount - 1, volume: Double(rankCount - 1), rankCount: rankCount)
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
+    let rankCount = grouping.rankCount
+    return .evenly(
+      rounds: min(rankCount - 1, 1), messages: rankCount - 1, volume: Double(rankCount - 1), rankCount: rankCount)
   }
 }
 
@@ -33,15 +35,14 @@ public struct OneShotAllReduce: Algorithm {
 /// no result could leave before all inputs have, and each would be stored and read again instead of being sent while it is combined.
 public struct TwoShotAllReduce: Algorithm {
   public var name: String { "two-shot" }
-  public var identifier: UInt8 { 6 }
   public var collective: Collective { .allReduce }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount) = (position.rank, position.rankCount)
     guard rankCount > 1 else { return copyOnly(.allReduce) }
-    var program = ScheduleBuilder(
-      .allReduce, rank: rank, rankCount: rankCount, root: root, chunkCount: rankCount, channelCount: 2)
+    var program = ScheduleBuilder(.allReduce, for: position, chunkCount: rankCount, channelCount: 2)
     let others = (1..<rankCount).map { (rank + $0) % rankCount }
     for peer in others { program.send([.input(peer)], to: peer) }
     var operands = Array(repeating: ScheduleBuilder.Operand.input(rank), count: rankCount)
@@ -53,8 +54,9 @@ public struct TwoShotAllReduce: Algorithm {
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? {
-    .evenly(
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
+    let rankCount = grouping.rankCount
+    return .evenly(
       rounds: min(rankCount - 1, 1) * 2, messages: 2 * (rankCount - 1),
       volume: 2 * Double(rankCount - 1) / Double(rankCount),
       rankCount: rankCount)

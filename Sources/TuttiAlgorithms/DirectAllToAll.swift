@@ -7,14 +7,14 @@ import TuttiSchedule
 /// wait for the other, and its send is copied: that of the rank whose peer is in the half of the ranks that follow it.
 public struct DirectAllToAll: Algorithm {
   public var name: String { "direct" }
-  public var identifier: UInt8 { 82 }
   public var collective: Collective { .allToAll }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount) = (position.rank, position.rankCount)
     guard rankCount > 1 else { return copyOnly(.allToAll) }
-    var program = ScheduleBuilder(.allToAll, rank: rank, rankCount: rankCount, root: root, chunkCount: rankCount)
+    var program = ScheduleBuilder(.allToAll, for: position, chunkCount: rankCount)
     for distance in 1..<rankCount {
       let peer = (rank + distance) % rankCount
       let isCopied = distance * 2 < rankCount || distance * 2 == rankCount && rank < peer
@@ -28,7 +28,8 @@ public struct DirectAllToAll: Algorithm {
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? {
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
+    let rankCount = grouping.rankCount
     let others = rankCount - 1
     return AlgorithmCost(
       rounds: min(others, 1), messages: others, volume: Double(others) / Double(rankCount),

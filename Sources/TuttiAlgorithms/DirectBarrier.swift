@@ -4,13 +4,13 @@ import TuttiSchedule
 /// processors, where what counts is how often each of them must run.
 public struct DirectBarrier: Algorithm {
   public var name: String { "direct" }
-  public var identifier: UInt8 { 14 }
   public var collective: Collective { .barrier }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
-    var program = ScheduleBuilder(.barrier, rank: rank, rankCount: rankCount, root: root, chunkCount: 1)
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount) = (position.rank, position.rankCount)
+    var program = ScheduleBuilder(.barrier, for: position, chunkCount: 1)
     if rank == 0 {
       let others = Array(1..<rankCount)
       if others.isEmpty { return program.finish() }
@@ -24,8 +24,9 @@ public struct DirectBarrier: Algorithm {
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? {
-    AlgorithmCost(
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
+    let rankCount = grouping.rankCount
+    return AlgorithmCost(
       rounds: min(rankCount - 1, 1) * 2, messages: rankCount - 1, volume: 0, totalMessages: 2 * (rankCount - 1),
       totalVolume: 0)
   }

@@ -3,14 +3,14 @@ import TuttiSchedule
 /// Direct: everyone sends its block to the root, where it is received in place.
 public struct DirectGather: Algorithm {
   public var name: String { "direct" }
-  public var identifier: UInt8 { 62 }
   public var collective: Collective { .gather }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount, root) = (position.rank, position.rankCount, position.root)
     guard rankCount > 1 else { return copyOnly(.gather) }
-    var program = ScheduleBuilder(.gather, rank: rank, rankCount: rankCount, root: root, chunkCount: rankCount)
+    var program = ScheduleBuilder(.gather, for: position, chunkCount: rankCount)
     if rank == root {
       for distance in 1..<rankCount {
         let peer = (root + distance) % rankCount
@@ -23,7 +23,8 @@ public struct DirectGather: Algorithm {
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? {
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
+    let rankCount = grouping.rankCount
     let others = rankCount - 1
     let volume = Double(others) / Double(rankCount)
     return AlgorithmCost(

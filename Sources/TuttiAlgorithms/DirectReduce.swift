@@ -3,14 +3,14 @@ import TuttiSchedule
 /// Direct: everyone sends its input to the root, which folds all of them in rank order in one pass.
 public struct DirectReduce: Algorithm {
   public var name: String { "direct" }
-  public var identifier: UInt8 { 52 }
   public var collective: Collective { .reduce }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount, root) = (position.rank, position.rankCount, position.root)
     guard rankCount > 1 else { return copyOnly(.reduce) }
-    var program = ScheduleBuilder(.reduce, rank: rank, rankCount: rankCount, root: root, chunkCount: 1)
+    var program = ScheduleBuilder(.reduce, for: position, chunkCount: 1)
     guard rank == root else {
       program.send([.input(0)], to: root)
       return program.finish()
@@ -22,5 +22,5 @@ public struct DirectReduce: Algorithm {
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? { DirectBroadcast().cost(rankCount: rankCount) }
+  public func cost(for grouping: Grouping) -> AlgorithmCost? { DirectBroadcast().cost(for: grouping) }
 }

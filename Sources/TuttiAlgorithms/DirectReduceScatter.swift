@@ -5,14 +5,14 @@ import TuttiSchedule
 /// Peers are taken in rotated order, so that not all send to rank 0 first. The first phase of ``TwoShotAllReduce``.
 public struct DirectReduceScatter: Algorithm {
   public var name: String { "direct" }
-  public var identifier: UInt8 { 24 }
   public var collective: Collective { .reduceScatter }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount) = (position.rank, position.rankCount)
     guard rankCount > 1 else { return copyOnly(.reduceScatter) }
-    var program = ScheduleBuilder(.reduceScatter, rank: rank, rankCount: rankCount, root: root, chunkCount: rankCount)
+    var program = ScheduleBuilder(.reduceScatter, for: position, chunkCount: rankCount)
     let others = (1..<rankCount).map { (rank + $0) % rankCount }
     for peer in others { program.send([.input(peer)], to: peer) }
     var operands = Array(repeating: ScheduleBuilder.Operand.input(rank), count: rankCount)
@@ -21,8 +21,9 @@ public struct DirectReduceScatter: Algorithm {
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? {
-    .evenly(
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
+    let rankCount = grouping.rankCount
+    return .evenly(
       rounds: min(rankCount - 1, 1), messages: rankCount - 1, volume: Double(rankCount - 1) / Double(rankCount),
       rankCount: rankCount)
   }

@@ -3,14 +3,14 @@ import TuttiSchedule
 /// Direct: the root sends everyone its block, where it is received in place.
 public struct DirectScatter: Algorithm {
   public var name: String { "direct" }
-  public var identifier: UInt8 { 72 }
   public var collective: Collective { .scatter }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount, root) = (position.rank, position.rankCount, position.root)
     guard rankCount > 1 else { return copyOnly(.scatter) }
-    var program = ScheduleBuilder(.scatter, rank: rank, rankCount: rankCount, root: root, chunkCount: rankCount)
+    var program = ScheduleBuilder(.scatter, for: position, chunkCount: rankCount)
     if rank == root {
       for distance in 1..<rankCount {
         let peer = (root + distance) % rankCount
@@ -23,5 +23,5 @@ public struct DirectScatter: Algorithm {
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? { DirectGather().cost(rankCount: rankCount) }
+  public func cost(for grouping: Grouping) -> AlgorithmCost? { DirectGather().cost(for: grouping) }
 }

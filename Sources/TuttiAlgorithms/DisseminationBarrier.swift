@@ -7,13 +7,13 @@ import TuttiSchedule
 /// chunk that it names.
 public struct DisseminationBarrier: Algorithm {
   public var name: String { "dissemination" }
-  public var identifier: UInt8 { 7 }
   public var collective: Collective { .barrier }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
-    var program = ScheduleBuilder(.barrier, rank: rank, rankCount: rankCount, root: root, chunkCount: 1)
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount) = (position.rank, position.rankCount)
+    var program = ScheduleBuilder(.barrier, for: position, chunkCount: 1)
     var heard = ChunkRange.input(0)
     var distance = 1
     while distance < rankCount {
@@ -26,7 +26,8 @@ public struct DisseminationBarrier: Algorithm {
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? {
-    .evenly(rounds: rankCount.ceilLog2, messages: rankCount.ceilLog2, volume: 0, rankCount: rankCount)
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
+    let rankCount = grouping.rankCount
+    return .evenly(rounds: rankCount.ceilLog2, messages: rankCount.ceilLog2, volume: 0, rankCount: rankCount)
   }
 }

@@ -7,15 +7,14 @@ import TuttiSchedule
 /// once.
 public struct DoubleBinaryTreeAllReduce: Algorithm {
   public var name: String { "double-binary-tree" }
-  public var identifier: UInt8 { 4 }
   public var collective: Collective { .allReduce }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount) = (position.rank, position.rankCount)
     guard rankCount > 1 else { return copyOnly(.allReduce) }
-    var program = ScheduleBuilder(
-      .allReduce, rank: rank, rankCount: rankCount, root: root, chunkCount: 2, channelCount: 2)
+    var program = ScheduleBuilder(.allReduce, for: position, chunkCount: 2, channelCount: 2)
     for half in 0..<2 {
       program.channel = half
       let tree = BinaryTree(rankCount: rankCount, second: half == 1)
@@ -40,7 +39,8 @@ public struct DoubleBinaryTreeAllReduce: Algorithm {
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? {
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
+    let rankCount = grouping.rankCount
     // A rank has up to three neighbours in the tree it is interior in, and one in the other; in both, one message each way.
     let neighbours = min(rankCount, 4) - (rankCount == 1 ? 1 : 0)
     return AlgorithmCost(

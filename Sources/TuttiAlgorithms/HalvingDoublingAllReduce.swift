@@ -9,16 +9,16 @@ import TuttiSchedule
 /// no power of two, pairs at the front fold into one rank first, see ``PairFolding``.
 public struct HalvingDoublingAllReduce: Algorithm {
   public var name: String { "halving-doubling" }
-  public var identifier: UInt8 { 8 }
   public var collective: Collective { .allReduce }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount) = (position.rank, position.rankCount)
     guard rankCount > 1 else { return copyOnly(.allReduce) }
     let folding = PairFolding(rankCount: rankCount)
     let whole = 0..<folding.positionCount
-    var program = ScheduleBuilder(.allReduce, rank: rank, rankCount: rankCount, root: root, chunkCount: whole.count)
+    var program = ScheduleBuilder(.allReduce, for: position, chunkCount: whole.count)
     if folding.isFolded(rank) {
       program.send([ChunkRange(.input, whole)], to: rank + 1)
       program.receive([ChunkRange(.output, whole)], from: rank + 1)
@@ -56,7 +56,8 @@ public struct HalvingDoublingAllReduce: Algorithm {
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? {
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
+    let rankCount = grouping.rankCount
     let folding = PairFolding(rankCount: rankCount)
     let (positions, pairs) = (folding.positionCount, folding.pairCount)
     let rounds = 2 * folding.roundCount

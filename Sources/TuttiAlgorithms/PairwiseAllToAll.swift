@@ -8,14 +8,14 @@ import TuttiSchedule
 /// is needed in place.
 public struct PairwiseAllToAll: Algorithm {
   public var name: String { "pairwise" }
-  public var identifier: UInt8 { 80 }
   public var collective: Collective { .allToAll }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount) = (position.rank, position.rankCount)
     guard rankCount > 1 else { return copyOnly(.allToAll) }
-    var program = ScheduleBuilder(.allToAll, rank: rank, rankCount: rankCount, root: root, chunkCount: rankCount)
+    var program = ScheduleBuilder(.allToAll, for: position, chunkCount: rankCount)
     for round in 0..<rankCount - 1 + rankCount % 2 {
       guard let partner = partner(of: rank, rankCount, round) else { continue }
       program.forward([.input(partner)], [.input(partner)], to: partner)
@@ -36,9 +36,10 @@ public struct PairwiseAllToAll: Algorithm {
   }
 
   /// The rounds wait for one another, though none passes on what another brought.
-  public func cost(rankCount: Int) -> AlgorithmCost? {
-    var cost = DirectAllToAll().cost(rankCount: rankCount)
-    cost?.rounds = rankCount > 1 ? rankCount - 1 + rankCount % 2 : 0
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
+    let rankCount = grouping.rankCount
+    var cost = DirectAllToAll().cost(for: grouping)
+    cost?.levels[0].rounds = rankCount > 1 ? rankCount - 1 + rankCount % 2 : 0
     return cost
   }
 }

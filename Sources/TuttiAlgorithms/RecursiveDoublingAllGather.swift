@@ -7,14 +7,14 @@ import TuttiSchedule
 /// the data once more, so other rank counts are better served by `circulant`.
 public struct RecursiveDoublingAllGather: Algorithm {
   public var name: String { "recursive-doubling" }
-  public var identifier: UInt8 { 31 }
   public var collective: Collective { .allGather }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount) = (position.rank, position.rankCount)
     guard rankCount > 1 else { return copyOnly(.allGather) }
-    var program = ScheduleBuilder(.allGather, rank: rank, rankCount: rankCount, root: root, chunkCount: rankCount)
+    var program = ScheduleBuilder(.allGather, for: position, chunkCount: rankCount)
     let folding = PairFolding(rankCount: rankCount)
     /// All blocks but that of a folded rank.
     func others(_ folded: Int) -> [ChunkRange] {
@@ -43,7 +43,8 @@ public struct RecursiveDoublingAllGather: Algorithm {
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? {
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
+    let rankCount = grouping.rankCount
     let folding = PairFolding(rankCount: rankCount)
     let (positions, pairs) = (folding.positionCount, folding.pairCount)
     // Positions at the front have the most blocks: the first one sends the most.

@@ -8,14 +8,14 @@ import TuttiSchedule
 /// fold in rank order. Exchanges are copied sends: both sides overwrite what they send with what they receive.
 public struct RecursiveDoublingAllReduce: Algorithm {
   public var name: String { "recursive-doubling" }
-  public var identifier: UInt8 { 3 }
   public var collective: Collective { .allReduce }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount) = (position.rank, position.rankCount)
     guard rankCount > 1 else { return copyOnly(.allReduce) }
-    var program = ScheduleBuilder(.allReduce, rank: rank, rankCount: rankCount, root: root, chunkCount: 1)
+    var program = ScheduleBuilder(.allReduce, for: position, chunkCount: 1)
     let folding = PairFolding(rankCount: rankCount)
     if folding.isFolded(rank) {
       program.send([.input(0)], to: rank + 1)
@@ -46,7 +46,8 @@ public struct RecursiveDoublingAllReduce: Algorithm {
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? {
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
+    let rankCount = grouping.rankCount
     let folding = PairFolding(rankCount: rankCount)
     let messages = folding.roundCount + (folding.pairCount > 0 ? 1 : 0)
     let total = folding.roundCount * folding.positionCount + 2 * folding.pairCount

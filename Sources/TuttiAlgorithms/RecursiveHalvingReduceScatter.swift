@@ -8,15 +8,14 @@ import TuttiSchedule
 /// first, see ``PairFolding``: that costs the data once more, so other rank counts are better served by `circulant`.
 public struct RecursiveHalvingReduceScatter: Algorithm {
   public var name: String { "recursive-halving" }
-  public var identifier: UInt8 { 21 }
   public var collective: Collective { .reduceScatter }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount) = (position.rank, position.rankCount)
     guard rankCount > 1 else { return copyOnly(.reduceScatter) }
-    var program = ScheduleBuilder(
-      .reduceScatter, rank: rank, rankCount: rankCount, root: root, chunkCount: rankCount, scratchCount: 1)
+    var program = ScheduleBuilder(.reduceScatter, for: position, chunkCount: rankCount, scratchCount: 1)
     let folding = PairFolding(rankCount: rankCount)
     if folding.isFolded(rank) {
       program.send([ChunkRange(.input, 0..<rankCount)], to: rank + 1)
@@ -56,7 +55,8 @@ public struct RecursiveHalvingReduceScatter: Algorithm {
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? {
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
+    let rankCount = grouping.rankCount
     let folding = PairFolding(rankCount: rankCount)
     let (positions, pairs) = (folding.positionCount, folding.pairCount)
     // Positions at the front have the most blocks: the first one receives the most.

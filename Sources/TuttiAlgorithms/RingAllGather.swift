@@ -4,14 +4,14 @@ import TuttiSchedule
 /// it and passes it on.
 public struct RingAllGather: Algorithm {
   public var name: String { "ring" }
-  public var identifier: UInt8 { 30 }
   public var collective: Collective { .allGather }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount) = (position.rank, position.rankCount)
     guard rankCount > 1 else { return copyOnly(.allGather) }
-    var program = ScheduleBuilder(.allGather, rank: rank, rankCount: rankCount, root: root, chunkCount: rankCount)
+    var program = ScheduleBuilder(.allGather, for: position, chunkCount: rankCount)
     let next = (rank + 1) % rankCount
     let previous = (rank - 1).wrapped(rankCount)
     program.send([.input(rank)], to: next)
@@ -24,8 +24,9 @@ public struct RingAllGather: Algorithm {
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? {
-    .evenly(
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
+    let rankCount = grouping.rankCount
+    return .evenly(
       rounds: rankCount - 1, messages: rankCount - 1, volume: Double(rankCount - 1) / Double(rankCount), rankCount: rankCount
     )
   }

@@ -6,25 +6,24 @@ import TuttiSchedule
 /// rank c - 1. On the second channel, with its own half of the chunks, the ring runs the other way.
 public struct RingAllReduce: Algorithm {
   public let name: String
-  public let identifier: UInt8
   public var collective: Collective { .allReduce }
   private let channelCount: Int
 
   /// One ring.
-  public static let ring = RingAllReduce(name: "ring", identifier: 1, channelCount: 1)
+  public static let ring = RingAllReduce(name: "ring", channelCount: 1)
   /// Two rings in opposite directions, each with half of the data.
-  public static let ring2 = RingAllReduce(name: "ring-2", identifier: 2, channelCount: 2)
+  public static let ring2 = RingAllReduce(name: "ring-2", channelCount: 2)
 
-  private init(name: String, identifier: UInt8, channelCount: Int) {
+  private init(name: String, channelCount: Int) {
     self.name = name
-    self.identifier = identifier
     self.channelCount = channelCount
   }
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount) = (position.rank, position.rankCount)
     guard rankCount > 1 else { return copyOnly(.allReduce) }
     var program = ScheduleBuilder(
-      .allReduce, rank: rank, rankCount: rankCount, root: root, chunkCount: rankCount * channelCount,
+      .allReduce, for: position, chunkCount: rankCount * channelCount,
       channelCount: channelCount)
     for channel in 0..<channelCount {
       program.channel = channel
@@ -51,8 +50,9 @@ public struct RingAllReduce: Algorithm {
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? {
-    .evenly(
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
+    let rankCount = grouping.rankCount
+    return .evenly(
       rounds: 2 * (rankCount - 1), messages: 2 * (rankCount - 1) * channelCount,
       volume: 2 * Double(rankCount - 1) / Double(rankCount), rankCount: rankCount)
   }

@@ -7,15 +7,14 @@ import TuttiSchedule
 /// it can send waits for itself.
 public struct RingReduceScatter: Algorithm {
   public var name: String { "ring" }
-  public var identifier: UInt8 { 20 }
   public var collective: Collective { .reduceScatter }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount) = (position.rank, position.rankCount)
     guard rankCount > 1 else { return copyOnly(.reduceScatter) }
-    var program = ScheduleBuilder(
-      .reduceScatter, rank: rank, rankCount: rankCount, root: root, chunkCount: rankCount, scratchCount: rank == 0 ? 1 : 0)
+    var program = ScheduleBuilder(.reduceScatter, for: position, chunkCount: rankCount, scratchCount: rank == 0 ? 1 : 0)
     let next = (rank + 1) % rankCount
     let previous = (rank - 1).wrapped(rankCount)
     program.send([.input(previous)], to: next)
@@ -34,8 +33,9 @@ public struct RingReduceScatter: Algorithm {
     return program.finish()
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? {
-    .evenly(
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
+    let rankCount = grouping.rankCount
+    return .evenly(
       rounds: rankCount - 1, messages: rankCount - 1, volume: Double(rankCount - 1) / Double(rankCount), rankCount: rankCount
     )
   }

@@ -10,14 +10,14 @@ import TuttiSchedule
 /// and the root none.
 public struct ScatterAllGatherBroadcast: Algorithm {
   public var name: String { "scatter-all-gather" }
-  public var identifier: UInt8 { 43 }
   public var collective: Collective { .broadcast }
 
   public init() {}
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount, root) = (position.rank, position.rankCount, position.root)
     guard rankCount > 1 else { return copyOnly(.broadcast) }
-    var program = ScheduleBuilder(.broadcast, rank: rank, rankCount: rankCount, root: root, chunkCount: rankCount)
+    var program = ScheduleBuilder(.broadcast, for: position, chunkCount: rankCount)
     let tree = RootedBinomialTree(rankCount: rankCount, root: root)
     let position = tree.position(of: rank)
     // Chunks are numbered by position, and a rank has what it sends from the start or where it received it.
@@ -54,7 +54,8 @@ public struct ScatterAllGatherBroadcast: Algorithm {
     }
   }
 
-  public func cost(rankCount: Int) -> AlgorithmCost? {
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
+    let rankCount = grouping.rankCount
     let tree = RootedBinomialTree(rankCount: rankCount, root: 0)
     var messages = rankCount - 1
     for round in 0..<rankCount.ceilLog2 {

@@ -59,8 +59,8 @@ enum RendezvousMessage {
 
   /// The largest frame rank 0 accepts.
   static let requestBytesMax = 65536
-  /// The largest frame rank 0 sends: a table of 4,096 ranks.
-  static let tableBytesMax = 16 << 20
+  /// The largest frame rank 0 sends: a table of 65,536 ranks.
+  static let tableBytesMax = 256 << 20
 
   var bytes: [UInt8] {
     var encoder = WireEncoder()

@@ -342,7 +342,7 @@ extension Engine {
         {
           // What is sent next is read again.
           let streaming = step.pointee.isStreaming && fused < 0 ? TUTTI_STREAM_DESTINATION : TUTTI_STREAM_NOTHING
-          combine(operation, destination, nil, sourceCount, bytes, streaming, step.pointee.completes)
+          combine(slot, step, destination, nil, sourceCount, bytes, streaming)
           if isBorrowing && !operandsAreIntact(tables, step, lane) { return false }
         }
       }
@@ -359,11 +359,16 @@ extension Engine {
 
   @inline(__always)
   private func combine(
-    _ operation: UnsafeMutablePointer<Operation>, _ destination: UnsafeMutableRawPointer, _ second: UnsafeMutableRawPointer?,
-    _ sourceCount: Int, _ bytes: Int, _ streaming: Int, _ completes: Bool
+    _ slot: UnsafeMutablePointer<OperationSlot>, _ step: UnsafeMutablePointer<CompiledStep>,
+    _ destination: UnsafeMutableRawPointer, _ second: UnsafeMutableRawPointer?, _ sourceCount: Int, _ bytes: Int,
+    _ streaming: Int
   ) {
+    let operation = slot.pointee.operation
+    if step.pointee.isBalanced {
+      return foldBalanced(slot, step, destination, second, sourceCount, bytes, Int32(truncatingIfNeeded: streaming))
+    }
     let sources = core.pointee.sources
-    if completes, let average = operation.pointee.average {
+    if step.pointee.completes, let average = operation.pointee.average {
       average(
         destination, second, sources, Int32(truncatingIfNeeded: sourceCount), bytes / operation.pointee.elementBytes,
         Int32(truncatingIfNeeded: streaming), operation.pointee.divisor)
@@ -404,8 +409,7 @@ extension Engine {
     {
       let streaming = step.pointee.isStreaming ? TUTTI_STREAM_BOTH : TUTTI_STREAM_NOTHING
       combine(
-        operation, destination ?? place, destination == nil ? nil : place, sourceCount, bytes, streaming,
-        step.pointee.completes)
+        slot, step, destination ?? place, destination == nil ? nil : place, sourceCount, bytes, streaming)
       if isBorrowing && !operandsAreIntact(tables, step, lane) {
         first._withUnsafeGuaranteedRef { $0.cancelPlacement(lane) }
         return false
@@ -417,9 +421,9 @@ extension Engine {
     let window = first._withUnsafeGuaranteedRef { $0.reserve(lane, bytes) }
     if let destination {
       let streaming = step.pointee.isStreaming ? TUTTI_STREAM_DESTINATION : TUTTI_STREAM_NOTHING
-      combine(operation, destination, window, sourceCount, bytes, streaming, step.pointee.completes)
+      combine(slot, step, destination, window, sourceCount, bytes, streaming)
     } else {
-      combine(operation, window, nil, sourceCount, bytes, TUTTI_STREAM_NOTHING, step.pointee.completes)
+      combine(slot, step, window, nil, sourceCount, bytes, TUTTI_STREAM_NOTHING)
     }
     if isBorrowing && !operandsAreIntact(tables, step, lane) { return false }
     let sequence = first._withUnsafeGuaranteedRef { $0.commit(lane, operation.pointee.call, count, bytes) }
@@ -471,26 +475,5 @@ extension Engine {
       core.pointee.hasDueHandlers = true
     }
     core.pointee.handlers.removeAll { $0.number == number }
-  }
-
-  @inline(never)
-  func noteMismatch(
-    _ link: Unmanaged<Link>, _ arrival: UnsafePointer<Arrival>, _ operation: UnsafeMutablePointer<Operation>,
-    _ count: UInt64, _ bytes: Int
-  ) {
-    if core.pointee.pendingFailure != nil { return }
-    let link = link.takeUnretainedValue()
-    let theirs = delegate.describe(arrival.pointee.call, count: arrival.pointee.count)
-    let ours = delegate.describe(operation.pointee.call, count: count)
-    let isSameCall = arrival.pointee.call == operation.pointee.call && arrival.pointee.count == count
-    core.pointee.pendingFailure = FailureReport(
-      .mismatch, rank: rank, peer: link.peer,
-      isSameCall
-        ? "rank \(link.peer) sent \(arrival.pointee.bytes) bytes of \(ours) where rank \(rank) expects \(bytes)"
-        : "ranks disagree about operation \(operation.pointee.number): rank \(rank) called \(ours), rank \(link.peer) called \(theirs)",
-      advice: isSameCall
-        ? "All ranks of a job must run the same version of Tutti"
-        : "Every rank must make the same calls in the same order, with equal count, type and operation",
-      operation: ours, operationNumber: operation.pointee.number, transport: link.transport.name)
   }
 }

@@ -38,17 +38,13 @@ extension Engine {
     let number = core.pointee.lastStarted + 1
     core.pointee.lastStarted = number
     core.pointee.inFlight += 1
-    let (tables, algorithm) = plan._withUnsafeGuaranteedRef { plan in
+    let (tables, callHash, record) = plan._withUnsafeGuaranteedRef { plan in
       plan.uses += 1
-      return (plan.tables, plan.algorithmIdentifier)
+      return (plan.tables, plan.callHash, plan.record.packed)
     }
-    let call = CallSignature(
-      collective: UInt8(truncatingIfNeeded: request.key.packed >> 24), dataType: request.key.dataType,
-      operation: request.reduction,
-      algorithm: algorithm, root: Int(request.key.root), operationNumber: number)
-    entered.store(number, ordering: .relaxed)
-    enteredCall.store(call.rawValue, ordering: .relaxed)
-    enteredCount.store(request.key.count, ordering: .relaxed)
+    let call = CallSignature(call: CallHash.call(callHash, operation: request.reduction), operationNumber: number)
+    recentCalls.note(record | UInt64(request.reduction), request.key.count, as: number)
+    entered.store(number, ordering: .releasing)
     var average: AverageFunction?
     var reduction = Int32(request.reduction)
     if request.isAverage {

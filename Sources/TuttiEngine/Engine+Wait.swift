@@ -162,6 +162,7 @@ extension Engine {
     idle.looks += 1
     idle.now = monotonicNanoseconds()
     if idle.since == 0 { idle.since = idle.now }
+    if let mismatch = core.pointee.pendingMismatch { return { [unowned self] in explain(mismatch) } }
     if let report = core.pointee.pendingFailure {
       let delegate = delegate
       return { delegate.explain(loss: report) }
@@ -214,7 +215,7 @@ extension Engine {
   private func timeout(
     of operation: UnsafeMutablePointer<Operation>, blocked: (step: Int, peer: Int)
   ) -> () -> FailureReport {
-    let described = delegate.describe(operation.pointee.call, count: operation.pointee.count)
+    let described = describe(operation.pointee.number)
     let (delegate, timeout, operationNumber) = (delegate, operation.pointee.timeout, operation.pointee.number)
     return {
       delegate.explainTimeout(

@@ -9,7 +9,7 @@ package struct PlanKey: Hashable, Sendable {
   @usableFromInline package let packed: UInt64
 
   /// - Parameters:
-  ///   - algorithm: The algorithm's identifier, or 0 for the communicator's own choice.
+  ///   - algorithm: The algorithm's number in this communicator's catalog, or 0 for the automatic choice.
   ///   - count: Elements of the message, or of each rank's block; for v-forms ``digest(ofBlocks:)``.
   @inlinable
   package init(

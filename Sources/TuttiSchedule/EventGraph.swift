@@ -43,6 +43,8 @@ struct EventGraph {
   private(set) var laneSends: [Int32] = []
   private var laneConsumes: [Int32] = []
   private var laneBase: [Int] = []
+  /// By sender, receiver and lane in that direction; of those that are used, which are few of all pairs in a large job.
+  private var laneNumbers: [Int: Int] = [:]
   /// By rank, then index in the plan's `peers` and `sources`: place of the message's first segment in `laneSends`.
   private(set) var peerPlace: [[Int]] = []
   private(set) var sourcePlace: [[Int]] = []
@@ -96,24 +98,32 @@ struct EventGraph {
     }
   }
 
+  /// The lane of a channel from one rank to another, among all lanes that are used.
   private func lane(_ from: Int, _ to: Int, _ channel: UInt8) -> Int {
-    (from * plans.count + to) * 2 + Int(channel & 1)
+    // Every message that is received is sent.
+    laneNumbers[laneKey(from, to, channel)]!
+  }
+
+  private func laneKey(_ from: Int, _ to: Int, _ channel: UInt8) -> Int {
+    (from * plans.count + to) * Channel.laneCount + Channel.lane(Int(channel))
   }
 
   /// Numbers the segments on each lane, in the order in which they are sent and the order in which they are consumed.
   private mutating func numberLanes() {
-    let laneCount = plans.count * plans.count * 2
-    var sent = Array(repeating: 0, count: laneCount)
+    var sent: [Int: Int] = [:]
     for (rank, plan) in plans.enumerated() {
       for step in plan.steps where step.kind == .send {
-        for peer in step.peers { sent[lane(rank, Int(plan.peers[Int(peer)]), step.channel)] += Int(step.segmentCount) }
+        for peer in step.peers {
+          sent[laneKey(rank, Int(plan.peers[Int(peer)]), step.channel), default: 0] += Int(step.segmentCount)
+        }
       }
     }
-    laneBase.reserveCapacity(laneCount + 1)
+    laneBase.reserveCapacity(sent.count + 1)
     var total = 0
-    for count in sent {
+    for key in sent.keys.sorted() {
+      laneNumbers[key] = laneBase.count
       laneBase.append(total)
-      total += count
+      total += sent[key]!
     }
     laneBase.append(total)
     laneSends = Array(repeating: -1, count: total)

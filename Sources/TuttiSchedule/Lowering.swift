@@ -76,7 +76,7 @@ struct Lowering {
   /// The schedule's step being lowered.
   var origin = 0
 
-  /// By peer and channel parity: a rank's sends, and what it receives.
+  /// By peer and lane: a rank's sends, and what it receives.
   var sendLanes: [LaneState]
   var receiveLanes: [LaneState]
   var localQueues: [Int32]
@@ -134,8 +134,8 @@ struct Lowering {
       segmentBytes: Plan.roundedSegmentBytes(segmentBytes, elementBytes: elementBytes))
     let memoryCount = 2 + schedule.scratchCount
     hazards = HazardTable(memoryCount: memoryCount, chunkCount: schedule.chunkCount)
-    sendLanes = Array(repeating: LaneState(), count: schedule.rankCount * 2)
-    receiveLanes = Array(repeating: LaneState(), count: schedule.rankCount * 2)
+    sendLanes = Array(repeating: LaneState(), count: schedule.rankCount * Channel.laneCount)
+    receiveLanes = Array(repeating: LaneState(), count: schedule.rankCount * Channel.laneCount)
     localQueues = Array(repeating: -1, count: schedule.channelCount)
     stamp = Array(repeating: -1, count: memoryCount * schedule.chunkCount)
     stampPosition = Array(repeating: 0, count: memoryCount * schedule.chunkCount)
@@ -161,10 +161,10 @@ struct Lowering {
       try lowerReceive(message, peer, channel)
     case .receiveSlot(let message, let slot, let peer, let channel):
       try lowerReceiveSlot(message, slot, peer, channel)
-    case .reduce(let message, let sources, let completes, let channel):
-      try lowerReduce(message, sources, completes, channel)
-    case .forward(let message, let sources, let peers, let completes, let channel):
-      try lowerForward(message, sources, peers, completes, channel)
+    case .reduce(let message, let fold, let channel):
+      try lowerReduce(message, fold, channel)
+    case .forward(let message, let fold, let peers, let channel):
+      try lowerForward(message, fold, peers, channel)
     }
   }
 
@@ -229,11 +229,11 @@ struct Lowering {
   }
 
   mutating func lowerReduce(
-    _ message: Message, _ sources: [Source], _ completes: Bool, _ channel: Int
+    _ message: Message, _ fold: Fold, _ channel: Int
   ) throws(LoweringError) {
     var ranges = try resolve(message)
     var moved: [Resolved]?
-    if inPlace, sources.count == 1, case .chunks(let source) = sources[0] {
+    if inPlace, fold.sources.count == 1, case .chunks(let source) = fold.sources[0] {
       // A copy: what lies there already needs no moving.
       let copied = try resolve(source)
       try match(ranges, copied)
@@ -243,7 +243,8 @@ struct Lowering {
       ranges = moving.map { ranges[$0] }
     }
     var step = try makeStep(.combine, channel, ranges)
-    step.completes = completes
+    step.completes = fold.completes
+    step.isBalanced = fold.order == .balanced && fold.sources.count > 2
     let number = Int32(plan.steps.count)
     try markDestination(ranges, number)
     let queue: Int32
@@ -253,7 +254,7 @@ struct Lowering {
       step.sources = first..<Int32(plan.sources.count)
       queue = localQueue(channel)
     } else {
-      queue = try addOperands(sources, of: &step, number, ranges, channel)
+      queue = try addOperands(fold.sources, of: &step, number, ranges, channel)
     }
     write(ranges, by: number)
     append(step, queue)
@@ -261,22 +262,24 @@ struct Lowering {
 
   /// A combine into memory that does not exist, and the send that it feeds segment by segment.
   mutating func lowerForward(
-    _ message: Message, _ sources: [Source], _ peers: [Int], _ completes: Bool, _ channel: Int
+    _ message: Message, _ fold: Fold, _ peers: [Int], _ channel: Int
   ) throws(LoweringError) {
     let ranges = try resolve(message, namesMemory: false)
     var combine = try makeStep(.combine, channel, ranges, isForwarded: true)
     let number = Int32(plan.steps.count)
-    combine.completes = completes
+    combine.completes = fold.completes
+    combine.isBalanced = fold.order == .balanced && fold.sources.count > 2
     combine.forwarded = true
     combine.fusedSend = number + 1
     var send = combine
-    let combineQueue = try addOperands(sources, of: &combine, number, ranges, channel)
+    let combineQueue = try addOperands(fold.sources, of: &combine, number, ranges, channel)
     append(combine, combineQueue)
 
     runs.removeAll(keepingCapacity: true)
     predecessors.removeAll(keepingCapacity: true)
     send.kind = .send
     send.completes = false
+    send.isBalanced = false
     send.copied = true
     send.fusedSend = -1
     if send.bytes > 0 {
@@ -386,7 +389,8 @@ struct Lowering {
       }
     }
     plan.allPeers = (0..<schedule.rankCount).filter { peer in
-      (0..<2).contains { sendLanes[peer * 2 + $0].tail >= 0 || receiveLanes[peer * 2 + $0].received > 0 }
+      let lanes = peer * Channel.laneCount..<(peer + 1) * Channel.laneCount
+      return lanes.contains { sendLanes[$0].tail >= 0 || receiveLanes[$0].received > 0 }
     }.map(Int32.init)
     return plan
   }
@@ -415,7 +419,7 @@ struct Lowering {
     guard (0..<schedule.rankCount).contains(peer), peer != schedule.rank else {
       throw refuse(.address, "a peer in 0..<\(schedule.rankCount) other than the rank itself", "\(peer)")
     }
-    return peer * 2 + (channel & 1)
+    return peer * Channel.laneCount + Channel.lane(channel)
   }
 
   mutating func queue(_ kind: QueueClass, lane: Int) -> Int32 {

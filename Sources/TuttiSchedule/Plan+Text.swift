@@ -14,6 +14,7 @@ extension Plan: CustomStringConvertible {
     for (index, step) in steps.enumerated() {
       var line = "\(index): queue \(queueOf[index]), \(text(of: step))"
       if step.copied { line += ", copied" }
+      if step.isBalanced { line += ", balanced" }
       if step.completes { line += ", completes" }
       if step.forwarded { line += ", forwarded" }
       if step.streaming { line += ", streaming" }

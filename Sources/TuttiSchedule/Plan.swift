@@ -47,8 +47,10 @@ package struct Plan: Hashable, Sendable {
     package var extents: Range<Int32> = 0..<0
     /// Send: ranks in `peers`. Receive: one rank.
     package var peers: Range<Int32> = 0..<0
-    /// Combine: operands, left to right.
+    /// Combine: operands, in order.
     package var sources: Range<Int32> = 0..<0
+    /// Combine of three or more operands: they are folded as ``FoldOrder/balanced`` says, and not left to right.
+    package var isBalanced = false
     /// What must have happened before a segment may be executed.
     package var edges: Range<Int32> = 0..<0
     /// Combine: the send that reads exactly this step's destination next, which may be written in the same pass; or -1.

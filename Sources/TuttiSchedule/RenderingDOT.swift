@@ -51,8 +51,8 @@ extension Schedule {
     for (index, step) in schedule.steps.enumerated() {
       switch step {
       case .receiveSlot(_, let slot, _, _): received[slot] = index
-      case .reduce(_, let sources, _, _), .forward(_, let sources, _, _, _):
-        for case .slot(let slot) in sources {
+      case .reduce(_, let fold, _), .forward(_, let fold, _, _):
+        for case .slot(let slot) in fold.sources {
           guard let source = received[slot] else { continue }
           text += "    \(node(rank, source)) -> \(node(rank, index)) [style=dashed, color=gray40, constraint=false];\n"
         }
@@ -73,9 +73,9 @@ extension Schedule {
   /// Steps that combine are filled, and more so where they complete the data.
   private static func shade(_ step: Step) -> String {
     switch step {
-    case .reduce(_, let sources, let completes, _), .forward(_, let sources, _, let completes, _):
-      guard sources.count > 1 else { return "" }
-      return ", style=\"rounded,filled\", fillcolor=\"\(completes ? "#bcd9c0" : "#e4e9f2")\""
+    case .reduce(_, let fold, _), .forward(_, let fold, _, _):
+      guard fold.sources.count > 1 else { return "" }
+      return ", style=\"rounded,filled\", fillcolor=\"\(fold.completes ? "#bcd9c0" : "#e4e9f2")\""
     case .send, .receive, .receiveSlot: return ""
     }
   }

@@ -178,9 +178,9 @@ private struct ScheduleDrawing {
         // A forward folds when it sends.
         let (place, line) = (x(timeline.events[rank][index].start), y(rank))
         switch step {
-        case .reduce(_, let sources, let completes, _), .forward(_, let sources, _, let completes, _):
-          if sources.count > 1 {
-            text += fold(place, line, completes: completes)
+        case .reduce(_, let combine, _), .forward(_, let combine, _, _):
+          if combine.sources.count > 1 {
+            text += fold(place, line, completes: combine.completes)
           } else if case .reduce = step {
             text += copy(place, line)
           }
@@ -254,8 +254,8 @@ private struct ScheduleDrawing {
     func has(_ wanted: (_ operands: Int, _ completes: Bool) -> Bool) -> Bool {
       steps.contains {
         switch $0 {
-        case .reduce(_, let sources, let completes, _): wanted(sources.count, completes)
-        case .forward(_, let sources, _, let completes, _): sources.count > 1 && wanted(sources.count, completes)
+        case .reduce(_, let fold, _): wanted(fold.sources.count, fold.completes)
+        case .forward(_, let fold, _, _): fold.sources.count > 1 && wanted(fold.sources.count, fold.completes)
         case .send, .receive, .receiveSlot: false
         }
       }

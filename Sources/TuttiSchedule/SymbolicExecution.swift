@@ -25,6 +25,8 @@ struct SymbolicExecution {
   private enum Role: UInt8 { case held, copied, writer, completer }
   /// By event: whether it is a send, and of which kind, or writes its cell, and says that it completes it.
   private var roles: [Role]
+  /// By step among the steps of all ranks.
+  private var orders: [FoldOrder] = []
 
   init(_ verifier: Verifier, _ graph: EventGraph, _ layouts: [DataLayout], inPlace: Bool) {
     self.verifier = verifier
@@ -51,6 +53,7 @@ struct SymbolicExecution {
     roles = Array(repeating: .writer, count: graph.segmentCount)
     operandBase.reserveCapacity(graph.segmentCount + 1)
     for (rank, plan) in graph.plans.enumerated() {
+      orders += plan.steps.map { $0.isBalanced ? .balanced : .leftToRight }
       for index in plan.steps.indices { addOperands(rank, plan, index) }
     }
   }
@@ -116,7 +119,7 @@ struct SymbolicExecution {
           values.append(sent[send])
         }
       }
-      let value = values.count == 1 ? values[0] : trees.combine(&values)
+      let value = values.count == 1 ? values[0] : trees.combine(&values, orders[Int(graph.stepOfEvent[event])])
       switch roles[event] {
       case .held, .copied: sent[event] = value
       case .writer, .completer:

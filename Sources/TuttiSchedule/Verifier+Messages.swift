@@ -53,10 +53,10 @@ extension Verifier {
           }
         case .receive(let message, let peer, let channel), .receiveSlot(let message, _, let peer, let channel):
           received.append(Passage(lane: lane(peer, rank, channel), rank: rank, step: index, message: message))
-        case .reduce(let message, let sources, _, _):
-          try checkSources(schedule, index, message, sources)
-        case .forward(let message, let sources, let peers, _, let channel):
-          try checkSources(schedule, index, message, sources)
+        case .reduce(let message, let fold, _):
+          try checkSources(schedule, index, message, fold.sources)
+        case .forward(let message, let fold, let peers, let channel):
+          try checkSources(schedule, index, message, fold.sources)
           for peer in peers {
             sent.append(Passage(lane: lane(rank, peer, channel), rank: rank, step: index, message: message))
           }
@@ -86,7 +86,9 @@ extension Verifier {
     }
   }
 
-  private func lane(_ from: Int, _ to: Int, _ channel: Int) -> Int { (from * rankCount + to) * 2 + (channel & 1) }
+  private func lane(_ from: Int, _ to: Int, _ channel: Int) -> Int {
+    (from * rankCount + to) * Channel.laneCount + Channel.lane(channel)
+  }
 
   private func checkSources(
     _ schedule: Schedule, _ step: Int, _ message: Message, _ sources: [Source]
@@ -113,7 +115,8 @@ extension Verifier {
   }
 
   private func unmatched(_ passage: Passage, isSend: Bool) -> ProofFailure {
-    let peer = isSend ? passage.lane / 2 % rankCount : passage.lane / 2 / rankCount
+    let pair = passage.lane / Channel.laneCount
+    let peer = isSend ? pair % rankCount : pair / rankCount
     return failure(
       .matchedMessages, rank: passage.rank, step: passage.step,
       expected: isSend ? "a receive of it on rank \(peer)" : "a send of it on rank \(peer)",
@@ -127,8 +130,8 @@ extension Verifier {
       for (index, step) in schedule.steps.enumerated() {
         switch step {
         case .receiveSlot(let message, let slot, _, _): slots[slot] = message
-        case .reduce(let destination, let sources, _, _), .forward(let destination, let sources, _, _, _):
-          for case .slot(let slot) in sources {
+        case .reduce(let destination, let fold, _), .forward(let destination, let fold, _, _):
+          for case .slot(let slot) in fold.sources {
             guard let message = slots[slot], !sameSizes(schedule, destination, schedule, message) else { continue }
             throw failure(
               .matchedMessages, rank: rank, step: index,
@@ -147,7 +150,7 @@ extension Verifier {
       for (index, step) in schedule.steps.enumerated() {
         let destination: Message
         switch step {
-        case .receive(let message, _, _), .reduce(let message, _, _, _): destination = message
+        case .receive(let message, _, _), .reduce(let message, _, _): destination = message
         case .send, .receiveSlot, .forward: continue
         }
         if let range = schedule.ranges[destination.ranges].first(where: { $0.buffer == .input }) {

@@ -38,7 +38,7 @@ package struct Verifier {
   ///
   /// - Parameter schedules: The schedule of a rank in `0..<rankCount`.
   /// - Throws: ``ProofFailure``, the first counterexample found.
-  /// - Complexity: O(segments x log) time for the job as a whole; two integers for each pair of ranks.
+  /// - Complexity: O(segments x log) time for the job as a whole.
   @discardableResult
   package static func prove(
     collective: Collective, rankCount: Int, root: Int, schedules: (Int) -> Schedule
