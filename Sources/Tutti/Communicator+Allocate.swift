@@ -30,9 +30,7 @@ extension Communicator {
         guard let arena = member.registeredMemory else { return TuttiBuffer(count: count, repeating: value) }
         return try TuttiBuffer(count: count, repeating: value, in: arena)
       } catch {
-        throw FailureReport(
-          error.code, rank: rank, error.message, advice: error.advice,
-          transport: error.transport.isEmpty ? "shm" : error.transport, systemError: error.systemError)
+        throw error.with(rank: rank, transport: error.transport.isEmpty ? "shm" : error.transport)
       }
     } catch { throw TuttiError(error) }
   }

@@ -28,10 +28,21 @@ extension Communicator {
   ) throws(TuttiError) -> Communicator {
     do throws(FailureReport) {
       let environment = environment ?? processEnvironment()
-      var options = options
-      try readCheck(environment, &options)
-      return try Communicator(joinedMember(environment, options), options)
+      return try join(
+        LaunchIdentity.read(environment), JobSecret.read(environment), CPUAffinity.read(environment), environment, options)
     } catch { throw TuttiError(error) }
+  }
+
+  /// Joins as the rank that was made out, with the other settings of the environment.
+  ///
+  /// - Parameter secret: nil for one that rank 0 leaves in the store where the ranks meet.
+  static func join(
+    _ identity: LaunchIdentity, _ secret: JobSecret?, _ affinity: CPUAffinity, _ environment: [String: String],
+    _ options: CommunicatorOptions
+  ) throws(FailureReport) -> Communicator {
+    var options = options
+    try readCheck(environment, &options)
+    return try Communicator(joinedMember(identity, secret, affinity, environment, options), options)
   }
 
   private static func readCheck(
@@ -48,17 +59,15 @@ extension Communicator {
   }
 
   private static func joinedMember(
-    _ environment: [String: String], _ options: CommunicatorOptions
+    _ identity: LaunchIdentity, _ secret: JobSecret?, _ affinity: CPUAffinity, _ environment: [String: String],
+    _ options: CommunicatorOptions
   ) throws(FailureReport) -> CommunicatorMember {
     if options.transport == .inProcess {
       throw FailureReport(
         .configuration, "the in-process transport joins threads of one process, not processes",
         advice: "Call Communicator.inProcess(rankCount:), or choose shm, rdma or tcp")
     }
-    let identity = try LaunchIdentity.read(environment)
     let network = try NetworkSettings.read(environment)
-    let secret = try JobSecret.read(environment)
-    let affinity = try CPUAffinity.read(environment)
     let transports = offeredTransports(options.transport)
     // Who offers no RDMA has nothing to do with its settings, and looks for no devices.
     let rdma = transports.contains(.rdma) ? try RDMASettings.read(environment) : RDMASettings()
@@ -146,13 +155,5 @@ extension Communicator {
       return try InProcessGroup.makeMembers(rankCount: rankCount, catalog: AlgorithmCatalog(options), faults: faults)
         .map { Communicator($0, options) }
     } catch { throw TuttiError(error) }
-  }
-}
-
-extension FailureReport {
-  /// The same failure, saying which rank observed it where a lower layer could not.
-  fileprivate func observed(by rank: Int) -> FailureReport {
-    FailureReport(
-      code, rank: rank, peer: peer, message, advice: advice, transport: transport, systemError: systemError)
   }
 }

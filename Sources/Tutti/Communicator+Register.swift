@@ -42,10 +42,7 @@ extension Communicator {
         if let failure = member.registrationFailure { throw failure }
         return
       }
-      do throws(FailureReport) { try body(memory) } catch {
-        throw FailureReport(
-          error.code, rank: rank, error.message, advice: error.advice, transport: "rdma", systemError: error.systemError)
-      }
+      do throws(FailureReport) { try body(memory) } catch { throw error.with(rank: rank, transport: "rdma") }
     } catch { throw TuttiError(error) }
   }
 }

@@ -116,11 +116,8 @@ extension Communicator {
         from: memory, to: memory, count: buffer.count, type: .int64, .sum, timeout: .nanoseconds(Int64(clamping: timeout)))
     } catch {
       let report = error.report
-      throw FailureReport(
-        report.code, rank: report.rank, peer: report.peer, report.message,
-        advice: report.advice + (report.advice.isEmpty ? "" : ". ") + "A split is made of all-reduces of int64",
-        operation: report.operation, operationNumber: report.operationNumber, step: report.step, transport: report.transport,
-        systemError: report.systemError)
+      let advice = report.advice + (report.advice.isEmpty ? "" : ". ") + "A split is made of all-reduces of int64"
+      throw report.with(advice: advice)
     }
     var values: [Value] = []
     for peer in 0..<rankCount {
@@ -150,9 +147,8 @@ extension Communicator {
     let observer = group.observer(of: error)
     let names = peer < 0 || peer == error.peer ? "" : ", whose rank \(error.peer) is rank \(peer) here,"
     let found = observer == rank ? "" : "rank \(observer) found: "
-    return FailureReport(
-      error.code, rank: rank, peer: peer, "\(describe(group))\(names) was not formed: \(found)\(error.message)",
-      advice: error.advice, transport: error.transport, systemError: error.systemError)
+    return error.with(
+      rank: rank, peer: peer, message: "\(describe(group))\(names) was not formed: \(found)\(error.message)")
   }
 }
 
@@ -160,7 +156,7 @@ extension CommunicatorMember {
   /// Ends a member that its rank will not use, when the others may not know it.
   fileprivate func abandon(because cause: FailureReport) {
     let words = "the communicator that this one is split from failed: \(cause.message)"
-    engine.abort(engineFailed(FailureReport(cause.code, rank: rank, words, advice: cause.advice)))
+    engine.abort(engineFailed(cause.with(rank: rank, peer: -1, message: words)))
     close()
   }
 }

@@ -203,9 +203,6 @@ extension FailureReport {
   /// The same failure, saying which link it is about where a lower layer could not.
   fileprivate func about(rank: Int, peer: Int) -> FailureReport {
     if self.peer >= 0 { return self }
-    return FailureReport(
-      code, rank: rank, peer: peer, "opening the link to rank \(peer) failed: \(message)", advice: advice,
-      transport: transport,
-      systemError: systemError)
+    return with(rank: rank, peer: peer, message: "opening the link to rank \(peer) failed: \(message)")
   }
 }

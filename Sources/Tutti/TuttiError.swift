@@ -78,6 +78,8 @@ public struct TuttiError: Error, Sendable, CustomStringConvertible {
   public var transport: String { report.transport }
   /// The `errno` of the system call that failed; 0 when none did.
   public var systemError: Int32 { report.systemError }
+  /// The error that led to this one, such as that of a ``Rendezvous`` of the caller's; nil when there is none.
+  public var cause: TuttiError? { report.cause.map(TuttiError.init) }
 
   /// All of it in a few sentences, for people.
   public var description: String { report.description }

@@ -78,17 +78,21 @@ import TuttiTopology
     deinit { close() }
 
     private static func listen(on rail: Rail, _ events: RDMAEvents, _ rank: Int) throws(FailureReport) -> VerbsLibrary.ID {
-      guard let id = events.makeID(nil) else { throw failure("rdma_create_id", rail, rank) }
+      guard let id = events.makeID(nil) else { throw failure("rdma_create_id", errno, rail, rank) }
       let isBound = RDMAEvents.withAddress(rail, port: 0) { events.verbs.bindAddress(id, $0) } == 0
-      if isBound, id.pointee.verbs != nil, events.verbs.listen(id, 1024) == 0 { return id }
-      let error = failure(isBound ? "rdma_listen" : "rdma_bind_addr", rail, rank)
+      // Bound without an error, and yet to no device: the call has left no code.
+      var code = isBound ? ENODEV : errno
+      if isBound, id.pointee.verbs != nil {
+        if events.verbs.listen(id, 1024) == 0 { return id }
+        code = errno
+      }
+      let error = failure(isBound ? "rdma_listen" : "rdma_bind_addr", code, rail, rank)
       _ = events.verbs.destroyID(id)
       throw error
     }
 
-    private static func failure(_ call: String, _ rail: Rail, _ rank: Int) -> FailureReport {
-      let code = errno
-      return FailureReport(
+    private static func failure(_ call: String, _ code: Int32, _ rail: Rail, _ rank: Int) -> FailureReport {
+      FailureReport(
         .transport, rank: rank, "rank \(rank) cannot listen on \(rail.description): \(call) failed",
         advice: "Look at collbench list for the state of the devices, and name others with TUTTI_RDMA_DEVICES",
         transport: "rdma", systemError: code)

@@ -39,13 +39,3 @@ package func secondsText(_ seconds: Double) -> String {
   let rounded = (seconds * 1000).rounded() / 1000
   return rounded == rounded.rounded() && abs(rounded) < 1e15 ? String(Int(rounded)) : String(rounded)
 }
-
-/// Ranks as a person writes them: `rank 2`, `ranks 2, 5 and 7`; long lists are cut.
-package func rankListText(_ ranks: [Int]) -> String {
-  let shown = ranks.prefix(16).map(String.init)
-  if ranks.count > shown.count {
-    return "ranks \(shown.joined(separator: ", ")) and \(ranks.count - shown.count) more"
-  }
-  if shown.count < 2 { return "rank \(shown.first ?? "?")" }
-  return "ranks \(shown.dropLast().joined(separator: ", ")) and \(shown[shown.count - 1])"
-}

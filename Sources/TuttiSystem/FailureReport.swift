@@ -21,11 +21,13 @@ package final class FailureReport: Error, Sendable {
   package let transport: String
   /// `errno` of the system call that failed; 0 when none did.
   package let systemError: Int32
+  /// The failure that led to this one, where it is another: a store's own error, another rank's; nil when there is none.
+  package let cause: FailureReport?
 
   package init(
     _ code: FailureCode, rank: Int = -1, peer: Int = -1, _ message: String, advice: String = "",
     operation: String = "", operationNumber: UInt64 = 0, step: Int = -1, transport: String = "",
-    systemError: Int32 = 0
+    systemError: Int32 = 0, cause: FailureReport? = nil
   ) {
     self.code = code
     self.rank = rank
@@ -37,7 +39,24 @@ package final class FailureReport: Error, Sendable {
     self.step = step
     self.transport = transport
     self.systemError = systemError
+    self.cause = cause
   }
+
+  /// A copy in which what is given replaces what was; everything else stays.
+  package func with(
+    code: FailureCode? = nil, rank: Int? = nil, peer: Int? = nil, message: String? = nil, advice: String? = nil,
+    operation: String? = nil, operationNumber: UInt64? = nil, step: Int? = nil, transport: String? = nil,
+    systemError: Int32? = nil, cause: FailureReport? = nil
+  ) -> FailureReport {
+    FailureReport(
+      code ?? self.code, rank: rank ?? self.rank, peer: peer ?? self.peer, message ?? self.message,
+      advice: advice ?? self.advice, operation: operation ?? self.operation,
+      operationNumber: operationNumber ?? self.operationNumber, step: step ?? self.step,
+      transport: transport ?? self.transport, systemError: systemError ?? self.systemError, cause: cause ?? self.cause)
+  }
+
+  /// The same failure, saying which rank observed it where a lower layer could not.
+  package func observed(by rank: Int) -> FailureReport { self.rank >= 0 ? self : with(rank: rank) }
 }
 
 /// The kinds of failure. Raw values travel between ranks, so they are never renumbered.
@@ -82,6 +101,7 @@ extension FailureReport: CustomStringConvertible {
     } else if !transport.isEmpty {
       text += " [over \(transport)]"
     }
-    return advice.isEmpty ? text : text + ". " + advice
+    if !advice.isEmpty { text += ". " + advice }
+    return cause.map { "\(text). Cause: \($0.description)" } ?? text
   }
 }

@@ -42,7 +42,7 @@ extension Communicator {
           groups.append((value, [rank]))
         }
       }
-      let words = groups.prefix(4).map { "\($0.value.prefix(200)) on \(rankList($0.ranks))" }.joined(separator: ", ")
+      let words = groups.prefix(4).map { "\($0.value.prefix(200)) on \(rankListText($0.ranks))" }.joined(separator: ", ")
       return FailureReport(
         .mismatch, rank: rank, peer: other,
         "ranks disagree about \(name): \(words)\(groups.count > 4 ? ", and others" : "")",
@@ -70,21 +70,4 @@ extension Communicator {
     }
     return stride(from: 0, to: texts.count - 1, by: 2).map { (texts[$0], texts[$0 + 1]) }
   }
-}
-
-/// Ranks for a sentence: `rank 3`, `ranks 0 and 2`, `ranks 0-5 and 8`.
-func rankList(_ ranks: [Int]) -> String {
-  var runs: [ClosedRange<Int>] = []
-  for rank in ranks {
-    if let last = runs.last, last.upperBound + 1 == rank {
-      runs[runs.count - 1] = last.lowerBound...rank
-    } else {
-      runs.append(rank...rank)
-    }
-  }
-  let words = runs.flatMap { run in
-    run.count > 2 ? ["\(run.lowerBound)-\(run.upperBound)"] : run.map { "\($0)" }
-  }
-  let list = words.count < 2 ? words.joined() : words.dropLast().joined(separator: ", ") + " and " + words.last!
-  return (ranks.count == 1 ? "rank " : "ranks ") + list
 }

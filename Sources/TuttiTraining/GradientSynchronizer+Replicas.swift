@@ -45,7 +45,7 @@ extension GradientSynchronizer {
       throw TuttiError(
         FailureReport(
           .mismatch, rank: rank, peer: deviant[0],
-          "replicas have diverged: '\(parameter.name)' on \(rankList(deviant)) differs from that on \(rankList(others))",
+          "replicas have diverged: '\(parameter.name)' on \(rankListText(deviant)) differs from that on \(rankListText(others))",
           advice:
             "Look for what only some ranks do to it, and whether all ranks run the same program on the same kind of processor"
         ))

@@ -272,7 +272,7 @@ public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
     var text = "the gradient of '\(parameters[first.parameter].name)' is \(words) on rank \(first.rank)"
     if first.count == 2 { text += ", and so is 1 other there" }
     if first.count > 2 { text += ", and so are \(first.count - 1) others there" }
-    if findings.count > 1 { text += "; also on \(rankList(findings.dropFirst().map(\.rank)))" }
+    if findings.count > 1 { text += "; also on \(rankListText(findings.dropFirst().map(\.rank)))" }
     throw TuttiError(
       FailureReport(
         .nonFinite, rank: rank, peer: first.rank, text,

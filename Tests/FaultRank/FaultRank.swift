@@ -1,12 +1,14 @@
 // A rank for tests that end ranks: joins as the environment says, reduces again and again, and says how it ended.
 //
-// faultrank TRANSPORT ALGORITHM BYTES TIMEOUT_SECONDS [fork | registered | waiting | ROUNDS | duplicate]
+// faultrank TRANSPORT ALGORITHM BYTES TIMEOUT_SECONDS [fork | registered | waiting | ROUNDS | duplicate | folder=PATH]
 //
 // Prints `inside` as it enters the first operation of this size, all ranks having joined. It ends with status 1 and the error when
 // one comes, and prints when that was: `failed N`, in nanoseconds of CLOCK_MONOTONIC. With `fork` it first forks a child that sleeps and
 // shares every descriptor. With `registered` the memory is registered. With `waiting` the last rank sleeps instead, while the others wait for it.
 // With ROUNDS it stops after as many operations, and prints what carried them. With `duplicate` rank 1 takes the right to make files of
-// more than 1 MiB from itself, all duplicate the communicator, print what came of it, and use the first one again.
+// more than 1 MiB from itself, all duplicate the communicator, print what came of it, and use the first one again. With
+// `folder=PATH` the ranks meet over files there instead, all of them in one communicator and the odd and the even ones in
+// another, and use both.
 
 import CTuttiFork
 import CTuttiLinux
@@ -20,7 +22,7 @@ import Tutti
       let seconds = Double(arguments[4])
     else {
       say(
-        "usage: faultrank TRANSPORT ALGORITHM BYTES TIMEOUT_SECONDS [fork | registered | waiting | ROUNDS | duplicate]",
+        "usage: faultrank TRANSPORT ALGORITHM BYTES TIMEOUT_SECONDS [fork | registered | waiting | ROUNDS | duplicate | folder=PATH]",
         STDERR_FILENO)
       exit(64)
     }
@@ -28,6 +30,9 @@ import Tutti
     options.transport = transport
     options.timeout = .seconds(seconds)
     do throws(TuttiError) {
+      if arguments.count > 5, arguments[5].hasPrefix("folder=") {
+        return try meet(over: FolderStore(folder: String(arguments[5].dropFirst(7))), options)
+      }
       let communicator = try Communicator.join(options: options)
       try communicator.barrier()
       let manner = arguments.count > 5 ? arguments[5] : ""
@@ -72,6 +77,21 @@ import Tutti
     } catch { say("\(error.code) \(error.peer ?? -1): \(error)", STDERR_FILENO) }
     try communicator.barrier()
     say("over \(communicator.lastOperation.transport)", STDOUT_FILENO)
+  }
+
+  static func meet(over store: FolderStore, _ options: CommunicatorOptions) throws(TuttiError) {
+    func number(_ name: String) -> Int { getenv(name).flatMap { Int(String(cString: $0)) } ?? 0 }
+    let (rank, rankCount) = (number("TUTTI_RANK"), number("TUTTI_SIZE"))
+    let all = try Communicator.join(rank: rank, rankCount: rankCount, rendezvous: store, options: options)
+    let half = try Communicator.join(
+      rank: rank / 2, rankCount: (rankCount + 1 - rank % 2) / 2, rendezvous: store, name: "half/\(rank % 2)",
+      secret: .published, options: options)
+    for communicator in [all, half] {
+      var ranks = [Int32(rank)]
+      try communicator.allReduce(&ranks, .sum)
+      say("sum \(ranks[0]) of \(communicator.rankCount)", STDOUT_FILENO)
+    }
+    say("over \(all.lastOperation.transport)", STDOUT_FILENO)
   }
 
   static func say(_ text: String, _ descriptor: Int32) {

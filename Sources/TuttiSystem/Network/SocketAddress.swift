@@ -124,6 +124,15 @@ package enum SocketAddress: Hashable, Sendable {
     }
   }
 
+  /// Whether it stands for every address of a host: `0.0.0.0`, `::`.
+  package var isUnspecified: Bool {
+    switch self {
+    case .ipv4(let address, _): address == 0
+    case .ipv6(let high, let low, _): high == 0 && low == 0
+    case .abstractUnix: false
+    }
+  }
+
   package var isLinkLocal: Bool {
     switch self {
     case .ipv4(let address, _): address >> 16 == 0xA9FE

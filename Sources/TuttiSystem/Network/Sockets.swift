@@ -30,6 +30,30 @@ package enum Sockets {
     return socket.handOver()
   }
 
+  /// Takes over a socket that the program made and that listens already.
+  ///
+  /// - Parameter descriptor: Owned from here on: closed when this throws.
+  /// - Returns: The same descriptor, as all of the library's are: non-blocking, close-on-exec, registered.
+  package static func adoptListener(_ descriptor: Int32) throws(FailureReport) -> Int32 {
+    var listens: Int32 = 0
+    var length = socklen_t(MemoryLayout<Int32>.size)
+    let isSocket = getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) == 0
+    let failure = isSocket ? 0 : errno
+    guard isSocket, listens != 0 else {
+      // A number that is no descriptor is nobody's to close.
+      if failure != EBADF { close(descriptor) }
+      throw FailureReport(
+        .invalidArgument, "descriptor \(descriptor) is not a listening socket",
+        advice: "Call bind and listen on a stream socket before handing it over", systemError: failure)
+    }
+    let socket = OwnedDescriptor(descriptor)
+    tutti_register_descriptor(descriptor)
+    let flags = try systemCall("fcntl") { fcntl(descriptor, F_GETFL) }
+    try systemCall("fcntl") { fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) }
+    try systemCall("fcntl") { fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
+    return socket.handOver()
+  }
+
   /// Connects to `address`, waiting until `deadline` at most.
   ///
   /// - Parameter giveUp: Looked at every 50 ms; true ends the attempt with `ECANCELED`.

@@ -49,23 +49,31 @@ extension RendezvousAddress: CustomStringConvertible {
 }
 
 /// Who this process is in its job.
-package struct LaunchIdentity: Hashable, Sendable {
+package struct LaunchIdentity: Sendable {
   package let rank: Int
   package let rankCount: Int
-  package let rendezvous: RendezvousAddress
+  /// Where its ranks meet.
+  package let place: MeetingPlace
   /// Which variables said so, for messages and logs.
   package let source: String
 
   /// Ranks are sent as 32 bits; the table of all of them must be of a size that a rank can be asked to receive.
   package static let rankCountMax = 65_536
 
-  package init(rank: Int, rankCount: Int, rendezvous: RendezvousAddress, source: String) {
+  package init(rank: Int, rankCount: Int, place: MeetingPlace, source: String) {
     precondition((1...Self.rankCountMax).contains(rankCount) && (0..<rankCount).contains(rank))
     self.rank = rank
     self.rankCount = rankCount
-    self.rendezvous = rendezvous
+    self.place = place
     self.source = source
   }
+
+  package init(rank: Int, rankCount: Int, rendezvous: RendezvousAddress, source: String) {
+    self.init(rank: rank, rankCount: rankCount, place: .address(rendezvous), source: source)
+  }
+
+  /// The address that all ranks know; nil when they meet over a store.
+  var rendezvous: RendezvousAddress? { place.address }
 
   /// Reads who this process is: `TUTTI_RANK`, `TUTTI_SIZE` and `TUTTI_RENDEZVOUS`, else `RANK`, `WORLD_SIZE`, `MASTER_ADDR`
   /// and `MASTER_PORT`.

@@ -13,6 +13,8 @@ extension Membership {
   /// Joins the job. Returns when every rank has joined and the control tree stands.
   ///
   /// - Parameters:
+  ///   - identity: Who this rank is, and where the ranks meet.
+  ///   - secret: What every connection proves; nil for a secret that rank 0 draws and leaves in the store where they meet.
   ///   - settings: Names and values that must be equal on all ranks; at most 64, each text at most 256 bytes.
   ///   - transports: The transports this rank offers.
   ///   - abilities: What this process may do on its host.
@@ -24,11 +26,12 @@ extension Membership {
   ///   `.configuration` (two processes with one rank, differing settings, unknown interface), `.peerLost`, `.resources`.
   ///   When ranks do not fit together, all get the same report.
   package static func join(
-    identity: LaunchIdentity, secret: JobSecret, settings: [String: String] = [:], transports: [TransportKind],
+    identity: LaunchIdentity, secret: JobSecret?, settings: [String: String] = [:], transports: [TransportKind],
     abilities: HostAbilities = .current(), rails: [Rail] = [], network: NetworkSettings = NetworkSettings(),
     deadline: UInt64,
     version: UInt16 = protocolVersion, prepare: @escaping Preparation = { _ throws(FailureReport) in }
   ) throws(FailureReport) -> Membership {
+    precondition(secret != nil || identity.rendezvous == nil, "only a store can tell a secret")
     try checkBounds(settings, identity.rank)
     precondition(rails.count <= Rail.countMax && rails.allSatisfy { $0.device.utf8.count <= Rail.deviceBytesMax })
     let record = MemberRecord(
@@ -38,7 +41,8 @@ extension Membership {
       rankCount: identity.rankCount, member: record, settings: settings, patienceMilliseconds: UInt32.max)
     if identity.rankCount == 1 {
       try prepare([record])
-      return Membership(rank: 0, members: [record], communicator: .random(), secret: secret, service: nil)
+      return Membership(
+        rank: 0, members: [record], communicator: .random(), secret: secret ?? .random(), service: nil)
     }
     let now = monotonicNanoseconds()
     request.patienceMilliseconds = UInt32(clamping: (max(deadline, now) - now) / Clock.millisecond)
@@ -62,14 +66,15 @@ extension Membership {
 /// One rank's way through a join.
 private struct Join {
   let identity: LaunchIdentity
-  let secret: JobSecret
+  /// nil for the one that rank 0 draws, and leaves in the store.
+  let secret: JobSecret?
   let network: NetworkSettings
   let deadline: UInt64
   let service: ServiceThread
   let prepare: Membership.Preparation
 
   func lead(_ own: JoinRequest, version: UInt16) throws(FailureReport) -> Membership {
-    let leader = try RendezvousLeader(identity: identity, secret: secret, deadline: deadline, version: version)
+    let (leader, secret) = try openMeeting(version)
     defer { leader.close() }
     do throws(FailureReport) {
       var own = own
@@ -85,7 +90,7 @@ private struct Join {
       do throws(FailureReport) {
         try membership.makeBoard()
         try membership.startListening(listeners.handOver())
-        leader.announce(membership.communicator, members)
+        try leader.announce(membership.communicator, members)
         try leader.begin(members: members) { membership.isAttached }
         try membership.establish()
         return membership
@@ -96,6 +101,31 @@ private struct Join {
     } catch {
       try leader.refuseAll(error)
     }
+  }
+
+  /// Listens, and tells the others where, or why there will be no communicator.
+  private func openMeeting(_ version: UInt16) throws(FailureReport) -> (RendezvousLeader, JobSecret) {
+    let secret = secret ?? .random()
+    var store: StoreAccess?
+    if case .store(let space, let key) = identity.place { store = StoreAccess(store: space, key: key, rank: 0) }
+    let meeting: MeetingListeners
+    let leader: RendezvousLeader
+    do throws(FailureReport) {
+      try RendezvousLeader.checkLimits(identity.rankCount)
+      meeting = try .open(identity.place, network, publishedSecret: self.secret == nil ? secret : nil)
+      leader = try RendezvousLeader(
+        identity: identity, listeners: meeting.descriptors, number: meeting.number, secret: secret, deadline: deadline,
+        version: version)
+    } catch {
+      // Whether this can be told or not, the reason is the same.
+      let limit = min(deadline, monotonicNanoseconds() + 2 * Clock.second)
+      try? store?.put(MeetingWord.refusal(error).bytes(version: version), deadline: limit)
+      throw error
+    }
+    if let store, let point = meeting.point {
+      try store.put(MeetingWord.point(point).bytes(version: version), deadline: deadline)
+    }
+    return (leader, secret)
   }
 
   func follow(_ own: JoinRequest, version: UInt16) throws(FailureReport) -> Membership {
@@ -122,7 +152,7 @@ private struct Join {
     }
     try prepare(members)
     let membership = Membership(
-      rank: identity.rank, members: members, communicator: communicator, secret: secret, service: service,
+      rank: identity.rank, members: members, communicator: communicator, secret: guest.secret, service: service,
       listening: listening)
     do throws(FailureReport) {
       try membership.makeBoard()
@@ -146,26 +176,30 @@ private struct Join {
 
   private func leaderPlace(_ leader: RendezvousLeader) throws(FailureReport) -> MemberListeners.Place {
     if let interface = network.interface { return .only(try Interfaces.choose(interface)) }
-    switch identity.rendezvous {
-    case .tcp(let host, _) where !identity.rendezvous.isLoopback:
-      if let numeric = SocketAddress(numeric: host, port: 0) { return .only(numeric) }
-      let seen = leader.addressesSeen
-      return .everywhere(seen + Interfaces.reachable().filter { !seen.contains($0) })
-    default:
-      return .only(loopback)
+    let seen = leader.addressesSeen
+    guard let address = identity.rendezvous else {
+      // All came over the Unix socket: there is no network.
+      return seen.isEmpty ? .only(loopback) : .everywhere(seen + Interfaces.reachable().filter { !seen.contains($0) })
     }
+    guard case .tcp(let host, _) = address, !address.isLoopback else { return .only(loopback) }
+    if let numeric = SocketAddress(numeric: host, port: 0), !numeric.isUnspecified { return .only(numeric) }
+    return .everywhere(seen + Interfaces.reachable().filter { !seen.contains($0) })
   }
 
   private func guestPlace(_ guest: RendezvousGuest) throws(FailureReport) -> MemberListeners.Place {
     if let interface = network.interface { return .only(try Interfaces.choose(interface)) }
-    guard !identity.rendezvous.isLoopback, let local = guest.localAddress else { return .only(loopback) }
+    guard identity.rendezvous?.isLoopback != true, let local = guest.localAddress else { return .only(loopback) }
     // Rank 0's host name led to a loopback address here: good for this host's ranks, not for those of others.
     if local.isLoopback { return .everywhere(Interfaces.reachable() + [local]) }
+    // Rank 0 named all its addresses, and which one a rank of its own host took says nothing about the others.
+    if identity.rendezvous == nil, guest.isOnHostOfRankZero {
+      return .everywhere([local] + Interfaces.reachable().filter { $0 != local })
+    }
     return .only(local)
   }
 
   private var loopback: SocketAddress {
-    if case .tcp(let host, _) = identity.rendezvous, let numeric = SocketAddress(numeric: host, port: 0) { return numeric }
+    if case .tcp(let host, _)? = identity.rendezvous, let numeric = SocketAddress(numeric: host, port: 0) { return numeric }
     return .ipv4(0x7F00_0001, port: 0)
   }
 }

@@ -125,12 +125,3 @@ extension Membership {
     closeEverything()
   }
 }
-
-extension FailureReport {
-  /// The same failure, saying who observed it where a lower layer could not.
-  fileprivate func observed(by rank: Int) -> FailureReport {
-    if self.rank >= 0 { return self }
-    return FailureReport(
-      code, rank: rank, peer: peer, message, advice: advice, transport: transport, systemError: systemError)
-  }
-}

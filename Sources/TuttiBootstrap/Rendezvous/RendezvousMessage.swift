@@ -59,7 +59,7 @@ enum RendezvousMessage {
 
   /// The largest frame rank 0 accepts.
   static let requestBytesMax = 65536
-  /// The largest frame rank 0 sends: a table of 65,536 ranks.
+  /// The largest frame rank 0 sends: a table of 65,536 ranks, each with as many addresses and rails as it may have.
   static let tableBytesMax = 256 << 20
 
   var bytes: [UInt8] {
@@ -99,7 +99,8 @@ enum RendezvousMessage {
     case 4:
       let communicator = try CommunicatorID(from: &decoder)
       var members: [MemberRecord] = []
-      for rank in 0..<(try decoder.takeCount(max: LaunchIdentity.rankCountMax, "members")) {
+      // As many as the frame has room for: its size is what is bounded.
+      for rank in 0..<(try decoder.takeCount(max: decoder.remaining, "members")) {
         let member = try MemberRecord(from: &decoder)
         guard member.rank == rank else { throw MalformedMessage("the order of members") }
         members.append(member)

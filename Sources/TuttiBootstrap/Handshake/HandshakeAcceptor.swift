@@ -53,9 +53,11 @@ final class HandshakeAcceptor: @unchecked Sendable {
     self.patience = patience
     self.listeners = listeners
     descriptor = tutti_epoll()
+    var failure = descriptor < 0 ? errno : 0
     timer = tutti_timerfd()
-    let failure = errno
-    guard descriptor >= 0, timer >= 0, watchAll() else {
+    if failure == 0, timer < 0 { failure = errno }
+    if failure == 0, !watchAll() { failure = errno }
+    guard failure == 0 else {
       close()
       throw FailureReport(
         .resources, rank: policy.rank, "cannot watch a listener", advice: "Raise the limit of open files (ulimit -n)",
@@ -106,7 +108,8 @@ final class HandshakeAcceptor: @unchecked Sendable {
     for _ in 0..<16 {
       let connection = tutti_accept(listener)
       guard connection >= 0 else {
-        if errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS { pause(errno, &outcomes) }
+        let code = errno
+        if code == EMFILE || code == ENFILE || code == ENOMEM || code == ENOBUFS { pause(code, &outcomes) }
         return
       }
       if halfOpen.count >= Self.halfOpenMax, let oldest = halfOpen.keys.min() {

@@ -1,3 +1,4 @@
+import Glibc
 import TuttiSystem
 import Testing
 
@@ -155,6 +156,26 @@ import Testing
         case .more, .reply: #expect(machine.bytesWanted > 0)
         }
       }
+    }
+  }
+}
+
+extension OverSockets {
+  /// What keeps an acceptor from starting.
+  @Suite struct HandshakeAcceptorTests {
+    @Test func whatCannotBeWatchedIsSaidAsTheSystemSaysIt() throws {
+      // A regular file cannot be watched by epoll(7), and the calls before succeed.
+      let file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC)
+      try #require(file >= 0)
+      errno = ENOTTY
+      let report = #expect(throws: FailureReport.self) {
+        try HandshakeAcceptor(
+          policy: ListenerPolicy(
+            rank: 3, communicator: .meeting, key: testSecret.handshakeKey(for: .meeting), judge: { _ in .fine }),
+          listeners: [file])
+      }
+      #expect(report?.code == .resources && report?.systemError == EPERM)
+      #expect(fcntl(file, F_GETFD) < 0)
     }
   }
 }

@@ -2,8 +2,8 @@ import CTuttiLinux
 import Glibc
 import TuttiSystem
 
-/// What every connection of a job must prove to know. Its bytes leave this type only through a key derivation, and it prints
-/// as its origin, so that no message, log or dump can show it.
+/// What every connection of a job must prove to know. Its bytes leave this type only through a key derivation, or
+/// for a store that is meant to tell them; it prints as its origin, so that no message, log or dump can show it.
 package struct JobSecret: Sendable {
   private let bytes: [UInt8]
   /// Where it came from: a variable's name, never its value.
@@ -26,6 +26,16 @@ package struct JobSecret: Sendable {
   /// No secret: anyone who can reach a port can join. The well-known bytes keep one handshake for both cases.
   package static let unauthenticated = JobSecret(
     bytes: Array("tutti without a secret".utf8), origin: "TUTTI_ALLOW_UNAUTHENTICATED", isAuthenticated: false)
+
+  /// A secret for one communicator, drawn by its rank 0.
+  package static func random() -> JobSecret {
+    var generator = SystemRandomNumberGenerator()
+    let bytes = (0..<32).map { _ in UInt8.random(in: 0...255, using: &generator) }
+    return JobSecret(bytes: bytes, origin: "the rendezvous", isAuthenticated: true)
+  }
+
+  /// For a store that is to tell the secret to all who can read it. Nothing else may ask.
+  var publishedBytes: [UInt8] { bytes }
 
   /// Reads `TUTTI_SECRET`, else the file `TUTTI_SECRET_FILE` names, else accepts none if `TUTTI_ALLOW_UNAUTHENTICATED=1`.
   ///

@@ -22,15 +22,21 @@ final class FramedConnection {
   /// Whether its owner has it watched for room to send, too.
   var isWatchedForRoom = false
   private let frameBytesMax: Int
+  private let sentFrameBytesMax: Int
   private var input: [UInt8] = []
-  private var output: [UInt8] = []
+  /// Frames and their lengths. A frame that goes to many connections is one array, however many it waits for.
+  private var output: [ArraySlice<UInt8>] = []
   private var isClosed = false
   private let generation = tutti_current_fork_generation()
 
-  init(peer: Int, descriptor: Int32, frameBytesMax: Int) {
+  /// - Parameters:
+  ///   - frameBytesMax: The largest frame that the other side may send.
+  ///   - sentFrameBytesMax: The largest that the other side takes; nil for the same.
+  init(peer: Int, descriptor: Int32, frameBytesMax: Int, sentFrameBytesMax: Int? = nil) {
     self.peer = peer
     self.descriptor = descriptor
     self.frameBytesMax = frameBytesMax
+    self.sentFrameBytesMax = sentFrameBytesMax ?? frameBytesMax
   }
 
   deinit { close() }
@@ -43,21 +49,28 @@ final class FramedConnection {
     if generation == tutti_current_fork_generation() { tutti_close(descriptor) }
   }
 
-  var queuedBytes: Int { output.count }
+  var queuedBytes: Int { output.reduce(0) { $0 + $1.count } }
 
   func queue(_ frame: [UInt8]) {
-    precondition(frame.count <= frameBytesMax)
+    precondition(frame.count <= sentFrameBytesMax)
     var encoder = WireEncoder()
     encoder.put(UInt32(frame.count))
-    output += encoder.bytes + frame
+    // Small ones go in one piece, so that they cost one system call.
+    if frame.count <= 4096 {
+      output.append((encoder.bytes + frame)[...])
+    } else {
+      output.append(encoder.bytes[...])
+      output.append(frame[...])
+    }
   }
 
   /// Hands to the kernel what it takes now. A broken connection shows when it is read.
   func flush() {
-    while !isClosed, !output.isEmpty {
-      guard case .success(let count) = Sockets.sendNow(descriptor, output[...]) else { return output.removeAll() }
-      if count == 0 { return }
-      output.removeFirst(count)
+    while !isClosed, let piece = output.first {
+      guard case .success(let count) = Sockets.sendNow(descriptor, piece) else { return output.removeAll() }
+      if count == 0, !piece.isEmpty { return }
+      output[0] = piece.dropFirst(count)
+      if output[0].isEmpty { output.removeFirst() }
     }
   }
 

@@ -93,22 +93,92 @@ struct MemberListeners: ~Copyable {
   }
 }
 
-/// Rank 0's listener at the rendezvous.
+/// Rank 0's listeners for a meeting, and what it tells others of them.
+struct MeetingListeners {
+  /// The next owner's.
+  let descriptors: [Int32]
+  let number: CommunicatorID
+  /// What is left in the store; nil where all ranks know the address.
+  let point: MeetingPoint?
+
+  /// - Parameter publishedSecret: What the store is to tell as the job's secret; nil when it is not to.
+  static func open(
+    _ place: MeetingPlace, _ network: NetworkSettings, publishedSecret: JobSecret?
+  ) throws(FailureReport) -> MeetingListeners {
+    switch place {
+    case .address(_, let listener?):
+      return MeetingListeners(descriptors: [try listener.take()], number: .meeting, point: nil)
+    case .address(let address, nil):
+      return MeetingListeners(descriptors: [try RendezvousListener.open(address)], number: .meeting, point: nil)
+    case .store:
+      return try openAnywhere(network, publishedSecret)
+    }
+  }
+
+  private static func openAnywhere(
+    _ network: NetworkSettings, _ publishedSecret: JobSecret?
+  ) throws(FailureReport) -> MeetingListeners {
+    let number = CommunicatorID.random()
+    let candidates =
+      try network.interface.map { text throws(FailureReport) in [try Interfaces.choose(text)] }
+      ?? Interfaces.reachable()
+    // Without a network only this host's ranks can come, over the Unix socket.
+    let place: MemberListeners.Place =
+      switch candidates.count {
+      case 0: .only(.ipv4(0x7F00_0001, port: 0))
+      case 1: .only(candidates[0])
+      default: .everywhere(candidates)
+      }
+    let listeners = try MemberListeners(rank: 0, MemberListeners.Settings(place: place, portRange: network.portRange))
+    let port = listeners.addresses.first?.port ?? 0
+    let point = MeetingPoint(
+      number: number, addresses: candidates.map { $0.withPort(port) }, unixName: listeners.unixName,
+      secret: publishedSecret?.publishedBytes ?? [])
+    return MeetingListeners(descriptors: listeners.handOver(), number: number, point: point)
+  }
+}
+
+/// A listening socket that the program made, until rank 0 meets the others at it. Closed with the last reference, if nobody
+/// took it.
+package final class ListeningSocket: Sendable {
+  private let descriptor: Lock<Int32?>
+
+  /// - Parameter descriptor: Owned from here on, also when this throws.
+  /// - Throws: `.invalidArgument`: it is no socket, or does not listen.
+  package init(_ descriptor: Int32) throws(FailureReport) { self.descriptor = Lock(try Sockets.adoptListener(descriptor)) }
+
+  deinit {
+    if let left = descriptor.withLock({ $0 }) { tutti_close(left) }
+  }
+
+  func take() throws(FailureReport) -> Int32 {
+    let taken = descriptor.withLock { descriptor in
+      defer { descriptor = nil }
+      return descriptor
+    }
+    if let taken { return taken }
+    throw FailureReport(
+      .invalidArgument, rank: 0, "the listening socket has been used for another join", advice: "Open one for each")
+  }
+}
+
+/// Rank 0's listener at an address that all ranks know.
 enum RendezvousListener {
-  /// - Returns: A listening socket, and whether it accepts on every address of this host.
-  static func open(_ rendezvous: RendezvousAddress, deadline: UInt64) throws(FailureReport) -> (Int32, everywhere: Bool) {
+  static func open(_ rendezvous: RendezvousAddress) throws(FailureReport) -> Int32 {
     switch rendezvous {
     case .abstractUnix(let name):
-      return (try listen(.abstractUnix(name), rendezvous), false)
+      return try listen(.abstractUnix(name), rendezvous)
     case .tcp("localhost", let port):
-      return (try listen(.ipv4(0x7F00_0001, port: port), rendezvous), false)
+      return try listen(.ipv4(0x7F00_0001, port: port), rendezvous)
     case .tcp(let host, let port):
-      if let numeric = SocketAddress(numeric: host, port: port) { return (try listen(numeric, rendezvous), false) }
+      if let numeric = SocketAddress(numeric: host, port: port) {
+        return try listen(numeric, rendezvous, dualStack: numeric.isUnspecified)
+      }
       // A host's own name often resolves to a loopback address on that host alone, and a service name to no address of it.
       do {
-        return (try listen(.ipv6(0, 0, port: port), rendezvous, dualStack: true), true)
+        return try listen(.ipv6(0, 0, port: port), rendezvous, dualStack: true)
       } catch  where error.systemError == EAFNOSUPPORT || error.systemError == EADDRNOTAVAIL {
-        return (try listen(.ipv4(0, port: port), rendezvous), true)
+        return try listen(.ipv4(0, port: port), rendezvous)
       }
     }
   }

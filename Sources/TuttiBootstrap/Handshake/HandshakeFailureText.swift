@@ -1,0 +1,45 @@
+import TuttiSystem
+
+/// What a failed handshake is, in words, for the dialer.
+enum HandshakeFailureText {
+  static func report(
+    _ failure: HandshakeDialer.Failure, rank: Int, peer: Int, what: String, secret: JobSecret,
+    version own: UInt16 = protocolVersion
+  ) -> FailureReport {
+    func make(_ code: FailureCode, _ message: String, _ advice: String, _ systemError: Int32 = 0) -> FailureReport {
+      FailureReport(code, rank: rank, peer: peer, message, advice: advice, systemError: systemError)
+    }
+    let sameSecret =
+      secret.isAuthenticated
+      ? "Set the same TUTTI_SECRET or TUTTI_SECRET_FILE on every rank"
+      : "This rank runs with TUTTI_ALLOW_UNAUTHENTICATED=1; the other does not: set the same secret on both"
+    switch failure {
+    case .closedBeforeAnswer(let code), .broken(let code):
+      return make(
+        .peerLost, "\(what) closed the connection while it was being set up", "Look at rank \(peer)'s own output", code)
+    case .silent:
+      return make(
+        .rendezvous, "\(what) accepted a connection but does not answer",
+        "Rank \(peer) is stopped or overloaded, or another program listens there")
+    case .cancelled:
+      return make(.aborted, "setting up a connection to \(what) was given up", "")
+    case .stranger:
+      return make(
+        .rendezvous, "\(what) is another program: it does not speak this protocol",
+        "Choose another port for the rendezvous, or stop that program")
+    case .version(let version):
+      return make(
+        .version, "\(what) speaks protocol version \(version), this rank version \(own)",
+        "Run the same version of the library on every rank")
+    case .unproven:
+      return make(.authentication, "\(what) does not know this job's secret", sameSecret)
+    case .refused(.wrongSecret):
+      return make(.authentication, "\(what) did not accept this rank's proof of the job's secret", sameSecret)
+    case .refused(.unknownCommunicator):
+      return make(.peerLost, "\(what) does not have this communicator (any more)", "Rank \(peer) has left or was restarted")
+    case .refused(let verdict):
+      return make(
+        .rendezvous, "\(what) refused the connection (\(verdict))", "Check that ranks and rendezvous are the same job's")
+    }
+  }
+}

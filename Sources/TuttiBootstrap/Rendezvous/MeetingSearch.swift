@@ -1,0 +1,162 @@
+import Glibc
+import TuttiSystem
+
+/// How a rank looks for rank 0: where it may be reached by what is known now, and what came of the last attempts.
+struct MeetingSearch {
+  let identity: LaunchIdentity
+  /// The caller's; nil for the one that rank 0 leaves in the store.
+  let secret: JobSecret?
+  let deadline: UInt64
+  let version: UInt16
+
+  private(set) var lastProblem = "no attempt was made"
+  private var addresses: [SocketAddress] = []
+  private var number = CommunicatorID.meeting
+  private var publishedSecret: [UInt8] = []
+  private var hasWaited = false
+
+  init(identity: LaunchIdentity, secret: JobSecret?, deadline: UInt64, version: UInt16) {
+    self.identity = identity
+    self.secret = secret
+    self.deadline = deadline
+    self.version = version
+  }
+
+  /// The place for messages, with the addresses that a store gave.
+  var placeText: String {
+    if identity.rendezvous != nil || addresses.isEmpty { return identity.place.description }
+    return "\(identity.place) (\(addresses.map(\.description).joined(separator: ", ")))"
+  }
+
+  // MARK: Where rank 0 is
+
+  /// Finds out where rank 0 may be reached now.
+  ///
+  /// - Throws: What ends the search: the store failed, holds what no rank 0 of this version has put, or says that there
+  ///   will be no communicator.
+  mutating func look() throws(FailureReport) {
+    switch identity.place {
+    case .address(let address, _):
+      do throws(FailureReport) {
+        addresses = try Self.resolve(address, deadline: deadline)
+      } catch {
+        // A cluster's name service often learns of rank 0 a little later.
+        lastProblem = error.message
+        addresses = []
+      }
+    case .store(let store, let key):
+      try look(in: StoreAccess(store: store, key: key, rank: identity.rank))
+    }
+  }
+
+  private static func resolve(_ address: RendezvousAddress, deadline: UInt64) throws(FailureReport) -> [SocketAddress] {
+    switch address {
+    case .abstractUnix(let name): [.abstractUnix(name)]
+    case .tcp(let host, let port): try NameResolution.resolve(host, port: port, deadline: deadline)
+    }
+  }
+
+  private mutating func look(in store: StoreAccess) throws(FailureReport) {
+    var value: [UInt8]?
+    if hasWaited {
+      value = try store.get(deadline: deadline)
+    } else {
+      hasWaited = true
+      value = try store.wait(deadline: deadline)
+    }
+    guard let value else {
+      lastProblem = "the store has lost what rank 0 put there"
+      addresses = []
+      return
+    }
+    let word: MeetingWord
+    do throws(MeetingWord.Flaw) {
+      word = try MeetingWord(value, version: version)
+    } catch {
+      if case .version(let theirs) = error {
+        throw FailureReport(
+          .version, rank: identity.rank, peer: 0,
+          "rank 0 at the rendezvous \(identity.place) speaks protocol version \(theirs), this rank version \(version)",
+          advice: "Run the same version of the library on every rank")
+      }
+      // It may have been read while it was written.
+      lastProblem = "\(value.count) bytes are stored that rank 0 has not put there, or not whole"
+      addresses = []
+      return
+    }
+    switch word {
+    case .refusal(let report):
+      throw report
+    case .point(let point):
+      try checkSecret(point, store)
+      number = point.number
+      addresses = point.addresses + [.abstractUnix(point.unixName)]
+      publishedSecret = point.secret
+    }
+  }
+
+  private func checkSecret(_ point: MeetingPoint, _ store: StoreAccess) throws(FailureReport) {
+    if point.secret.isEmpty == (secret != nil) { return }
+    throw FailureReport(
+      .configuration, rank: identity.rank, peer: 0,
+      point.secret.isEmpty
+        ? "this rank expects the job's secret in the rendezvous \(store.name), and rank 0 keeps it from there"
+        : "rank 0 left a secret in the rendezvous \(store.name), and this rank has one from elsewhere",
+      advice: "Join with the same kind of secret on every rank")
+  }
+
+  // MARK: Reaching it
+
+  /// Tries every address once. nil when rank 0 was at none.
+  ///
+  /// - Parameter patience: Nanoseconds for each address, where there are several.
+  /// - Throws: What an attempt found out that no other attempt can change, once no address was better.
+  mutating func dial(patience: UInt64) throws(FailureReport) -> RendezvousGuest? {
+    guard let secret = secret ?? publishedJobSecret else { return nil }
+    let key = secret.handshakeKey(for: number)
+    var finding: FailureReport?
+    for address in addresses {
+      let now = monotonicNanoseconds()
+      let isOnly = addresses.count == 1
+      switch Sockets.connect(to: address, deadline: min(deadline, now + (isOnly ? 5 * Clock.second : patience))) {
+      case .failure(let error):
+        lastProblem = errorText(error.code)
+      case .success(let raw):
+        let socket = OwnedDescriptor(raw)
+        let hello = HandshakeHello(
+          version: version, role: .rendezvous, from: identity.rank, to: 0, rankCount: identity.rankCount,
+          communicator: number, nonce: Handshake.freshNonce())
+        let limit = isOnly ? deadline : min(deadline, monotonicNanoseconds() + 4 * patience)
+        do {
+          try HandshakeDialer(socket: raw, deadline: limit, giveUp: { false }).run(hello: hello, key: key)
+        } catch .closedBeforeAnswer {
+          // A listener about to close, such as an earlier run's.
+          lastProblem = "the connection was closed without an answer"
+          continue
+        } catch .refused(.unknownCommunicator) where number != .meeting {
+          lastProblem = "a rank of another communicator listens at \(address)"
+          continue
+        } catch .silent where limit < deadline {
+          lastProblem = "\(address) accepted a connection but does not answer"
+          continue
+        } catch {
+          finding = HandshakeFailureText.report(
+            error, rank: identity.rank, peer: 0, what: "the rendezvous \(identity.place)", secret: secret,
+            version: version)
+          continue
+        }
+        return RendezvousGuest(
+          identity: identity, secret: secret,
+          connection: FramedConnection(
+            peer: 0, descriptor: socket.handOver(), frameBytesMax: RendezvousMessage.tableBytesMax),
+          deadline: deadline)
+      }
+    }
+    if let finding { throw finding }
+    return nil
+  }
+
+  private var publishedJobSecret: JobSecret? {
+    publishedSecret.isEmpty ? nil : JobSecret(bytes: publishedSecret, origin: "the rendezvous")
+  }
+}

@@ -1,0 +1,84 @@
+import CTuttiLinux
+import Glibc
+import TuttiSystem
+
+/// The side of the join of every rank but 0.
+struct RendezvousGuest {
+  let identity: LaunchIdentity
+  /// The job's secret: the caller's, or the one that rank 0 left in the store.
+  let secret: JobSecret
+  let connection: FramedConnection
+  let deadline: UInt64
+
+  /// Rank 0 gives the reason at the deadline; this is how much longer its word is waited for.
+  static let grace = Clock.second
+
+  /// Dials rank 0, again and again until the deadline, because it may start later.
+  static func meet(
+    _ identity: LaunchIdentity, secret: JobSecret?, deadline: UInt64, version: UInt16
+  ) throws(FailureReport) -> RendezvousGuest {
+    let started = monotonicNanoseconds()
+    var search = MeetingSearch(identity: identity, secret: secret, deadline: deadline, version: version)
+    var pause = 5 * Clock.millisecond
+    // Several addresses are guesses: one that swallows packets must not use up the time of the others.
+    var patience = Clock.second
+    while true {
+      try search.look()
+      if let guest = try search.dial(patience: patience) { return guest }
+      guard monotonicNanoseconds() + pause < deadline else { break }
+      Clock.pause(pause)
+      pause = min(pause * 2, 200 * Clock.millisecond)
+      patience = min(patience * 2, 8 * Clock.second)
+    }
+    let seconds = (Double(monotonicNanoseconds() - started) / 1e8).rounded() / 10
+    throw FailureReport(
+      .rendezvous, rank: identity.rank, peer: 0,
+      "rank 0 cannot be reached at the rendezvous \(search.placeText) for \(secondsText(seconds)) s (\(search.lastProblem))",
+      advice:
+        "Check that rank 0 is running, that the address is its own and the same on every rank, and that no firewall is "
+        + "between; raise TUTTI_TIMEOUT if it starts late")
+  }
+
+  /// The address of this host that reaches rank 0; nil over a Unix socket.
+  var localAddress: SocketAddress? { Sockets.localAddress(connection.descriptor) }
+
+  /// Whether that is rank 0's address as well, so that it says nothing of how others reach this host.
+  var isOnHostOfRankZero: Bool {
+    localAddress?.withPort(0) == Sockets.remoteAddress(connection.descriptor)?.withPort(0)
+  }
+
+  func send(_ message: RendezvousMessage) {
+    connection.queue(message.bytes)
+    _ = connection.flush(until: deadline)
+  }
+
+  /// Waits for rank 0's next word.
+  func receive() throws(FailureReport) -> RendezvousMessage {
+    if let frame = connection.awaitFrame(until: deadline + Self.grace) {
+      guard let message = try? RendezvousMessage(frame) else {
+        throw problem("sent a message that cannot be read", .rendezvous)
+      }
+      if case .refusal(let report) = message { throw report }
+      return message
+    }
+    switch connection.state {
+    case .open: throw problem("did not complete the join in time", .rendezvous)
+    case .malformed: throw problem("sent a message that cannot be read", .rendezvous)
+    case .ended: throw problem("ended while the ranks were joining", .peerLost)
+    }
+  }
+
+  /// Why rank 0 gave up, if it says so within a moment.
+  func refusal() -> FailureReport? {
+    guard let frame = connection.awaitFrame(until: monotonicNanoseconds() + 500 * Clock.millisecond),
+      case .refusal(let report)? = try? RendezvousMessage(frame)
+    else { return nil }
+    return report
+  }
+
+  private func problem(_ what: String, _ code: FailureCode) -> FailureReport {
+    FailureReport(
+      code, rank: identity.rank, peer: 0, "rank 0 at the rendezvous \(identity.place) \(what)",
+      advice: "Look at rank 0: its own output says more, or it is stopped")
+  }
+}

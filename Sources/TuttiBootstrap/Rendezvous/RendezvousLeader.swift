@@ -1,0 +1,340 @@
+import CTuttiLinux
+import Glibc
+import TuttiSystem
+
+/// Rank 0's side of the join: collects everyone's request, compares them, and tells everyone the table or why there is none.
+///
+/// Runs on the joining thread. Strangers are turned away and remembered for the message, authenticated ranks that do not fit
+/// end the join for all. Its deadline is the earliest of all ranks', so that everyone still hears the reason.
+final class RendezvousLeader {
+  private struct Guest {
+    let connection: FramedConnection
+    var isAttached = false
+  }
+
+  private let identity: LaunchIdentity
+  private let started = monotonicNanoseconds()
+  private var deadline: UInt64
+  private let acceptor: HandshakeAcceptor
+  /// Tells which connections have news: looking at all of them for each would take n rounds of n looks.
+  private let epoll: Int32
+  /// By their token there.
+  private var guests: [UInt64: Guest] = [:]
+  private var nextToken: UInt64 = 1
+  /// This rank's, and those of all that have sent theirs, by rank.
+  private var requests: [Int: JoinRequest] = [:]
+  private var attachedCount = 0
+  private var turnedAway: [String] = []
+  private var own: JoinRequest?
+  private var hasRefused = false
+  private var isClosed = false
+
+  private static let turnedAwayMax = 4
+  private static let acceptorToken: UInt64 = 0
+
+  /// - Parameters:
+  ///   - listeners: Listening sockets; owned from here on, also when this throws.
+  ///   - number: The meeting's, which the others know from the rendezvous.
+  init(
+    identity: LaunchIdentity, listeners: [Int32], number: CommunicatorID, secret: JobSecret, deadline: UInt64,
+    version: UInt16
+  ) throws(FailureReport) {
+    self.identity = identity
+    self.deadline = deadline
+    acceptor = try HandshakeAcceptor(
+      policy: ListenerPolicy(
+        rank: 0, communicator: number, key: secret.handshakeKey(for: number),
+        judge: { $0.role == .rendezvous ? .fine : .wrongRank }, version: version),
+      listeners: listeners)
+    epoll = tutti_epoll()
+    var failure = epoll < 0 ? errno : 0
+    if failure == 0, tutti_epoll_watch(epoll, acceptor.descriptor, UInt32(POLLIN), Self.acceptorToken) < 0 {
+      failure = errno
+    }
+    guard failure == 0 else {
+      close()
+      throw FailureReport(
+        .resources, rank: 0, "cannot watch the rendezvous", advice: "Raise the limit of open files (ulimit -n)",
+        systemError: failure)
+    }
+  }
+
+  deinit { close() }
+
+  /// Throws when this process may not open as many files as rank 0 needs: looked at before anybody hears of it.
+  static func checkLimits(_ rankCount: Int) throws(FailureReport) {
+    var limit = rlimit()
+    let needed = rankCount + 64
+    if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < needed {
+      throw FailureReport(
+        .resources, rank: 0, "rank 0 may open \(limit.rlim_cur) files, too few to meet \(rankCount) ranks",
+        advice: "Raise the limit (ulimit -n) to at least \(needed)")
+    }
+  }
+
+  // MARK: The three phases
+
+  /// Waits until every rank has sent its request. Returns them by rank, `own` first.
+  func gather(own: JoinRequest) throws(FailureReport) -> [JoinRequest] {
+    self.own = own
+    requests[0] = own
+    while requests.count < identity.rankCount {
+      guard try pump(until: deadline) else { try refuseAll(missingReport()) }
+    }
+    let all = requests.values.sorted { $0.member.rank < $1.member.rank }
+    if let problem = SettingsAgreement.problem(all.map(\.settings)) { try refuseAll(problem) }
+    return all
+  }
+
+  /// The local addresses that connections came in on, the commonest first, without loopback unless there is nothing else.
+  /// Those of other hosts tell which one other hosts reach; a rank of this host reaches every one.
+  var addressesSeen: [SocketAddress] {
+    var fromElsewhere: [SocketAddress: Int] = [:]
+    var fromHere: [SocketAddress: Int] = [:]
+    for guest in guests.values {
+      guard let address = Sockets.localAddress(guest.connection.descriptor)?.withPort(0) else { continue }
+      let isHere = Sockets.remoteAddress(guest.connection.descriptor)?.withPort(0) == address
+      if isHere { fromHere[address, default: 0] += 1 } else { fromElsewhere[address, default: 0] += 1 }
+    }
+    let counts = fromElsewhere.isEmpty ? fromHere : fromElsewhere
+    let ordered = counts.sorted { ($0.value, $1.key.description) > ($1.value, $0.key.description) }.map(\.key)
+    let outside = ordered.filter { !$0.isLoopback }
+    return outside.isEmpty ? ordered : outside
+  }
+
+  func announce(_ communicator: CommunicatorID, _ members: [MemberRecord]) throws(FailureReport) {
+    let table = RendezvousMessage.table(communicator, members).bytes
+    guard table.count <= RendezvousMessage.tableBytesMax else {
+      try refuseAll(
+        FailureReport(
+          .resources, rank: 0,
+          "the table of \(members.count) ranks has \(table.count) bytes, and at most "
+            + "\(RendezvousMessage.tableBytesMax) can be told to all", advice: "Start fewer ranks"))
+    }
+    for token in guests.keys { send(table, to: token) }
+  }
+
+  /// Waits until every rank, and `ownIsAttached`, has its control connections; then lets all begin.
+  func begin(members: [MemberRecord], ownIsAttached: () -> Bool) throws(FailureReport) {
+    while true {
+      let isOwnAttached = ownIsAttached()
+      if isOwnAttached, attachedCount == identity.rankCount - 1 { break }
+      // This rank's own children attach on the service thread, which this loop cannot poll.
+      let pause = isOwnAttached ? deadline : min(deadline, monotonicNanoseconds() + Clock.millisecond)
+      let isOnTime = try pump(until: pause)
+      if !isOnTime, monotonicNanoseconds() >= deadline { try refuseAll(unattachedReport(members)) }
+    }
+    for token in guests.keys { send(RendezvousMessage.begin.bytes, to: token) }
+    flushAll(until: min(deadline, monotonicNanoseconds() + Clock.second))
+  }
+
+  /// Tells everyone why there will be no communicator, and throws it. Ranks still on their way are waited for a moment,
+  /// unless time is up.
+  func refuseAll(_ report: FailureReport) throws(FailureReport) -> Never {
+    if hasRefused { throw report }
+    hasRefused = true
+    let refusal = RendezvousMessage.refusal(report).bytes
+    for token in guests.keys { send(refusal, to: token) }
+    let lingering = min(deadline, monotonicNanoseconds() + 2 * Clock.second)
+    var told = Set(requests.keys.filter { $0 != 0 })
+    while told.union(guests.values.map(\.connection.peer)).count < identity.rankCount - 1,
+      monotonicNanoseconds() < lingering
+    {
+      for token in waitForNews(until: lingering) {
+        if token == Self.acceptorToken {
+          for newcomer in acceptGuests() { send(refusal, to: newcomer) }
+        } else if let guest = guests[token] {
+          // What they still say no longer matters, but unread bytes would turn the close into a reset.
+          guest.connection.fill()
+          while guest.connection.nextFrame() != nil {}
+          guest.connection.flush()
+          watchForRoom(token)
+          if guest.connection.state != .open {
+            guest.connection.close()
+            guests[token] = nil
+            if requests[guest.connection.peer] != nil { told.insert(guest.connection.peer) }
+          }
+        }
+      }
+    }
+    flushAll(until: monotonicNanoseconds() + Clock.second)
+    close()
+    throw report
+  }
+
+  func close() {
+    guard !isClosed else { return }
+    isClosed = true
+    for guest in guests.values { guest.connection.close() }
+    guests = [:]
+    acceptor.close()
+    tutti_close(epoll)
+  }
+
+  // MARK: One round of the loop
+
+  /// Waits for news and takes it in. False when `limit` passed without any.
+  private func pump(until limit: UInt64) throws(FailureReport) -> Bool {
+    let news = waitForNews(until: limit)
+    for token in news {
+      if token == Self.acceptorToken {
+        // What came with the last bytes of a handshake is there already.
+        for newcomer in acceptGuests() { try hear(newcomer) }
+      } else {
+        try hear(token)
+      }
+    }
+    // A signal ends the wait, too: only a time-out may look like one.
+    return !news.isEmpty || monotonicNanoseconds() < limit
+  }
+
+  private func hear(_ token: UInt64) throws(FailureReport) {
+    guard let guest = guests[token] else { return }
+    guest.connection.flush()
+    watchForRoom(token)
+    guest.connection.fill()
+    while let frame = guest.connection.nextFrame() { try take(frame, from: token) }
+    switch guest.connection.state {
+    case .open: break
+    case .malformed: try refuseAll(garbled(guest.connection.peer))
+    case .ended: try refuseLost(guest.connection.peer)
+    }
+  }
+
+  private func waitForNews(until limit: UInt64) -> [UInt64] {
+    var tokens = [UInt64](repeating: 0, count: 64)
+    var events = [UInt32](repeating: 0, count: 64)
+    let count = tutti_epoll_wait(epoll, &tokens, &events, 64, Clock.pollTimeout(until: limit))
+    return Array(tokens.prefix(max(Int(count), 0)))
+  }
+
+  /// Takes in those who have proven themselves. Returns their tokens.
+  private func acceptGuests() -> [UInt64] {
+    var newcomers: [UInt64] = []
+    for outcome in acceptor.service() {
+      switch outcome {
+      case .authenticated(let hello, let descriptor):
+        let connection = FramedConnection(
+          peer: hello.from, descriptor: descriptor, frameBytesMax: RendezvousMessage.requestBytesMax,
+          sentFrameBytesMax: RendezvousMessage.tableBytesMax)
+        // A few more than can be right, so that duplicates are named; not without end.
+        guard guests.count < 2 * identity.rankCount + 16,
+          tutti_epoll_watch(epoll, descriptor, UInt32(POLLIN), nextToken) == 0
+        else { continue }
+        guests[nextToken] = Guest(connection: connection)
+        newcomers.append(nextToken)
+        nextToken += 1
+      case .refused(let why):
+        turnedAway.append(why)
+        if turnedAway.count > Self.turnedAwayMax { turnedAway.removeFirst() }
+      }
+    }
+    return newcomers
+  }
+
+  private func send(_ message: [UInt8], to token: UInt64) {
+    guests[token]?.connection.queue(message)
+    guests[token]?.connection.flush()
+    watchForRoom(token)
+  }
+
+  /// Has a guest watched for room to send exactly as long as something is queued for it.
+  private func watchForRoom(_ token: UInt64) {
+    guard let connection = guests[token]?.connection, connection.state == .open else { return }
+    let isQueued = connection.queuedBytes > 0
+    guard connection.isWatchedForRoom != isQueued else { return }
+    connection.isWatchedForRoom = isQueued
+    _ = tutti_epoll_watch(epoll, connection.descriptor, UInt32(isQueued ? POLLIN | POLLOUT : POLLIN), token)
+  }
+
+  private func take(_ frame: [UInt8], from token: UInt64) throws(FailureReport) {
+    guard let peer = guests[token]?.connection.peer else { return }
+    guard let message = try? RendezvousMessage(frame) else { try refuseAll(garbled(peer)) }
+    switch message {
+    case .request(let request):
+      guard own != nil, request.member.rank == peer else { try refuseAll(garbled(peer)) }
+      try check(request)
+      requests[peer] = request
+      let patience = monotonicNanoseconds() + UInt64(request.patienceMilliseconds) * Clock.millisecond
+      deadline = min(deadline, patience)
+    case .attached:
+      guard requests[peer] != nil, guests[token]?.isAttached == false else { try refuseAll(garbled(peer)) }
+      guests[token]?.isAttached = true
+      attachedCount += 1
+    case .failed(let report):
+      try refuseAll(report)
+    case .table, .refusal, .begin:
+      try refuseAll(garbled(peer))
+    }
+  }
+
+  private func check(_ request: JoinRequest) throws(FailureReport) {
+    let member = request.member
+    guard request.rankCount == identity.rankCount else {
+      try refuseAll(
+        FailureReport(
+          .configuration, rank: 0, peer: member.rank,
+          "\(member.description) counts \(request.rankCount) ranks, rank 0 counts \(identity.rankCount)",
+          advice: "Set TUTTI_SIZE or WORLD_SIZE to the same number on every rank"))
+    }
+    guard member.rank < identity.rankCount else { try refuseAll(garbled(member.rank)) }
+    if let other = requests[member.rank] {
+      try refuseAll(
+        FailureReport(
+          .configuration, rank: 0, peer: member.rank,
+          "two processes are rank \(member.rank): pid \(other.member.process.pid) on \(other.member.host.name) and pid "
+            + "\(member.process.pid) on \(member.host.name)",
+          advice: "Give every process a rank of its own in TUTTI_RANK or RANK, and check that no earlier run is left over"))
+    }
+  }
+
+  private func flushAll(until limit: UInt64) {
+    for guest in guests.values { _ = guest.connection.flush(until: limit) }
+  }
+
+  // MARK: Words
+
+  private func elapsedText() -> String {
+    let seconds = Double(monotonicNanoseconds() - started) / 1e9
+    return "\(secondsText((seconds * 10).rounded() / 10)) s"
+  }
+
+  private func garbled(_ peer: Int) -> FailureReport {
+    FailureReport(
+      .rendezvous, rank: 0, peer: peer, "rank \(peer) sent a message that cannot be read while joining",
+      advice: "Check that all ranks run the same build of the library")
+  }
+
+  private func refuseLost(_ peer: Int) throws(FailureReport) {
+    let who = requests[peer].map(\.member.description) ?? "rank \(peer)"
+    try refuseAll(
+      FailureReport(
+        .peerLost, rank: 0, peer: peer, "\(who) ended while the ranks were joining",
+        advice: "Look at that rank's own output"))
+  }
+
+  private func unattachedReport(_ members: [MemberRecord]) -> FailureReport {
+    let silent = guests.values.filter { !$0.isAttached && requests[$0.connection.peer] != nil }.map(\.connection.peer)
+      .sorted()
+    return FailureReport(
+      .rendezvous, rank: 0, peer: silent.count == 1 ? silent[0] : -1,
+      silent.isEmpty
+        ? "the control connections of rank 0 were not complete within \(elapsedText())"
+        : "\(rankListText(silent)) of \(identity.rankCount) joined but did not set up control connections within "
+          + elapsedText(),
+      advice: silent.first.map { "Look at \(members[$0].description): stopped, or cut off from other ranks" } ?? "")
+  }
+
+  private func missingReport() -> FailureReport {
+    let missing = (1..<identity.rankCount).filter { requests[$0] == nil }
+    let silent = Set(guests.values.map(\.connection.peer)).intersection(missing)
+    var message = "\(rankListText(missing)) of \(identity.rankCount) \(missing.count == 1 ? "has" : "have") not joined "
+    message += "at \(identity.place) within \(elapsedText())"
+    if !silent.isEmpty { message += "; \(rankListText(silent.sorted())) connected but said nothing" }
+    if !turnedAway.isEmpty { message += "; turned away: \(turnedAway.joined(separator: ", "))" }
+    return FailureReport(
+      .rendezvous, rank: 0, peer: missing.count == 1 ? missing[0] : -1, message,
+      advice:
+        "Check that they were started with the same rendezvous and secret, look at their own output, or raise TUTTI_TIMEOUT")
+  }
+}
