@@ -97,7 +97,7 @@ let package = Package(
     .testTarget(
       name: "TuttiTests",
       dependencies: [
-        "Tutti", "TuttiTesting", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiSystem", "TuttiTransport",
+        "Tutti", "TuttiTesting", "TuttiEngine", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiSystem", "TuttiTransport",
         "TuttiBootstrap", "CTuttiLinux", "CTuttiAllocations", "CTuttiFork",
       ],
       exclude: ["AlgorithmChoices.txt"]),

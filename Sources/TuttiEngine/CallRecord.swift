@@ -28,11 +28,11 @@ package struct CallRecord: Equatable, Sendable {
 }
 
 /// How what a call is becomes the upper half of its signature. All but the operation is hashed when its plan is made.
-enum CallHash {
+package enum CallHash {
   /// - Parameters:
   ///   - algorithm: The same on every rank: not its number.
   ///   - hasBlocks: Each rank's block has a count of its own.
-  static func plan(_ key: PlanKey, algorithm: UInt64, hasBlocks: Bool) -> UInt32 {
+  package static func plan(_ key: PlanKey, algorithm: UInt64, hasBlocks: Bool) -> UInt32 {
     // Of the key, what is the same on all ranks: neither the algorithm's number nor whether this rank calls in place.
     let call = key.packed & ~0xFF_00FF | (hasBlocks ? 1 : 0)
     return UInt32(truncatingIfNeeded: mixed(mixed(call) ^ algorithm) >> 32)
@@ -40,7 +40,7 @@ enum CallHash {
 
   /// The hash of a call that runs a plan. Two operations never have the same one.
   @inline(__always)
-  static func call(_ plan: UInt32, operation: UInt8) -> UInt32 { plan ^ UInt32(operation) &* 0x9E37_79B1 }
+  package static func call(_ plan: UInt32, operation: UInt8) -> UInt32 { plan ^ UInt32(operation) &* 0x9E37_79B1 }
 
   /// The finalizer of splitmix64.
   private static func mixed(_ value: UInt64) -> UInt64 {

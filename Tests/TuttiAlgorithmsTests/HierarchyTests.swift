@@ -81,6 +81,31 @@ import TuttiSchedule
     }
   }
 
+  /// Programs and plans of one rank among 65,536, and more, are made like any others.
+  @Test("jobs may be large") func largeJobs() throws {
+    let rankCount = 1 << 17
+    let grouping = try Grouping([(0..<rankCount).map { $0 / 256 }])
+    let hierarchy = HierarchicalAllReduce(
+      name: "composed", reduceScatter: DirectReduceScatter(), allReduce: RecursiveDoublingAllReduce(),
+      allGather: DirectAllGather())
+    let flat = [
+      AlgorithmRegistry.algorithm(.broadcast, named: "binomial"),
+      AlgorithmRegistry.algorithm(.allReduce, named: "recursive-doubling"),
+    ]
+    for algorithm in try flat.map({ try #require($0) }) + [hierarchy] {
+      for rank in [0, 65_537, rankCount - 1] {
+        let schedule = algorithm.schedule(
+          for: grouping.position(of: rank, root: algorithm.collective.hasRoot ? rankCount - 2 : 0))
+        let plan = try Plan(
+          lowering: schedule, chunkMap: ChunkMap(balanced: 1 << 20, chunkCount: schedule.chunkCount), elementBytes: 4,
+          inPlace: false, segmentBytes: 1 << 16, streaming: false)
+        #expect(plan.rank == rank && !plan.allPeers.isEmpty && schedule.stepCount < 2000)
+        let farthest = plan.allPeers.map { abs(Int($0) - rank) }.max()!
+        #expect(farthest >= rankCount / 4 || algorithm.collective == .broadcast)
+      }
+    }
+  }
+
   /// A proof of the whole is no matter of course: two members that take the same shard are found out.
   @Test("a composition of parts that do not fit is refused") func mistakesAreFound() throws {
     let grouping = try Grouping([[0, 0, 1, 1]])
