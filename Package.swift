@@ -8,6 +8,7 @@ let package = Package(
     .library(name: "Tutti", targets: ["Tutti", "TuttiAlgorithms", "TuttiSchedule"]),
     .library(name: "TuttiTraining", targets: ["TuttiTraining"]),
     .library(name: "TuttiTesting", targets: ["TuttiTesting"]),
+    .library(name: "TuttiLaunch", targets: ["TuttiLaunch"]),
     .executable(name: "collbench", targets: ["collbench"]),
   ],
   traits: [
@@ -68,10 +69,12 @@ let package = Package(
     .target(
       name: "TuttiTesting",
       dependencies: ["Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiTransport", "TuttiSystem", "TuttiTopology"]),
+    // Starting the ranks of a job, and seeing to their end.
+    .target(name: "TuttiLaunch", dependencies: ["TuttiSystem", "CTuttiLinux"]),
     .executableTarget(
       name: "collbench",
       dependencies: [
-        "Tutti", "TuttiAlgorithms", "TuttiSchedule", "CTuttiLinux",
+        "Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiLaunch", "TuttiSystem", "CTuttiLinux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]
     ),
@@ -79,9 +82,9 @@ let package = Package(
     .target(name: "CTuttiAllocations", path: "Tests/CTuttiAllocations"),
     .target(name: "CTuttiFork", path: "Tests/CTuttiFork"),
     .testTarget(name: "TidyTests"),
-    .testTarget(name: "TuttiKernelsTests", dependencies: ["CTuttiKernels"]),
+    .testTarget(name: "TuttiKernelsTests", dependencies: ["CTuttiKernels", "TuttiSystem"]),
     .testTarget(name: "TuttiScheduleTests", dependencies: ["TuttiSchedule"]),
-    .testTarget(name: "TuttiAlgorithmsTests", dependencies: ["TuttiAlgorithms", "TuttiSchedule"]),
+    .testTarget(name: "TuttiAlgorithmsTests", dependencies: ["TuttiAlgorithms", "TuttiSchedule", "TuttiSystem"]),
     .testTarget(name: "TuttiSystemTests", dependencies: ["TuttiSystem", "TuttiTopology"]),
     .testTarget(
       name: "TuttiTransportTests",
@@ -93,7 +96,9 @@ let package = Package(
       name: "TuttiRDMATests", dependencies: ["TuttiRDMA", "TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiVerbs"]),
     .testTarget(
       name: "TuttiBootstrapTests",
-      dependencies: ["TuttiBootstrap", "TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux", "CTuttiFork"]),
+      dependencies: [
+        "TuttiBootstrap", "TuttiLaunch", "TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux", "CTuttiFork",
+      ]),
     .testTarget(
       name: "TuttiTests",
       dependencies: [
@@ -107,14 +112,17 @@ let package = Package(
     .testTarget(
       name: "TuttiTestingTests",
       dependencies: ["TuttiTesting", "Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiSystem"]),
+    .testTarget(name: "TuttiLaunchTests", dependencies: ["TuttiLaunch", "TuttiSystem", "CTuttiLinux"]),
     // A rank that tests kill, stop, and have fork.
-    .executableTarget(name: "faultrank", dependencies: ["Tutti", "CTuttiLinux", "CTuttiFork"], path: "Tests/FaultRank"),
+    .executableTarget(
+      name: "faultrank", dependencies: ["Tutti", "TuttiLaunch", "CTuttiLinux", "CTuttiFork"], path: "Tests/FaultRank"),
     // A rank that makes random operations, where threads of one process are not enough.
     .executableTarget(name: "randomranks", dependencies: ["Tutti", "TuttiTesting"], path: "Tests/RandomRanks"),
     // Runs a program without some of its system calls.
     .executableTarget(name: "faultsandbox", path: "Tests/FaultSandbox"),
     .testTarget(
-      name: "CollbenchTests", dependencies: ["collbench", "faultrank", "faultsandbox", "CTuttiLinux", "TuttiTesting"]),
+      name: "CollbenchTests",
+      dependencies: ["collbench", "faultrank", "faultsandbox", "TuttiLaunch", "TuttiSystem", "CTuttiLinux"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -9,10 +9,16 @@ let package = Package(
     .package(name: "tutti", path: "..")
   ],
   targets: [
-    .executableTarget(name: "latency", dependencies: [.product(name: "Tutti", package: "tutti")]),
+    .target(name: "MeasuringPrograms", dependencies: [.product(name: "TuttiLaunch", package: "tutti")]),
+    .executableTarget(
+      name: "latency",
+      dependencies: [
+        "MeasuringPrograms", .product(name: "Tutti", package: "tutti"), .product(name: "TuttiLaunch", package: "tutti"),
+      ]),
     .executableTarget(name: "own-program", dependencies: [.product(name: "Tutti", package: "tutti")]),
-    .executableTarget(name: "point-to-point", dependencies: [.product(name: "Tutti", package: "tutti")]),
-    .executableTarget(name: "kernels", dependencies: [.product(name: "Tutti", package: "tutti")]),
+    .executableTarget(
+      name: "point-to-point", dependencies: ["MeasuringPrograms", .product(name: "Tutti", package: "tutti")]),
+    .executableTarget(name: "kernels", dependencies: ["MeasuringPrograms", .product(name: "Tutti", package: "tutti")]),
   ],
   swiftLanguageModes: [.v6]
 )

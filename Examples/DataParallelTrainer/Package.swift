@@ -29,6 +29,7 @@ let package = Package(
       dependencies: [
         "Models", "Datasets", "Charts", "Checkpoints",
         .product(name: "Tutti", package: "tutti"), .product(name: "TuttiTraining", package: "tutti"),
+        .product(name: "TuttiLaunch", package: "tutti"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Crypto", package: "swift-crypto"),
       ]),

@@ -16,7 +16,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -390,9 +389,4 @@ int tutti_peer_credentials(int socket, pid_t *pid, uid_t *uid) {
   *pid = credentials.pid;
   *uid = credentials.uid;
   return 0;
-}
-
-int tutti_die_with_parent(pid_t parent) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  return getppid() == parent ? 0 : -1;
 }

@@ -3,6 +3,10 @@
 import Tutti
 import TuttiAlgorithms
 import TuttiSchedule
+public import TuttiSystem
+
+/// A random number generator that gives the same numbers for the same seed everywhere.
+public typealias SeededGenerator = TuttiSystem.SeededGenerator
 
 /// Where an algorithm breaks what its collective promises: a counterexample, readable as it is.
 public struct Counterexample: Error, CustomStringConvertible {

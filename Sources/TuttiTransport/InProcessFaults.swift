@@ -31,10 +31,7 @@ package struct InProcessFaults: Sendable {
   /// A number that depends on nothing but its arguments (SplitMix64's finaliser over each in turn).
   static func mix(_ first: UInt64, _ second: UInt64, _ third: UInt64) -> UInt64 {
     func step(_ state: UInt64, _ value: UInt64) -> UInt64 {
-      var z = (state ^ value) &+ 0x9E37_79B9_7F4A_7C15
-      z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-      z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-      return z ^ z >> 31
+      SeededGenerator.mixed((state ^ value) &+ 0x9E37_79B9_7F4A_7C15)
     }
     return step(step(step(0, first), second), third)
   }

@@ -17,8 +17,8 @@ struct ListCommand: ParsableCommand {
     }
   }
 
-  func run() {
-    Terminal.write(format == "json" ? json.text() + "\n" : table)
+  func run() throws {
+    try Terminal.write(format == "json" ? json.text() + "\n" : table)
   }
 
   private var transports: [(name: String, obstacle: String?)] {

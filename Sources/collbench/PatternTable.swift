@@ -1,4 +1,5 @@
 import Glibc
+import TuttiSystem
 
 /// Test data of any length, made of one table: element `key` is a pure function of its number.
 ///
@@ -71,10 +72,5 @@ package struct PatternTable: Sendable {
   }
 }
 
-/// A bijection of 64 bits that looks random, with 0 -> 0: the finisher of SplitMix64 (Steele, Lea & Flood, OOPSLA 2014).
-package func mixed(_ value: UInt64) -> UInt64 {
-  var bits = value
-  bits = (bits ^ bits >> 30) &* 0xBF58_476D_1CE4_E5B9
-  bits = (bits ^ bits >> 27) &* 0x94D0_49BB_1331_11EB
-  return bits ^ bits >> 31
-}
+/// A bijection of 64 bits that looks random, with 0 -> 0.
+package func mixed(_ value: UInt64) -> UInt64 { SeededGenerator.mixed(value) }

@@ -54,7 +54,7 @@ struct PlanCommand: ParsableCommand {
       case "svg": Schedule.svg(of: schedules, algorithm: algorithm)
       default: Schedule.text(of: schedules, algorithm: algorithm)
       }
-    if let file { try file.write(text) } else { Terminal.write(text) }
+    if let file { try file.write(text) } else { try Terminal.write(text) }
   }
 
   /// The algorithm asked for, with all that was asked for checked.

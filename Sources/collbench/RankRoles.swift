@@ -1,13 +1,17 @@
 import ArgumentParser
 import Glibc
 import Tutti
+import TuttiLaunch
 
 // The ways a process takes part in a run as ranks: as one, or with a thread for each of them.
 
 /// This process is one rank: of the launcher in another process of this program, or of any other launcher.
 ///
-/// - Parameter checksMemory: Whether nobody has looked yet. Where the launcher has, its other ranks may have taken theirs by now.
+/// - Parameter checksMemory: Whether nobody has looked yet. Where the launcher has, its other ranks may have taken theirs by
+///   now.
 func runLaunchedRank(_ configuration: RunConfiguration, checksMemory: Bool) throws {
+  Lifeline.hold()
+  StandardStream.outliveReaders()
   var options = CommunicatorOptions()
   options.transport = configuration.transport
   options.timeout = configuration.timeoutDuration
@@ -19,11 +23,12 @@ func runLaunchedRank(_ configuration: RunConfiguration, checksMemory: Bool) thro
     Terminal.error(errorLine(rank: rank, "\(error)"))
     throw ExitCode.failure
   }
-  guard runRank(communicator, configuration, checksMemory: checksMemory) else { throw ExitCode.failure }
+  try runRank(communicator, configuration, checksMemory: checksMemory).exit()
 }
 
 /// The ranks are threads of this process.
 func runThreads(_ configuration: RunConfiguration, ranks: Int) throws {
+  StandardStream.outliveReaders()
   var options = CommunicatorOptions()
   options.transport = .inProcess
   options.timeout = configuration.timeoutDuration
@@ -34,7 +39,7 @@ func runThreads(_ configuration: RunConfiguration, ranks: Int) throws {
     throw CommandFailure("\(error)")
   }
   var threads: [pthread_t] = []
-  var succeeded = true
+  var result = RankResult.success
   for communicator in communicators.dropFirst() {
     var thread = pthread_t()
     // Owned by the thread from here on: it takes the reference over.
@@ -44,18 +49,40 @@ func runThreads(_ configuration: RunConfiguration, ranks: Int) throws {
       Unmanaged<RankThread>.fromOpaque(task).release()
       communicators[0].abort("collbench could not start all threads")
       Terminal.error("collbench: could not start a thread for rank \(communicator.rank): \(systemErrorText(code))")
-      succeeded = false
+      result = .failure
       break
     }
     threads.append(thread)
   }
-  if succeeded { succeeded = runRank(communicators[0], configuration, checksMemory: false) }
+  if result == .success { result = runRank(communicators[0], configuration, checksMemory: false) }
   for thread in threads {
-    var result: UnsafeMutableRawPointer?
-    pthread_join(thread, &result)
-    succeeded = succeeded && result == nil
+    var failure: UnsafeMutableRawPointer?
+    pthread_join(thread, &failure)
+    if failure != nil { result = .failure }
   }
-  if !succeeded { throw ExitCode.failure }
+  try result.exit()
+}
+
+/// How a rank's part has ended.
+private enum RankResult {
+  case success
+  /// It has been said what failed.
+  case failure
+  /// Whoever read the results has left, as `head` does, and all ranks have stopped: no failure, and nothing is said.
+  case readerLeft
+
+  /// Ends the process as other tools do: without a reader by SIGPIPE, which a shell shows as status 141.
+  func exit() throws {
+    switch self {
+    case .success: return
+    case .failure: throw ExitCode.failure
+    case .readerLeft:
+      signal(SIGPIPE, SIG_DFL)
+      raise(SIGPIPE)
+      // Where it is blocked.
+      throw ExitCode(128 + SIGPIPE)
+    }
+  }
 }
 
 /// What a rank's thread needs.
@@ -72,13 +99,14 @@ private final class RankThread {
 private func rankThreadMain(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
   guard let argument else { return nil }
   let task = Unmanaged<RankThread>.fromOpaque(argument).takeRetainedValue()
-  return runRank(task.communicator, task.configuration, checksMemory: false) ? nil : UnsafeMutableRawPointer(bitPattern: 1)
+  let result = runRank(task.communicator, task.configuration, checksMemory: false)
+  return result == .success ? nil : UnsafeMutableRawPointer(bitPattern: 1)
 }
 
 /// Runs one rank and says, on standard error, what failed on it. Rank 0 reports the results.
 ///
-/// - Returns: Whether everything ran and every result was right.
-private func runRank(_ communicator: Communicator, _ configuration: RunConfiguration, checksMemory: Bool) -> Bool {
+/// - Returns: `.success` when everything ran and every result was right, and has arrived.
+private func runRank(_ communicator: Communicator, _ configuration: RunConfiguration, checksMemory: Bool) -> RankResult {
   let (rank, rankCount) = (communicator.rank, communicator.rankCount)
   defer { communicator.close() }
   do {
@@ -92,18 +120,24 @@ private func runRank(_ communicator: Communicator, _ configuration: RunConfigura
     }
     var report: Report?
     if rank == 0 { report = try Report(configuration, rankCount: rankCount) }
-    let correct = try RankRun(communicator: communicator, configuration: configuration).run { report?.add($0) }
+    let correct = try RankRun(communicator: communicator, configuration: configuration)
+      .run(arrives: { report?.arrives ?? true }, { report?.add($0) })
     try report?.finish()
     if !correct && rank == 0 {
       Terminal.error(errorLine(rank: "0", "results are wrong: see wrongElements. This is a bug in tutti; please report it"))
     }
-    return correct
+    return correct ? .success : .failure
+  } catch let failure as StandardStream.Failure {
+    // All ranks have made all their calls: none is left alone.
+    if failure.readerHasLeft { return .readerLeft }
+    Terminal.error(errorLine(rank: "\(rank)", Terminal.resultsLost(failure)))
+    return .failure
   } catch {
     if rank == 0 { Progress.clear() }
     Terminal.error(errorLine(rank: "\(rank)", "\(error)"))
     // The others may still be waiting for this rank when the failure is this program's own.
     if !(error is TuttiError) { communicator.abort("collbench failed on rank \(rank): \(error)") }
-    return false
+    return .failure
   }
 }
 

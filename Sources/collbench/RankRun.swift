@@ -22,12 +22,17 @@ struct RankRun {
 
   /// Measures everything. Returns false when a result was wrong on any rank.
   ///
-  /// - Parameter report: Called on every rank for every measurement; all ranks get equal ones.
-  func run(_ report: (Measurement) -> Void) throws -> Bool {
+  /// - Parameters:
+  ///   - arrives: Whether results still arrive where this rank prints them. All ranks stop where those of one do not.
+  ///   - report: Called on every rank for every measurement; all ranks get equal ones.
+  func run(arrives: () -> Bool, _ report: (Measurement) -> Void) throws -> Bool {
     let requests = configuration.algorithmRequests(rankCount: communicator.rankCount)
     var correct = true
+    var isFirst = true
     for (index, bytes) in configuration.sizes.enumerated() {
       for request in requests {
+        if configuration.streams, !isFirst, try sumOverRanks(arrives() ? 0 : 1) > 0 { return correct }
+        isFirst = false
         if communicator.rank == 0 {
           Progress.show("\(index + 1)/\(configuration.sizes.count) \(ByteSize.text(bytes)) \(request ?? "auto")")
         }

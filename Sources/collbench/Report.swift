@@ -1,3 +1,5 @@
+import TuttiLaunch
+
 /// Turns measurements into the chosen format. Only rank 0 has one.
 ///
 /// A table on standard output grows line by line; JSON, CSV and files appear whole at the end, so that a run that fails
@@ -8,32 +10,45 @@ struct Report {
   private let system = SystemFacts.current()
   private let file: OutputFile?
   private var measurements: [Measurement] = []
+  /// Why what was to be printed has not arrived; nil while all has. Nothing is printed afterwards.
+  private var failure: StandardStream.Failure?
 
   init(_ configuration: RunConfiguration, rankCount: Int) throws {
     self.configuration = configuration
     self.rankCount = rankCount
     file = try configuration.output.map { try OutputFile(path: $0) }
-    if streams { Terminal.write(table.header) }
+    if configuration.streams { emit(table.header) }
   }
 
-  private var streams: Bool { configuration.format == .table && file == nil }
+  /// Whether results still arrive where they are printed. Measuring more is of no use otherwise.
+  var arrives: Bool { failure == nil }
+
+  private mutating func emit(_ text: String) {
+    if failure != nil { return }
+    do throws(StandardStream.Failure) { try StandardStream.output.write(text) } catch { failure = error }
+  }
+
   private var table: TableFormat { TableFormat(configuration: configuration, rankCount: rankCount, system: system) }
 
   mutating func add(_ measurement: Measurement) {
     measurements.append(measurement)
-    if streams { Terminal.write(table.line(measurement, highlight: Terminal.red)) }
+    if configuration.streams { emit(table.line(measurement, highlight: Terminal.red)) }
   }
 
-  func finish() throws {
+  /// - Throws: `StandardStream.Failure` when results have not arrived where they were to be printed, ``CommandFailure`` for
+  ///   a file.
+  mutating func finish() throws {
     let text: String
     switch configuration.format {
     case .table:
-      if streams { return }
-      text = table.header + measurements.map { table.line($0) }.joined()
+      text = configuration.streams ? "" : table.header + measurements.map { table.line($0) }.joined()
     case .json: text = json.text() + "\n"
     case .csv: text = CSVFormat.text(measurements)
     }
-    if let file { try file.write(text) } else { Terminal.write(text) }
+    if let file { return try file.write(text) }
+    emit(text)
+    if let failure { throw failure }
+    try StandardStream.output.flush()
   }
 
   // MARK: JSON

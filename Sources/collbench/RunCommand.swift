@@ -1,6 +1,6 @@
 import ArgumentParser
-import CTuttiLinux
 import Glibc
+import TuttiLaunch
 
 /// `collbench run`: measures a collective (or send and receive), in one of three roles.
 ///
@@ -20,7 +20,6 @@ struct RunCommand: ParsableCommand {
   func validate() throws { _ = try options.configuration() }
 
   func run() throws {
-    if let parent = options.launchedBy, tutti_die_with_parent(parent) != 0 { throw ExitCode.failure }
     let configuration = try options.configuration()
     do {
       if let path = configuration.output { _ = try OutputFile(path: path) }
@@ -32,7 +31,7 @@ struct RunCommand: ParsableCommand {
   }
 
   private func run(_ configuration: RunConfiguration) throws {
-    if options.launchedBy != nil { return try runLaunchedRank(configuration, checksMemory: false) }
+    if options.launched { return try runLaunchedRank(configuration, checksMemory: false) }
     guard let ranks = options.ranks else {
       guard configuration.transport != .inProcess else {
         throw CommandFailure("--transport inprocess joins the threads of one process: give --ranks N.")
@@ -49,8 +48,19 @@ struct RunCommand: ParsableCommand {
         """)
     }
     if configuration.transport == .inProcess { return try runThreads(configuration, ranks: ranks) }
-    let status = try Launcher(rankCount: ranks, timeout: configuration.timeout).run()
+    let status = try launch(configuration, ranks: ranks).status
     if status != 0 { throw ExitCode(status) }
+  }
+
+  /// Runs the ranks as processes of this program.
+  private func launch(_ configuration: RunConfiguration, ranks: Int) throws(CommandFailure) -> JobOutcome {
+    do throws(LaunchError) {
+      var job = try JobDescription(
+        rankCount: ranks, program: ThisProgram.path, arguments: ThisProgram.arguments(adding: "--launched"))
+      // A rank that hangs after another has finished reports its own timeout first.
+      job.finishLimit = configuration.timeoutDuration + job.failureGrace
+      return try job.run { Terminal.error("collbench: \($0)") }
+    } catch { throw CommandFailure("\(error)") }
   }
 }
 

@@ -45,6 +45,9 @@ struct RunConfiguration: Sendable {
   /// Seconds one operation may take.
   var timeout: Double
 
+  /// Whether results are printed one by one, as they come.
+  var streams: Bool { format == .table && output == nil }
+
   var timeoutDuration: Duration { .nanoseconds(Int64(timeout * 1e9)) }
 
   /// What the measurements of one size ask of the library: nil is `auto`. `all` leaves out what is not defined for the rank count.
@@ -93,11 +96,11 @@ struct RunConfiguration: Sendable {
   /// Why some ranks on this machine cannot have their buffers; nil when they can. The kernel would kill one in the middle of the run.
   func memoryObstacle(ranks: Range<Int>, rankCount: Int) -> String? {
     let wanted = bufferBytes(ranks: ranks, rankCount: rankCount)
-    guard let available = SystemFacts.availableMemory(), wanted > Double(available) else { return nil }
+    guard let (available, limit) = SystemFacts.availableMemory(), wanted > Double(available) else { return nil }
     let amount = wanted < 1e18 ? "need \(ByteSize.approximate(Int(wanted)))" : "need more than any machine has"
     return """
       the buffers do not fit: at \(ByteSize.text(sizes.max() ?? 0)) bytes those of \(ranks.count) rank(s) \(amount), and \
-      \(ByteSize.approximate(available)) of memory are available. Use smaller sizes\
+      \(ByteSize.approximate(available)) of memory are available\(limit.map { " (\($0))" } ?? ""). Use smaller sizes\
       \(ranks.count > 1 ? ", fewer ranks" : "")\(inPlace || !subject.canRunInPlace ? "" : " or --in-place").
       """
   }

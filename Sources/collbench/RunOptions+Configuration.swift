@@ -40,7 +40,7 @@ extension RunOptions {
       check: !noCheck,
       format: format, output: output, timeout: timeout)
     // The launcher has looked at the memory already; by now its other ranks may have taken theirs.
-    if let ranks, launchedBy == nil {
+    if let ranks, !launched {
       if let obstacle = configuration.rootObstacle(rankCount: ranks) { throw ValidationError(obstacle) }
       if let obstacle = configuration.memoryObstacle(ranks: 0..<ranks, rankCount: ranks) { throw ValidationError(obstacle) }
     }

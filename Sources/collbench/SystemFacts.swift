@@ -1,5 +1,6 @@
 import Glibc
 import Tutti
+import TuttiSystem
 
 /// What a reader needs to judge a number: the machine it was measured on. Never the environment, which holds secrets.
 struct SystemFacts {
@@ -20,8 +21,16 @@ struct SystemFacts {
       memoryBytes: memory("MemTotal") ?? 0)
   }
 
-  /// Bytes a new program may use without swapping; nil where the kernel does not say.
-  static func availableMemory() -> Int? { memory("MemAvailable") }
+  /// Bytes that programs started by this process may use together without swapping, and the file that limits them where it
+  /// is not the whole machine's memory: of a control group, whose processes the kernel kills beyond it. nil where the kernel
+  /// does not say.
+  static func availableMemory() -> (bytes: Int, limit: String?)? {
+    let machine = memory("MemAvailable")
+    guard let group = MemoryGroup.current().min(by: { $0.left < $1.left }) else { return machine.map { ($0, nil) } }
+    let left = Int(clamping: group.left)
+    if let machine, machine <= left { return (machine, nil) }
+    return (left, group.file)
+  }
 
   private static func memory(_ key: String) -> Int? {
     guard let value = field(key, in: "/proc/meminfo"), let digits = value.split(separator: " ").first else { return nil }

@@ -55,11 +55,11 @@ struct VerifyCommand: ParsableCommand {
       }
       total += report
       Terminal.progress("")
-      Terminal.write(
+      try Terminal.write(
         "\(label): proven for \(proven) rank counts, \(schedules - firstSchedule) schedules, \(report.messages) messages\n")
     }
     let seconds = decimal(Double(tutti_now_ns() - start) / 1e9, digits: 1)
-    Terminal.write(
+    try Terminal.write(
       "\(algorithms.count) algorithm\(algorithms.count == 1 ? "" : "s"), \(minRanks) to \(maxRanks) ranks: "
         + "\(schedules) schedules with \(total.steps) steps proven in \(seconds) s\n")
   }

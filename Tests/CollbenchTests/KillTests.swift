@@ -1,7 +1,7 @@
 import CTuttiLinux
 import Foundation
 import Testing
-import TuttiTesting
+import TuttiSystem
 
 /// Ranks killed at random moments of small, middle and large operations over shared memory: whatever the dead one held, the
 /// others name it within 100 ms of its death.

@@ -6,9 +6,12 @@ import Testing
   static let rankCount = 4
 
   /// A job that would run for a long time, with its ranks' processes by rank. All of them are in the timed operations.
-  private func endlessJob(_ flags: String) async throws -> (launcher: Running, ranks: [Int: pid_t]) {
+  private func endlessJob(
+    _ flags: String, after: String? = nil
+  ) async throws -> (launcher: Running, ranks: [Int: pid_t]) {
     let arguments = "all-reduce --ranks \(Self.rankCount) --sizes 1M --iterations 1000000 " + flags
-    let launcher = try Running(Tool.path, arguments.split(separator: " ").map(String.init))
+    let words = (after.map(FaultRanks.after) ?? []) + [Tool.path] + arguments.split(separator: " ").map(String.init)
+    let launcher = try Running(words[0], Array(words.dropFirst()))
     // Rank 0 prints the head of the table when all have joined.
     try #require(try await becomesTrue(within: 30) { launcher.output.contains("algbw") }, "\(launcher.errors)")
     try await Task.sleep(for: .seconds(0.5 * Tool.slowness))
@@ -33,6 +36,42 @@ import Testing
     // Nobody complains about what the user wanted.
     #expect(outcome.errors == "")
     try await expectGone(ranks)
+  }
+
+  @Test("nohup, and a shell's background, stay what they are") func anIgnoredSignalStaysIgnored() async throws {
+    let (launcher, ranks) = try await endlessJob("--format table", after: "trap '' HUP INT")
+    for signal in [SIGHUP, SIGINT] { kill(launcher.pid, signal) }
+    for rank in ranks.values { kill(rank, SIGHUP) }
+    try await Task.sleep(for: .seconds(0.5))
+    #expect(launcher.isRunning && ranks.values.allSatisfy { Processes.isRunning($0) })
+    kill(launcher.pid, SIGTERM)
+    #expect(try await launcher.outcome(limit: 5).status == 128 + SIGTERM)
+    try await expectGone(ranks)
+  }
+
+  @Test("Ctrl-Z stops all ranks, and they go on with the launcher") func pausing() async throws {
+    func state(_ pid: pid_t) -> Substring? {
+      let text = (try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)) ?? ""
+      return text[(text.lastIndex(of: ")") ?? text.startIndex)...].split(separator: " ").dropFirst().first
+    }
+    let (launcher, ranks) = try await endlessJob("--format table")
+    let all = Array(ranks.values) + [launcher.pid]
+    kill(launcher.pid, SIGTSTP)
+    #expect(try await becomesTrue(within: 5) { all.allSatisfy { state($0) == "T" } })
+    kill(launcher.pid, SIGCONT)
+    #expect(try await becomesTrue(within: 5) { all.allSatisfy { state($0) != "T" } })
+    kill(launcher.pid, SIGTERM)
+    #expect(try await launcher.outcome(limit: 5).status == 128 + SIGTERM)
+  }
+
+  @Test(.enabled(if: access("/usr/bin/perl", X_OK) == 0, "needs perl")) func aParentMayIgnoreItsChildren() async throws {
+    // What perl ignores, the program after exec does; bash has no way to say it.
+    let words = ["-e", "$SIG{CHLD} = 'IGNORE'; exec @ARGV", Tool.path]
+    let flags = "all-reduce --ranks 2 --sizes 8 --iterations 2".split(separator: " ").map(String.init)
+    let outcome = try await Running("/usr/bin/perl", words + flags).outcome(limit: 20)
+    #expect(outcome.status == 0 && outcome.errors == "", "\(outcome.errors)")
+    let wrong = try await Running("/usr/bin/perl", words + flags + ["--algorithm", "no-such"]).outcome(limit: 20)
+    #expect(wrong.status == 64, "\(wrong.status)")
   }
 
   @Test func killingTheLauncherEndsAll() async throws {

@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import Tutti
+import TuttiSystem
 import collbench
 
 /// What results are compared with: it must be exact, and nothing else may look like it.
@@ -13,15 +14,6 @@ import collbench
 
   static let cases = DataType.allCases.flatMap { type in
     ReduceOp.allCases.filter { $0.isDefined(for: type) }.map { Case(type: type, operation: $0) }
-  }
-
-  /// A failing test prints the seed; `TUTTI_TEST_SEED` replays it.
-  private struct Generator: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-      state &+= 0x9E37_79B9_7F4A_7C15
-      return mixed(state)
-    }
   }
 
   /// Combines two values as the type itself does, rounding each time.
@@ -80,7 +72,7 @@ import collbench
   @Test(arguments: cases) func anyOrderGivesTheResult(_ testCase: Case) {
     let seed =
       ProcessInfo.processInfo.environment["TUTTI_TEST_SEED"].flatMap(UInt64.init) ?? UInt64.random(in: 0...UInt64.max)
-    var generator = Generator(state: seed)
+    var generator = SeededGenerator(seed: seed)
     for rankCount in [1, 2, 3, 5, 8, 17, 100, 512] {
       let values = ReductionValues(type: testCase.type, operation: testCase.operation, rankCount: rankCount)
       for number in stride(from: 0, to: PatternTable.period, by: rankCount > 50 ? 101 : 11) {

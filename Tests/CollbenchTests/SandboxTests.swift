@@ -160,6 +160,25 @@ import Testing
     }
   }
 
+  @Test(
+    "collbench refuses buffers that its control group has no memory for, before the kernel kills a rank",
+    .enabled(if: memoryGroup != nil && !isSanitized, "needs root and a writable tree of memory control groups"))
+  func tooLargeBuffersAreRefused() async throws {
+    let (folder, limit) = try #require(Self.memoryGroup)
+    try #require(mkdir(folder, 0o755) == 0)
+    defer { rmdir(folder) }
+    try Data("536870912".utf8).write(to: URL(filePath: "\(folder)/\(limit)"))
+    let command = "all-reduce --ranks 2 --transport tcp --iterations 1 --sizes "
+    for (size, status) in [("256M", 64), ("1M", 0)] as [(String, Int32)] {
+      let words = FaultRanks.after("echo $$ > \(folder)/cgroup.procs") + [Tool.path]
+      let running = try Running(
+        words[0], words.dropFirst() + (command + size).split(separator: " ").map(String.init))
+      let outcome = try await running.outcome(limit: 30)
+      #expect(outcome.status == status, "\(outcome.errors)")
+      if status != 0 { #expect(outcome.errors.contains("are available (\(folder)/\(limit))"), "\(outcome.errors)") }
+    }
+  }
+
   // MARK: Containers and users
 
   private static let canUnshare = TestHosts.canRun && access("/usr/bin/unshare", X_OK) == 0

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import TuttiLaunch
 
 /// The built `collbench`, run as a user runs it.
 enum Tool {
@@ -40,14 +41,14 @@ struct Outcome: Sendable {
 
 /// A program that runs, with its output in files, so that nothing waits for a reader.
 ///
-/// Started with `posix_spawn` rather than Foundation's `Process`, because the threads that run tests have nearly all signals
-/// blocked, and a program inherits that. It is killed and reaped when this object goes away.
+/// It is killed and reaped when this object goes away, and killed when the test runner does, however that ends.
 final class Running {
-  let pid: pid_t
+  private let child: ChildProcess
   private let arguments: [String]
   private let folder: URL
-  private var status: Int32?
 
+  var pid: pid_t { child.pid }
+  var isRunning: Bool { child.end() == nil }
   var output: String { text("output") }
   var errors: String { text("errors") }
 
@@ -58,70 +59,37 @@ final class Running {
     // The ranks' identity must come from the test alone.
     let own = ["TUTTI_RANK", "TUTTI_SIZE", "TUTTI_RENDEZVOUS", "TUTTI_SECRET", "RANK", "WORLD_SIZE"]
     let variables = ProcessInfo.processInfo.environment.filter { !own.contains($0.key) }.merging(environment) { $1 }
-
-    var actions = posix_spawn_file_actions_t()
-    posix_spawn_file_actions_init(&actions)
-    defer { posix_spawn_file_actions_destroy(&actions) }
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+    var description = ChildProgram(program, arguments, environment: variables)
+    defer { for descriptor in description.descriptors.values { close(descriptor) } }
     for (descriptor, name) in [(1, "output"), (2, "errors")] as [(Int32, String)] {
-      let path = folder.appending(path: name).path
-      posix_spawn_file_actions_addopen(&actions, descriptor, path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+      let file = open(folder.appending(path: name).path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+      try #require(file >= 0)
+      description.descriptors[descriptor] = file
     }
-
-    var attributes = posix_spawnattr_t()
-    posix_spawnattr_init(&attributes)
-    defer { posix_spawnattr_destroy(&attributes) }
-    var none = sigset_t()
-    sigemptyset(&none)
-    var all = sigset_t()
-    sigfillset(&all)
-    posix_spawnattr_setsigmask(&attributes, &none)
-    posix_spawnattr_setsigdefault(&attributes, &all)
-    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
-
-    var pid: pid_t = 0
-    var words: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) } + [nil]
-    var entries: [UnsafeMutablePointer<CChar>?] = variables.map { strdup("\($0.key)=\($0.value)") } + [nil]
-    defer { for string in words + entries { free(string) } }
-    let code = posix_spawn(&pid, program, &actions, &attributes, &words, &entries)
-    self.pid = pid
-    guard code == 0 else {
-      status = 0
-      throw CocoaError(.executableLoad, userInfo: [NSFilePathErrorKey: program, "errno": code])
-    }
+    child = try ChildProcess(description)
   }
 
   deinit {
-    if isRunning {
-      kill(pid, SIGKILL)
-      _ = reap(0)
-    }
+    child.stop()
     try? FileManager.default.removeItem(at: folder)
   }
-
-  var isRunning: Bool { status == nil && !reap(WNOHANG) }
 
   /// Waits until it ends by itself.
   func outcome(limit: Double, sourceLocation: SourceLocation = #_sourceLocation) async throws -> Outcome {
     if try await !becomesTrue(within: limit, { !self.isRunning }) {
       // First so that it can clean up.
       kill(pid, SIGTERM)
-      if try await !becomesTrue(within: 5, { !self.isRunning }) {
-        kill(pid, SIGKILL)
-        _ = reap(0)
-      }
+      if try await !becomesTrue(within: 5, { !self.isRunning }) { child.stop() }
       Issue.record(
         "still running after \(limit * Tool.slowness) s: \(arguments)\n\(errors)", sourceLocation: sourceLocation)
     }
-    let raw = status ?? 0
-    return Outcome(status: raw & 0x7F == 0 ? raw >> 8 & 0xFF : -(raw & 0x7F), output: output, errors: errors)
-  }
-
-  private func reap(_ flags: Int32) -> Bool {
-    var raw: Int32 = 0
-    guard waitpid(pid, &raw, flags) == pid else { return false }
-    status = raw
-    return true
+    let status: Int32
+    switch child.end() {
+    case .exited(let code): status = code
+    case .signalled(let signal): status = -signal
+    case let end: throw TestFailure("\(arguments) has ended in an unknown way: \(String(describing: end))")
+    }
+    return Outcome(status: status, output: output, errors: errors)
   }
 
   private func text(_ name: String) -> String {
@@ -173,4 +141,10 @@ func parse(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) th
 
 func results(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) throws -> [Object] {
   try #require(try parse(text)["results"] as? [Object], sourceLocation: sourceLocation)
+}
+
+/// What a helper of the tests found wrong.
+struct TestFailure: Error, CustomStringConvertible {
+  let description: String
+  init(_ description: String) { self.description = description }
 }

@@ -14,9 +14,11 @@ import CTuttiFork
 import CTuttiLinux
 import Glibc
 import Tutti
+import TuttiLaunch
 
 @main struct FaultRank {
   static func main() {
+    Lifeline.hold()
     let arguments = CommandLine.arguments
     guard arguments.count >= 5, let transport = TransportChoice(name: arguments[1]), let bytes = Int(arguments[3]),
       let seconds = Double(arguments[4])

@@ -24,7 +24,10 @@ import Testing
     "TuttiTesting": [
       "Tutti", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiSystem", "TuttiTransport", "Foundation",
     ],
-    "collbench": ["Tutti", "TuttiSchedule", "TuttiAlgorithms", "CTuttiLinux", "ArgumentParser"],
+    "TuttiLaunch": ["TuttiSystem", "CTuttiLinux"],
+    "collbench": [
+      "Tutti", "TuttiSchedule", "TuttiAlgorithms", "TuttiLaunch", "TuttiSystem", "CTuttiLinux", "ArgumentParser",
+    ],
   ]
 
   /// What every module but the pure ones may import: the C library and atomics. Foundation is for none of them.

@@ -1,20 +1,8 @@
 import Foundation
+import TuttiSystem
 
-/// A generator whose seed is printed by the tests that use it. `TUTTI_TEST_SEED` replays a run.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  /// SplitMix64 (Steele, Lea & Flood, OOPSLA 2014).
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-}
+/// For every file of these tests.
+typealias SeededGenerator = TuttiSystem.SeededGenerator
 
 /// The seed of this run, printed so that a failure can be replayed.
 func testSeed(_ test: String = #function) -> UInt64 {

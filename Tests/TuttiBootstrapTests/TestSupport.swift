@@ -5,21 +5,10 @@ import Testing
 
 @testable import TuttiBootstrap
 
-/// A deterministic generator; a failing test prints the seed, `TUTTI_TEST_SEED` replays it.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
+/// A failing test prints the seed, `TUTTI_TEST_SEED` replays it.
+typealias SeededGenerator = TuttiSystem.SeededGenerator
 
-  init(seed: UInt64) { state = seed }
-
-  /// SplitMix64 (Steele, Lea & Flood, 2014).
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-    return z ^ z >> 31
-  }
-
+extension SeededGenerator {
   mutating func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8(truncatingIfNeeded: next()) } }
 
   static func seed() -> UInt64 {

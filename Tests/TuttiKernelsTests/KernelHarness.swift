@@ -3,26 +3,17 @@
 import CTuttiKernels
 import Foundation
 import Testing
+import TuttiSystem
 
-/// SplitMix64 (Steele, Lea & Flood, OOPSLA 2014). TUTTI_TEST_SEED replays a run.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
+/// TUTTI_TEST_SEED replays a run.
+typealias SeededGenerator = TuttiSystem.SeededGenerator
 
-  init(seed: UInt64) { state = seed }
-
+extension SeededGenerator {
   static let seed: UInt64 = {
     let seed = ProcessInfo.processInfo.environment["TUTTI_TEST_SEED"].flatMap(UInt64.init) ?? .random(in: 0...UInt64.max)
     print("TUTTI_TEST_SEED=\(seed) replays the kernel tests")
     return seed
   }()
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
-  }
 }
 
 /// Bytes at a chosen distance from a 64-byte boundary, with guard bytes before and after. Frees them when it goes.

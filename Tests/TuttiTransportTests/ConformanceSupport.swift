@@ -9,16 +9,13 @@ let testSeed: UInt64 = {
   return UInt64.random(in: 1...999_999_999)
 }()
 
-/// SplitMix64 (Steele, Lea & Flood, 2014): small, seedable, good enough for tests.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-  init(_ values: UInt64...) { state = values.reduce(0) { ($0 ^ $1) &* 0xD129_0DDF_53E7_2B0D &+ 0x1234_5678_9ABC_DEF1 } }
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-    return z ^ z >> 31
+/// For every file of these tests.
+typealias SeededGenerator = TuttiSystem.SeededGenerator
+
+extension SeededGenerator {
+  /// A stream of its own for each list of numbers.
+  init(_ values: UInt64...) {
+    self.init(seed: values.reduce(0) { ($0 ^ $1) &* 0xD129_0DDF_53E7_2B0D &+ 0x1234_5678_9ABC_DEF1 })
   }
 }
 

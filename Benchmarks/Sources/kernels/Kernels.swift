@@ -1,5 +1,6 @@
 import CTuttiKernels
 import Glibc
+import MeasuringPrograms
 
 /// Measures every combine kernel on data in memory against memcpy, in turns: two sources into a destination, streaming
 /// stores, one core. A combine moves three bytes for each byte of the result, a copy two: ratios are of time for the same bytes
@@ -28,8 +29,10 @@ enum Kernels {
     ("or", TUTTI_BITWISE_OR), ("xor", TUTTI_BITWISE_XOR), ("average", nil),
   ]
 
-  static func main() {
-    let options = Options(Array(CommandLine.arguments.dropFirst()))
+  static func main() { runProgram("kernels", usage: usage) { run(try Options($0)) } }
+
+  /// - Returns: The status to end with.
+  private static func run(_ options: Options) -> Int32 {
     let arrays = Arrays(bytes: options.bytes)
     var missed = 0
 
@@ -51,7 +54,7 @@ enum Kernels {
       print(row(type.name, cells))
     }
     if let gate = options.gate { print("\(missed) kernels over \(gate)") }
-    exit(missed > 0 ? 1 : 0)
+    return missed > 0 ? 1 : 0
   }
 
   private static func row(_ name: String, _ cells: [String]) -> String {
@@ -84,17 +87,10 @@ struct Comparison {
 
   private static func median(of body: () -> Void) -> Double {
     (0..<5).map { _ in
-      let start = now()
+      let start = seconds()
       body()
-      return now() - start
+      return seconds() - start
     }.sorted()[2]
-  }
-
-  /// CLOCK_MONOTONIC in seconds.
-  private static func now() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
   }
 
   private static func tenths(_ value: Double) -> String {
@@ -156,8 +152,7 @@ struct Options {
   var rounds = 5
   var gate: Double?
 
-  /// Ends the program where the arguments make no sense.
-  init(_ arguments: [String]) {
+  init(_ arguments: [String]) throws {
     let supported = (0..<tutti_variant_count()).filter { tutti_variant_supported($0) != 0 }
     var variant = supported.last
     var index = 0
@@ -175,8 +170,7 @@ struct Options {
       index += 2
     }
     guard index == arguments.count, let variant, bytes > 0, bytes % 64 == 0, bytes <= 1 << 32, rounds > 0 else {
-      _ = Kernels.usage.utf8.withContiguousStorageIfAvailable { write(STDERR_FILENO, $0.baseAddress, $0.count) }
-      exit(64)
+      throw Failure("the arguments make no sense", isUsage: true)
     }
     self.variant = variant
   }

@@ -1,4 +1,5 @@
 import Glibc
+import MeasuringPrograms
 import Tutti
 
 /// What `startAllReduce` and `wait` cost beside `allReduce`: batches of both take turns, so that a change of the machine's

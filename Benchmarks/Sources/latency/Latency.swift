@@ -1,4 +1,5 @@
 import Glibc
+import MeasuringPrograms
 import Tutti
 
 /// Measures with two ranks what `collbench` does not: what an asynchronous call costs, and how much of one hides behind
@@ -16,23 +17,7 @@ enum Latency {
 
     """
 
-  static func main() {
-    do {
-      let options = try Options(Array(CommandLine.arguments.dropFirst()))
-      exit(try run(options))
-    } catch let failure as Failure {
-      complain("latency: \(failure.message)\n" + (failure.isUsage ? usage : ""))
-      exit(failure.isUsage ? 64 : 1)
-    } catch {
-      complain("latency: \(error)\n")
-      exit(1)
-    }
-  }
-
-  /// To standard error, by write(2): Swift 6 does not let a C variable as `stderr` be read.
-  private static func complain(_ text: String) {
-    _ = text.utf8.withContiguousStorageIfAvailable { write(STDERR_FILENO, $0.baseAddress, $0.count) }
-  }
+  static func main() { runProgram("latency", usage: usage) { try run(try Options($0)) } }
 
   private static func run(_ options: Options) throws -> Int32 {
     var join = CommunicatorOptions()
@@ -46,7 +31,7 @@ enum Latency {
     let second = try SecondRank.start()
     do {
       try measure(options, try Communicator.join(environment: second.firstRankEnvironment, options: join))
-      return try second.waitForEnd()
+      return second.waitForEnd()
     } catch {
       second.kill()
       throw error
@@ -119,16 +104,5 @@ struct Options {
     self.bytes = bytes
     self.batches = batches
     self.iterations = iterations ?? (bytes < 64 << 10 ? 1000 : bytes < 1 << 20 ? 300 : 20)
-  }
-}
-
-/// Why the program ends without a result.
-struct Failure: Error {
-  let message: String
-  let isUsage: Bool
-
-  init(_ message: String, isUsage: Bool = false) {
-    self.message = message
-    self.isUsage = isUsage
   }
 }

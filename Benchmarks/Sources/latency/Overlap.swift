@@ -1,3 +1,4 @@
+import MeasuringPrograms
 import Tutti
 
 /// How much of an all-reduce hides behind computation that takes as long: `1 - (step - compute) / communication`, where a

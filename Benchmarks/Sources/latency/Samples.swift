@@ -1,4 +1,5 @@
 import Glibc
+import MeasuringPrograms
 import Tutti
 
 /// A rank's input and output: ordinary heap memory, page-aligned, every page written. Owned by this object, which outlives
@@ -42,24 +43,17 @@ struct Samples {
   /// The median over iterations of the slower rank's time, in microseconds; each iteration starts after a barrier. Both
   /// ranks get it.
   func median(of body: () throws -> Void) throws -> Double {
-    let nanoseconds = UnsafeMutablePointer<Double>.allocate(capacity: iterations)
-    defer { nanoseconds.deallocate() }
+    let times = UnsafeMutablePointer<Double>.allocate(capacity: iterations)
+    defer { times.deallocate() }
     for iteration in 0..<iterations {
       try communicator.barrier()
-      let start = Self.now()
+      let start = nanoseconds()
       try body()
-      nanoseconds[iteration] = Double(Self.now() - start)
+      times[iteration] = Double(nanoseconds() - start)
     }
-    try communicator.allReduce(from: nanoseconds, to: nanoseconds, count: iterations, type: .float64, .max)
-    let sorted = UnsafeBufferPointer(start: nanoseconds, count: iterations).sorted()
+    try communicator.allReduce(from: times, to: times, count: iterations, type: .float64, .max)
+    let sorted = UnsafeBufferPointer(start: times, count: iterations).sorted()
     return (sorted[(iterations - 1) / 2] + sorted[iterations / 2]) / 2 / 1000
-  }
-
-  /// CLOCK_MONOTONIC in nanoseconds.
-  static func now() -> UInt64 {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
   }
 }
 

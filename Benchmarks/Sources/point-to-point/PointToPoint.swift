@@ -1,4 +1,4 @@
-import Glibc
+import MeasuringPrograms
 import Tutti
 
 /// Sends and receives between two ranks, as perftest's `ib_write_bw` and `ib_write_lat` write: a stream of messages in one
@@ -12,26 +12,32 @@ enum PointToPoint {
   /// Messages take turns in so many.
   static let buffers = 8
 
+  static let usage = "usage: point-to-point TRANSPORT stream|ping-pong BYTES MESSAGES\n"
+
   static func main() {
-    do { try measure() } catch { fail("\(error)") }
+    runProgram("point-to-point", usage: usage) {
+      try measure($0)
+      return 0
+    }
   }
 
-  private static func measure() throws {
-    let arguments = CommandLine.arguments
-    guard arguments.count == 5, let transport = TransportChoice(name: arguments[1]), let bytes = Int(arguments[3]),
-      let messages = Int(arguments[4]), ["stream", "ping-pong"].contains(arguments[2]), bytes > 0, messages > 0
-    else { fail("usage: point-to-point TRANSPORT stream|ping-pong BYTES MESSAGES") }
+  private static func measure(_ arguments: [String]) throws {
+    guard arguments.count == 4, let transport = TransportChoice(name: arguments[0]), let bytes = Int(arguments[2]),
+      let messages = Int(arguments[3]), ["stream", "ping-pong"].contains(arguments[1]), bytes > 0, messages > 0
+    else { throw Failure("the arguments make no sense", isUsage: true) }
     var options = CommunicatorOptions()
     options.transport = transport
     options.timeout = .seconds(60)
     options.joinTimeout = .seconds(60)
     let communicator = try Communicator.join(options: options)
     defer { communicator.close() }
-    guard communicator.rankCount == 2 else { fail("this measures 2 ranks, and the job has \(communicator.rankCount)") }
+    guard communicator.rankCount == 2 else {
+      throw Failure("this measures 2 ranks, and the job has \(communicator.rankCount)")
+    }
     let result =
-      arguments[2] == "stream"
+      arguments[1] == "stream"
       ? try stream(communicator, bytes, messages) : try pingPong(communicator, bytes, messages)
-    if communicator.rank == 0 { print(arguments[2], arguments[1], bytes, result) }
+    if communicator.rank == 0 { print(arguments[1], arguments[0], bytes, result) }
   }
 
   /// GB/s from rank 1 to rank 0, where the clock is. One thread a rank, as perftest's.
@@ -54,7 +60,9 @@ enum PointToPoint {
     let start = seconds()
     try pass(messages)
     let elapsed = seconds() - start
-    guard communicator.rank == 1 || buffer.pointer.allSatisfy({ $0 == 1 }) else { fail("a wrong byte has come") }
+    guard communicator.rank == 1 || buffer.pointer.allSatisfy({ $0 == 1 }) else {
+      throw Failure("a wrong byte has come")
+    }
     return Double(bytes * messages) / elapsed / 1e9
   }
 
@@ -78,17 +86,5 @@ enum PointToPoint {
       if number >= 0 { times.append((seconds() - start) / Double(batch)) }
     }
     return times.sorted()[batches / 2] / 2 * 1e6
-  }
-
-  private static func seconds() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
-  }
-
-  private static func fail(_ message: String) -> Never {
-    let line = "point-to-point: " + message + "\n"
-    _ = write(STDERR_FILENO, line, line.utf8.count)
-    exit(1)
   }
 }

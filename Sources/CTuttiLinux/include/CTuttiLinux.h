@@ -3,6 +3,7 @@
 #define TUTTI_LINUX_H
 
 #include <sched.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -125,8 +126,40 @@ int tutti_timerfd_set(int fd, uint64_t at_ns);
 /// The process at the other end of a Unix socket (SO_PEERCRED). 0, or negative with errno.
 int tutti_peer_credentials(int socket, pid_t *pid, uid_t *uid);
 
-/// Has the kernel send SIGKILL to this process when `parent` dies (prctl(2), PR_SET_PDEATHSIG). Returns 0, or -1
-/// when the parent is already gone: the caller then ends by itself.
-int tutti_die_with_parent(pid_t parent);
+/// What tutti_spawn starts.
+struct tutti_spawn_request {
+  /// A path; the other two end with NULL.
+  const char *program;
+  char *const *arguments;
+  char *const *environment;
+  /// Descriptor `targets[i]` of the program is this process's `sources[i]`.
+  const int *sources;
+  const int *targets;
+  int descriptor_count;
+  /// The signals that are blocked in the program.
+  const sigset_t *mask;
+  /// Gives the program the default disposition of every signal, and no descriptor but 0 to 2 and the targets.
+  int isolates;
+  /// Has the program ignore SIGCHLD.
+  int ignores_sigchld;
+};
+/// Starts a program as a child in a process group of its own, which the kernel kills when the thread that called this ends
+/// (prctl(2), PR_SET_PDEATHSIG). The child's pid, or the negative errno, also that of execve(2).
+pid_t tutti_spawn(const struct tutti_spawn_request *what);
+/// pipe2(2), close-on-exec, both ends registered. 0, or -1 with errno.
+int tutti_pipe(int ends[2]);
+/// Whether a child has ended: 1, and how; 0 while it runs; or the negative errno (ECHILD: somebody else has reaped it).
+/// With `reaps` its pid is free afterwards, without it stays a zombie. `*signal` is 0 for a child that has exited with `*status`.
+int tutti_child_end(pid_t pid, int reaps, int *signal, int *status);
+/// Whether a signal is ignored by this process (1), or else (0).
+int tutti_is_ignored(int signal);
+/// Makes sure that children become zombies when they end. 1 when SIGCHLD was ignored for that to change, and else 0.
+int tutti_keep_children(void);
+/// Ignores SIGCHLD again, after tutti_keep_children has returned 1.
+void tutti_forget_children(void);
+/// signalfd(2), non-blocking, registered, for blocked signals. Negative with errno on failure.
+int tutti_signalfd(const sigset_t *signals);
+/// The next signal that has come, or 0.
+int tutti_signalfd_take(int fd);
 
 #endif

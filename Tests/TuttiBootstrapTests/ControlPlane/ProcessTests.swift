@@ -1,8 +1,9 @@
-import TuttiSystem
 import CTuttiFork
 import CTuttiLinux
 import Glibc
 import Testing
+import TuttiLaunch
+import TuttiSystem
 
 @testable import TuttiBootstrap
 
@@ -62,11 +63,11 @@ private func variable(_ name: String) -> String? { getenv(name).map { String(cSt
 
 /// A rank in a process of its own. Killed when it goes out of scope.
 private final class ChildProcess {
-  let pid: pid_t
+  var pid: pid_t { child.pid }
+  private let child: TuttiLaunch.ChildProcess
   private let input: Int32
   private let output: Int32
   private var text: [UInt8] = []
-  private var isReaped = false
 
   init(_ mode: String, rank: Int, of rankCount: Int, rendezvous: RendezvousAddress, waitingFor: Int, seconds: Double) throws
   {
@@ -79,53 +80,30 @@ private final class ChildProcess {
       close(fromChild[1])
     }
     (input, output) = (toChild[1], fromChild[0])
-    var actions = posix_spawn_file_actions_t()
-    posix_spawn_file_actions_init(&actions)
-    defer { posix_spawn_file_actions_destroy(&actions) }
-    posix_spawn_file_actions_adddup2(&actions, toChild[0], STDIN_FILENO)
-    posix_spawn_file_actions_adddup2(&actions, fromChild[1], 100)
-    for stream in [STDOUT_FILENO, STDERR_FILENO] {
-      posix_spawn_file_actions_addopen(&actions, stream, "/dev/null", O_WRONLY, 0)
-    }
+    let variables = currentEnvironment().filter { !$0.key.hasPrefix("TUTTI_") }
     let additions = [
-      "TUTTI_TEST_CHILD=\(mode)", "TUTTI_RANK=\(rank)", "TUTTI_SIZE=\(rankCount)", "TUTTI_RENDEZVOUS=\(rendezvous)",
-      "TUTTI_SECRET=of children", "TUTTI_TEST_WAITING_FOR=\(waitingFor)", "TUTTI_TEST_OUTPUT=100",
-      "TUTTI_TEST_SECONDS=\(seconds)",
+      "TUTTI_TEST_CHILD": mode, "TUTTI_RANK": "\(rank)", "TUTTI_SIZE": "\(rankCount)", "TUTTI_RENDEZVOUS": "\(rendezvous)",
+      "TUTTI_SECRET": "of children", "TUTTI_TEST_WAITING_FOR": "\(waitingFor)", "TUTTI_TEST_OUTPUT": "100",
+      "TUTTI_TEST_SECONDS": "\(seconds)",
     ]
-    var inherited: [String] = []
-    var next = environ
-    while let entry = next.pointee {
-      inherited.append(String(cString: entry))
-      next += 1
-    }
-    let program = "/proc/self/exe"
-    let arguments = ["tutti-child", "--testing-library", "swift-testing", "--filter", "ChildRank"]
-    let spawned = withCStrings(arguments) { arguments in
-      withCStrings(inherited.filter { !$0.hasPrefix("TUTTI_") } + additions) { environment in
-        var pid: pid_t = 0
-        let code = posix_spawn(&pid, program, &actions, nil, arguments, environment)
-        return code == 0 ? pid : -code
-      }
-    }
-    try #require(spawned > 0)
-    pid = spawned
+    var program = ChildProgram(
+      "/proc/self/exe", ["--testing-library", "swift-testing", "--filter", "ChildRank"],
+      environment: variables.merging(additions) { $1 })
+    let nothing = open("/dev/null", O_WRONLY | O_CLOEXEC)
+    defer { close(nothing) }
+    program.descriptors = [STDIN_FILENO: toChild[0], 100: fromChild[1], STDOUT_FILENO: nothing, STDERR_FILENO: nothing]
+    child = try TuttiLaunch.ChildProcess(program)
   }
 
   deinit {
-    stop(with: SIGKILL)
-    reap()
+    child.stop()
     close(input)
     close(output)
   }
 
-  func stop(with signal: Int32) { if !isReaped { kill(pid, signal) } }
+  func stop(with signal: Int32) { child.send(signal) }
 
-  func reap() {
-    guard !isReaped else { return }
-    isReaped = true
-    var status: Int32 = 0
-    waitpid(pid, &status, 0)
-  }
+  func reap() { while child.end() == nil { Clock.pause(Clock.millisecond) } }
 
   func go() { _ = send(input, "\n", 1, Int32(MSG_NOSIGNAL)) }
 
@@ -144,12 +122,6 @@ private final class ChildProcess {
       text += buffer[..<count]
     }
   }
-}
-
-private func withCStrings<Result>(_ texts: [String], _ body: ([UnsafeMutablePointer<CChar>?]) -> Result) -> Result {
-  let pointers = texts.map { strdup($0) }
-  defer { for pointer in pointers { free(pointer) } }
-  return body(pointers + [nil])
 }
 
 extension OverSockets {

@@ -30,7 +30,7 @@ struct JobOptions: ParsableArguments {
   @Option(help: "Seconds an operation may wait for other ranks before it fails on every rank.")
   var timeout = 60.0
 
-  /// Set by the launcher when it starts this program: standard input is its lifeline.
+  /// Set by this program when it starts itself: this process is one of the ranks that `--ranks` asks for.
   @Flag(help: .private)
   var launched = false
 

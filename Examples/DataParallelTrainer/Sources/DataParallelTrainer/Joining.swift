@@ -3,10 +3,10 @@
 import Checkpoints
 import Foundation
 import Tutti
+import TuttiLaunch
 
 /// The environment variables by which launchers tell a process its rank.
 enum LaunchVariables {
-  static let all = ["TUTTI_RANK", "TUTTI_SIZE", "TUTTI_RENDEZVOUS", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"]
   private static let identity = ["TUTTI_RANK", "TUTTI_SIZE", "TUTTI_RENDEZVOUS", "RANK", "WORLD_SIZE"]
 
   /// The first one that says this process is a rank of something; nil when nothing launched it.
@@ -21,7 +21,7 @@ extension JobOptions {
   /// - Parameter advice: What to say when local ranks have failed; told whether one was killed.
   /// - Throws: ``CommandFailure``, `StatusCode` where ranks have said what failed, and what `body` throws.
   func run(advice: (_ wasKilled: Bool) -> String? = { _ in nil }, _ body: (Communicator) throws -> Void) throws {
-    if launched { Lifeline.hold() }
+    Lifeline.hold()
     guard let ranks, !launched else { return try runRank(body) }
     if let variable = LaunchVariables.present {
       throw CommandFailure(
@@ -30,7 +30,12 @@ extension JobOptions {
         join as that rank, or unset \(variable).
         """)
     }
-    let outcome = try Launcher(rankCount: ranks, timeout: duration).run()
+    var job = try JobDescription(
+      rankCount: ranks, program: ThisProgram.path, arguments: ThisProgram.arguments(adding: "--launched"))
+    job.failureGrace = .seconds(5)
+    // A rank that hangs after another has finished reports its own timeout first.
+    job.finishLimit = duration + job.failureGrace
+    let outcome = try job.run { Terminal.error($0) }
     // After Ctrl-C the line of the progress bar is unfinished.
     if outcome.status > 128 { Terminal.error("") }
     if outcome.status != 0, let advice = advice(outcome.wasKilled || outcome.status > 128) { Terminal.error(advice) }

@@ -78,8 +78,8 @@ struct OverlapCommand: ParsableCommand {
       let report = try measurement.run(rows: rows, rounds: rounds)
       if communicator.rank == 0 {
         switch format {
-        case .table: Terminal.write(report.table)
-        case .json: Terminal.write(try report.json)
+        case .table: try Terminal.write(report.table)
+        case .json: try Terminal.write(report.json)
         }
       }
       if check, !report.bars.allSatisfy(\.isMet) { throw StatusCode(1) }

@@ -37,7 +37,7 @@ struct SampleCommand: ParsableCommand {
     let text =
       found.manifest.identity.elementType == Double.checkpointName
       ? try text(found, Double.self) : try text(found, Float.self)
-    Terminal.write(text)
+    try Terminal.write(text)
   }
 
   private func text<Element: TrainedElement>(_ checkpoint: Checkpoint, _: Element.Type) throws -> String {

@@ -1,22 +1,21 @@
 import Foundation
+import TuttiLaunch
 
-/// Standard output and error, past any buffering of the C library: results go to standard output, everything else to
-/// standard error.
+/// Standard output and error: results go to standard output, everything else to standard error.
 enum Terminal {
-  static func write(_ text: String) { writeAll(STDOUT_FILENO, text + "\n") }
-
-  static func error(_ text: String) { writeAll(STDERR_FILENO, text + "\n") }
-
-  private static func writeAll(_ descriptor: Int32, _ text: String) {
-    var bytes = Array(text.utf8)[...]
-    while !bytes.isEmpty {
-      let written = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-      if written < 0 && errno == EINTR { continue }
-      // A reader that is gone (`DataParallelTrainer | head`) is no failure of the training.
-      guard written > 0 else { return }
-      bytes = bytes.dropFirst(written)
+  /// - Throws: ``CommandFailure`` when the text has not arrived. A reader that is gone (`DataParallelTrainer | head`) is no failure of the
+  ///   training.
+  static func write(_ text: String) throws {
+    do throws(StandardStream.Failure) {
+      try StandardStream.output.write(text + "\n")
+      try StandardStream.output.flush()
+    } catch {
+      if !error.readerHasLeft { throw CommandFailure("standard output: \(error). Results are missing there.") }
     }
   }
+
+  /// Nobody can be told that nobody is told.
+  static func error(_ text: String) { try? StandardStream.error.write(text + "\n") }
 }
 
 /// What ends a command with exit status 1: a message for standard error, one screen at most.

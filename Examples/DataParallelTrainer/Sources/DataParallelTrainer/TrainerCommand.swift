@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Models
+import TuttiLaunch
 
 /// The command line: trains a model on many ranks, samples from what it has learnt, and measures how communication hides
 /// behind computation.
@@ -38,7 +39,7 @@ struct StatusCode: Error {
 enum Main {
   static func main() {
     // A reader that is gone must not end the training.
-    signal(SIGPIPE, SIG_IGN)
+    StandardStream.outliveReaders()
     useOneThread()
     takeMatrixEnvironment()
     do {
@@ -66,7 +67,7 @@ enum Main {
     let missing = matrixEnvironment()
     if missing.isEmpty { return }
     for (name, value) in missing { setenv(name, value, 1) }
-    withCStrings(CommandLine.arguments) { _ = execv(Launcher.executable, $0) }
+    ThisProgram.restart()
     // Where that is not possible, matrix products are slower, and right.
   }
 }

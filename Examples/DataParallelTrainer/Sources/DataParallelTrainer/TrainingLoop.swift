@@ -111,14 +111,14 @@ struct TrainingLoop<Rule: TrainingRule> {
         spans,
         title: "\(run.task.name), \(run.communicator.rankCount) \(run.communicator.rankCount == 1 ? "rank" : "ranks")",
         run.task)
-      Terminal.write(record.curve(run.task))
-      if let text = try sampleText() { Terminal.write("\(text)\n") }
+      try Terminal.write(record.curve(run.task))
+      if let text = try sampleText() { try Terminal.write("\(text)\n") }
       let seconds = (ContinuousClock.now - began) / .seconds(1)
-      Terminal.write(
+      try Terminal.write(
         "\(run.task.describe(evaluation)); \(run.steps) steps, \(decimal(seconds, 1)) s, optimizer state "
           + "\(decimal(Double(stateBytes) / 1e6, 3)) MB a rank")
       if let folder = run.configuration.output {
-        Terminal.write("loss.svg, timeline.svg, trace.json (for ui.perfetto.dev) and losses.jsonl are in \(folder)")
+        try Terminal.write("loss.svg, timeline.svg, trace.json (for ui.perfetto.dev) and losses.jsonl are in \(folder)")
       }
     }
     let accuracy = Double(evaluation.correct) / Double(evaluation.targets)

@@ -1,4 +1,5 @@
-/// A random number generator that gives the same numbers for the same seed everywhere: splitmix64.
+/// A random number generator that gives the same numbers for the same seed everywhere: SplitMix64 (Steele, Lea & Flood,
+/// OOPSLA 2014).
 public struct SeededGenerator: RandomNumberGenerator, Sendable {
   private var state: UInt64
 
@@ -8,7 +9,12 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
   /// The next 64 random bits.
   public mutating func next() -> UInt64 {
     state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
+    return Self.mixed(state)
+  }
+
+  /// A number that depends on nothing but `value`, and looks like none of its neighbours': the generator's finaliser.
+  @inlinable package static func mixed(_ value: UInt64) -> UInt64 {
+    var mixed = value
     mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
     mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
     return mixed ^ (mixed >> 31)

@@ -1,0 +1,141 @@
+import Glibc
+import TuttiSystem
+
+/// A job to run: its ranks, and how long they may wait for each other's end.
+///
+/// A test of a program that joins with `Communicator.join()`, on four ranks. They end with the test, and with the test
+/// runner, however that ends:
+///
+/// ```swift
+/// import Testing
+/// import TuttiLaunch
+///
+/// @Test func fourRanksAgree() async throws {
+///   let job = try JobDescription(rankCount: 4, program: ".build/debug/my-program", arguments: ["--steps", "10"])
+///   let outcome = try await job.start().outcome()
+///   #expect(outcome.status == 0, "\(outcome)")
+/// }
+/// ```
+///
+/// A program that starts its own ranks, as `collbench --ranks 4` does:
+///
+/// ```swift
+/// let arguments = ThisProgram.arguments(adding: "--is-a-rank")
+/// let job = try JobDescription(rankCount: 4, program: ThisProgram.path, arguments: arguments)
+/// exit(try job.run().status)
+/// ```
+public struct JobDescription: Sendable, Hashable {
+  public var identity: JobIdentity
+  /// What is started. A rank of the job that is missing is started by somebody else.
+  public var ranks: [RankDescription]
+  /// How long the others have to say what they saw after one has failed.
+  public var failureGrace = Duration.seconds(3)
+  /// How long the others may go on after one has ended well; nil: as long as they like. Ranks with inherited output always
+  /// may: their reader can be slow.
+  public var finishLimit: Duration?
+
+  public init(identity: JobIdentity, ranks: [RankDescription]) { (self.identity, self.ranks) = (identity, ranks) }
+
+  /// Describes a job of one program on this machine.
+  ///
+  /// - Throws: ``LaunchError`` with `.invalidJob` without a rank, `.resources` when the kernel has no random numbers for a
+  ///   secret.
+  public init(
+    rankCount: Int, program: String, arguments: [String] = [], environment: [String: String] = [:]
+  ) throws(LaunchError) {
+    let identity = try JobIdentity(rankCount: rankCount)
+    let ranks = (0..<rankCount).map {
+      RankDescription(rank: $0, program: program, arguments: arguments, environment: environment)
+    }
+    self.init(identity: identity, ranks: ranks)
+  }
+
+  /// Runs the job in the foreground, as a program does that is there for it, and returns when every rank has ended.
+  ///
+  /// When the first rank fails, the others get ``failureGrace``, and are then killed. Ctrl-C, SIGTERM and SIGHUP, unless
+  /// they are ignored, end all ranks, silently; Ctrl-Z stops them with this process. Ranks are in process groups of their
+  /// own, so that the terminal's signals go to this process alone, and no rank reports another that the user has just
+  /// stopped. They have the dispositions, the mask and the descriptors of this process, and a ``Lifeline`` as standard
+  /// input. If this process is killed, so are they.
+  ///
+  /// Call it on the main thread of a program without others: signals that another thread takes are not seen here.
+  ///
+  /// - Parameter report: Is given a sentence for each rank that could not speak for itself: it was killed, or was late. By
+  ///   default it goes to standard error.
+  /// - Throws: ``LaunchError`` when the description makes no sense, or a rank could not be started.
+  public func run(
+    report: (_ sentence: String) -> Void = { try? StandardStream.error.write($0 + "\n") }
+  ) throws(LaunchError) -> JobOutcome {
+    let signals = try ForegroundSignals()
+    defer { signals.restore() }
+    let ranks = try startRanks {
+      $0.isolates = false; $0.mask = signals.before
+    }
+    return try JobSupervisor(self, ranks).supervise(signals, report)
+  }
+
+  /// Starts the job and returns at once. Ranks end with the value that is returned, and with this process.
+  ///
+  /// They get no disposition, no mask and no descriptor of this process but the standard streams, because threads of test
+  /// runners have nearly all signals blocked.
+  ///
+  /// - Parameter report: As of ``run(report:)``; called on another thread.
+  /// - Throws: As ``run(report:)``.
+  public func start(
+    report: @escaping @Sendable (_ sentence: String) -> Void = { try? StandardStream.error.write($0 + "\n") }
+  ) throws(LaunchError) -> RunningJob {
+    let ranks = try startRanks { $0.isolates = true }
+    return try RunningJob(JobSupervisor(self, ranks), report)
+  }
+
+  private func startRanks(_ adapt: (inout ChildProgram) -> Void) throws(LaunchError) -> [JobSupervisor.Rank] {
+    try validate()
+    var started: [JobSupervisor.Rank] = []
+    for description in ranks {
+      do throws(LaunchError) {
+        started.append(try start(description, adapt))
+      } catch {
+        // The first ones would report that others are missing.
+        for rank in started { rank.process.send(SIGSTOP) }
+        throw LaunchError(error.code, "rank \(description.rank) of \(identity.rankCount): \(error)")
+      }
+    }
+    return started
+  }
+
+  private func start(
+    _ rank: RankDescription, _ adapt: (inout ChildProgram) -> Void
+  ) throws(LaunchError) -> JobSupervisor.Rank {
+    var environment = identity.environment(rank: rank.rank)
+    environment.merge(rank.environment) { $1 }
+    var program = ChildProgram(rank.program, rank.arguments, environment: environment)
+    adapt(&program)
+    var opened: [Int32] = []
+    defer { for descriptor in opened { close(descriptor) } }
+    for (stream, output) in [(STDOUT_FILENO, rank.output), (STDERR_FILENO, rank.errors)] {
+      let path: String
+      switch output {
+      case .inherited: continue
+      case .discarded: path = "/dev/null"
+      case .file(let file): path = file
+      }
+      let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+      guard descriptor >= 0 else { throw LaunchError(.output, "its output cannot go to \(path): \(errorText(errno)).") }
+      opened.append(descriptor)
+      program.descriptors[stream] = descriptor
+    }
+    return JobSupervisor.Rank(
+      number: rank.rank, process: try ChildProcess(program), mayLinger: rank.output == .inherited)
+  }
+
+  private func validate() throws(LaunchError) {
+    guard !ranks.isEmpty else { throw LaunchError(.invalidJob, "a job without a rank to start.") }
+    var seen: Set<Int> = []
+    for rank in ranks.map(\.rank) {
+      guard (0..<identity.rankCount).contains(rank) else {
+        throw LaunchError(.invalidJob, "there is no rank \(rank) in a job of \(identity.rankCount).")
+      }
+      guard seen.insert(rank).inserted else { throw LaunchError(.invalidJob, "rank \(rank) is described twice.") }
+    }
+  }
+}

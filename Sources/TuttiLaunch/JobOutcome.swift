@@ -1,0 +1,48 @@
+import Glibc
+
+/// How a rank has ended.
+public enum RankEnd: Sendable, Hashable {
+  /// By itself, with this exit status.
+  case exited(Int32)
+  /// By a signal that did not come from its launcher.
+  case signalled(Int32)
+  /// Its launcher has ended it: because it was late, or because the job was stopped.
+  case stopped
+  /// Something else in this process has reaped it (waitpid(2) for any child), so that nobody knows.
+  case unknown
+
+  /// Whether it has ended by itself with status 0.
+  public var isSuccess: Bool { self == .exited(0) }
+}
+
+/// How a job has ended. All its ranks have, and no process of it is left, but for those that have left their rank's process
+/// group.
+public struct JobOutcome: Sendable, Hashable {
+  /// How each rank ended that was started.
+  public internal(set) var ends: [Int: RankEnd] = [:]
+  /// The rank that failed before all others; nil without one. Ranks that the launcher stopped have not failed.
+  public internal(set) var firstFailure: Int?
+  /// The ranks that were still running when others had failed, or had finished, for too long.
+  public internal(set) var lateRanks: [Int] = []
+  /// The signal to this process that stopped the job.
+  public internal(set) var stopSignal: Int32?
+  /// Whether ``RunningJob/stop()`` ended the job.
+  public internal(set) var wasStopped = false
+
+  /// What a launcher exits with: 0, 1 when a rank failed or was late, 128 and the signal that stopped this process, 141 as a
+  /// shell has it when whoever read the output has left.
+  public var status: Int32 {
+    if let stopSignal { return 128 + stopSignal }
+    if readerHasLeft { return 128 + SIGPIPE }
+    return firstFailure == nil && lateRanks.isEmpty && !wasStopped ? 0 : 1
+  }
+
+  /// Whether a rank was ended by a signal that did not come from the launcher.
+  public var wasKilled: Bool {
+    ends.values.contains { if case .signalled = $0 { true } else { false } }
+  }
+
+  /// Whether the first rank that failed was ended by SIGPIPE: it had nobody left to print to, as behind `| head`. No mistake
+  /// of anybody.
+  public var readerHasLeft: Bool { firstFailure.map { ends[$0] == .signalled(SIGPIPE) } ?? false }
+}

@@ -1,0 +1,36 @@
+import CTuttiLinux
+import Glibc
+import TuttiSystem
+
+/// The launcher's life, as its ranks see it: their standard input is a pipe into which nobody writes, and which the kernel
+/// closes when the launcher is gone.
+///
+/// Ranks on this machine are killed with their launcher in any case. A lifeline reaches further: a rank inside another
+/// program, such as `unshare --fork`, and one that has changed its user.
+public enum Lifeline {
+  /// Says which pipe it is, so that a program with another standard input does not take that for it.
+  static let variable = "TUTTI_LIFELINE"
+
+  /// Has this process end with its launcher from now on, whatever it is waiting for: by `_exit`, with status 1.
+  ///
+  /// Does nothing in a process whose standard input is no lifeline. Call it first thing in a program that is a rank.
+  public static func hold() {
+    guard let text = getenv(variable), let identity = UInt64(String(cString: text)),
+      pipeIdentity(STDIN_FILENO) == identity
+    else { return }
+    try? startDetachedThread("tutti lifeline") {
+      var byte: UInt8 = 0
+      while true {
+        let count = read(STDIN_FILENO, &byte, 1)
+        if count == 0 || (count < 0 && errno != EINTR) { _exit(1) }
+      }
+    }
+  }
+
+  /// The number of a pipe; nil for a descriptor that is something else.
+  static func pipeIdentity(_ descriptor: Int32) -> UInt64? {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFIFO else { return nil }
+    return UInt64(status.st_ino)
+  }
+}
