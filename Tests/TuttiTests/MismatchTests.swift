@@ -100,8 +100,10 @@ import TuttiBootstrap
       var values: [Int32] = [1, 2, 3]
       try communicator.broadcast(&values, root: communicator.rank == 2 ? 1 : 0)
     }
-    for ending in ended {
-      let error = try #require(ending.error)
+    // A rank that only sends may have sent all by then.
+    let errors = ended.compactMap(\.error)
+    #expect(!errors.isEmpty)
+    for error in errors {
       #expect(error.code == .mismatch && error.operationNumber == 301, "\(error)")
       #expect(error.message.contains("root 0") && error.message.contains("root 1"), "\(error)")
     }
