@@ -1,6 +1,7 @@
 import TuttiBootstrap
 import TuttiRDMA
 import TuttiSharedMemory
+import TuttiSchedule
 import TuttiSystem
 import TuttiTCP
 import TuttiTransport
@@ -37,7 +38,8 @@ extension JoinedMember {
   ) throws(FailureReport) -> JoinedMember {
     let ends = try LinkEnds(choice, registered: registered, memoryNode: place.memoryNode, openFabric)
     let policy = AlgorithmPolicy(
-      rankCount: membership.rankCount, medium: choice.medium, processors: place.runningMin(membership.members),
+      grouping: Grouping(rankCount: membership.rankCount), medium: choice.medium,
+      processors: place.runningMin(membership.members),
       segmentBytesMax: smallestSegment(choice), catalog: catalog)
     let member = JoinedMember(membership: membership, choice: choice, ends: ends, policy: policy, place: place)
     member.activate(

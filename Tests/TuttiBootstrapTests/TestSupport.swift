@@ -73,12 +73,20 @@ final class Recorder: Sendable {
   let failures = Lock<[FailureReport]>([])
   let connections = Lock<[(peer: Int, role: ConnectionRole, descriptor: Int32)]>([])
   let status = Lock(RankStatus())
+  /// What its operations were, by number.
+  let calls = Lock<[UInt64: String]>([:])
 
   var handlers: ControlHandlers {
     ControlHandlers(
       onConnection: { peer, role, descriptor in self.connections.withLock { $0.append((peer, role, descriptor)) } },
       onFailure: { failure in self.failures.withLock { $0.append(failure) } },
-      status: { self.status.withLock { $0 } })
+      status: { number in
+        self.status.withLock { status in
+          var status = status
+          status.asked = self.calls.withLock { $0[number] } ?? ""
+          return status
+        }
+      })
   }
 
   func awaitFailure(seconds: Double = 5) -> FailureReport? {

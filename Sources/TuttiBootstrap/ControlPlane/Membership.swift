@@ -75,7 +75,7 @@ package final class Membership: ControlPlane {
     var onFailure: (@Sendable (FailureReport) -> Void)?
     var deliveries: [(peer: Int, role: ConnectionRole, descriptor: Int32)] = []
     var boardRequests: [Int32] = []
-    var questions: [(id: UInt64, asker: Int)] = []
+    var questions: [(id: UInt64, asker: Int, operationNumber: UInt64)] = []
   }
 
   init(
