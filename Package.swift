@@ -81,6 +81,8 @@ let package = Package(
 
     .target(name: "CTuttiAllocations", path: "Tests/CTuttiAllocations"),
     .target(name: "CTuttiFork", path: "Tests/CTuttiFork"),
+    // How long tests wait.
+    .target(name: "Patience", dependencies: ["TuttiSystem"], path: "Tests/Patience"),
     .testTarget(name: "TidyTests"),
     .testTarget(name: "TuttiKernelsTests", dependencies: ["CTuttiKernels", "TuttiSystem"]),
     .testTarget(name: "TuttiScheduleTests", dependencies: ["TuttiSchedule"]),
@@ -90,7 +92,7 @@ let package = Package(
       name: "TuttiTransportTests",
       dependencies: [
         "TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "TuttiRDMA", "TuttiSystem", "TuttiTopology", "CTuttiLinux",
-        "CTuttiAllocations", "CTuttiFork",
+        "CTuttiAllocations", "CTuttiFork", "Patience",
       ]),
     .testTarget(
       name: "TuttiRDMATests", dependencies: ["TuttiRDMA", "TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiVerbs"]),
@@ -98,21 +100,21 @@ let package = Package(
       name: "TuttiBootstrapTests",
       dependencies: [
         "TuttiBootstrap", "TuttiLaunch", "TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux", "CTuttiFork",
+        "Patience",
       ]),
     .testTarget(
       name: "TuttiTests",
       dependencies: [
         "Tutti", "TuttiTesting", "TuttiEngine", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiSystem",
-        "TuttiTransport",
-        "TuttiBootstrap", "CTuttiLinux", "CTuttiAllocations", "CTuttiFork",
+        "TuttiTransport", "TuttiBootstrap", "CTuttiLinux", "CTuttiAllocations", "CTuttiFork", "Patience",
       ]),
     .testTarget(
       name: "TuttiTrainingTests",
       dependencies: ["TuttiTraining", "TuttiTesting", "Tutti", "TuttiSystem", "CTuttiLinux"]),
     .testTarget(
       name: "TuttiTestingTests",
-      dependencies: ["TuttiTesting", "Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiSystem"]),
-    .testTarget(name: "TuttiLaunchTests", dependencies: ["TuttiLaunch", "TuttiSystem", "CTuttiLinux"]),
+      dependencies: ["TuttiTesting", "Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiSystem", "Patience"]),
+    .testTarget(name: "TuttiLaunchTests", dependencies: ["TuttiLaunch", "TuttiSystem", "CTuttiLinux", "Patience"]),
     // A rank that tests kill, stop, and have fork.
     .executableTarget(
       name: "faultrank", dependencies: ["Tutti", "TuttiLaunch", "CTuttiLinux", "CTuttiFork"], path: "Tests/FaultRank"),
@@ -122,7 +124,7 @@ let package = Package(
     .executableTarget(name: "faultsandbox", path: "Tests/FaultSandbox"),
     .testTarget(
       name: "CollbenchTests",
-      dependencies: ["collbench", "faultrank", "faultsandbox", "TuttiLaunch", "TuttiSystem", "CTuttiLinux"]),
+      dependencies: ["collbench", "faultrank", "faultsandbox", "TuttiLaunch", "TuttiSystem", "CTuttiLinux", "Patience"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,5 +1,6 @@
 import CTuttiLinux
 import Glibc
+import Patience
 import Testing
 import TuttiRDMA
 import TuttiSystem
@@ -63,7 +64,7 @@ final class RDMABench: Sendable {
     let (near, far) = try unixSockets()
     defer { tutti_close(far) }
     try first.invite(over: near, from: secondRank)
-    let deadline = monotonicNanoseconds() + 20_000_000_000
+    let deadline = Patience.deadline(seconds: 20)
     let dialed = try second.connect(over: far, to: firstRank, rails: fabric.rails, deadline: deadline) { nil }
     while true {
       if let link = try first.takeLinks().first { return (link, dialed) }

@@ -1,3 +1,4 @@
+import Patience
 import TuttiSystem
 import CTuttiLinux
 import Glibc
@@ -70,12 +71,12 @@ extension OverSockets {
       let joined = try runRanks(0..<2) { rank throws(FailureReport) in
         try Membership.join(
           identity: identity(rank, 2, rendezvous), secret: testSecret, transports: [.tcp],
-          deadline: Clock.deadline(seconds: 5))
+          deadline: Patience.deadline(seconds: 5))
       }
       let members = try (0..<2).map { try joined[$0]!.get() }
       defer { for member in members { member.leave() } }
       members[0].report(FailureReport(.aborted, rank: 0, "early"))
-      #expect(Clock.wait(until: Clock.deadline(seconds: 5)) { members[1].firstCause != nil })
+      #expect(Clock.wait(until: Patience.deadline(seconds: 5)) { members[1].firstCause != nil })
       let recorder = Recorder()
       members[1].activate(recorder.handlers)
       #expect(recorder.failures.withLock { $0.map(\.message) } == ["early"])
@@ -86,13 +87,13 @@ extension OverSockets {
       let group = try TestGroup(3)
       defer { group.leave() }
       #expect(group.members[2].isSameHost(0))
-      let dialed = try group.members[2].connect(to: 0, role: role, deadline: Clock.deadline(seconds: 5))
+      let dialed = try group.members[2].connect(to: 0, role: role, deadline: Patience.deadline(seconds: 5))
       defer { tutti_close(dialed) }
       let accepted = try #require(group.recorders[0].awaitConnection())
       defer { tutti_close(accepted.descriptor) }
       #expect(accepted.peer == 2 && accepted.role == role)
       #expect(send(dialed, "hello", 5, Int32(MSG_NOSIGNAL)) == 5)
-      #expect(Sockets.wait(accepted.descriptor, for: POLLIN, until: Clock.deadline(seconds: 5)))
+      #expect(Sockets.wait(accepted.descriptor, for: POLLIN, until: Patience.deadline(seconds: 5)))
       guard case .bytes(let bytes) = Sockets.receiveNow(accepted.descriptor, max: 16) else { throw FailureReport.missing }
       #expect(bytes == Array("hello".utf8))
       for descriptor in [dialed, accepted.descriptor] {
@@ -106,7 +107,7 @@ extension OverSockets {
       group.members[0].leave()
       Clock.pause(20 * Clock.millisecond)
       let error = #expect(throws: FailureReport.self) {
-        try group.members[2].connect(to: 0, role: .tcpLink, deadline: Clock.deadline(seconds: 5))
+        try group.members[2].connect(to: 0, role: .tcpLink, deadline: Patience.deadline(seconds: 5))
       }
       #expect(error?.code == .peerLost && error?.peer == 0 && error?.message.contains("closed its communicator") == true)
     }
@@ -120,7 +121,7 @@ extension OverSockets {
       var silent: [Int32] = []
       defer { for descriptor in silent { tutti_close(descriptor) } }
       for index in 0..<300 {
-        let descriptor = try Sockets.connect(to: address, deadline: Clock.deadline(seconds: 5)).get()
+        let descriptor = try Sockets.connect(to: address, deadline: Patience.deadline(seconds: 5)).get()
         switch index % 3 {
         case 0: silent.append(descriptor)
         case 1:
@@ -135,7 +136,7 @@ extension OverSockets {
           silent.append(descriptor)
         }
       }
-      let dialed = try group.members[1].connect(to: 0, role: .tcpLink, deadline: Clock.deadline(seconds: 5))
+      let dialed = try group.members[1].connect(to: 0, role: .tcpLink, deadline: Patience.deadline(seconds: 5))
       tutti_close(dialed)
       let accepted = try #require(group.recorders[0].awaitConnection(), "seed \(seed)")
       #expect(accepted.peer == 1)
@@ -148,12 +149,12 @@ extension OverSockets {
       defer { group.leave() }
       let member = group.members[0]
       let address = try #require(member.members[0].addresses.first)
-      let descriptor = try Sockets.connect(to: address, deadline: Clock.deadline(seconds: 5)).get()
+      let descriptor = try Sockets.connect(to: address, deadline: Patience.deadline(seconds: 5)).get()
       defer { tutti_close(descriptor) }
       let hello = HandshakeHello(
         role: .tcpLink, from: 1, to: 0, rankCount: 2, communicator: member.communicator, nonce: Handshake.freshNonce())
       #expect(throws: HandshakeDialer.Failure.unproven) {
-        try HandshakeDialer(socket: descriptor, deadline: Clock.deadline(seconds: 5), giveUp: { false })
+        try HandshakeDialer(socket: descriptor, deadline: Patience.deadline(seconds: 5), giveUp: { false })
           .run(hello: hello, key: otherSecret.handshakeKey(for: member.communicator))
       }
     }
@@ -190,10 +191,10 @@ extension OverSockets {
           rank: 0, communicator: .meeting, key: testSecret.handshakeKey(for: .meeting), judge: { _ in .fine }),
         listeners: [listener], patience: 50 * Clock.millisecond)
       defer { acceptor.close() }
-      let silent = try Sockets.connect(to: address, deadline: Clock.deadline(seconds: 5)).get()
+      let silent = try Sockets.connect(to: address, deadline: Patience.deadline(seconds: 5)).get()
       defer { tutti_close(silent) }
       var refusals: [String] = []
-      _ = Clock.wait(until: Clock.deadline(seconds: 5)) {
+      _ = Clock.wait(until: Patience.deadline(seconds: 5)) {
         for case .refused(let why) in acceptor.service() { refusals.append(why) }
         return !refusals.isEmpty
       }
@@ -225,7 +226,7 @@ extension OverSockets {
         found.message.contains(
           leaves ? "has closed the communicator" : "has not called operation 5 (barrier); it last completed operation 4"),
         "\(found)")
-      #expect(monotonicNanoseconds() - start < 2 * Clock.second)
+      #expect(monotonicNanoseconds() - start < 2 * UInt64(Patience.factor) * Clock.second)
       for rank in 0..<rankCount where !leaves {
         #expect(group.recorders[rank].awaitFailure()?.description == found.description)
       }
@@ -252,7 +253,7 @@ extension OverSockets {
         let group = try TestGroup(1 + round % 5)
         if round % 2 == 0 { group.leave() }
       }
-      _ = Clock.wait(until: Clock.deadline(seconds: 2)) { openDescriptorCount() <= before }
+      _ = Clock.wait(until: Patience.deadline(seconds: 2)) { openDescriptorCount() <= before }
       #expect(openDescriptorCount() <= before)
     }
   }

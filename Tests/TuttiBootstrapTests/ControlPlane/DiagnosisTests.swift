@@ -1,3 +1,4 @@
+import Patience
 import TuttiSystem
 import Testing
 
@@ -13,7 +14,7 @@ import Testing
       wait: ExpiredWait(
         operationNumber: number, operation: "all-reduce sum", waitingFor: waitingFor, timeoutSeconds: 30, step: 2,
         transport: "tcp"),
-      deadline: Clock.deadline(seconds: 5), describe: { "rank \($0)" }, ask: { replies[$0] ?? others ?? .silent($0) }
+      deadline: Patience.deadline(seconds: 5), describe: { "rank \($0)" }, ask: { replies[$0] ?? others ?? .silent($0) }
     ).findCause()
   }
 

@@ -1,5 +1,6 @@
 import CTuttiLinux
 import Glibc
+import Patience
 import Testing
 import TuttiSystem
 
@@ -17,7 +18,7 @@ extension OverSockets {
       return try Membership.join(
         identity: LaunchIdentity(rank: rank, rankCount: rankCount, place: .store(store, key: key), source: "the test"),
         secret: secret, settings: settings, transports: [.tcp, .sharedMemory], network: network,
-        deadline: Clock.deadline(seconds: seconds), version: version)
+        deadline: Patience.deadline(seconds: seconds), version: version)
     }
 
     static func failure<Value>(_ result: Result<Value, FailureReport>?) -> FailureReport? {
@@ -30,7 +31,7 @@ extension OverSockets {
       let members = try (0..<rankCount).map { try #require(results[$0]).get() }
       for member in members { #expect(member.members == members[0].members && member.rankCount == rankCount) }
       if rankCount > 1 {
-        tutti_close(try members[rankCount - 1].connect(to: 0, role: .tcpLink, deadline: Clock.deadline(seconds: 5)))
+        tutti_close(try members[rankCount - 1].connect(to: 0, role: .tcpLink, deadline: Patience.deadline(seconds: 5)))
       }
       for member in members { member.leave() }
     }
@@ -231,7 +232,7 @@ extension OverSockets {
         try Membership.join(
           identity: LaunchIdentity(
             rank: rank, rankCount: 3, place: .address(address, listener: rank == 0 ? socket : nil), source: "the test"),
-          secret: testSecret, transports: [.tcp], deadline: Clock.deadline(seconds: 5))
+          secret: testSecret, transports: [.tcp], deadline: Patience.deadline(seconds: 5))
       }
       try Self.check(results, 3)
       // Closed when the ranks had met.
