@@ -34,7 +34,9 @@ extension Engine {
             next.left >= 0 ? divisions[next.left] : 0 as UInt8, next.right >= 0 ? divisions[next.right] : 0 as UInt8
           )
           withUnsafeBytes(of: &divided) {
-            average(result, also, pair, 2, count, flags, operation.pointee.divisor, $0.assumingMemoryBound(to: UInt8.self).baseAddress)
+            average(
+              result, also, pair, 2, count, flags, operation.pointee.divisor,
+              $0.assumingMemoryBound(to: UInt8.self).baseAddress)
           }
         } else if next.isLast && step.pointee.completes, let average = operation.pointee.average {
           average(result, also, pair, 2, count, flags, operation.pointee.divisor, nil)

@@ -162,7 +162,7 @@ struct TimeLimitTests {
   ) throws -> (failure: FailureReport, end: UInt64, asked: [UInt64]) {
     let delegate = LonelyDelegate(time, linkDelay: linkDelay)
     let policy = AlgorithmPolicy(
-      grouping: .flat(rankCount: 2), medium: .loopback, processors: 2, segmentBytesMax: 64 << 10,
+      grouping: Grouping(rankCount: 2), medium: .loopback, processors: 2, segmentBytesMax: 64 << 10,
       catalog: try AlgorithmCatalog(CommunicatorOptions()))
     let engine = Engine(
       rank: 1, rankCount: 2, doorbell: try Doorbell(), isOversubscribed: true, processors: nil,
