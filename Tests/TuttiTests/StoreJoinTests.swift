@@ -55,6 +55,28 @@ private struct ProgramError: Error { let text: String }
     }
   }
 
+  @Test func groupsMeetOverAServerInOneProcess() throws {
+    let listener = try Sockets.listen(on: .ipv4(0x7F00_0001, port: 0))
+    let address = "127.0.0.1:\(try #require(Sockets.localAddress(listener)).port)"
+    let server = try RendezvousServer(address: address, listener: listener, secret: [1, 2, 3])
+    defer { server.close() }
+    // The process that serves is rank 0 of the first group, and in none of the second.
+    try TuttiTesting.onThreads(4) { thread in
+      let store: any Tutti.Rendezvous =
+        thread == 0 ? server : try RendezvousClient(address: address, secret: [1, 2, 3])
+      let all = try Communicator.join(
+        rank: thread, rankCount: 4, rendezvous: store, secret: Self.secret, environment: [:])
+      if thread > 0 {
+        let rest = try Communicator.join(
+          rank: thread - 1, rankCount: 3, rendezvous: store, name: "rest", secret: .published, environment: [:])
+        try Self.use(rest, adding: 5)
+      }
+      try Self.use(all, adding: 7)
+    }
+    #expect(throws: TuttiError.self) { try RendezvousServer(address: "nowhere", secret: [1]) }
+    #expect(throws: TuttiError.self) { try RendezvousClient(address: address, secret: []) }
+  }
+
   @Test func theListenerIsTheProgramsOwn() throws {
     let listener = try Sockets.listen(on: .ipv4(0x7F00_0001, port: 0))
     let port = try #require(Sockets.localAddress(listener)).port

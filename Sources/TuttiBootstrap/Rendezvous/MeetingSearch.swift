@@ -49,7 +49,7 @@ struct MeetingSearch {
     }
   }
 
-  private static func resolve(_ address: RendezvousAddress, deadline: UInt64) throws(FailureReport) -> [SocketAddress] {
+  static func resolve(_ address: RendezvousAddress, deadline: UInt64) throws(FailureReport) -> [SocketAddress] {
     switch address {
     case .abstractUnix(let name): [.abstractUnix(name)]
     case .tcp(let host, let port): try NameResolution.resolve(host, port: port, deadline: deadline)

@@ -53,6 +53,19 @@ extension OverSockets {
       for member in members { member.leave() }
     }
 
+    @Test func rankZeroMayListenOnEveryAddress() throws {
+      let port = try freePort()
+      for everywhere in ["0.0.0.0", "::"] {
+        let results = try runRanks(0..<2) { rank throws(FailureReport) in
+          try Self.join(rank, 2, .tcp(host: rank == 0 ? everywhere : "127.0.0.1", port: port))
+        }
+        let members = try (0..<2).map { try results[$0]!.get() }
+        // Others are told the address that they came in on, not the one that stands for all.
+        #expect(members[1].members[0].addresses.first?.hostText == "127.0.0.1", "\(members[1].members[0].addresses)")
+        for member in members { member.leave() }
+      }
+    }
+
     @Test func rankZeroMayComeLast() throws {
       let rendezvous = try Self.loopbackRendezvous()
       let results = try runRanks(0..<3) { rank throws(FailureReport) in
