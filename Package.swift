@@ -105,8 +105,8 @@ let package = Package(
     .testTarget(
       name: "TuttiTests",
       dependencies: [
-        "Tutti", "TuttiTesting", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiSystem", "TuttiTransport",
-        "TuttiBootstrap", "CTuttiLinux", "CTuttiAllocations", "CTuttiFork", "Patience",
+        "Tutti", "TuttiTesting", "TuttiEngine", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiSystem",
+        "TuttiTransport", "TuttiBootstrap", "CTuttiLinux", "CTuttiAllocations", "CTuttiFork", "Patience",
       ]),
     .testTarget(
       name: "TuttiTrainingTests",

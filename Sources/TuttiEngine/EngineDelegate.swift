@@ -3,8 +3,8 @@ import TuttiTransport
 
 /// What the engine asks of the layers that know the other ranks. Called without the engine's lock where it may block.
 package protocol EngineDelegate: AnyObject, Sendable {
-  /// A plan needs a link to `peer`. The rank whose turn it is to dial does so now, until `deadline`; the other returns at once and its link
-  /// comes through ``takeLinks()``. Called without the lock.
+  /// A plan needs a link to `peer`. The rank whose turn it is to dial does so now, until `deadline`; the other
+  /// returns at once and its link comes through ``takeLinks()``. Called without the lock.
   func openLink(to peer: Int, deadline: UInt64) throws(FailureReport)
 
   /// Links that peers have opened since the last call. Called under the lock; must not block.
@@ -13,18 +13,19 @@ package protocol EngineDelegate: AnyObject, Sendable {
   /// A link broke. Returns the cause to report, once the control plane had a moment to know better.
   func explain(loss: FailureReport) -> FailureReport
 
-  /// An operation passed its deadline while it waited for `peer`. Returns what to report, naming the rank at fault. A send or receive has
-  /// the number 0.
-  func explainTimeout(
-    operationNumber: UInt64, operation: String, waitingFor peer: Int, timeoutNanoseconds: UInt64, step: Int
-  ) -> FailureReport
+  /// Asks the other ranks why a call does not end, and returns once the rank at fault is known, or at `deadline` in
+  /// monotonic nanoseconds. Tells nobody. Called without the lock, while the call may still end.
+  ///
+  /// - Returns: What to report if it does not, naming the rank at fault; nil when the communicator has failed
+  ///   meanwhile.
+  func diagnose(_ call: AwaitedCall, until deadline: UInt64) -> FailureReport?
 
-  /// The engine fails for the reason given; the other ranks are to be told. Returns the cause that all ranks throw, which may be an earlier
-  /// one.
+  /// The engine fails for the reason given; the other ranks are to be told. Returns the cause that all ranks throw,
+  /// which may be an earlier one.
   func engineFailed(_ cause: FailureReport) -> FailureReport
 
-  /// Returns once no other rank of this process can be reading or writing this rank's memory any more. Called without the lock, after a
-  /// failure and before it is thrown.
+  /// Returns once no other rank of this process can be reading or writing this rank's memory any more. Called without
+  /// the lock, after a failure and before it is thrown.
   func settle()
 
   /// What a person calls this call.

@@ -218,7 +218,7 @@ extension OverSockets {
       if leaves { group.members[odd].leave() }
       let asker = (odd + rankCount / 2) % rankCount
       let start = monotonicNanoseconds()
-      let found = group.members[asker].diagnoseTimeout(
+      let found = group.members[asker].failAtTimeout(
         ExpiredWait(
           operationNumber: 5, operation: "barrier", waitingFor: (asker + rankCount - 1) % rankCount, timeoutSeconds: 1))
       #expect(found.code == .timeout && found.peer == odd, "\(found)")

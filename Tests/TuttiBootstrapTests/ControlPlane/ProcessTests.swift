@@ -30,7 +30,7 @@ private func variable(_ name: String) -> String? { getenv(name).map { String(cSt
       say("READY")
       if mode == "diagnose" {
         _ = Sockets.wait(STDIN_FILENO, for: POLLIN, until: Patience.deadline(seconds: 15))
-        let found = member.diagnoseTimeout(
+        let found = member.failAtTimeout(
           ExpiredWait(operationNumber: 3, operation: "barrier", waitingFor: waitingFor, timeoutSeconds: 1))
         say("FAILED \(found.peer) \(found.code) \(found)")
       } else if mode == "report" {
