@@ -364,8 +364,8 @@ extension Engine {
   ) {
     let operation = slot.pointee.operation
     let sources = core.pointee.sources
-    if let average = operation.pointee.average {
-      if operation.pointee.dividesContributions && !step.pointee.parts.isEmpty {
+    if let average = operation.pointee.reduction.pointee.average {
+      if operation.pointee.reduction.pointee.dividesContributions && !step.pointee.parts.isEmpty {
         combineParts(slot, average, destination, second, sourceCount, bytes, streaming, step, position)
         return
       }
@@ -384,7 +384,7 @@ extension Engine {
       tutti_copy(destination, sources[0].unsafelyUnwrapped, bytes, Int32(truncatingIfNeeded: streaming))
       return
     }
-    operation.pointee.combine(
+    operation.pointee.reduction.pointee.combine(
       destination, second, sources, Int32(truncatingIfNeeded: sourceCount), bytes / operation.pointee.elementBytes,
       Int32(truncatingIfNeeded: streaming))
   }

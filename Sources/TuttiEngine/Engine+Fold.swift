@@ -29,7 +29,7 @@ extension Engine {
         let result = next.isLast ? destination + offset : blocks + ~next.result * PlanTables.foldBlockBytes
         let also = next.isLast ? second.map { $0 + offset } : nil
         let flags = next.isLast ? streaming : 0
-        if let average = operation.pointee.average, let divisions {
+        if let average = operation.pointee.reduction.pointee.average, let divisions {
           var divided = (
             next.left >= 0 ? divisions[next.left] : 0 as UInt8, next.right >= 0 ? divisions[next.right] : 0 as UInt8
           )
@@ -38,10 +38,10 @@ extension Engine {
               result, also, pair, 2, count, flags, operation.pointee.divisor,
               $0.assumingMemoryBound(to: UInt8.self).baseAddress)
           }
-        } else if next.isLast && step.pointee.completes, let average = operation.pointee.average {
+        } else if next.isLast && step.pointee.completes, let average = operation.pointee.reduction.pointee.average {
           average(result, also, pair, 2, count, flags, operation.pointee.divisor, nil)
         } else {
-          operation.pointee.combine(result, also, pair, 2, count, flags)
+          operation.pointee.reduction.pointee.combine(result, also, pair, 2, count, flags)
         }
       }
       offset += size

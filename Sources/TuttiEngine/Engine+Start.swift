@@ -42,18 +42,16 @@ extension Engine {
       plan.uses += 1
       return (plan.tables, plan.callHash, plan.record.packed)
     }
-    let reduction = request.reduction
     let operationNumber = request.operationNumber
     let call = CallSignature(call: CallHash.call(callHash, operation: operationNumber), operationNumber: number)
     recentCalls.note(record | UInt64(operationNumber), request.key.count, as: number)
     entered.store(number, ordering: .releasing)
     let operation = Operation(
       number: number, call: call, count: request.key.count, elementBytes: request.elementBytes, plan: plan, tables: tables,
-      combine: reduction.pointee.combine, average: reduction.pointee.average, divisor: Double(rankCount),
+      reduction: request.reduction, divisor: Double(rankCount),
       input: UnsafeMutableRawPointer(mutating: request.input), output: request.output,
       registeredInput: registered(request.input, request), registeredOutput: registered(request.output, request),
-      dividesContributions: reduction.pointee.dividesContributions, limit: limit,
-      owner: owner.map(Unmanaged.passRetained))
+      limit: limit, owner: owner.map(Unmanaged.passRetained))
     let slot = core.pointee.slots + Int(number % UInt64(Lane.operationSlots))
     if core.pointee.lastAdmitted == number - 1 && !slot.pointee.isActive {
       core.pointee.lastAdmitted = number

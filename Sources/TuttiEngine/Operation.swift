@@ -11,9 +11,8 @@ struct Operation {
   var elementBytes: Int
   var plan: Unmanaged<CompiledPlan>
   var tables: UnsafeMutablePointer<PlanTables>
-  var combine: CombineFunction
-  /// For averages: sums and divides; nil for every other operation. See ``Reduction/average``.
-  var average: AverageFunction?
+  /// How values are combined. A pointer, so that an operation is small enough to be copied without a call.
+  var reduction: UnsafePointer<Reduction>
   /// What averages are divided by.
   var divisor: Double
   var input: UnsafeMutableRawPointer
@@ -21,8 +20,6 @@ struct Operation {
   /// Where they lie in this rank's registered memory, or `InPlace.nowhere`.
   var registeredInput: UInt64
   var registeredOutput: UInt64
-  /// Divide contributions as they enter: ``Reduction/dividesContributions``.
-  var dividesContributions: Bool
   /// The limit of the whole call, and when it is over.
   var limit: TimeLimit
   /// What keeps the memory alive until the operation ends; retained.

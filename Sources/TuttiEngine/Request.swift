@@ -1,20 +1,22 @@
 import TuttiSchedule
 
-/// One call, checked, as the layer above describes it to the engine.
+/// One call, checked, as the layer above describes it to the engine. Made there without a call.
+@frozen @usableFromInline
 package struct Request: ~Copyable {
-  package var key: PlanKey
+  @usableFromInline package var key: PlanKey
   /// How values are combined. Where nothing is, it names the sum, and is not asked.
-  package var reduction: UnsafePointer<Reduction>
-  package var elementBytes: Int
+  @usableFromInline package var reduction: UnsafePointer<Reduction>
+  @usableFromInline package var elementBytes: Int
   /// The caller's buffers. In place, where one is a part of the other, `output` is the larger.
-  package var input: UnsafeRawPointer
-  package var output: UnsafeMutableRawPointer
+  @usableFromInline package var input: UnsafeRawPointer
+  @usableFromInline package var output: UnsafeMutableRawPointer
   /// For v-forms, elements of each rank's block; for an all-to-all, of what goes to each rank, and after it of what
   /// comes from each. The key's count is then their digest.
-  package var blocks: [UInt64]?
+  @usableFromInline package var blocks: [UInt64]?
   /// The limit of the whole call. Begun by whatever takes time first.
-  package var limit: TimeLimit
+  @usableFromInline package var limit: TimeLimit
 
+  @inlinable @inline(__always)
   package init(
     key: PlanKey, reduction: UnsafePointer<Reduction>, elementBytes: Int, input: UnsafeRawPointer,
     output: UnsafeMutableRawPointer, limit: TimeLimit, blocks: [UInt64]? = nil
@@ -37,14 +39,16 @@ package struct Request: ~Copyable {
 }
 
 /// How long a call may take, and since when it does.
+@frozen @usableFromInline
 package struct TimeLimit: Sendable {
   /// Nanoseconds.
-  package let nanoseconds: UInt64
+  @usableFromInline package let nanoseconds: UInt64
   /// When it is over, in the engine's time; 0 until it has begun.
-  package private(set) var deadline: UInt64 = 0
+  @usableFromInline package var deadline: UInt64 = 0
   /// The other ranks have been asked what they do.
-  var isAsked = false
+  @usableFromInline var isAsked = false
 
+  @inlinable @inline(__always)
   package init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
 
   /// Begins it, unless it has begun.
