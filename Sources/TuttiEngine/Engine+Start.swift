@@ -140,7 +140,7 @@ extension Engine {
       let missing = plan.peers.filter { core.pointee.links[$0] == nil }
       lock.unlock()
       do throws(FailureReport) {
-        for peer in missing { try delegate.openLink(to: peer, deadline: deadline) }
+        for peer in missing { try links.openLink(to: peer, deadline: deadline, giveUp: { failure }) }
       } catch {
         let report = failed(delegate.explain(loss: error))
         lock.lock()
@@ -173,8 +173,8 @@ extension Engine {
   /// Takes in links that peers opened.
   func takeInLinks() {
     do throws(FailureReport) {
-      let links = try delegate.takeLinks()
-      for index in 0..<links.count { install(links[index]) }
+      let arrived = try links.takeLinks()
+      for index in 0..<arrived.count { install(arrived[index]) }
     } catch { core.pointee.pendingFailure = error }
   }
 

@@ -1,4 +1,5 @@
 import TuttiSystem
+import TuttiTransport
 import CTuttiLinux
 import Glibc
 import Testing
@@ -67,15 +68,23 @@ func runRanks<Value: Sendable>(
   return values
 }
 
+/// The transport that tests open links for, and what ranks offer of it and of another: the bootstrap passes both on as they are.
+let testTransport = TransportKind("test")
+let testOffers = [TransportOffer(testTransport, []), TransportOffer(TransportKind("other"), [1, 2, 3])]
+
 /// What the handlers of one rank have heard.
 final class Recorder: Sendable {
   let failures = Lock<[FailureReport]>([])
-  let connections = Lock<[(peer: Int, role: ConnectionRole, descriptor: Int32)]>([])
+  /// Their sockets are closed with the recorder.
+  let connections = Lock<[Membership.Delivery]>([])
   let status = Lock(RankStatus())
 
   var handlers: ControlHandlers {
     ControlHandlers(
-      onConnection: { peer, role, descriptor in self.connections.withLock { $0.append((peer, role, descriptor)) } },
+      onConnection: { peer, transport, socket in
+        let delivery = Membership.Delivery(peer: peer, transport: transport, socket: PassedDescriptor(socket))
+        self.connections.withLock { $0.append(delivery) }
+      },
       onFailure: { failure in self.failures.withLock { $0.append(failure) } },
       status: { self.status.withLock { $0 } })
   }
@@ -85,7 +94,7 @@ final class Recorder: Sendable {
     return failures.withLock { $0.first }
   }
 
-  func awaitConnection(seconds: Double = 5) -> (peer: Int, role: ConnectionRole, descriptor: Int32)? {
+  func awaitConnection(seconds: Double = 5) -> Membership.Delivery? {
     _ = Clock.wait(until: Clock.deadline(seconds: seconds)) { connections.withLock { !$0.isEmpty } }
     return connections.withLock { $0.first }
   }
@@ -99,7 +108,7 @@ struct TestGroup {
   init(_ rankCount: Int, rendezvous: RendezvousAddress = freshRendezvous(), seconds: Double = 10) throws {
     let joined = try runRanks(0..<rankCount, seconds: seconds + 5) { rank throws(FailureReport) in
       try Membership.join(
-        identity: identity(rank, rankCount, rendezvous), secret: testSecret, transports: [.tcp],
+        identity: identity(rank, rankCount, rendezvous), secret: testSecret, offers: testOffers,
         deadline: Clock.deadline(seconds: seconds))
     }
     members = try (0..<rankCount).map { try joined[$0]!.get() }
