@@ -83,6 +83,8 @@ let package = Package(
     .target(name: "CTuttiFork", path: "Tests/CTuttiFork"),
     // A transport that the library does not know.
     .target(name: "FifthTransport", dependencies: ["TuttiTransport", "TuttiSystem"], path: "Tests/FifthTransport"),
+    // How long tests wait.
+    .target(name: "Patience", dependencies: ["TuttiSystem"], path: "Tests/Patience"),
     .testTarget(name: "TidyTests"),
     .testTarget(name: "TuttiKernelsTests", dependencies: ["CTuttiKernels", "TuttiSystem"]),
     .testTarget(name: "TuttiScheduleTests", dependencies: ["TuttiSchedule"]),
@@ -92,7 +94,7 @@ let package = Package(
       name: "TuttiTransportTests",
       dependencies: [
         "TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "TuttiRDMA", "FifthTransport", "TuttiSystem", "TuttiTopology",
-        "CTuttiLinux", "CTuttiAllocations", "CTuttiFork",
+        "CTuttiLinux", "CTuttiAllocations", "CTuttiFork", "Patience",
       ]),
     .testTarget(
       name: "TuttiRDMATests", dependencies: ["TuttiRDMA", "TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiVerbs"]),
@@ -100,20 +102,22 @@ let package = Package(
       name: "TuttiBootstrapTests",
       dependencies: [
         "TuttiBootstrap", "TuttiLaunch", "TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux", "CTuttiFork",
+        "Patience",
       ]),
     .testTarget(
       name: "TuttiTests",
       dependencies: [
-        "Tutti", "TuttiTesting", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiSystem", "TuttiTransport",
-        "TuttiBootstrap", "TuttiRDMA", "FifthTransport", "CTuttiLinux", "CTuttiAllocations", "CTuttiFork",
+        "Tutti", "TuttiTesting", "TuttiEngine", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiSystem",
+        "TuttiTransport", "TuttiBootstrap", "TuttiRDMA", "FifthTransport", "CTuttiLinux", "CTuttiAllocations", "CTuttiFork",
+        "Patience",
       ]),
     .testTarget(
       name: "TuttiTrainingTests",
       dependencies: ["TuttiTraining", "TuttiTesting", "Tutti", "TuttiSystem", "CTuttiLinux"]),
     .testTarget(
       name: "TuttiTestingTests",
-      dependencies: ["TuttiTesting", "Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiSystem"]),
-    .testTarget(name: "TuttiLaunchTests", dependencies: ["TuttiLaunch", "TuttiSystem", "CTuttiLinux"]),
+      dependencies: ["TuttiTesting", "Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiSystem", "Patience"]),
+    .testTarget(name: "TuttiLaunchTests", dependencies: ["TuttiLaunch", "TuttiSystem", "CTuttiLinux", "Patience"]),
     // A rank that tests kill, stop, and have fork.
     .executableTarget(
       name: "faultrank", dependencies: ["Tutti", "TuttiLaunch", "CTuttiLinux", "CTuttiFork"], path: "Tests/FaultRank"),
@@ -123,7 +127,7 @@ let package = Package(
     .executableTarget(name: "faultsandbox", path: "Tests/FaultSandbox"),
     .testTarget(
       name: "CollbenchTests",
-      dependencies: ["collbench", "faultrank", "faultsandbox", "TuttiLaunch", "TuttiSystem", "CTuttiLinux"]),
+      dependencies: ["collbench", "faultrank", "faultsandbox", "TuttiLaunch", "TuttiSystem", "CTuttiLinux", "Patience"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -43,5 +43,4 @@ def all_reduces(collbench, arguments, deadline_seconds=RUN_DEADLINE_SECONDS, **o
 
 def build_benchmark(name):
     """Builds an executable of the Benchmarks package and returns its path."""
-    swift_build(name, "--product", name, "--package-path", BENCHMARKS)
-    return os.path.join(BENCHMARKS, ".build", "release", name)
+    return swift_build(name, BENCHMARKS)

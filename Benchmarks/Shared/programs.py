@@ -9,6 +9,8 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BENCHMARKS = os.path.join(ROOT, "Benchmarks")
+# One folder for all packages of this repository, as in Scripts/lib/common.sh, so that Tutti is compiled once.
+BUILDS = os.path.join(ROOT, ".build-scripts")
 BUILD_DEADLINE_SECONDS = 3600
 RUN_DEADLINE_SECONDS = 180
 # Between the request to end and the order: time for a launcher to stop its ranks and to remove its files.
@@ -106,13 +108,15 @@ def unreadable(command, error):
     return MeasurementError(f"`{' '.join(command)}`: {problem}")
 
 
-def swift_build(what, *arguments):
+def swift_build(product, package):
+    """Builds an executable of one of the packages in release and returns its path."""
     if shutil.which("swift") is None:
         raise MeasurementError("`swift` is not on PATH. Install Swift 6.3, or name binaries with --collbench and --latency.")
-    print(f"building {what} in release", file=sys.stderr)
-    run(["swift", "build", "-c", "release", *arguments], BUILD_DEADLINE_SECONDS)
+    print(f"building {product} in release", file=sys.stderr)
+    run(["swift", "build", "-c", "release", "--product", product, "--package-path", package, "--scratch-path", BUILDS,
+         "--disable-build-manifest-caching"], BUILD_DEADLINE_SECONDS)
+    return os.path.join(BUILDS, "release", product)
 
 
 def build_collbench():
-    swift_build("collbench", "--product", "collbench", "--package-path", ROOT)
-    return os.path.join(ROOT, ".build", "release", "collbench")
+    return swift_build("collbench", ROOT)

@@ -8,32 +8,33 @@ let package = Package(
     // Named, because a clone may lie in a folder of any name.
     .package(name: "tutti", path: "../.."),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
   ],
   targets: [
     // Matrix products.
     .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
 
+    // Digests.
+    .systemLibrary(name: "CDigest", providers: [.apt(["libssl-dev"]), .yum(["openssl-devel"])]),
+    .target(name: "Digests", dependencies: ["CDigest"]),
+
     // What knows nothing of other ranks.
     .target(name: "SeededRandom"),
     .target(name: "Models", dependencies: ["COpenBLAS", "SeededRandom"]),
-    .target(
-      name: "Datasets", dependencies: ["SeededRandom", .product(name: "Crypto", package: "swift-crypto")],
-      resources: [.copy("Data")]),
+    .target(name: "Datasets", dependencies: ["SeededRandom", "Digests"], resources: [.copy("Data")]),
     .target(name: "Charts"),
-    .target(name: "Checkpoints", dependencies: [.product(name: "Crypto", package: "swift-crypto")]),
+    .target(name: "Checkpoints", dependencies: ["Digests"]),
 
     // Training on many ranks.
     .executableTarget(
       name: "DataParallelTrainer",
       dependencies: [
-        "Models", "Datasets", "Charts", "Checkpoints",
+        "Models", "Datasets", "Charts", "Checkpoints", "Digests",
         .product(name: "Tutti", package: "tutti"), .product(name: "TuttiTraining", package: "tutti"),
         .product(name: "TuttiLaunch", package: "tutti"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        .product(name: "Crypto", package: "swift-crypto"),
       ]),
 
+    .testTarget(name: "DigestsTests", dependencies: ["Digests"]),
     .testTarget(name: "ModelsTests", dependencies: ["Models"]),
     .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "SeededRandom"]),
     .testTarget(name: "ChartsTests", dependencies: ["Charts"]),

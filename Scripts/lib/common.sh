@@ -60,10 +60,25 @@ ensure_toolchain() {
   fi
 }
 
-# How the examples are built. They share a folder, so that Tutti is built once for all of them.
-EXAMPLE_BUILDS="$ROOT/.build-examples"
+# How packages are built: this one, the examples and the benchmarks, all in one folder. SwiftPM finds what it has compiled there
+# for one of them when it builds another, so Tutti is compiled once in each configuration. Not its plan of the last build, which it
+# would follow for another package too. (Not .build, where whoever builds by hand would meet the plan of a script.)
 # shellcheck disable=SC2034
-EXAMPLE_OPTIONS=(--configuration release --scratch-path "$EXAMPLE_BUILDS")
+BUILD_OPTIONS=(--scratch-path "$ROOT/.build-scripts" --disable-build-manifest-caching)
+
+# Prints how patient limits of time must be, as a whole number: TUTTI_TEST_PATIENCE, or, as measured, how many times longer than
+# they would alone two processes take that compute. 1 on a machine that has two processors for us.
+patience() {
+  if [ -n "${TUTTI_TEST_PATIENCE:-}" ]; then
+    echo "$TUTTI_TEST_PATIENCE"
+    return
+  fi
+  local TIMEFORMAT='%R %U'
+  compute() { time for ((turn = 0; turn < 100000; turn++)); do :; done; } 2>&1
+  # A third more than the least is noise.
+  { compute & compute; wait; } | LC_ALL=C awk '{ times = $1 / ($2 > 0.01 ? $2 : 0.01); if (times > most) most = times }
+    END { most = int(most + 0.65); print (most < 1 ? 1 : most > 20 ? 20 : most) }'
+}
 
 # Matrix products, for the trainer.
 ensure_openblas() {

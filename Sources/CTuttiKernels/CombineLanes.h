@@ -62,28 +62,31 @@ static inline __attribute__((always_inline)) VECTOR WIDEN(MEMORY stored) { retur
 static inline __attribute__((always_inline)) MEMORY ROUND(VECTOR value) { return value; }
 #endif
 
-/// Combines `vectors` (at most 4) vectors of each source at `offset` bytes; TUTTI_AVERAGE divides their sum by
-/// `divisor`. All are loaded before any is stored: `destination` may be one of the sources.
+/// Combines `vectors` (at most 4) vectors of each source at `offset` bytes. TUTTI_AVERAGE divides their sum by `divisor`,
+/// or, where `divided` is not NULL, those sources whose byte there is not 0. All are loaded before any is stored: `destination` may be one of the sources.
 static inline __attribute__((always_inline)) void PASTE(TYPE, step, WIDTH)(
-    int operation, ARITHMETIC divisor, char *destination, char *second, const char *const *sources, int source_count,
-    size_t offset, int vectors, int streaming) {
+    int operation, ARITHMETIC divisor, const unsigned char *divided, char *destination, char *second,
+    const char *const *sources, int source_count, size_t offset, int vectors, int streaming) {
   VECTOR result[4];
 #pragma clang loop unroll(full)
   for (int v = 0; v < vectors; v++) {
     result[v] = WIDEN(*(const UNALIGNED *)(sources[0] + offset + v * LANE_BYTES));
+    if (divided && divided[0]) result[v] = result[v] / divisor;
   }
 #pragma clang loop unroll(disable)
   for (int source = 1; source < source_count; source++) {
     const char *from = sources[source] + offset;
 #pragma clang loop unroll(full)
     for (int v = 0; v < vectors; v++) {
-      result[v] = APPLY(operation, result[v], WIDEN(*(const UNALIGNED *)(from + v * LANE_BYTES)));
+      VECTOR operand = WIDEN(*(const UNALIGNED *)(from + v * LANE_BYTES));
+      if (divided && divided[source]) operand = operand / divisor;
+      result[v] = APPLY(operation, result[v], operand);
     }
   }
   MEMORY rounded[4];
 #pragma clang loop unroll(full)
   for (int v = 0; v < vectors; v++) {
-    rounded[v] = ROUND(operation == TUTTI_AVERAGE ? result[v] / divisor : result[v]);
+    rounded[v] = ROUND(operation == TUTTI_AVERAGE && !divided ? result[v] / divisor : result[v]);
   }
 #pragma clang loop unroll(full)
   for (int v = 0; v < vectors; v++) {

@@ -111,9 +111,9 @@ void tutti_combine_in_default_environment(
 
 void tutti_average_in_default_environment(
     tutti_average_function average, void *destination, void *second, const void *const *sources, int source_count,
-    size_t count, int streaming, double divisor) {
+    size_t count, int streaming, double divisor, const unsigned char *divided) {
   uint64_t callers = enter_default_environment();
-  average(destination, second, sources, source_count, count, streaming, divisor);
+  average(destination, second, sources, source_count, count, streaming, divisor, divided);
   leave_default_environment(callers);
 }
 

@@ -26,7 +26,7 @@ __attribute__((cold, noinline)) void tutti_combine_in_default_environment(
     size_t count, int streaming);
 __attribute__((cold, noinline)) void tutti_average_in_default_environment(
     tutti_average_function average, void *destination, void *second, const void *const *sources, int source_count,
-    size_t count, int streaming, double divisor);
+    size_t count, int streaming, double divisor, const unsigned char *divided);
 
 /// A combine of one source: a copy, also to `second`. Traps for less than one source.
 __attribute__((noinline)) void tutti_combine_one(

@@ -24,20 +24,54 @@ struct CollectiveCall {
   var timeout: Duration?
 
   var isExchange: Bool { if case .exchange = sizes { true } else { false } }
+
+  /// Whether every rank's input and output are all the data.
+  @inline(__always)
+  var isWholeEverywhere: Bool {
+    switch collective {
+    case .allReduce, .barrier: true
+    case .reduceScatter, .allGather, .broadcast, .reduce, .gather, .scatter, .allToAll: false
+    }
+  }
 }
 
 extension Communicator {
   /// The largest number of elements of a call: a byte count of it, for any type, fits in 63 bits.
   static let countMax = Int.max / 16
 
-  /// Checks a call and puts it into the engine's words.
+  /// Checks a call and puts it into the engine's words: the one gate that every collective goes through, the
+  /// library's own included. Asks nobody: what all ranks must agree on first is ``StrictCheck``'s.
+  @inline(__always)
   func request(_ call: CollectiveCall) throws(FailureReport) -> Request {
     try member.checkProcess()
     let identifier = call.algorithm == nil ? 0 : try identifier(of: call.algorithm.unsafelyUnwrapped, call.collective)
+    // Where nothing is combined, the operation is the sum, which all types have.
+    guard let reduction = reductions.find(call.operation.rawValue, dataType: call.type.rawValue) else {
+      throw undefined(call.operation, call.type)
+    }
+    let limit = TimeLimit(nanoseconds: call.timeout.map(Self.nanoseconds) ?? defaultTimeout)
+    guard case .each(let count) = call.sizes, call.isWholeEverywhere, let input = call.input, let output = call.output else {
+      return try requestOfParts(call, identifier, reduction, limit)
+    }
+    // Every rank gives and gets all the data: the way of small all-reduces, so it is short.
+    if count < 0 || count > Self.countMax { throw badCount(count) }
+    let distance = Int(bitPattern: output) - Int(bitPattern: input)
+    if distance != 0 && abs(distance) < count &* call.type.size { throw overlapping() }
+    return Request(
+      key: PlanKey(
+        collective: call.collective, algorithm: identifier, dataType: call.type.rawValue, inPlace: distance == 0,
+        dividesContributions: reduction.pointee.dividesContributions, count: UInt64(bitPattern: Int64(count))),
+      reduction: reduction, elementBytes: call.type.size, input: input, output: output, limit: limit)
+  }
+
+  /// Checks a call of which ranks give or get parts.
+  @inline(never)
+  private func requestOfParts(
+    _ call: CollectiveCall, _ identifier: UInt8, _ reduction: UnsafePointer<Reduction>, _ limit: TimeLimit
+  ) throws(FailureReport) -> Request {
     guard (0..<rankCount).contains(call.root) else {
       throw refused("root \(call.root) is not one of \(rankCount) ranks", "Roots go from 0 to \(rankCount - 1)")
     }
-    try check(call.operation, call.type)
     let extent = try extent(of: call)
     let size = call.type.size
     let input = try address(call.input, bytes: extent.input.count * size, "input")
@@ -45,17 +79,13 @@ extension Communicator {
     let inPlace = try isInPlace(call, extent, input, output)
     // In place, one is a part of the other, and the engine wants the larger.
     let larger = inPlace && extent.input.count > extent.output.count ? input : output
-    let request = Request(
+    return Request(
       key: PlanKey(
         collective: call.collective, algorithm: identifier, dataType: call.type.rawValue, inPlace: inPlace,
-        root: Int32(call.root), count: extent.count),
-      // Nothing combines in an all-to-all: there the number tells the v-form from the other.
-      reduction: call.collective.combines ? call.operation.rawValue : call.isExchange ? 1 : 0, elementBytes: size,
-      input: input,
-      output: UnsafeMutableRawPointer(mutating: larger), timeout: call.timeout.map(Self.nanoseconds) ?? defaultTimeout,
-      blocks: extent.blocks)
-    if let strictCheck { try strictCheck.agree(on: request) }
-    return request
+        isExchange: call.isExchange, dividesContributions: reduction.pointee.dividesContributions, root: Int32(call.root),
+        count: extent.count),
+      reduction: reduction, elementBytes: size, input: input, output: UnsafeMutableRawPointer(mutating: larger),
+      limit: limit, blocks: extent.blocks)
   }
 
   /// The elements of a call: where this rank's buffers lie in the data of all, and what the plan is made for.
@@ -147,12 +177,6 @@ extension Communicator {
       "input and output overlap", advice ?? "Give the same memory, so that the call is in place, or memory apart from it")
   }
 
-  @inline(__always)
-  func check(_ operation: ReduceOp, _ type: DataType) throws(FailureReport) {
-    // Sum, product, min and max are defined for every type.
-    if operation.rawValue > ReduceOp.max.rawValue && !operation.isDefined(for: type) { throw undefined(operation, type) }
-  }
-
   @inline(never)
   private func undefined(_ operation: ReduceOp, _ type: DataType) -> FailureReport {
     refused(
@@ -163,7 +187,9 @@ extension Communicator {
 
   @inline(never)
   func badCount(_ count: Int) -> FailureReport {
-    refused("a count of \(count) elements does not fit", "Counts go from 0, and sum up to at most \(Self.countMax)")
+    refused(
+      "\(count) is no count of elements for a call", "Counts go from 0, and those of all blocks together to \(Self.countMax)"
+    )
   }
 
   /// A call that cannot be met, and changes nothing.

@@ -27,10 +27,10 @@ extension Communicator {
     from input: UnsafeRawPointer, to output: UnsafeMutableRawPointer, count: Int, type: DataType, _ operation: ReduceOp,
     algorithm: String? = nil, timeout: Duration? = nil
   ) throws(TuttiError) {
-    do throws(FailureReport) {
-      try engine.run(
-        try request(.allReduce, from: input, to: output, count: count, type: type, operation, algorithm, timeout))
-    } catch { throw TuttiError(error) }
+    try run(
+      CollectiveCall(
+        collective: .allReduce, input: input, output: output, sizes: .each(count), type: type, operation: operation,
+        algorithm: algorithm, timeout: timeout))
   }
 
   /// Combines an array element-wise across all ranks, in place.
@@ -81,12 +81,10 @@ extension Communicator {
     from input: UnsafeRawPointer, to output: UnsafeMutableRawPointer, count: Int, type: DataType, _ operation: ReduceOp,
     algorithm: String? = nil, timeout: Duration? = nil
   ) throws(TuttiError) -> Work {
-    do throws(FailureReport) {
-      let number = try engine.begin(
-        try request(.allReduce, from: input, to: output, count: count, type: type, operation, algorithm, timeout), owner: nil
-      )
-      return Work(communicator: self, number: number)
-    } catch { throw TuttiError(error) }
+    try start(
+      CollectiveCall(
+        collective: .allReduce, input: input, output: output, sizes: .each(count), type: type, operation: operation,
+        algorithm: algorithm, timeout: timeout))
   }
 
   /// Starts an all-reduce of a buffer in place and returns at once. The operation keeps the buffer alive until it ends.
@@ -96,14 +94,12 @@ extension Communicator {
     _ buffer: TuttiBuffer<Element>, _ operation: ReduceOp, algorithm: String? = nil, timeout: Duration? = nil
   ) throws(TuttiError) -> Work {
     try checkLayout(Element.self)
-    do throws(FailureReport) {
-      let base = buffer.mutableMemory
-      let number = try engine.begin(
-        try request(
-          .allReduce, from: base, to: base, count: buffer.count, type: Element.dataType, operation, algorithm, timeout),
-        owner: buffer)
-      return Work(communicator: self, number: number)
-    } catch { throw TuttiError(error) }
+    let base = buffer.mutableMemory
+    return try start(
+      CollectiveCall(
+        collective: .allReduce, input: base, output: base, sizes: .each(buffer.count), type: Element.dataType,
+        operation: operation, algorithm: algorithm, timeout: timeout),
+      owner: buffer)
   }
 
   /// Refuses a type that says it is another one than it is.
@@ -126,10 +122,9 @@ extension Communicator {
   /// - Complexity: Dissemination: `ceil(log2 n)` rounds of empty messages.
   @available(*, noasync, message: "a barrier blocks its thread")
   public func barrier(algorithm: String? = nil, timeout: Duration? = nil) throws(TuttiError) {
-    do throws(FailureReport) {
-      try engine.run(
-        try request(
-          .barrier, from: Self.nowhere, to: Self.nowhere, count: 0, type: .int32, .sum, algorithm, timeout))
-    } catch { throw TuttiError(error) }
+    try run(
+      CollectiveCall(
+        collective: .barrier, input: Self.nowhere, output: Self.nowhere, sizes: .each(0), type: .int32, algorithm: algorithm,
+        timeout: timeout))
   }
 }

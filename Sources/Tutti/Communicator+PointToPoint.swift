@@ -207,7 +207,8 @@ extension Communicator {
     if count < 0 || count > Self.countMax { throw badCount(count) }
     return TransferRequest(
       isSend: isSend, peer: peer, memory: memory, count: UInt64(bitPattern: Int64(count)), elementBytes: type.size,
-      dataType: type.rawValue, timeout: timeout.map(Self.nanoseconds) ?? defaultTimeout)
+      dataType: type.rawValue,
+      limit: TimeLimit(nanoseconds: timeout.map(Self.nanoseconds) ?? defaultTimeout))
   }
 
   @inline(never)

@@ -223,7 +223,7 @@ extension Communicator {
     if larger.count != smaller.count * times {
       throw TuttiError(
         refused(
-          "a buffer of \(larger.count) elements does not hold \(times) blocks of \(smaller.count)",
+          "a buffer of \(larger.count) elements was given where \(smaller.count * times) are needed",
           "Make it \(smaller.count * times) elements long"))
     }
   }

@@ -5,15 +5,31 @@ import TuttiSystem
 
 extension Communicator {
   /// Runs a call to its end on this thread.
+  @inline(__always)
   func run(_ call: CollectiveCall) throws(TuttiError) {
-    do throws(FailureReport) { try engine.run(try request(call)) } catch { throw TuttiError(error) }
+    do throws(FailureReport) {
+      var request = try request(call)
+      if strictCheck != nil { try agree(on: &request) }
+      try engine.run(request)
+    } catch { throw TuttiError(error) }
   }
 
   /// Starts a call, which keeps `owner` alive until it ends.
+  @inline(__always)
   func start(_ call: CollectiveCall, owner: AnyObject? = nil) throws(TuttiError) -> Work {
     do throws(FailureReport) {
-      return Work(communicator: self, number: try engine.begin(try request(call), owner: owner))
+      var request = try request(call)
+      if strictCheck != nil { try agree(on: &request) }
+      return Work(communicator: self, number: try engine.begin(request, owner: owner))
     } catch { throw TuttiError(error) }
+  }
+
+  /// Under the strict check: returns once all ranks have said that they are about to make the same call. Takes of the
+  /// call's time.
+  @inline(never)
+  private func agree(on request: inout Request) throws(FailureReport) {
+    request.limit = engine.begun(request.limit)
+    try strictCheck?.agree(on: request, of: self)
   }
 
   /// An array of `count` elements that `body` writes.
@@ -65,7 +81,7 @@ extension Communicator {
     if count % rankCount == 0 { return count / rankCount }
     throw TuttiError(
       refused(
-        "\(count) elements are no whole blocks for \(rankCount) ranks",
+        "\(count) elements cannot be divided into \(rankCount) equal blocks",
         "Give a multiple of \(rankCount), or a count for each rank"))
   }
 }

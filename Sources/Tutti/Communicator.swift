@@ -12,6 +12,8 @@ public final class Communicator: Sendable {
   /// The member's; here so that a call does not go through it.
   let engine: Engine
   let defaultTimeout: UInt64
+  /// All reductions; here so that finding one is no call.
+  let reductions = ReductionTable.shared
   /// What communicators split from this one are made with.
   let options: CommunicatorOptions
   /// How many splits there were; held during one. An empty value would lie where the thread sanitizer sees other accesses.
@@ -65,28 +67,6 @@ public final class Communicator: Sendable {
     if seconds < 0 { return 0 }
     // A century is never; the sum with a clock reading stays in range.
     return UInt64(min(seconds, 3_155_760_000)) * 1_000_000_000 + UInt64(max(0, attoseconds) / 1_000_000_000)
-  }
-
-  /// A call in which every rank's input and output are the whole data: the way of small all-reduces, so it is short.
-  @inline(__always)
-  func request(
-    _ collective: Collective, from input: UnsafeRawPointer, to output: UnsafeMutableRawPointer, count: Int, type: DataType,
-    _ operation: ReduceOp, _ algorithm: String?, _ timeout: Duration?
-  ) throws(FailureReport) -> Request {
-    try member.checkProcess()
-    let identifier = algorithm == nil ? 0 : try identifier(of: algorithm.unsafelyUnwrapped, collective)
-    if count < 0 || count > Self.countMax { throw badCount(count) }
-    try check(operation, type)
-    let distance = Int(bitPattern: output) - Int(bitPattern: input)
-    if distance != 0 && abs(distance) < count &* type.size { throw overlapping() }
-    let request = Request(
-      key: PlanKey(
-        collective: collective, algorithm: identifier, dataType: type.rawValue, inPlace: distance == 0,
-        count: UInt64(bitPattern: Int64(count))),
-      reduction: operation.rawValue, elementBytes: type.size, input: input, output: output,
-      timeout: timeout.map(Self.nanoseconds) ?? defaultTimeout)
-    if let strictCheck { try strictCheck.agree(on: request) }
-    return request
   }
 
   /// Throws `.invalidArgument` if there is no such all-reduce, or reduce-scatter, for so many ranks.

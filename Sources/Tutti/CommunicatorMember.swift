@@ -108,13 +108,12 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
       ? controlPlane.explainLoss(of: loss.peer, otherwise: loss) : loss
   }
 
-  final func explainTimeout(
-    operationNumber: UInt64, operation: String, waitingFor peer: Int, timeoutNanoseconds: UInt64, step: Int
-  ) -> FailureReport {
+  final func diagnose(_ call: AwaitedCall, until deadline: UInt64) -> FailureReport? {
     controlPlane.diagnoseTimeout(
       ExpiredWait(
-        operationNumber: operationNumber, operation: operation, waitingFor: peer,
-        timeoutSeconds: Double(timeoutNanoseconds) / 1e9, step: step))
+        operationNumber: call.number, operation: call.description, waitingFor: call.peer,
+        timeoutSeconds: Double(call.nanoseconds) / 1e9, step: call.step),
+      until: deadline)
   }
 
   final func engineFailed(_ cause: FailureReport) -> FailureReport {
@@ -133,7 +132,7 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
       return "send/receive \(describeElements(dataType: call.dataType, count: count))"
     }
     let collective = Collective(rawValue: call.collective)
-    let isExchange = collective == .allToAll && call.operation == 1
+    let isExchange = collective == .allToAll && call.operation == Request.exchangeForm
     let name = collective.map { $0.name + (isExchange ? " with counts" : "") } ?? "collective \(call.collective)"
     let algorithm = planner.policy.catalog.algorithm(identifier: call.algorithm)?.name ?? "number \(call.algorithm)"
     guard let collective, collective != .barrier else { return "\(name) (\(algorithm))" }

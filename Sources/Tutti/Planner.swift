@@ -3,7 +3,8 @@ import TuttiEngine
 import TuttiSchedule
 import TuttiSystem
 
-/// Makes the plans of one rank: the algorithm that serves a call, its schedule, the layout of the data, and the plan that is lowered from them.
+/// Makes the plans of one rank: the algorithm that serves a call, its schedule, the layout of the data, and the plan
+/// that is lowered from them.
 ///
 /// A value, and a pure function of the call and of what all ranks know: equal keys give equal algorithms on all ranks.
 struct Planner: PlanMaker {
@@ -24,10 +25,10 @@ struct Planner: PlanMaker {
       let plan = try Plan(
         lowering: schedule, layout: layout(of: schedule, key, blocks, elementBytes), elementBytes: Int(elementBytes),
         inPlace: key.inPlace, segmentBytes: policy.segmentBytes(key.collective, bytes: bytes),
-        streaming: policy.isStreaming(bytes: bytes))
+        streaming: policy.isStreaming(bytes: bytes), contributions: contributions(to: key, algorithm))
       return CompiledPlan(
         plan, algorithm: algorithm.name, algorithmIdentifier: algorithm.identifier,
-        countsByMessage: isExchange(key, blocks), prefersWindows: policy.prefersWindows(key.collective, bytes: bytes))
+        countsByMessage: key.isExchange, prefersWindows: policy.prefersWindows(key.collective, bytes: bytes))
     } catch {
       throw FailureReport(
         .unproven, rank: rank, "algorithm \(algorithm.name) cannot run on \(rankCount) ranks: \(error.description)",
@@ -35,13 +36,20 @@ struct Planner: PlanMaker {
     }
   }
 
-  /// Whether it is an all-to-all in which each rank has counts of its own.
-  private func isExchange(_ key: PlanKey, _ blocks: [UInt64]?) -> Bool { key.collective == .allToAll && blocks != nil }
+  /// What tells which operands are contributions, for averages that divide those.
+  private func contributions(to key: PlanKey, _ algorithm: any Algorithm) -> Contributions? {
+    guard key.dividesContributions else { return nil }
+    // float32 has room for sums of float16, and none beyond what bfloat16 has.
+    let isInRange = key.dataType == DataType.float16.rawValue
+    return Contributions(rank: rank, rankCount: rankCount, sumsAreInRange: isInRange) {
+      algorithm.schedule(rank: $0, rankCount: rankCount, root: Int(key.root))
+    }
+  }
 
   /// Bytes of the message, or of all blocks together; what algorithms are chosen by.
   private func bytesOfAll(_ key: PlanKey, _ blocks: [UInt64]?, elementBytes: UInt64) -> UInt64 {
     // Each rank knows another part of an all-to-all with counts, so that none may count.
-    if isExchange(key, blocks) { return 0 }
+    if key.isExchange { return 0 }
     if let blocks { return blocks.reduce(0, +) * elementBytes }
     return key.count * (key.collective.hasBlocks ? UInt64(rankCount) : 1) * elementBytes
   }

@@ -3,10 +3,12 @@ import TuttiSchedule
 import TuttiSystem
 import TuttiTransport
 
-/// `TUTTI_CHECK=strict`: before each operation all ranks tell each other which one they mean, so that a mismatch leaves every buffer untouched.
+/// `TUTTI_CHECK=strict`: before each operation all ranks tell each other which one they mean, so that a mismatch
+/// leaves every buffer untouched.
 ///
-/// Without it a mismatch is found in the first segment that arrives, before any rank completes, but buffers are then unspecified. The check is
-/// an all-reduce of two words a rank, by sum: every rank fills in its own words and leaves the others' zero.
+/// Without it a mismatch is found in the first segment that arrives, before any rank completes, but buffers are then
+/// unspecified. The check is an all-reduce of two words a rank, by sum: every rank fills in its own words and leaves
+/// the others' zero.
 final class StrictCheck: Sendable {
   private let member: CommunicatorMember
   /// `rankCount` pairs: the call, and its count.
@@ -19,25 +21,23 @@ final class StrictCheck: Sendable {
 
   /// Returns once all ranks have said that they are about to make the same call.
   ///
-  /// - Throws: `.mismatch`, the same on every rank, naming the first rank that differs from rank 0 and both calls; the communicator is then aborted.
-  func agree(on request: borrowing Request) throws(FailureReport) {
+  /// - Throws: `.mismatch`, the same on every rank, naming the first rank that differs from rank 0 and both calls;
+  ///   the communicator is then aborted.
+  func agree(on request: borrowing Request, of communicator: Communicator) throws(FailureReport) {
     let call = CallSignature(
-      collective: request.key.collective.rawValue, dataType: request.key.dataType, operation: request.reduction,
+      collective: request.key.collectiveNumber, dataType: request.key.dataType, operation: request.operationNumber,
       algorithm: request.key.algorithm, root: Int(request.key.root), operationNumber: 0)
     // In an all-to-all with counts of its own for each rank, every rank rightly says others.
-    let isExchange = request.key.collective == .allToAll && request.blocks != nil
-    let (count, timeout) = (isExchange ? PlanKey.digest(ofBlocks: []) : request.key.count, request.timeout)
+    let (count, limit) = (request.key.isExchange ? PlanKey.digest(ofBlocks: []) : request.key.count, request.limit)
     try words.withLock { words throws(FailureReport) in
       for index in 0..<words.count { words[index] = 0 }
       words[2 * member.rank] = Int64(bitPattern: call.rawValue)
       words[2 * member.rank + 1] = Int64(bitPattern: count)
-      let memory = UnsafeMutableRawPointer(words.pointer.baseAddress!)
-      try member.engine.run(
-        Request(
-          key: PlanKey(
-            collective: .allReduce, algorithm: 0, dataType: DataType.int64.rawValue, inPlace: true,
-            count: UInt64(words.count)),
-          reduction: ReduceOp.sum.rawValue, elementBytes: 8, input: memory, output: memory, timeout: timeout))
+      var request = try communicator.request(
+        CollectiveCall(
+          collective: .allReduce, input: words.memory, output: words.mutableMemory, sizes: .each(words.count), type: .int64))
+      request.limit = limit
+      try member.engine.run(request)
       for rank in 1..<member.rankCount where words[2 * rank] != words[0] || words[2 * rank + 1] != words[1] {
         throw disagreement(words, rank)
       }

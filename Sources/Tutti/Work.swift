@@ -28,6 +28,7 @@ public struct Work: Sendable {
   /// - Throws: As ``wait()``.
   public var value: Void {
     get async throws(TuttiError) {
+      do throws(FailureReport) { try communicator.member.checkProcess() } catch { throw TuttiError(error) }
       await withCheckedContinuation { continuation in
         communicator.engine.notify(number) { continuation.resume() }
       }
@@ -36,8 +37,8 @@ public struct Work: Sendable {
     }
   }
 
-  /// Calls `handler` once, when the operation has ended, well or not: on the thread that notices, which may be this one, or at once. It must
-  /// not block. It may start operations, a few: with as many under way as a communicator queues, a start waits.
+  /// Calls `handler` once, when the operation has ended, well or not: on the thread that notices, which may be this one, or at once. It may
+  /// start operations, any number: with as many under way as a communicator queues, a start waits, and makes the progress meanwhile.
   package func whenEnded(_ handler: @escaping @Sendable () -> Void) {
     communicator.engine.notify(number, handler)
   }

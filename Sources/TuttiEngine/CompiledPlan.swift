@@ -1,6 +1,7 @@
 import TuttiSchedule
 
-/// A plan in the form the engine runs: the same tables in raw memory, so that reading a step costs no retain and no bounds check.
+/// A plan in the form the engine runs: the same tables in raw memory, so that reading a step costs no retain and no
+/// bounds check.
 package final class CompiledPlan: @unchecked Sendable {
   // @unchecked: the tables are immutable; `uses` and `linksReady` are touched by the holder of the engine's lock alone.
 
@@ -10,12 +11,14 @@ package final class CompiledPlan: @unchecked Sendable {
   package let algorithmIdentifier: UInt8
   /// All ranks it talks to.
   let peers: [Int]
+  /// What it takes in memory, about.
+  let bytes: Int
   /// Operations that run it now; the cache does not drop it meanwhile.
   var uses = 0
 
   /// - Parameters:
-  ///   - countsByMessage: Every message says its own number of elements instead of the call's: for calls in which ranks give different
-  ///     counts by right.
+  ///   - countsByMessage: Every message says its own number of elements instead of the call's: for calls in which
+  ///     ranks give different counts by right.
   ///   - prefersWindows: Links that share windows are to use them also where the receiver could read the source.
   package init(
     _ plan: Plan, algorithm: String, algorithmIdentifier: UInt8, countsByMessage: Bool = false, prefersWindows: Bool = false
@@ -29,18 +32,31 @@ package final class CompiledPlan: @unchecked Sendable {
       scratchOffsets.append(scratchBytes)
       scratchBytes += (Int(buffer.bytes) + 63) & ~63
     }
+    bytes = Self.bytes(of: plan, scratchCount: scratchOffsets.count)
     tables = .allocate(capacity: 1)
     tables.initialize(
       to: PlanTables(
         steps: Self.copy(Self.steps(of: plan)), extents: Self.copy(plan.extents), peers: Self.copy(plan.peers),
         sources: Self.copy(plan.sources.map(CompiledSource.init)), edges: Self.copy(plan.edges.map(CompiledEdge.init)),
         queues: Self.copy(plan.queues),
-        queueSteps: Self.copy(plan.queueSteps), stepCount: plan.steps.count,
+        queueSteps: Self.copy(plan.queueSteps), parts: Self.copy(plan.parts),
+        divisions: Self.copy(plan.divisions.map { $0 ? 1 : 0 }), stepCount: plan.steps.count,
         peerCount: plan.peers.count, queueCount: plan.queues.count,
         scratchCount: scratchOffsets.count, scratchOffsets: Self.copy(scratchOffsets), scratchBytes: scratchBytes,
         segmentBytes: plan.segmentBytes, countsByMessage: countsByMessage,
         prefersWindows: prefersWindows))
   }
+
+  private static func bytes(of plan: Plan, scratchCount: Int) -> Int {
+    plan.steps.count * MemoryLayout<CompiledStep>.stride + plan.extents.count * MemoryLayout<Plan.Extent>.stride
+      + plan.sources.count * MemoryLayout<CompiledSource>.stride + plan.edges.count * MemoryLayout<CompiledEdge>.stride
+      + (plan.peers.count + plan.queueSteps.count) * MemoryLayout<Int32>.stride
+      + plan.queues.count * MemoryLayout<Plan.Queue>.stride + (scratchCount + plan.allPeers.count) * MemoryLayout<Int>.stride
+      + plan.parts.count * MemoryLayout<Plan.Part>.stride + plan.divisions.count + fixedBytes
+  }
+
+  /// The object, its tables' own sizes, and an entry of the cache.
+  private static let fixedBytes = 1024
 
   private static func steps(of plan: Plan) -> [CompiledStep] {
     var queueOfStep = [Int32](repeating: -1, count: plan.steps.count)
@@ -64,6 +80,8 @@ package final class CompiledPlan: @unchecked Sendable {
     tables.pointee.edges.deallocate()
     tables.pointee.queues.deallocate()
     tables.pointee.queueSteps.deallocate()
+    tables.pointee.parts.deallocate()
+    tables.pointee.divisions.deallocate()
     tables.pointee.scratchOffsets.deallocate()
     tables.deallocate()
   }
@@ -78,6 +96,9 @@ struct PlanTables {
   let edges: UnsafeMutablePointer<CompiledEdge>
   let queues: UnsafeMutablePointer<Plan.Queue>
   let queueSteps: UnsafeMutablePointer<Int32>
+  let parts: UnsafeMutablePointer<Plan.Part>
+  /// For each source of a part, whether it is divided as it enters: not 0.
+  let divisions: UnsafeMutablePointer<UInt8>
   let stepCount: Int
   let peerCount: Int
   let queueCount: Int
@@ -92,7 +113,8 @@ struct PlanTables {
   var linksReady = false
 }
 
-/// `Plan.Step` as the loop reads it. Types of this module, because a comparison of another module's enumeration is a call.
+/// `Plan.Step` as the loop reads it. Types of this module, because a comparison of another module's enumeration is a
+/// call.
 struct CompiledStep {
   let kind: StepKind
   let channel: UInt8
@@ -105,6 +127,7 @@ struct CompiledStep {
   let extents: Range<Int32>
   let peers: Range<Int32>
   let sources: Range<Int32>
+  let parts: Range<Int32>
   let edges: Range<Int32>
   let fusedSend: Int32
   /// The queue the step is in.
@@ -128,6 +151,7 @@ struct CompiledStep {
     extents = step.extents
     peers = step.peers
     sources = step.sources
+    parts = step.parts
     edges = step.edges
     fusedSend = step.fusedSend
     self.queue = queue

@@ -3,8 +3,8 @@ import TuttiSchedule
 import TuttiSystem
 import TuttiTransport
 
-/// The inner loop: one pass over the running operations, at most one segment of each queue at a time, so that sending, combining
-/// and placing take turns and segments stay in cache. Everything here runs under the lock.
+/// The inner loop: one pass over the running operations, at most one segment of each queue at a time, so that
+/// sending, combining and placing take turns and segments stay in cache. Everything here runs under the lock.
 extension Engine {
   /// Makes what progress can be made without waiting. Returns whether there was any.
   @inline(__always)
@@ -342,7 +342,7 @@ extension Engine {
         {
           // What is sent next is read again.
           let streaming = step.pointee.isStreaming && fused < 0 ? TUTTI_STREAM_DESTINATION : TUTTI_STREAM_NOTHING
-          combine(operation, destination, nil, sourceCount, bytes, streaming, step.pointee.completes)
+          combine(operation, destination, nil, sourceCount, bytes, streaming, step, cursor.pointee.position)
           if isBorrowing && !operandsAreIntact(tables, step, lane) { return false }
         }
       }
@@ -360,14 +360,21 @@ extension Engine {
   @inline(__always)
   private func combine(
     _ operation: UnsafeMutablePointer<Operation>, _ destination: UnsafeMutableRawPointer, _ second: UnsafeMutableRawPointer?,
-    _ sourceCount: Int, _ bytes: Int, _ streaming: Int, _ completes: Bool
+    _ sourceCount: Int, _ bytes: Int, _ streaming: Int, _ step: UnsafeMutablePointer<CompiledStep>, _ position: UInt64
   ) {
     let sources = core.pointee.sources
-    if completes, let average = operation.pointee.average {
-      average(
-        destination, second, sources, Int32(truncatingIfNeeded: sourceCount), bytes / operation.pointee.elementBytes,
-        Int32(truncatingIfNeeded: streaming), operation.pointee.divisor)
-      return
+    if let average = operation.pointee.average {
+      let isPartial = operation.pointee.dividesContributions && !step.pointee.parts.isEmpty
+      if isPartial {
+        combineParts(operation, average, destination, second, sourceCount, bytes, streaming, step, position)
+        return
+      }
+      if step.pointee.completes {
+        average(
+          destination, second, sources, Int32(truncatingIfNeeded: sourceCount), bytes / operation.pointee.elementBytes,
+          Int32(truncatingIfNeeded: streaming), operation.pointee.divisor, nil)
+        return
+      }
     }
     if sourceCount == 1 && second == nil {
       tutti_copy(destination, sources[0].unsafelyUnwrapped, bytes, Int32(truncatingIfNeeded: streaming))
@@ -378,9 +385,35 @@ extension Engine {
       Int32(truncatingIfNeeded: streaming))
   }
 
-  /// Combines straight into the memory the next send travels in, and sends it: one pass over the data instead of two, or, with no
-  /// destination, no memory of its own. Returns whether the send's turn had come and there is credit, and it would save something;
-  /// otherwise nothing was done, or what was is of no use, because a peer has failed.
+  /// Combines a segment of an average in which contributions are divided as they enter: part by part, in each of
+  /// which the same operands are contributions.
+  @inline(never)
+  private func combineParts(
+    _ operation: UnsafeMutablePointer<Operation>, _ average: AverageFunction, _ destination: UnsafeMutableRawPointer,
+    _ second: UnsafeMutableRawPointer?, _ sourceCount: Int, _ bytes: Int, _ streaming: Int,
+    _ step: UnsafeMutablePointer<CompiledStep>, _ position: UInt64
+  ) {
+    let tables = operation.pointee.tables
+    let sources = core.pointee.sources
+    var done = 0
+    for index in step.pointee.parts.asInts {
+      let part = tables.pointee.parts + index
+      if part.pointee.end <= position + UInt64(done) { continue }
+      let size = min(Int(part.pointee.end - position) - done, bytes - done)
+      average(
+        destination + done, second.map { $0 + done }, sources, Int32(truncatingIfNeeded: sourceCount),
+        size / operation.pointee.elementBytes, Int32(truncatingIfNeeded: streaming), operation.pointee.divisor,
+        part.pointee.dividesSum ? nil : tables.pointee.divisions + Int(part.pointee.divisions))
+      done += size
+      if done == bytes { return }
+      for source in 0..<sourceCount { sources[source] = sources[source].unsafelyUnwrapped + size }
+    }
+    preconditionFailure("the parts of a combine make up its stream")
+  }
+
+  /// Combines straight into the memory the next send travels in, and sends it: one pass over the data instead of two,
+  /// or, with no destination, no memory of its own. Returns whether the send's turn had come and there is credit, and
+  /// it would save something; otherwise nothing was done, or what was is of no use, because a peer has failed.
   private func combineIntoSend(
     _ slot: UnsafeMutablePointer<OperationSlot>, _ slotIndex: Int, _ index: Int32, _ fused: Int32,
     _ cursor: UnsafeMutablePointer<Cursor>, _ destination: UnsafeMutableRawPointer?, _ sourceCount: Int, _ bytes: Int,
@@ -405,7 +438,7 @@ extension Engine {
       let streaming = step.pointee.isStreaming ? TUTTI_STREAM_BOTH : TUTTI_STREAM_NOTHING
       combine(
         operation, destination ?? place, destination == nil ? nil : place, sourceCount, bytes, streaming,
-        step.pointee.completes)
+        step, cursor.pointee.position)
       if isBorrowing && !operandsAreIntact(tables, step, lane) {
         inPlace(first)._withUnsafeGuaranteedRef { $0.cancelPlacement(lane) }
         return false
@@ -419,80 +452,13 @@ extension Engine {
     let window = first._withUnsafeGuaranteedRef { $0.reserve(lane, bytes) }
     if let destination {
       let streaming = step.pointee.isStreaming ? TUTTI_STREAM_DESTINATION : TUTTI_STREAM_NOTHING
-      combine(operation, destination, window, sourceCount, bytes, streaming, step.pointee.completes)
+      combine(operation, destination, window, sourceCount, bytes, streaming, step, cursor.pointee.position)
     } else {
-      combine(operation, window, nil, sourceCount, bytes, TUTTI_STREAM_NOTHING, step.pointee.completes)
+      combine(operation, window, nil, sourceCount, bytes, TUTTI_STREAM_NOTHING, step, cursor.pointee.position)
     }
     if isBorrowing && !operandsAreIntact(tables, step, lane) { return false }
     let sequence = first._withUnsafeGuaranteedRef { $0.commit(lane, operation.pointee.call, count, bytes) }
     finishSend(slot, send, sendCursor, lane, bytes, destination ?? window, first, sequence)
     return true
-  }
-
-  // MARK: The end of an operation
-
-  /// Whether no peer and no kernel buffer reads this operation's memory any more.
-  @inline(__always)
-  private func sourcesAreReleased(_ slot: UnsafeMutablePointer<OperationSlot>, _ slotIndex: Int) -> Bool {
-    let tables = slot.pointee.operation.pointee.tables
-    for index in 0..<tables.pointee.stepCount where tables.pointee.steps[index].kind == .send {
-      let step = tables.pointee.steps + index
-      let lane = Lane.index(operationSlot: slotIndex, channel: Int(step.pointee.channel))
-      for peer in step.pointee.peers.asInts {
-        let last = slot.pointee.firstSequences[Int(peer)] + step.pointee.segmentCount - 1
-        let isReleased = link(Int(tables.pointee.peers[Int(peer)]))._withUnsafeGuaranteedRef { link in
-          if link.released(lane) >= last { return true }
-          if !link.needsProgress { return false }
-          link.progress()
-          return link.released(lane) >= last
-        }
-        if !isReleased { return false }
-      }
-    }
-    return true
-  }
-
-  @inline(__always)
-  private func complete(_ slot: UnsafeMutablePointer<OperationSlot>, _ slotIndex: Int) {
-    let operation = slot.pointee.operation
-    slot.pointee.isActive = false
-    core.pointee.inFlight -= 1
-    operation.pointee.plan._withUnsafeGuaranteedRef { $0.uses -= 1 }
-    let number = operation.pointee.number
-    if let owner = operation.pointee.owner { owner.release() }
-    completedNumbers[slotIndex].store(number, ordering: .releasing)
-    if core.pointee.followers != 0 || !core.pointee.handlers.isEmpty { announce(number) }
-  }
-
-  /// Tells threads that wait for this operation or transfer, and sees to it that its handlers are called.
-  @inline(never)
-  func announce(_ number: UInt64) {
-    wakeFollowers()
-    for entry in core.pointee.handlers where entry.number == number {
-      core.pointee.dueHandlers.append(entry.handler)
-      core.pointee.hasDueHandlers = true
-    }
-    core.pointee.handlers.removeAll { $0.number == number }
-  }
-
-  @inline(never)
-  func noteMismatch(
-    _ link: Unmanaged<Link>, _ arrival: UnsafePointer<Arrival>, _ operation: UnsafeMutablePointer<Operation>,
-    _ count: UInt64, _ bytes: Int
-  ) {
-    if core.pointee.pendingFailure != nil { return }
-    let link = link.takeUnretainedValue()
-    let theirs = delegate.describe(arrival.pointee.call, count: arrival.pointee.count)
-    let ours = delegate.describe(operation.pointee.call, count: count)
-    let isSameCall = arrival.pointee.call == operation.pointee.call && arrival.pointee.count == count
-    core.pointee.pendingFailure = FailureReport(
-      .mismatch, rank: rank, peer: link.peer,
-      isSameCall
-        ? "rank \(link.peer) sent \(arrival.pointee.bytes) bytes of \(ours) where rank \(rank) expects \(bytes)"
-        : "ranks disagree about operation \(operation.pointee.number): rank \(rank) called \(ours), rank \(link.peer) called \(theirs)",
-      advice: isSameCall
-        ? "All ranks of a job must run the same version of Tutti"
-        : "Every rank must make the same calls in the same order, with equal count, type and operation",
-      operation: ours, operationNumber: operation.pointee.number, transport: link.transport.name)
   }
 }

@@ -20,8 +20,8 @@ extension Engine {
     lock.lock()
     let ticket: UInt64
     do throws(FailureReport) {
-      try prepare(request, room: 1)
-      ticket = enqueue(request, owner: nil)
+      let limit = try prepare(request, room: 1)
+      ticket = enqueue(request, limit, owner: nil)
     } catch {
       lock.unlock()
       throw error
@@ -36,9 +36,8 @@ extension Engine {
     lock.lock()
     let tickets: (UInt64, UInt64)
     do throws(FailureReport) {
-      try prepare(first, room: 2)
-      try prepare(second, room: 2)
-      tickets = (enqueue(first, owner: nil), enqueue(second, owner: nil))
+      let limits = (try prepare(first, room: 2), try prepare(second, room: 2))
+      tickets = (enqueue(first, limits.0, owner: nil), enqueue(second, limits.1, owner: nil))
     } catch {
       lock.unlock()
       throw error
@@ -57,12 +56,12 @@ extension Engine {
     lock.lock()
     defer { lock.unlock() }
     try startBackground()
-    try prepare(request, room: 1)
-    let ticket = enqueue(request, owner: owner)
+    let limit = try prepare(request, room: 1)
+    let ticket = enqueue(request, limit, owner: owner)
     _ = pass()
     wakeParked()
     wakeBackground()
-    if core.pointee.hasDueHandlers { runDueHandlers() }
+    if core.pointee.hasDueHandlers { _ = runDueHandlers(isLeading: false) }
     return ticket
   }
 
@@ -75,21 +74,26 @@ extension Engine {
   }
 
   /// Sees to the link, where this rank dials it, and to room. May drop the lock meanwhile.
+  ///
+  /// - Returns: The limit of the call, of which that is a part.
   @inline(__always)
-  private func prepare(_ request: TransferRequest, room: Int) throws(FailureReport) {
+  private func prepare(_ request: TransferRequest, room: Int) throws(FailureReport) -> TimeLimit {
     if hasFailed.load(ordering: .acquiring) { throw failure! }
-    if request.peer != rank && core.pointee.links[request.peer] == nil { try openLink(for: request) }
+    var limit = request.limit
+    if request.peer != rank && core.pointee.links[request.peer] == nil { try openLink(for: request, &limit) }
     if !transfers.pointee.hasRoom(for: room) { throw crowded() }
+    return limit
   }
 
   @inline(never)
-  private func openLink(for request: TransferRequest) throws(FailureReport) {
+  private func openLink(for request: TransferRequest, _ limit: inout TimeLimit) throws(FailureReport) {
     takeInLinks()
     if core.pointee.links[request.peer] != nil { return }
+    limit.begin(at: ownTime())
+    let deadline = limit.deadline &+ core.pointee.stoppedTime
     lock.unlock()
     do throws(FailureReport) {
-      try links.openLink(
-        to: request.peer, deadline: monotonicNanoseconds() &+ request.timeout, giveUp: { failure })
+      try links.openLink(to: request.peer, deadline: deadline, giveUp: { failure })
     } catch {
       let report = failed(delegate.explain(loss: error))
       lock.lock()
@@ -109,7 +113,7 @@ extension Engine {
 
   /// Appends the transfer to its queue and returns its ticket.
   @inline(__always)
-  private func enqueue(_ request: TransferRequest, owner: AnyObject?) -> UInt64 {
+  private func enqueue(_ request: TransferRequest, _ limit: TimeLimit, owner: AnyObject?) -> UInt64 {
     let transfers = transfers
     let index = transfers.pointee.take()
     let queue = transfers.pointee.queue(request.peer, isSend: request.isSend)
@@ -125,7 +129,7 @@ extension Engine {
           collective: Self.transferCollective, dataType: request.dataType, operation: 0, algorithm: 0, root: 0,
           operationNumber: number),
         count: request.count, base: request.memory, bytes: bytes, registered: registered, number: number,
-        timeout: request.timeout, owner: owner.map(Unmanaged.passRetained)))
+        limit: limit, owner: owner.map(Unmanaged.passRetained)))
     transfers.pointee.append(index, request.peer, isSend: request.isSend)
     transfers.pointee.nextDeadline = 0
     core.pointee.inFlight += 1

@@ -1,14 +1,15 @@
 import TuttiSystem
 import TuttiTransport
 
-/// What can go wrong with sends and receives, looked for while nothing moves: deadlines, broken links, messages that do not fit.
+/// What can go wrong with sends and receives, looked for while nothing moves: deadlines, broken links, messages that
+/// do not fit.
 ///
 /// Everything here runs under the lock but what the returned closures do.
 extension Engine {
   // MARK: Deadlines
 
-  /// Finds a transfer whose time is over; it begins when the transfer is first seen to wait. Returns what makes the report, to be called
-  /// without the lock.
+  /// Finds a transfer whose time is over; it begins when the transfer is first seen to wait. Returns what makes the
+  /// report, to be called without the lock.
   func findExpiredTransfer(_ now: UInt64) -> (() -> FailureReport)? {
     let transfers = transfers
     if now < transfers.pointee.nextDeadline { return nil }
@@ -19,9 +20,18 @@ extension Engine {
         var index = transfers.pointee.queue(peer, isSend: side == 0).pointee.first
         while index >= 0 {
           let transfer = transfers.pointee.record(index)
-          if transfer.pointee.deadline == 0 { transfer.pointee.deadline = now &+ transfer.pointee.timeout }
-          if now >= transfer.pointee.deadline { return timeout(of: transfer) }
-          earliest = min(earliest, transfer.pointee.deadline)
+          transfer.pointee.limit.begin(at: now)
+          let deadline = transfer.pointee.limit.deadline
+          if now >= deadline { return timeout(of: transfer) }
+          if now >= transfer.pointee.limit.askTime {
+            if !transfer.pointee.limit.isAsked {
+              transfer.pointee.limit.isAsked = true
+              inquire(wait(of: transfer), until: deadline)
+            }
+            earliest = min(earliest, deadline)
+          } else {
+            earliest = min(earliest, transfer.pointee.limit.askTime)
+          }
           index = transfer.pointee.next
         }
       }
@@ -30,18 +40,23 @@ extension Engine {
     return nil
   }
 
-  private func timeout(of transfer: UnsafeMutablePointer<Transfer>) -> () -> FailureReport {
-    let (delegate, rank, timeout) = (delegate, rank, transfer.pointee.timeout)
+  /// What this rank waits for in a transfer.
+  private func wait(of transfer: UnsafeMutablePointer<Transfer>) -> AwaitedCall {
     let message = TransferIdentity(transfer)
+    return AwaitedCall(
+      number: 0, peer: message.peer, step: -1, nanoseconds: transfer.pointee.limit.nanoseconds,
+      description: message.description(delegate))
+  }
+
+  private func timeout(of transfer: UnsafeMutablePointer<Transfer>) -> () -> FailureReport {
+    let (rank, limit) = (rank, transfer.pointee.limit.nanoseconds)
+    let message = TransferIdentity(transfer)
+    if message.peer != rank { return timeout(of: wait(of: transfer)) }
+    let operation = message.description(delegate)
     return {
-      let operation = message.description(delegate)
-      if message.peer != rank {
-        return delegate.explainTimeout(
-          operationNumber: 0, operation: operation, waitingFor: message.peer, timeoutNanoseconds: timeout, step: -1)
-      }
-      return FailureReport(
+      FailureReport(
         .timeout, rank: rank, peer: rank,
-        "timed out after \(Double(timeout) / 1e9) s: rank \(rank) waits for itself, and has not called the matching "
+        "timed out after \(secondsText(Double(limit) / 1e9)) s: rank \(rank) waits for itself, and has not called the matching "
           + (message.isSend ? "receive" : "send"),
         advice: "Start the send and the receive of a message to the same rank before waiting for either",
         operation: operation)
@@ -61,14 +76,16 @@ extension Engine {
 
   // MARK: Who is waited for
 
-  /// Lets a diagnosis see that this rank waits for the transfer with this ticket. Returns false for what is none, or done.
+  /// Lets a diagnosis see that this rank waits for the transfer with this ticket. Returns false for what is none, or
+  /// done.
   func publishAwaitedTransfer(_ ticket: UInt64) -> Bool {
     if ticket & TicketTable.ticketBit == 0 || tickets.isDone(ticket) { return false }
     publish(transfers.pointee.record(TicketTable.index(ticket)))
     return true
   }
 
-  /// Lets a diagnosis see one of the transfers in flight: a receive where there is one, as a peer may receive late for good reasons.
+  /// Lets a diagnosis see one of the transfers in flight: a receive where there is one, as a peer may receive late
+  /// for good reasons.
   func publishAnyTransfer() {
     let transfers = transfers
     var found: Int32 = -1

@@ -1,4 +1,3 @@
-import CTuttiKernels
 import CTuttiLinux
 import TuttiSchedule
 import TuttiSystem
@@ -25,14 +24,15 @@ extension Engine {
     if core.pointee.lastStarted - core.pointee.lastAdmitted >= EngineCore.pendingCapacity
       || !plan._withUnsafeGuaranteedRef({ $0.tables.pointee.linksReady })
     {
-      try prepareSlowly(plan, deadline: monotonicNanoseconds() &+ request.timeout)
+      let limit = try prepareSlowly(plan, request.limit)
+      return enqueue(request, plan, limit, owner: owner)
     }
-    return enqueue(request, plan, owner: owner)
+    return enqueue(request, plan, request.limit, owner: owner)
   }
 
   @inline(__always)
   private func enqueue(
-    _ request: borrowing Request, _ plan: Unmanaged<CompiledPlan>, owner: AnyObject?
+    _ request: borrowing Request, _ plan: Unmanaged<CompiledPlan>, _ limit: TimeLimit, owner: AnyObject?
   ) -> UInt64 {
     let core = core
     let number = core.pointee.lastStarted + 1
@@ -42,27 +42,20 @@ extension Engine {
       plan.uses += 1
       return (plan.tables, plan.algorithmIdentifier)
     }
+    let reduction = request.reduction
     let call = CallSignature(
-      collective: UInt8(truncatingIfNeeded: request.key.packed >> 24), dataType: request.key.dataType,
-      operation: request.reduction,
+      collective: request.key.collectiveNumber, dataType: request.key.dataType, operation: request.operationNumber,
       algorithm: algorithm, root: Int(request.key.root), operationNumber: number)
     entered.store(number, ordering: .relaxed)
     enteredCall.store(call.rawValue, ordering: .relaxed)
     enteredCount.store(request.key.count, ordering: .relaxed)
-    var average: AverageFunction?
-    var reduction = Int32(request.reduction)
-    if request.isAverage {
-      average = tutti_average(Int32(request.key.dataType))
-      reduction = Int32(TUTTI_SUM)
-    }
-    let combine = tutti_combine(Int32(request.key.dataType), reduction).unsafelyUnwrapped
     let operation = Operation(
       number: number, call: call, count: request.key.count, elementBytes: request.elementBytes, plan: plan, tables: tables,
-      combine: combine, average: average, divisor: Double(rankCount),
+      combine: reduction.pointee.combine, average: reduction.pointee.average, divisor: Double(rankCount),
       input: UnsafeMutableRawPointer(mutating: request.input), output: request.output,
       registeredInput: registered(request.input, request), registeredOutput: registered(request.output, request),
-      deadline: 0,
-      timeout: request.timeout, owner: owner.map(Unmanaged.passRetained))
+      dividesContributions: reduction.pointee.dividesContributions, limit: limit,
+      owner: owner.map(Unmanaged.passRetained))
     let slot = core.pointee.slots + Int(number % UInt64(Lane.operationSlots))
     if core.pointee.lastAdmitted == number - 1 && !slot.pointee.isActive {
       core.pointee.lastAdmitted = number
@@ -120,24 +113,32 @@ extension Engine {
       defer { lock.lock() }
       plan = try planner.makePlan(request.key, blocks: request.blocks)
     }
-    if core.pointee.cache.find(request.key) == nil, core.pointee.cache.insert(plan, for: request.key) {
-      // A plan was dropped, and it may be remembered.
-      core.pointee.memo.update(repeating: PlanMemo(), count: PlanMemo.count)
+    if let kept = core.pointee.cache.find(request.key) { return Unmanaged.passUnretained(kept) }
+    core.pointee.cache.insert(plan, for: request.key) { dropped in
+      // It may be remembered.
+      let memo = core.pointee.memo + PlanMemo.place(dropped)
+      if memo.pointee.key == dropped { memo.initialize(to: PlanMemo()) }
       core.pointee.lastPlan = nil
     }
-    let kept = core.pointee.cache.find(request.key)!
-    return Unmanaged.passUnretained(kept)
+    return Unmanaged.passUnretained(plan)
   }
 
   /// Opens the links a plan needs for the first time, and waits for room in the queue of started operations.
+  ///
+  /// - Returns: The call's limit, of which that is a part.
   @inline(never)
-  private func prepareSlowly(_ plan: Unmanaged<CompiledPlan>, deadline: UInt64) throws(FailureReport) {
+  private func prepareSlowly(
+    _ plan: Unmanaged<CompiledPlan>, _ limit: TimeLimit
+  ) throws(FailureReport) -> TimeLimit {
+    var limit = limit
+    limit.begin(at: ownTime())
     let plan = plan.takeUnretainedValue()
     // Dropping the lock must not let the cache evict the plan.
     plan.uses += 1
     defer { plan.uses -= 1 }
     if !plan.tables.pointee.linksReady {
       let missing = plan.peers.filter { core.pointee.links[$0] == nil }
+      let deadline = limit.deadline &+ core.pointee.stoppedTime
       lock.unlock()
       do throws(FailureReport) {
         for peer in missing { try links.openLink(to: peer, deadline: deadline, giveUp: { failure }) }
@@ -159,6 +160,7 @@ extension Engine {
       if !hasFailed.load(ordering: .acquiring) { _ = pass() }
     }
     if hasFailed.load(ordering: .acquiring) { throw failure! }
+    return limit
   }
 
   /// Takes in links that peers opened. Returns whether all of the plan's are there now.

@@ -27,6 +27,8 @@ package final class Engine: @unchecked Sendable {
   let links: any LinkSource
   let planner: any PlanMaker
   let policy: WaitingPolicy
+  /// What time it is; looked at where nothing moves, and every so often where something does.
+  package let clock: MonotonicClock
   /// What of this rank's memory its peers can reach; nil where none can.
   package let registeredMemory: RegisteredMemory?
   /// What the progress thread confines itself to; nil for what it inherits.
@@ -60,16 +62,18 @@ package final class Engine: @unchecked Sendable {
   ///   - isOversubscribed: Whether the host's ranks outnumber the processors they may use.
   ///   - processors: What the progress thread confines itself to; nil for what it inherits.
   ///   - waiting: What the transports of its links say about waiting for them.
+  ///   - clock: What its deadlines are measured by.
   ///   - links: Where its links come from.
   ///   - planner: Makes the plans of this rank's calls.
   package init(
     rank: Int, rankCount: Int, doorbell: Doorbell, isOversubscribed: Bool, processors: ProcessorSet?,
     registeredMemory: RegisteredMemory? = nil, waiting: WaitingHints = WaitingHints(),
-    links: any LinkSource, planner: any PlanMaker, delegate: any EngineDelegate
+    clock: MonotonicClock = .system, links: any LinkSource, planner: any PlanMaker, delegate: any EngineDelegate
   ) {
     self.rank = rank
     self.rankCount = rankCount
     self.doorbell = doorbell
+    self.clock = clock
     self.planner = planner
     self.delegate = delegate
     self.links = links
@@ -125,7 +129,7 @@ package final class Engine: @unchecked Sendable {
     _ = pass()
     wakeParked()
     wakeBackground()
-    if core.pointee.hasDueHandlers { runDueHandlers() }
+    if core.pointee.hasDueHandlers { _ = runDueHandlers(isLeading: false) }
     return number
   }
 
@@ -224,9 +228,9 @@ package final class Engine: @unchecked Sendable {
   /// Returns when what was sent will arrive though the process ends, or after a bounded wait.
   package func drain() {
     // Whoever holds the lock for longer is in the middle of a call, which the exit cuts short.
-    let end = monotonicNanoseconds() + 100_000_000
+    let end = clock.now() + 100_000_000
     while !lock.tryLock() {
-      if monotonicNanoseconds() >= end { return }
+      if clock.now() >= end { return }
       tutti_yield()
     }
     Link.drain(core.pointee.ownedLinks)
@@ -279,39 +283,5 @@ package final class Engine: @unchecked Sendable {
     return (
       core.pointee.lastPlan?.takeUnretainedValue().algorithm ?? "", Set(core.pointee.ownedLinks.map(\.transport))
     )
-  }
-}
-
-/// One call, as the layer above describes it.
-package struct Request: ~Copyable {
-  package var key: PlanKey
-  /// Number of the reduction (CTuttiKernels), or ``average``.
-  package var reduction: UInt8
-  package var elementBytes: Int
-  /// The caller's buffers. In place, where one is a part of the other, `output` is the larger.
-  package var input: UnsafeRawPointer
-  package var output: UnsafeMutableRawPointer
-  /// For v-forms, elements of each rank's block; for an all-to-all, of what goes to each rank, and after it of what comes from each. The
-  /// key's count is then their digest.
-  package var blocks: [UInt64]?
-  /// Nanoseconds the operation may take, from the moment it first finds nothing to do.
-  package var timeout: UInt64
-
-  /// The number of the reduction that is a sum, divided by the rank count where it is complete.
-  package static let average: UInt8 = 7
-
-  var isAverage: Bool { reduction == Request.average }
-
-  package init(
-    key: PlanKey, reduction: UInt8, elementBytes: Int, input: UnsafeRawPointer, output: UnsafeMutableRawPointer,
-    timeout: UInt64, blocks: [UInt64]? = nil
-  ) {
-    self.key = key
-    self.blocks = blocks
-    self.reduction = reduction
-    self.elementBytes = elementBytes
-    self.input = input
-    self.output = output
-    self.timeout = timeout
   }
 }

@@ -26,10 +26,17 @@ struct EngineCore {
   var followers = 0
   /// The operation or transfer that the driver waits for; 0 for the progress thread. What a diagnosis is told first.
   var awaited: UInt64 = 0
-  /// Threads that sleep in the kernel for the doorbell; a new leader lowers its flag, so that peers do not ring in vain.
+  /// Threads that sleep in the kernel for the doorbell; a new leader lowers its flag, so that peers do not ring in
+  /// vain.
   var parkedThreads = 0
   /// When the last asynchronous operation was started, in monotonic nanoseconds.
   var lastBegin: UInt64 = 0
+  /// Nanoseconds in which this process was seen to be stopped: no deadline counts them.
+  var stoppedTime: UInt64 = 0
+  /// Calls that began to wait while others were in flight; some of them look at what could be wrong.
+  var crowdedCalls: UInt64 = 0
+  /// The last questions to other ranks, about calls that were near their deadlines.
+  var inquiries: [Inquiry] = []
 
   /// The plans of recent calls: repeating a call costs a comparison. Entries of `cache`.
   let memo: UnsafeMutablePointer<PlanMemo>
@@ -77,7 +84,8 @@ struct EngineCore {
 
 /// One remembered plan; a key hashes to one place.
 struct PlanMemo {
-  static let count = 16
+  /// More sizes than most programs use, in no more memory than a small cache has.
+  static let count = 512
 
   var key = PlanKey(collective: .barrier, algorithm: 0, dataType: 0, inPlace: false, count: .max)
   var plan: Unmanaged<CompiledPlan>?
@@ -86,6 +94,6 @@ struct PlanMemo {
   static func place(_ key: PlanKey) -> Int {
     // Fibonacci hashing: the top bits of a product mix all bits below.
     let mixed = (key.count ^ (key.packed &* 0x9E37_79B9_7F4A_7C15)) &* 0x9E37_79B9_7F4A_7C15
-    return Int(mixed >> 60)
+    return Int(mixed >> 55)
   }
 }

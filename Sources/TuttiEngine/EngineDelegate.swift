@@ -18,18 +18,19 @@ package protocol EngineDelegate: AnyObject, Sendable {
   /// A link broke. Returns the cause to report, once the control plane had a moment to know better.
   func explain(loss: FailureReport) -> FailureReport
 
-  /// An operation passed its deadline while it waited for `peer`. Returns what to report, naming the rank at fault. A send or receive has
-  /// the number 0.
-  func explainTimeout(
-    operationNumber: UInt64, operation: String, waitingFor peer: Int, timeoutNanoseconds: UInt64, step: Int
-  ) -> FailureReport
+  /// Asks the other ranks why a call does not end, and returns once the rank at fault is known, or at `deadline` in
+  /// monotonic nanoseconds. Tells nobody. Called without the lock, while the call may still end.
+  ///
+  /// - Returns: What to report if it does not, naming the rank at fault; nil when the communicator has failed
+  ///   meanwhile.
+  func diagnose(_ call: AwaitedCall, until deadline: UInt64) -> FailureReport?
 
-  /// The engine fails for the reason given; the other ranks are to be told. Returns the cause that all ranks throw, which may be an earlier
-  /// one.
+  /// The engine fails for the reason given; the other ranks are to be told. Returns the cause that all ranks throw,
+  /// which may be an earlier one.
   func engineFailed(_ cause: FailureReport) -> FailureReport
 
-  /// Returns once no other rank of this process can be reading or writing this rank's memory any more. Called without the lock, after a
-  /// failure and before it is thrown.
+  /// Returns once no other rank of this process can be reading or writing this rank's memory any more. Called without
+  /// the lock, after a failure and before it is thrown.
   func settle()
 
   /// What a person calls this call.

@@ -1,4 +1,3 @@
-import CTuttiKernels
 import TuttiSchedule
 import TuttiTransport
 
@@ -13,7 +12,7 @@ struct Operation {
   var plan: Unmanaged<CompiledPlan>
   var tables: UnsafeMutablePointer<PlanTables>
   var combine: CombineFunction
-  /// For averages: sums and divides; nil for every other operation.
+  /// For averages: sums and divides; nil for every other operation. See ``Reduction/average``.
   var average: AverageFunction?
   /// What averages are divided by.
   var divisor: Double
@@ -22,25 +21,13 @@ struct Operation {
   /// Where they lie in this rank's registered memory, or `InPlace.nowhere`.
   var registeredInput: UInt64
   var registeredOutput: UInt64
-  /// Monotonic nanoseconds.
-  var deadline: UInt64
-  /// For messages: what the deadline was, in nanoseconds.
-  var timeout: UInt64
+  /// Divide contributions as they enter: ``Reduction/dividesContributions``.
+  var dividesContributions: Bool
+  /// The limit of the whole call, and when it is over.
+  var limit: TimeLimit
   /// What keeps the memory alive until the operation ends; retained.
   var owner: Unmanaged<AnyObject>?
 }
-
-/// `tutti_combine_function`, not optional.
-typealias CombineFunction =
-  @convention(c) (
-    UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafePointer<UnsafeRawPointer?>?, Int32, Int, Int32
-  ) -> Void
-
-/// `tutti_average_function`, not optional.
-typealias AverageFunction =
-  @convention(c) (
-    UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafePointer<UnsafeRawPointer?>?, Int32, Int, Int32, Double
-  ) -> Void
 
 /// How far a step has come.
 struct Cursor {

@@ -1,77 +1,84 @@
 import TuttiSchedule
 
-/// What a plan depends on. Equal keys, equal plans.
+/// The plans of one communicator, least recently used first, as many as ``bytesMax`` holds. Used under the engine's
+/// lock.
 ///
-/// Two words, because every call compares them with the last call's.
-@frozen @usableFromInline
-package struct PlanKey: Hashable, Sendable {
-  @usableFromInline package let count: UInt64
-  @usableFromInline package let packed: UInt64
-
-  /// - Parameters:
-  ///   - algorithm: The algorithm's identifier, or 0 for the communicator's own choice.
-  ///   - count: Elements of the message, or of each rank's block; for v-forms ``digest(ofBlocks:)``.
-  @inlinable
-  package init(
-    collective: Collective, algorithm: UInt8, dataType: UInt8, inPlace: Bool, root: Int32 = 0, count: UInt64
-  ) {
-    self.count = count
-    packed =
-      UInt64(UInt32(bitPattern: root)) << 32 | UInt64(collective.rawValue) << 24 | UInt64(algorithm) << 16
-      | UInt64(dataType) << 8 | (inPlace ? 1 : 0)
-  }
-
-  /// What stands for a list of block sizes, in a key and on the wire: a hash, the same on every host, with the top bit set, which no count
-  /// has. Two lists of a job have the same one with a probability of 2^-63.
-  package static func digest(ofBlocks blocks: [UInt64]) -> UInt64 {
-    // FNV-1a over words, each mixed first (splitmix64), because sizes differ in few bits.
-    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-    for block in blocks {
-      var mixed = block &+ 0x9E37_79B9_7F4A_7C15
-      mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-      mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-      hash = (hash ^ (mixed ^ (mixed >> 31))) &* 0x0000_0100_0000_01B3
-    }
-    return hash | 1 << 63
-  }
-
-  /// Whether the count is a digest.
-  package static func isDigest(_ count: UInt64) -> Bool { count >> 63 != 0 }
-
-  // The number came from a collective.
-  package var collective: Collective { Collective(rawValue: UInt8(packed >> 24 & 0xFF)).unsafelyUnwrapped }
-  package var algorithm: UInt8 { UInt8(packed >> 16 & 0xFF) }
-  package var dataType: UInt8 { UInt8(packed >> 8 & 0xFF) }
-  package var inPlace: Bool { packed & 1 != 0 }
-  package var root: Int32 { Int32(truncatingIfNeeded: packed >> 32) }
-}
-
-/// The plans of one communicator, most recently used last, at most ``capacity`` of them. Used under the engine's lock.
+/// Finding, noting a use and dropping the oldest take the same time however many there are. Invariant: `oldest` and
+/// `newest` are the ends of a list through all entries that are in `places`; free entries are in no list.
 struct PlanCache {
-  static let capacity = 64
+  /// Some 3,000 plans of an all-reduce between 8 ranks.
+  static let bytesMax = 32 << 20
 
-  private var plans: [PlanKey: (plan: CompiledPlan, lastUse: UInt64)] = [:]
-  private var clock: UInt64 = 0
-
-  mutating func find(_ key: PlanKey) -> CompiledPlan? {
-    clock += 1
-    guard let index = plans.index(forKey: key) else { return nil }
-    plans.values[index].lastUse = clock
-    return plans.values[index].plan
+  private struct Entry {
+    var key: PlanKey
+    var plan: CompiledPlan
+    /// Its neighbours in the order of use; -1 at an end.
+    var older: Int
+    var newer: Int
   }
 
-  /// Returns whether another plan was dropped to make room.
-  mutating func insert(_ plan: CompiledPlan, for key: PlanKey) -> Bool {
-    clock += 1
-    var hasDropped = false
-    if plans.count >= Self.capacity {
-      let idle = plans.filter { $0.value.plan.uses == 0 }
-      if let oldest = idle.min(by: { $0.value.lastUse < $1.value.lastUse }) {
-        plans[oldest.key] = nil
-        hasDropped = true
-      }
+  private let bytesMax: Int
+  private var places: [PlanKey: Int] = [:]
+  private var entries: [Entry?] = []
+  private var free: [Int] = []
+  private var oldest = -1
+  private var newest = -1
+  private(set) var bytes = 0
+
+  init(bytesMax: Int = Self.bytesMax) { self.bytesMax = bytesMax }
+
+  var count: Int { places.count }
+
+  /// The plan for a key, which is now the one used last.
+  mutating func find(_ key: PlanKey) -> CompiledPlan? {
+    guard let place = places[key] else { return nil }
+    if place != newest {
+      unlink(place)
+      append(place)
     }
-    plans[key] = (plan, clock)
-    return hasDropped
+    return entries[place]?.plan
+  }
+
+  /// Keeps a plan. Makes room by dropping those used longest ago that no operation runs.
+  ///
+  /// - Parameter drop: Called with each key that is dropped.
+  mutating func insert(_ plan: CompiledPlan, for key: PlanKey, dropping drop: (PlanKey) -> Void) {
+    precondition(places[key] == nil, "a plan is kept once")
+    bytes += plan.bytes
+    var place = oldest
+    while bytes > bytesMax, place >= 0, let entry = entries[place] {
+      if entry.plan.uses == 0 {
+        unlink(place)
+        places[entry.key] = nil
+        entries[place] = nil
+        free.append(place)
+        bytes -= entry.plan.bytes
+        drop(entry.key)
+      }
+      place = entry.newer
+    }
+    let entry = Entry(key: key, plan: plan, older: -1, newer: -1)
+    if let reused = free.popLast() {
+      entries[reused] = entry
+      place = reused
+    } else {
+      entries.append(entry)
+      place = entries.count - 1
+    }
+    places[key] = place
+    append(place)
+  }
+
+  private mutating func unlink(_ place: Int) {
+    guard let entry = entries[place] else { preconditionFailure("an entry without a plan is in no list") }
+    if entry.older >= 0 { entries[entry.older]?.newer = entry.newer } else { oldest = entry.newer }
+    if entry.newer >= 0 { entries[entry.newer]?.older = entry.older } else { newest = entry.older }
+  }
+
+  private mutating func append(_ place: Int) {
+    entries[place]?.older = newest
+    entries[place]?.newer = -1
+    if newest >= 0 { entries[newest]?.newer = place } else { oldest = place }
+    newest = place
   }
 }

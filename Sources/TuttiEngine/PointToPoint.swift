@@ -11,12 +11,12 @@ package struct TransferRequest {
   package var count: UInt64
   package var elementBytes: Int
   package var dataType: UInt8
-  /// Nanoseconds the transfer may take, from the moment it is first seen to wait.
-  package var timeout: UInt64
+  /// The limit of the whole call. Begun by whatever takes time first.
+  package var limit: TimeLimit
 
   package init(
     isSend: Bool, peer: Int, memory: UnsafeMutableRawPointer, count: UInt64, elementBytes: Int, dataType: UInt8,
-    timeout: UInt64
+    limit: TimeLimit
   ) {
     self.isSend = isSend
     self.peer = peer
@@ -24,7 +24,7 @@ package struct TransferRequest {
     self.count = count
     self.elementBytes = elementBytes
     self.dataType = dataType
-    self.timeout = timeout
+    self.limit = limit
   }
 }
 
@@ -46,10 +46,8 @@ struct Transfer {
   var number: UInt64
   /// Of a send: the sequence number of the segment last handed to the link.
   var lastSequence: UInt64 = 0
-  /// Monotonic nanoseconds; 0 until it is first seen to wait.
-  var deadline: UInt64 = 0
-  /// For messages: what the deadline was, in nanoseconds.
-  var timeout: UInt64
+  /// The limit of the whole call, and when it is over.
+  var limit: TimeLimit
   /// What keeps the memory alive until the transfer ends; retained.
   var owner: Unmanaged<AnyObject>?
   /// The next in its queue, or in the list of free records; -1 at the end.
@@ -109,9 +107,7 @@ struct TicketTable {
       (block.records + place).initialize(
         to: Transfer(
           peer: -1, isSend: false, call: CallSignature(rawValue: 0), count: 0, base: nowhere, bytes: 0, registered: 0,
-          number: 0,
-          timeout: 0,
-          owner: nil, next: next))
+          number: 0, limit: TimeLimit(nanoseconds: 0), owner: nil, next: next))
     }
     (blocks + index).initialize(to: block)
   }
@@ -165,7 +161,7 @@ struct PointToPoint {
   /// Ranks with something in a queue. Owned.
   let activePeers: UnsafeMutablePointer<Int32>
   var activeCount = 0
-  /// No deadline is due before; 0 when one may not be known yet.
+  /// No deadline is due before, nor a question to other ranks; 0 when one may not be known yet.
   var nextDeadline: UInt64 = 0
 
   init(rankCount: Int, _ tickets: TicketTable) {

@@ -1,8 +1,10 @@
 import CTuttiLinux
+import Glibc
 import Synchronization
 import TuttiSystem
 
-/// The thread that drives while no caller does: started by the first asynchronous operation, asleep while nothing is in flight.
+/// The thread that drives while no caller does: started by the first asynchronous operation, asleep while nothing is
+/// in flight.
 ///
 /// It holds its engine until `close()` ends it.
 final class BackgroundState: Sendable {
@@ -13,7 +15,8 @@ final class BackgroundState: Sendable {
   /// Asleep without a bound: a start must wake it. Otherwise it looks by itself within ``nap``.
   let isAsleep = Atomic<Bool>(false)
 
-  /// Nanoseconds between looks while asynchronous operations come and go: waking a thread for each would cost more than they do.
+  /// Nanoseconds between looks while asynchronous operations come and go: waking a thread for each would cost more
+  /// than they do.
   static let nap: UInt64 = 100_000
   /// How long after the last start it keeps looking by itself.
   static let lingering: UInt64 = 10_000_000
@@ -22,9 +25,16 @@ final class BackgroundState: Sendable {
     if isRunning.load(ordering: .acquiring) { word.wake() }
   }
 
+  /// The thread, as `pthread_self` names it; 0 before it runs.
+  let thread = Atomic<UInt>(0)
+
   /// Ends the thread and waits until it has left the engine.
+  ///
+  /// Called on that thread, by a handler that drops its communicator's last reference, it returns at once: the thread
+  /// ends when the handler has returned, and keeps the engine alive until then.
   func stop() {
     mustStop.store(true, ordering: .sequentiallyConsistent)
+    if thread.load(ordering: .acquiring) == UInt(pthread_self()) { return }
     while isRunning.load(ordering: .acquiring) {
       word.wake()
       tutti_yield()
@@ -43,7 +53,7 @@ extension Engine {
 
   /// Starts the thread at the first asynchronous operation. Under the lock.
   func startBackground() throws(FailureReport) {
-    core.pointee.lastBegin = monotonicNanoseconds()
+    core.pointee.lastBegin = clock.now()
     if background.isRunning.load(ordering: .relaxed) { return }
     background.isRunning.store(true, ordering: .releasing)
     do throws(FailureReport) {
@@ -57,8 +67,13 @@ extension Engine {
   }
 
   private func driveInBackground() {
-    defer { background.isRunning.store(false, ordering: .releasing) }
-    // Whoever started it may be a thread that was there before the rank was confined. Where the kernel has changed its mind, it goes on as it is.
+    background.thread.store(UInt(pthread_self()), ordering: .releasing)
+    defer {
+      background.thread.store(0, ordering: .releasing)
+      background.isRunning.store(false, ordering: .releasing)
+    }
+    // Whoever started it may be a thread that was there before the rank was confined. Where the kernel has changed
+    // its mind, it goes on as it is.
     _ = processors?.confineCallingThread()
     var idle = IdleTime()
     while !background.mustStop.load(ordering: .sequentiallyConsistent) {
@@ -69,7 +84,7 @@ extension Engine {
       }
       let isFailed = hasFailed.load(ordering: .acquiring)
       if core.pointee.hasLeader || core.pointee.inFlight == 0 || isFailed {
-        idle.reset()
+        idle = IdleTime()
         if !core.pointee.hasLeader { waitingFor.store(-1, ordering: .relaxed) }
         if isFailed && !(core.pointee.handlers.isEmpty && core.pointee.dueHandlers.isEmpty) {
           lock.unlock()
@@ -82,6 +97,11 @@ extension Engine {
       }
       if pass() {
         idle.reset()
+        if mayLook(&idle), let cause = findFailure(&idle) {
+          lock.unlock()
+          _ = failed(cause())
+          continue
+        }
         stepAside(seen)
         continue
       }
@@ -98,7 +118,7 @@ extension Engine {
 
   /// Drops the lock, and leaves time to a caller that wants it.
   private func stepAside(_ seen: UInt32) {
-    if core.pointee.hasDueHandlers { runDueHandlers() }
+    if core.pointee.hasDueHandlers { _ = runDueHandlers(isLeading: false) }
     let isWanted = lock.isContended
     lock.unlock()
     if isWanted { background.word.wait(while: seen, nanoseconds: BackgroundState.nap) }
@@ -106,7 +126,7 @@ extension Engine {
 
   /// Sleeps until there may be something to do. Called with the lock held, returns without it.
   private func sleep(_ seen: UInt32, mayWork: Bool) {
-    let isLingering = monotonicNanoseconds() &- core.pointee.lastBegin < BackgroundState.lingering
+    let isLingering = clock.now() &- core.pointee.lastBegin < BackgroundState.lingering
     if !isLingering && !mayWork {
       background.isAsleep.store(true, ordering: .sequentiallyConsistent)
       lock.unlock()

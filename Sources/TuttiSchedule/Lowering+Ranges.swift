@@ -108,6 +108,32 @@ extension Lowering {
     return step
   }
 
+  /// Cuts a combine of several operands into parts, in each of which the same ones are contributions.
+  mutating func addParts(to step: inout Plan.Step, _ ranges: [Resolved]) {
+    guard let contributions, step.sources.count > 1 else { return }
+    let operands = contributions.operands(of: origin)
+    let first = Int32(plan.parts.count)
+    var end: UInt64 = 0
+    var previous: [Bool] = []
+    for (place, chunk) in ranges.flatMap({ range in range.chunks.map { (range.memory, $0) } }).enumerated() {
+      let size = bytes(chunk.0, chunk.1)
+      if size == 0 { continue }
+      end += size
+      let divided = operands.map { $0.indices.contains(place) && $0[place] }
+      if divided == previous {
+        plan.parts[plan.parts.count - 1].end = end
+        continue
+      }
+      previous = divided
+      plan.parts.append(
+        Plan.Part(
+          end: end, divisions: Int32(plan.divisions.count),
+          dividesSum: contributions.sumsAreInRange && step.completes && divided.allSatisfy(\.self)))
+      plan.divisions += divided
+    }
+    step.parts = first..<Int32(plan.parts.count)
+  }
+
   // MARK: Dependencies
 
   /// A step that moves no bytes has no byte hazards, but it still follows whoever wrote the chunks it names: that is how

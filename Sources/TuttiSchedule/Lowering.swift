@@ -12,13 +12,15 @@ extension Plan {
   ///     themselves vanish.
   ///   - segmentBytes: The largest segment wanted; see ``roundedSegmentBytes(_:elementBytes:)``. The same on every rank.
   ///   - streaming: Mark the steps whose results nothing reads again with ``Step/streaming``.
+  ///   - contributions: Tells which operands an average divides as they enter; nil where none is.
   /// - Throws: ``LoweringError`` when the schedule is malformed. A schedule that was proven is not.
   package init(
     lowering schedule: Schedule, layout: DataLayout, elementBytes: Int, inPlace: Bool, segmentBytes: Int,
-    streaming: Bool
+    streaming: Bool, contributions: Contributions? = nil
   ) throws(LoweringError) {
     var lowering = try Lowering(
       schedule, layout: layout, elementBytes: elementBytes, inPlace: inPlace, segmentBytes: segmentBytes)
+    lowering.contributions = contributions
     for index in schedule.steps.indices { try lowering.lower(index) }
     self = try lowering.finish(streaming: streaming)
   }
@@ -61,6 +63,7 @@ struct Lowering {
   }
 
   let schedule: Schedule
+  var contributions: Contributions?
   let inPlace: Bool
   /// Byte offsets of chunks in input and scratch, and in the output.
   let offsets: [UInt64]
@@ -254,6 +257,7 @@ struct Lowering {
       queue = localQueue(channel)
     } else {
       queue = try addOperands(sources, of: &step, number, ranges, channel)
+      addParts(to: &step, ranges)
     }
     write(ranges, by: number)
     append(step, queue)
@@ -271,6 +275,7 @@ struct Lowering {
     combine.fusedSend = number + 1
     var send = combine
     let combineQueue = try addOperands(sources, of: &combine, number, ranges, channel)
+    addParts(to: &combine, ranges)
     append(combine, combineQueue)
 
     runs.removeAll(keepingCapacity: true)

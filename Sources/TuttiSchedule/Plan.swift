@@ -49,6 +49,8 @@ package struct Plan: Hashable, Sendable {
     package var peers: Range<Int32> = 0..<0
     /// Combine: operands, left to right.
     package var sources: Range<Int32> = 0..<0
+    /// Combine: parts of the stream, where contributions are divided as they enter; otherwise empty.
+    package var parts: Range<Int32> = 0..<0
     /// What must have happened before a segment may be executed.
     package var edges: Range<Int32> = 0..<0
     /// Combine: the send that reads exactly this step's destination next, which may be written in the same pass; or -1.
@@ -70,6 +72,16 @@ package struct Plan: Hashable, Sendable {
     package var extent: Int32 = 0
     /// The rank it arrives from.
     package var peer: Int32 = -1
+  }
+
+  /// A part of a combine's stream, up to `end`, in which the same operands are contributions that nothing was combined with before.
+  package struct Part: Hashable, Sendable {
+    /// Its end as a position in the stream.
+    package var end: UInt64
+    /// First of its entries in ``Plan/divisions``, one for each source.
+    package var divisions: Int32
+    /// All operands are contributions, and the result has every rank's: dividing their sum once rounds less.
+    package var dividesSum: Bool
   }
 
   package enum EdgeKind: UInt8, Sendable {
@@ -110,6 +122,9 @@ package struct Plan: Hashable, Sendable {
   package var extents: [Extent] = []
   package var peers: [Int32] = []
   package var sources: [Source] = []
+  package var parts: [Part] = []
+  /// Whether an operand is a contribution, which an average divides as it enters.
+  package var divisions: [Bool] = []
   package var edges: [Edge] = []
   /// Slices of `queueSteps`: step indices in the order they execute. Sends first.
   package var queues: [Queue] = []

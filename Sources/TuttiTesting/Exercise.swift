@@ -99,7 +99,9 @@ package struct Exercise: Sendable, CustomStringConvertible {
 
   private func number(_ rank: Int, _ index: Int) -> Int {
     let value = (rank * 7 + index * 3 + salt + index / 13) % 13
-    return operation == .product ? [1, -1, 2, -2][value % 4] : value - 6
+    if operation == .product { return [1, -1, 2, -2][value % 4] }
+    // An average of a 16-bit type divides each contribution: multiples leave every part of it exact.
+    return (value - 6) * (operation == .average && type.size == 2 ? rankCount : 1)
   }
 
   /// Numbers repeat after so many elements: a result is combined once for each of them.

@@ -4,7 +4,8 @@ import Tutti
 ///
 /// So no result needs a tolerance. Integers are full-range random bits, because they wrap. Floating-point inputs are such that every
 /// partial result is exact: small integers for sums, few powers of two for products; what lies between bounds on the whole is within them
-/// for every subset of the ranks. An average rounds, once: the quotient of the exact sum.
+/// for every subset of the ranks. An average rounds, once: the quotient of the exact sum. One of a 16-bit type divides each contribution, so
+/// those are multiples of the rank count, or, where the type has no such, one rank's alone.
 package struct ReductionValues {
   private let type: DataType
   private let operation: ReduceOp
@@ -90,6 +91,7 @@ package struct ReductionValues {
   private func float(_ rank: Int, _ number: Int) -> Double {
     let value = random(rank, number)
     switch operation {
+    case .average where type.size == 2: return dividend(rank, number, value)
     case .sum, .average:
       let most = exactIntegerMax
       let amplitude = max(1, min(510, most / rankCount))
@@ -108,6 +110,17 @@ package struct ReductionValues {
       default: return Double(bitPattern: value & 0xBFFF_FFFF_FFFF_FFFF | 0x0010_0000_0000_0000)
       }
     }
+  }
+
+  /// A contribution to an average that divides each of them: parts of the average are exact.
+  private func dividend(_ rank: Int, _ number: Int, _ value: UInt64) -> Double {
+    let multiples = exactIntegerMax / rankCount
+    guard multiples > 0 else {
+      return contributes(rank, number, most: 1) ? Double(Int(value % 511) - 255) : 0
+    }
+    let amplitude = min(510, multiples)
+    guard contributes(rank, number, most: exactIntegerMax / amplitude) else { return 0 }
+    return Double((Int(value % UInt64(2 * amplitude + 1)) - amplitude) * rankCount)
   }
 
   private func combined(_ a: Double, _ b: Double) -> Double {

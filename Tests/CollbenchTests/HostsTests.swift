@@ -45,9 +45,10 @@ struct HostsTests {
   }
 
   @Test func aCutLinkGivesEveryRankAnError() async throws {
+    let slowness = Tool.slowness
     let outcome = try await run(
-      "--cut-after \(3 * Tool.slowness) --grace 30",
-      "all-reduce --sizes 64K --iterations 1000000 --timeout \(4 * Tool.slowness)", limit: 60)
+      "--cut-after \(3 * slowness) --grace 30", "all-reduce --sizes 64K --iterations 1000000 --timeout \(4 * slowness)",
+      limit: 60)
     #expect(outcome.status == 1)
     #expect(outcome.errors.contains("unplugging host 1"))
     for rank in 0..<4 { #expect(!outcome.errors(ofRank: rank).isEmpty, "rank \(rank): \(outcome.errors)") }

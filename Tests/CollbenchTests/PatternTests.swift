@@ -66,6 +66,18 @@ import collbench
     }
   }
 
+  /// What a rank puts into a combine: averages of 16-bit types divide it there, others the sum in the end.
+  private func contribution(
+    _ rank: Int, of rankCount: Int, _ number: Int, _ values: ReductionValues, _ testCase: Case
+  ) -> UInt64 {
+    let bits = values.input(rank: rank, class: number) & mask(testCase.type)
+    return testCase.operation == .average && testCase.type.size == 2 ? divided(bits, by: rankCount, testCase.type) : bits
+  }
+
+  private func completed(_ bits: UInt64, of rankCount: Int, _ testCase: Case) -> UInt64 {
+    testCase.operation == .average && testCase.type.size != 2 ? divided(bits, by: rankCount, testCase.type) : bits
+  }
+
   private func mask(_ type: DataType) -> UInt64 { UInt64.max >> UInt64(64 - 8 * type.size) }
 
   /// Neither order nor grouping changes the result, though each combine rounds to the type.
@@ -76,14 +88,14 @@ import collbench
     for rankCount in [1, 2, 3, 5, 8, 17, 100, 512] {
       let values = ReductionValues(type: testCase.type, operation: testCase.operation, rankCount: rankCount)
       for number in stride(from: 0, to: PatternTable.period, by: rankCount > 50 ? 101 : 11) {
-        var left = (0..<rankCount).map { values.input(rank: $0, class: number) & mask(testCase.type) }
+        var left = (0..<rankCount).map { contribution($0, of: rankCount, number, values, testCase) }
         // Any two at a time: every grouping can come up.
         while left.count > 1 {
           let one = left.remove(at: Int.random(in: left.indices, using: &generator))
           let index = Int.random(in: left.indices, using: &generator)
           left[index] = combined(one, left[index], testCase) & mask(testCase.type)
         }
-        let found = testCase.operation == .average ? divided(left[0], by: rankCount, testCase.type) : left[0]
+        let found = completed(left[0], of: rankCount, testCase)
         #expect(
           found == values.result(class: number) & mask(testCase.type),
           "\(rankCount) ranks, class \(number), TUTTI_TEST_SEED=\(seed)")
@@ -99,12 +111,12 @@ import collbench
       for odd in Set([0, 1, rankCount / 2, rankCount - 1]) {
         for copies in isIdempotent ? [0] : [0, 2] {
           let shows = (0..<PatternTable.period).contains { number in
-            let input = { (rank: Int) in values.input(rank: rank, class: number) & mask(testCase.type) }
+            let input = { (rank: Int) in contribution(rank, of: rankCount, number, values, testCase) }
             let ranks = (0..<rankCount).flatMap { Array(repeating: $0, count: $0 == odd ? copies : 1) }
             let result = ranks.dropFirst().reduce(input(ranks[0])) {
               combined($0, input($1), testCase) & mask(testCase.type)
             }
-            let found = testCase.operation == .average ? divided(result, by: rankCount, testCase.type) : result
+            let found = completed(result, of: rankCount, testCase)
             return found != values.result(class: number) & mask(testCase.type)
           }
           #expect(shows, "\(rankCount) ranks, \(copies) times rank \(odd)")

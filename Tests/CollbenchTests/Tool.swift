@@ -1,4 +1,5 @@
 import Foundation
+import Patience
 import Testing
 import TuttiLaunch
 
@@ -11,8 +12,8 @@ enum Tool {
   static let root = URL(filePath: #filePath).resolvingSymlinksInPath().deletingLastPathComponent()
     .deletingLastPathComponent().deletingLastPathComponent()
 
-  /// What deadlines are multiplied by: under a sanitizer everything takes several times longer.
-  static let slowness: Double = ProcessInfo.processInfo.environment["TUTTI_TEST_SANITIZER"] == nil ? 1 : 10
+  /// What deadlines are multiplied by.
+  static var slowness: Double { Double(Patience.factor) }
 
   /// Runs collbench to its end.
   ///

@@ -1,3 +1,4 @@
+import Patience
 import TuttiSystem
 import TuttiTransport
 import TuttiTopology
@@ -15,6 +16,8 @@ import Testing
     let membership: Membership
     let role: ConnectionRole
     let user: uid_t
+    /// Made here: a forked child measures nothing.
+    private let deadline = Patience.deadline(seconds: 5)
 
     init(_ membership: Membership, _ role: ConnectionRole, user: uid_t) {
       self.membership = membership
@@ -32,7 +35,6 @@ import Testing
     }
 
     private func dial() -> Int32 {
-      let deadline = Clock.deadline(seconds: 5)
       let listener = SocketAddress.abstractUnix(membership.members[0].unixName)
       guard case .success(let socket) = Sockets.connect(to: listener, deadline: deadline) else { return 103 }
       let hello = HandshakeHello(

@@ -1,3 +1,4 @@
+import Patience
 import TuttiSystem
 import TuttiTransport
 import CTuttiLinux
@@ -62,7 +63,7 @@ func runRanks<Value: Sendable>(
       results.values.withLock { $0[rank] = result }
     }
   }
-  _ = Clock.wait(until: Clock.deadline(seconds: seconds)) { results.values.withLock { $0.count == ranks.count } }
+  _ = Clock.wait(until: Patience.deadline(seconds: seconds)) { results.values.withLock { $0.count == ranks.count } }
   var values = results.values.withLock { $0 }
   for rank in ranks where values[rank] == nil { values[rank] = .failure(.missing) }
   return values
@@ -90,12 +91,12 @@ final class Recorder: Sendable {
   }
 
   func awaitFailure(seconds: Double = 5) -> FailureReport? {
-    _ = Clock.wait(until: Clock.deadline(seconds: seconds)) { failures.withLock { !$0.isEmpty } }
+    _ = Clock.wait(until: Patience.deadline(seconds: seconds)) { failures.withLock { !$0.isEmpty } }
     return failures.withLock { $0.first }
   }
 
   func awaitConnection(seconds: Double = 5) -> Membership.Delivery? {
-    _ = Clock.wait(until: Clock.deadline(seconds: seconds)) { connections.withLock { !$0.isEmpty } }
+    _ = Clock.wait(until: Patience.deadline(seconds: seconds)) { connections.withLock { !$0.isEmpty } }
     return connections.withLock { $0.first }
   }
 }
@@ -109,7 +110,7 @@ struct TestGroup {
     let joined = try runRanks(0..<rankCount, seconds: seconds + 5) { rank throws(FailureReport) in
       try Membership.join(
         identity: identity(rank, rankCount, rendezvous), secret: testSecret, offers: testOffers,
-        deadline: Clock.deadline(seconds: seconds))
+        deadline: Patience.deadline(seconds: seconds))
     }
     members = try (0..<rankCount).map { try joined[$0]!.get() }
     recorders = (0..<rankCount).map { _ in Recorder() }

@@ -128,7 +128,7 @@ struct KernelCase<Element: KernelElement> {
       kernel(destination.start, second?.start, pointers, sourceCount, count, call.streaming)
     } else {
       let kernel = tutti_average_variant(variant, Element.dataType)!
-      kernel(destination.start, second?.start, pointers, sourceCount, count, call.streaming, divisor)
+      kernel(destination.start, second?.start, pointers, sourceCount, count, call.streaming, divisor, nil)
     }
 
     lazy var place = "\(Element.self) \(operation) (divisor \(divisor)), \(sources.count) sources of \(count), \(call)"

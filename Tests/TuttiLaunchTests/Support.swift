@@ -1,4 +1,5 @@
 import Foundation
+import Patience
 import Testing
 import TuttiSystem
 
@@ -11,7 +12,7 @@ final class Sentences: Sendable {
 
 /// Looks until the condition holds, for at most 10 s.
 func becomesTrue(_ condition: () throws -> Bool) async throws -> Bool {
-  let end = ContinuousClock.now + .seconds(10)
+  let end = ContinuousClock.now + .seconds(10 * Patience.factor)
   while try !condition() {
     if ContinuousClock.now >= end { return false }
     try await Task.sleep(for: .milliseconds(5))

@@ -1,3 +1,4 @@
+import Patience
 import Synchronization
 import Testing
 import Tutti
@@ -61,7 +62,7 @@ import TuttiTesting
       try withRanks(3, timeout: .seconds(3)) { communicator in
         if communicator.rank == 1 {
           let clock = ContinuousClock()
-          let end = clock.now + .seconds(60)
+          let end = clock.now + .seconds(60 * Patience.factor)
           while !isReleased.value.load(ordering: .relaxed) && clock.now < end {}
           return
         }

@@ -131,7 +131,7 @@ import TuttiTransport
   }
 
   /// After an error the caller's memory is the caller's: the others neither write into it, nor end well with what they read of it.
-  @Test(.timeLimit(.minutes(2)), arguments: [false, true]) func failureInTheMiddle(isSlow: Bool) throws {
+  @Test(.timeLimit(.minutes(2 * slowness)), arguments: [false, true]) func failureInTheMiddle(isSlow: Bool) throws {
     for round in 0..<20 {
       let communicators = try makeCommunicators(3, .sharedMemory)
       let ended = try endings(communicators) { communicator throws(TuttiError) in
@@ -166,7 +166,7 @@ import TuttiTransport
   }
 
   /// A rank that closes in the middle of a call gets its memory back at once: no other rank ends well with what it then reads there.
-  @Test(.timeLimit(.minutes(2)), arguments: [false, true]) func closedInTheMiddle(isRegistered: Bool) throws {
+  @Test(.timeLimit(.minutes(2 * slowness)), arguments: [false, true]) func closedInTheMiddle(isRegistered: Bool) throws {
     for round in 0..<10 {
       let communicators = try makeCommunicators(2, .sharedMemory)
       let ended = try endings(communicators) { communicator throws(TuttiError) in

@@ -99,10 +99,10 @@ import TuttiTesting
       refusal("3 counts were given for 2 ranks") { () throws(TuttiError) in
         try communicator.gather(from: memory, to: memory + 512, counts: [1, 1, 1], type: .int8, root: 0)
       }
-      refusal("a count of -1 elements does not fit") { () throws(TuttiError) in
+      refusal("-1 is no count of elements for a call") { () throws(TuttiError) in
         try communicator.scatter(from: memory, to: memory + 512, counts: [1, -1], type: .int8, root: 0)
       }
-      refusal("does not fit") { () throws(TuttiError) in
+      refusal("is no count of elements") { () throws(TuttiError) in
         try communicator.allGather(from: memory, to: memory + 512, count: Int.max / 20, type: .int8)
       }
       refusal("sends 1 elements to itself, but receives 2") { () throws(TuttiError) in
@@ -116,7 +116,7 @@ import TuttiTesting
       refusal("all-gather has no algorithm 'rign'") { () throws(TuttiError) in
         try communicator.allGather(from: memory, to: memory + 512, count: 1, type: .int8, algorithm: "rign")
       }
-      refusal("5 elements are no whole blocks for 2 ranks") { () throws(TuttiError) in
+      refusal("5 elements cannot be divided into 2 equal blocks") { () throws(TuttiError) in
         _ = try communicator.allToAll([1, 2, 3, 4, 5] as [Int32])
       }
       if communicator.rank == 0 {

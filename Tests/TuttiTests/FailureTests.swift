@@ -1,3 +1,4 @@
+import Patience
 import TuttiSystem
 import Foundation
 import Testing
@@ -104,7 +105,7 @@ import TuttiTransport
       let error = try #require(ended[rank].error)
       #expect(error.code == .peerLost && error.peer == 2 && error.message.contains("rank 2"), "\(error)")
       #expect(error.message.contains("closed"), "\(error)")
-      #expect(ended[rank].time - start < .seconds(1))
+      #expect(ended[rank].time - start < .seconds(1 * slowness))
       expectReadable(error)
     }
     communicators.forEach { $0.close() }
@@ -235,7 +236,7 @@ import TuttiTransport
       let error = try #require(ending.error, "rank \(rank)'s call ended well")
       let took = ending.time - ended[5].time
       #expect(error.code == .timeout && error.peer == 5 && error.message.contains("rank 5"), "\(error)")
-      #expect(took > .seconds(timeout - 0.1) && took < .seconds(timeout + 1), "rank \(rank) took \(took)")
+      #expect(took > .seconds(timeout - 0.1) && took < .seconds(timeout + Patience.seconds(1)), "rank \(rank) took \(took)")
       #expect(error.message.contains("0.5 s") && error.operation.contains("all-reduce sum float32 x 3000"), "\(error)")
       expectReadable(error)
     }
@@ -252,7 +253,7 @@ import TuttiTransport
     let communicators = try makeCommunicators(2, fabric)
     let start = ContinuousClock.now
     #expect(throws: TuttiError.self) { try communicators[0].barrier(timeout: timeout) }
-    #expect(ContinuousClock.now - start < .seconds(3))
+    #expect(ContinuousClock.now - start < .seconds(3 * slowness))
     communicators.forEach { $0.close() }
   }
 
@@ -265,7 +266,8 @@ import TuttiTransport
     let last = try communicators[0].startAllReduce(buffers[4], .sum, timeout: .seconds(0.3))
     var thrown: TuttiError?
     do throws(TuttiError) { try last.wait() } catch { thrown = error }
-    #expect(thrown?.code == .timeout && ContinuousClock.now - start < .seconds(2), "\(String(describing: thrown))")
+    #expect(
+      thrown?.code == .timeout && ContinuousClock.now - start < .seconds(2 * slowness), "\(String(describing: thrown))")
     communicators.forEach { $0.close() }
   }
 

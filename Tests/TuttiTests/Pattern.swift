@@ -8,6 +8,7 @@ struct Pattern: Sendable {
   let type: DataType
   let operation: ReduceOp
   let salt: Int
+  private let factor: Int
   /// The values repeat every 13 elements; the bits of the results are made once.
   private let expected: [UInt64]
 
@@ -16,8 +17,11 @@ struct Pattern: Sendable {
     self.type = type
     self.operation = operation
     self.salt = salt
+    // An average of a 16-bit type divides each contribution: multiples leave every part of it exact.
+    let factor = operation == .average && type.size == 2 ? rankCount : 1
+    self.factor = factor
     expected = (0..<13).map { index in
-      let values = (0..<rankCount).map { Self.value(rank: $0, index: index, salt: salt, operation) }
+      let values = (0..<rankCount).map { Self.value(rank: $0, index: index, salt: salt, operation) * factor }
       return ElementBits.combined(values, operation, type)
     }
   }
@@ -28,7 +32,7 @@ struct Pattern: Sendable {
     return operation == .product ? [1, -1, 2, -2][value % 4] : value - 6
   }
 
-  func value(rank: Int, index: Int) -> Int { Self.value(rank: rank, index: index, salt: salt, operation) }
+  func value(rank: Int, index: Int) -> Int { Self.value(rank: rank, index: index, salt: salt, operation) * factor }
 
   /// Writes one value as an element. `memory` may be unaligned.
   func store(_ value: Int, at index: Int, of memory: UnsafeMutableRawPointer) {

@@ -62,7 +62,7 @@ import TuttiTransport
     }
     // One ends, one fits.
     try communicators[1].send([7] as [Int32], to: 0)
-    let end = ContinuousClock.now + .seconds(10)
+    let end = ContinuousClock.now + .seconds(10 * slowness)
     while buffer[0] != 7 && ContinuousClock.now < end { Thread.sleep(forTimeInterval: 0.001) }
     var last: Work?
     while last == nil && ContinuousClock.now < end { last = try? communicators[0].startReceive(into: buffer, from: 1) }
@@ -264,7 +264,7 @@ import TuttiTransport
         try communicators[0].receive(into: &value, from: 0, timeout: .seconds(0.2))
       }
     }
-    #expect(error?.code == .timeout && error?.peer == 0 && ContinuousClock.now - start < .seconds(2))
+    #expect(error?.code == .timeout && error?.peer == 0 && ContinuousClock.now - start < .seconds(2 * slowness))
     #expect(error?.message.contains("has not called the matching \(isSend ? "receive" : "send")") == true)
     if let error { expectReadable(error) }
     communicators.forEach { $0.close() }

@@ -207,7 +207,7 @@ import TuttiTransport
       let receive = try communicator.startReceive(into: incoming, from: previous)
       let send = try communicator.startSend(
         TuttiBuffer<Float>(count: 1_000_000, repeating: Float(communicator.rank)), to: next)
-      let end = ContinuousClock.now + .seconds(20)
+      let end = ContinuousClock.now + .seconds(20 * slowness)
       while !(send.isDone && receive.isDone) && ContinuousClock.now < end { Thread.sleep(forTimeInterval: 0.002) }
       if !send.isDone || !receive.isDone || incoming.elements.contains(where: { $0 != Float(previous) }) {
         communicator.abort("the progress thread did not do it")
@@ -244,7 +244,7 @@ import TuttiTransport
       }
       try communicator.receive(into: buffers[3].pointer.baseAddress!, count: 5000, type: .int32, from: other)
       try first.wait()
-      let end = ContinuousClock.now + .seconds(10)
+      let end = ContinuousClock.now + .seconds(10 * slowness)
       while second.withLock({ $0 == nil }) && ContinuousClock.now < end { Thread.sleep(forTimeInterval: 0.001) }
       guard let work = second.withLock({ $0 }) else { return communicator.abort("no handler was called") }
       try work.wait()

@@ -1,3 +1,4 @@
+import Patience
 import TuttiSystem
 import Foundation
 import Testing
@@ -42,7 +43,8 @@ typealias SeededGenerator = TuttiTesting.SeededGenerator
 
 /// Makes a communicator of threads of this process; element r is rank r's.
 func makeCommunicators(
-  _ rankCount: Int, _ fabric: Fabric = .inProcess, faults: InProcessFaults? = nil, timeout: Duration = .seconds(60)
+  _ rankCount: Int, _ fabric: Fabric = .inProcess, faults: InProcessFaults? = nil,
+  timeout: Duration = .seconds(60 * slowness)
 ) throws -> [Communicator] {
   var options = CommunicatorOptions()
   options.timeout = timeout
@@ -53,7 +55,8 @@ func makeCommunicators(
 
 /// Runs `body` as each rank of a communicator on a thread of its own, and throws the first failure.
 func withRanks(
-  _ rankCount: Int, _ fabric: Fabric = .inProcess, faults: InProcessFaults? = nil, timeout: Duration = .seconds(60),
+  _ rankCount: Int, _ fabric: Fabric = .inProcess, faults: InProcessFaults? = nil,
+  timeout: Duration = .seconds(60 * slowness),
   _ body: @escaping @Sendable (Communicator) throws -> Void
 ) throws {
   let communicators = try makeCommunicators(rankCount, fabric, faults: faults, timeout: timeout)
@@ -91,9 +94,9 @@ func environment(_ rank: Int, _ rankCount: Int, _ rendezvous: String) -> [String
   testEnvironment(rank, rankCount, rendezvous)
 }
 
-/// Runs `body(0)...body(count - 1)` on threads and waits for all, at most three minutes.
+/// Runs `body(0)...body(count - 1)` on threads and waits for all, at most three minutes times slowness.
 func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) throws {
-  try TuttiTesting.onThreads(count, timeout: 180, body)
+  try TuttiTesting.onThreads(count, timeout: Patience.seconds(180), body)
 }
 
 /// The seed of a randomised test: `TUTTI_TEST_SEED`, or a new one. Printed, so that a failure can be replayed.
@@ -103,5 +106,5 @@ func testSeed(_ name: String) -> UInt64 {
   return seed
 }
 
-/// What bounds of time are multiplied by: sanitizers make everything slower.
-let slowness = ProcessInfo.processInfo.environment["TUTTI_TEST_SANITIZER"] == nil ? 1 : 10
+/// What bounds of time are multiplied by.
+var slowness: Int { Patience.factor }

@@ -1,5 +1,6 @@
 import CTuttiAllocations
 import Glibc
+import Patience
 import Testing
 import TuttiSystem
 import TuttiTransport
@@ -22,19 +23,18 @@ import TuttiTransport
     // long it takes to come: an allocation of the link's would be in every one.
     var least = UInt64.max
     var stretches = 0
-    let end = monotonicNanoseconds() + 20_000_000_000
+    let end = Patience.deadline(seconds: 20)
     while stretches < 500 || least > 0 && monotonicNanoseconds() < end {
       stretches += 1
       let before = tutti_allocation_count()
-      exchange(first, second, content, segments: 20)
+      exchange(first, second, content, segments: 20, until: end)
       least = min(least, tutti_allocation_count() - before)
     }
     #expect(least == 0)
   }
 
   /// As an engine would: no closures, no throws.
-  private func exchange(_ first: Link, _ second: Link, _ content: UnsafeRawPointer, segments: Int) {
-    let end = monotonicNanoseconds() + 10_000_000_000
+  private func exchange(_ first: Link, _ second: Link, _ content: UnsafeRawPointer, segments: Int, until end: UInt64) {
     for number in 0..<segments {
       let lane = number % Lane.count
       let bytes = number % 4 == 0 ? 30_000 : 200

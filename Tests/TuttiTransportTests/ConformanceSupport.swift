@@ -1,4 +1,5 @@
 import Glibc
+import Patience
 import Testing
 import TuttiSystem
 import TuttiTransport
@@ -28,7 +29,7 @@ struct TestFailure: Error, CustomStringConvertible {
 /// Ends every loop of a test, and lets others run meanwhile: there may be more threads than cores.
 struct Deadline {
   private let end: UInt64
-  init(seconds: UInt64 = 30) { end = monotonicNanoseconds() + seconds * 1_000_000_000 }
+  init(seconds: Double = 30) { end = Patience.deadline(seconds: seconds) }
 
   func check(_ what: @autoclosure () -> String) throws {
     if monotonicNanoseconds() > end { throw TestFailure("waited too long for \(what())") }

@@ -1,3 +1,4 @@
+import Patience
 import TuttiSystem
 import CTuttiLinux
 import Glibc
@@ -194,7 +195,7 @@ import TuttiTransport
       let (forged, reader) = try unixSockets()
       defer { tutti_close(forged) }
       try #require(write(forged, bytes, bytes.count) == bytes.count)
-      let deadline = monotonicNanoseconds() + 20_000_000_000
+      let deadline = Patience.deadline(seconds: 20)
       let error = #expect(throws: FailureReport.self) {
         _ = try bench.second.connect(
           over: OwnedDescriptor(reader), to: firstRank, rails: bench.fabric.rails, deadline: deadline

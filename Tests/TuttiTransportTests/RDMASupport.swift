@@ -1,5 +1,6 @@
 import CTuttiLinux
 import Glibc
+import Patience
 import Testing
 import TuttiRDMA
 import TuttiSystem
@@ -62,7 +63,7 @@ final class RDMABench: Sendable {
   func makePair() throws -> (Link, Link) {
     let (near, far) = try unixSockets()
     try first.invite(over: OwnedDescriptor(near), from: secondRank)
-    let deadline = monotonicNanoseconds() + 20_000_000_000
+    let deadline = Patience.deadline(seconds: 20)
     let dialed = try second.connect(over: OwnedDescriptor(far), to: firstRank, rails: fabric.rails, deadline: deadline) {
       nil
     }

@@ -142,7 +142,7 @@ final class Arrays {
       return { kernel(self.destination, nil, self.sources, 2, count, 1) }
     }
     guard let kernel = tutti_average_variant(variant, Int32(type)) else { return nil }
-    return { kernel(self.destination, nil, self.sources, 2, count, 1, 3) }
+    return { kernel(self.destination, nil, self.sources, 2, count, 1, 3, nil) }
   }
 }
 

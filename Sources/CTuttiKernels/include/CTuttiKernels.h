@@ -59,11 +59,15 @@ typedef void (*tutti_combine_function)(
 /// The fastest kernel this CPU runs for a type and an operation, or NULL where there is none. Ask once and keep it.
 tutti_combine_function tutti_combine(int data_type, int operation);
 
-/// Like a sum, and then one division by `divisor` (finite, not 0): in float64 for float64, otherwise in float32, to
-/// which `divisor` is rounded. float16 and bfloat16 are rounded once, after the division. One source is divided too.
+/// Like a sum with divisions by `divisor` (finite, not 0): in float64 for float64, otherwise in float32, to which
+/// `divisor` is rounded. float16 and bfloat16 are rounded once, at the end. One source is divided too.
+///
+/// - divided: NULL to divide the sum, once. Otherwise, for float16 and bfloat16 only, a byte for each source: those with
+///   another than 0 are divided as they enter, and the sum is not. So a sum of part of the ranks' numbers overflows no
+///   more than their average does.
 typedef void (*tutti_average_function)(
     void *destination, void *second, const void *const *sources, int source_count, size_t count, int streaming,
-    double divisor);
+    double divisor, const unsigned char *divided);
 
 /// The fastest average this CPU runs for a type, or NULL: integers have none.
 tutti_average_function tutti_average(int data_type);

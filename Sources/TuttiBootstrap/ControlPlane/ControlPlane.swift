@@ -23,7 +23,7 @@ package struct RankStatus: Hashable, Sendable {
 }
 
 /// What a rank's runtime does with the control plane's news. None of them may block or call back into the control plane's
-/// ``ControlPlane/diagnoseTimeout(_:)`` or ``ControlPlane/explainLoss(of:otherwise:)``.
+/// ``ControlPlane/diagnoseTimeout(_:until:)`` or ``ControlPlane/explainLoss(of:otherwise:)``.
 package struct ControlHandlers: Sendable {
   /// A peer has dialed this rank for a data link and proved the secret. The socket is non-blocking,
   /// close-on-exec, registered with `tutti_register_descriptor`. Called on the service thread.
@@ -48,7 +48,7 @@ package struct ControlHandlers: Sendable {
   }
 }
 
-/// A wait that has reached its deadline.
+/// A wait that has reached its deadline, or soon will.
 package struct ExpiredWait: Sendable {
   /// 0 for a send or receive, which is not numbered with the operations.
   package var operationNumber: UInt64
@@ -98,11 +98,12 @@ package protocol ControlPlane: AnyObject, Sendable {
   func explainLoss(of peer: Int, otherwise: FailureReport) -> FailureReport
 
   /// Follows the chain of waits and names the rank at fault: the nearest one that does not answer within 200 ms, or the one
-  /// that has not entered the operation, or the chain's end. Takes 2 s at most, and spreads the result.
+  /// that has not entered the operation, or the chain's end. Ends at `deadline`, and tells nobody: the wait may still end well.
   ///
-  /// - Returns: The report to throw: `.timeout` with ``FailureReport/peer`` at fault, `.mismatch` when that rank is in another call,
-  ///   or an earlier first cause.
-  func diagnoseTimeout(_ wait: ExpiredWait) -> FailureReport
+  /// - Parameter deadline: In monotonic nanoseconds.
+  /// - Returns: The report to throw at the time-out: `.timeout` with ``FailureReport/peer`` at fault, or `.mismatch` when that rank is in
+  ///   another call. nil when the communicator has failed meanwhile.
+  func diagnoseTimeout(_ wait: ExpiredWait, until deadline: UInt64) -> FailureReport?
 
   /// Leaves in good order: says goodbye, so that the end of this process is not a death, and gives up every descriptor.
   /// After it, and in a forked child, the other calls do nothing. Idempotent.

@@ -49,12 +49,12 @@ package final class InProcessControlPlane: ControlPlane {
       operationNumber: otherwise.operationNumber, step: otherwise.step, transport: otherwise.transport)
   }
 
-  package func diagnoseTimeout(_ wait: ExpiredWait) -> FailureReport {
+  package func diagnoseTimeout(_ wait: ExpiredWait, until deadline: UInt64) -> FailureReport? {
+    if firstCause != nil { return nil }
     let diagnosis = Diagnosis(
-      rank: rank, rankCount: rankCount, wait: wait, deadline: monotonicNanoseconds() + 1500 * Clock.millisecond,
+      rank: rank, rankCount: rankCount, wait: wait, deadline: deadline,
       describe: { "rank \($0)" }, ask: { [group] in group.ask($0) })
-    if let found = firstCause ?? diagnosis.findCause() { report(found) }
-    return firstCause ?? FailureReport(.closed, rank: rank, "the communicator was closed during the operation")
+    return diagnosis.findCause()
   }
 
   package func leave() {

@@ -27,7 +27,7 @@ extension Membership {
   /// answer, and is likely to be the cause.
   private func explainSilence(about peer: Int) -> FailureReport? {
     guard state.withLock({ $0.board?[peer] == .failed }) else { return nil }
-    let reply = ask(peer)
+    let reply = ask(peer, until: .max)
     if let cause = firstCause { return cause }
     guard case .silent(let silent) = reply, silent != peer else { return nil }
     return FailureReport(
@@ -36,16 +36,16 @@ extension Membership {
       advice: "It is stopped, swapping, or cut off from the others: look at its process and host")
   }
 
-  package func diagnoseTimeout(_ wait: ExpiredWait) -> FailureReport {
+  package func diagnoseTimeout(_ wait: ExpiredWait, until deadline: UInt64) -> FailureReport? {
+    if firstCause != nil { return nil }
     let diagnosis = Diagnosis(
-      rank: rank, rankCount: rankCount, wait: wait, deadline: monotonicNanoseconds() + 1500 * Clock.millisecond,
-      describe: { [members] in members[$0].description }, ask: { [self] in ask($0) })
-    if let found = firstCause ?? diagnosis.findCause() { report(found) }
-    return firstCause ?? FailureReport(.closed, rank: rank, "the communicator was closed during the operation")
+      rank: rank, rankCount: rankCount, wait: wait, deadline: deadline,
+      describe: { [members] in members[$0].description }, ask: { [self] in ask($0, until: deadline) })
+    return diagnosis.findCause()
   }
 
-  /// Asks `target` and every rank on the way to it; waits 200 ms for all.
-  private func ask(_ target: Int) -> Diagnosis.Reply {
+  /// Asks `target` and every rank on the way to it; waits 200 ms for all, or until the deadline.
+  private func ask(_ target: Int, until deadline: UInt64) -> Diagnosis.Reply {
     let path = tree.path(from: rank, to: target)
     let id = state.withLock { state in
       let id = state.nextQuestion
@@ -56,7 +56,7 @@ extension Membership {
       for rank in path { route(.question(id: id, asker: self.rank, target: rank), to: rank, &state) }
       return id
     }
-    _ = Clock.wait(until: monotonicNanoseconds() + 200 * Clock.millisecond) {
+    _ = Clock.wait(until: min(deadline, monotonicNanoseconds() + 200 * Clock.millisecond)) {
       state.withLock { state in
         state.firstCause != nil || state.hasLeft || settled(path, state.questions[id]?.answers ?? [:]) != nil
       }

@@ -1,3 +1,4 @@
+import Patience
 import TuttiSystem
 import TuttiTransport
 import CTuttiLinux
@@ -71,12 +72,12 @@ extension OverSockets {
       let joined = try runRanks(0..<2) { rank throws(FailureReport) in
         try Membership.join(
           identity: identity(rank, 2, rendezvous), secret: testSecret, offers: [TransportOffer(testTransport, [])],
-          deadline: Clock.deadline(seconds: 5))
+          deadline: Patience.deadline(seconds: 5))
       }
       let members = try (0..<2).map { try joined[$0]!.get() }
       defer { for member in members { member.leave() } }
       members[0].report(FailureReport(.aborted, rank: 0, "early"))
-      #expect(Clock.wait(until: Clock.deadline(seconds: 5)) { members[1].firstCause != nil })
+      #expect(Clock.wait(until: Patience.deadline(seconds: 5)) { members[1].firstCause != nil })
       let recorder = Recorder()
       members[1].activate(recorder.handlers)
       #expect(recorder.failures.withLock { $0.map(\.message) } == ["early"])
@@ -88,13 +89,13 @@ extension OverSockets {
       defer { group.leave() }
       #expect(group.members[2].isSameHost(0))
       let socket = try group.members[2].connect(
-        to: 0, for: testTransport, over: way, deadline: Clock.deadline(seconds: 5))
+        to: 0, for: testTransport, over: way, deadline: Patience.deadline(seconds: 5))
       let dialed = socket.raw
       let accepted = try #require(group.recorders[0].awaitConnection())
       #expect(accepted.peer == 2 && accepted.transport == testTransport)
       #expect((Sockets.remoteAddress(dialed)?.family == AF_INET) == (way == .network))
       #expect(send(dialed, "hello", 5, Int32(MSG_NOSIGNAL)) == 5)
-      #expect(Sockets.wait(accepted.socket.raw, for: POLLIN, until: Clock.deadline(seconds: 5)))
+      #expect(Sockets.wait(accepted.socket.raw, for: POLLIN, until: Patience.deadline(seconds: 5)))
       guard case .bytes(let bytes) = Sockets.receiveNow(accepted.socket.raw, max: 16) else { throw FailureReport.missing }
       #expect(bytes == Array("hello".utf8))
       for descriptor in [dialed, accepted.socket.raw] {
@@ -109,7 +110,7 @@ extension OverSockets {
       group.members[0].leave()
       Clock.pause(20 * Clock.millisecond)
       let error = #expect(throws: FailureReport.self) {
-        _ = try group.members[2].connect(to: 0, for: testTransport, over: .network, deadline: Clock.deadline(seconds: 5))
+        _ = try group.members[2].connect(to: 0, for: testTransport, over: .network, deadline: Patience.deadline(seconds: 5))
       }
       #expect(error?.code == .peerLost && error?.peer == 0 && error?.message.contains("closed its communicator") == true)
     }
@@ -123,7 +124,7 @@ extension OverSockets {
       var silent: [Int32] = []
       defer { for descriptor in silent { tutti_close(descriptor) } }
       for index in 0..<300 {
-        let descriptor = try Sockets.connect(to: address, deadline: Clock.deadline(seconds: 5)).get()
+        let descriptor = try Sockets.connect(to: address, deadline: Patience.deadline(seconds: 5)).get()
         switch index % 3 {
         case 0: silent.append(descriptor)
         case 1:
@@ -139,7 +140,7 @@ extension OverSockets {
         }
       }
       let dialed = try group.members[1].connect(
-        to: 0, for: testTransport, over: .network, deadline: Clock.deadline(seconds: 5))
+        to: 0, for: testTransport, over: .network, deadline: Patience.deadline(seconds: 5))
       _ = consume dialed
       let accepted = try #require(group.recorders[0].awaitConnection(), "seed \(seed)")
       #expect(accepted.peer == 1)
@@ -151,13 +152,13 @@ extension OverSockets {
       defer { group.leave() }
       let member = group.members[0]
       let address = try #require(member.members[0].addresses.first)
-      let descriptor = try Sockets.connect(to: address, deadline: Clock.deadline(seconds: 5)).get()
+      let descriptor = try Sockets.connect(to: address, deadline: Patience.deadline(seconds: 5)).get()
       defer { tutti_close(descriptor) }
       let hello = HandshakeHello(
         role: .link, from: 1, to: 0, rankCount: 2, communicator: member.communicator, transport: testTransport,
         nonce: Handshake.freshNonce())
       #expect(throws: HandshakeDialer.Failure.unproven) {
-        try HandshakeDialer(socket: descriptor, deadline: Clock.deadline(seconds: 5), giveUp: { false })
+        try HandshakeDialer(socket: descriptor, deadline: Patience.deadline(seconds: 5), giveUp: { false })
           .run(hello: hello, key: otherSecret.handshakeKey(for: member.communicator))
       }
     }
@@ -194,10 +195,10 @@ extension OverSockets {
           rank: 0, communicator: .meeting, key: testSecret.handshakeKey(for: .meeting), judge: { _ in .fine }),
         listeners: [listener], patience: 50 * Clock.millisecond)
       defer { acceptor.close() }
-      let silent = try Sockets.connect(to: address, deadline: Clock.deadline(seconds: 5)).get()
+      let silent = try Sockets.connect(to: address, deadline: Patience.deadline(seconds: 5)).get()
       defer { tutti_close(silent) }
       var refusals: [String] = []
-      _ = Clock.wait(until: Clock.deadline(seconds: 5)) {
+      _ = Clock.wait(until: Patience.deadline(seconds: 5)) {
         for case .refused(let why) in acceptor.service() { refusals.append(why) }
         return !refusals.isEmpty
       }
@@ -221,7 +222,7 @@ extension OverSockets {
       if leaves { group.members[odd].leave() }
       let asker = (odd + rankCount / 2) % rankCount
       let start = monotonicNanoseconds()
-      let found = group.members[asker].diagnoseTimeout(
+      let found = group.members[asker].failAtTimeout(
         ExpiredWait(
           operationNumber: 5, operation: "barrier", waitingFor: (asker + rankCount - 1) % rankCount, timeoutSeconds: 1))
       #expect(found.code == .timeout && found.peer == odd, "\(found)")
@@ -229,7 +230,7 @@ extension OverSockets {
         found.message.contains(
           leaves ? "has closed the communicator" : "has not called operation 5 (barrier); it last completed operation 4"),
         "\(found)")
-      #expect(monotonicNanoseconds() - start < 2 * Clock.second)
+      #expect(monotonicNanoseconds() - start < 2 * UInt64(Patience.factor) * Clock.second)
       for rank in 0..<rankCount where !leaves {
         #expect(group.recorders[rank].awaitFailure()?.description == found.description)
       }
@@ -256,7 +257,7 @@ extension OverSockets {
         let group = try TestGroup(1 + round % 5)
         if round % 2 == 0 { group.leave() }
       }
-      _ = Clock.wait(until: Clock.deadline(seconds: 2)) { openDescriptorCount() <= before }
+      _ = Clock.wait(until: Patience.deadline(seconds: 2)) { openDescriptorCount() <= before }
       #expect(openDescriptorCount() <= before)
     }
   }

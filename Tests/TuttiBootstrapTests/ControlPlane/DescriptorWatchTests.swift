@@ -1,3 +1,4 @@
+import Patience
 import TuttiSystem
 import CTuttiLinux
 import Glibc
@@ -18,7 +19,7 @@ import Testing
     defer { tutti_close(descriptor) }
     let calls = Lock(0)
     let watch = try DescriptorWatch(descriptor) { calls.withLock { $0 += 1 } }
-    #expect(Clock.wait(until: Clock.deadline(seconds: 5)) { calls.withLock { $0 > 2 } })
+    #expect(Clock.wait(until: Patience.deadline(seconds: 5)) { calls.withLock { $0 > 2 } })
     watch.cancel()
     watch.cancel()
     // One call may be on its way.
@@ -34,7 +35,7 @@ import Testing
     let calls = Lock(0)
     do {
       let watch = try DescriptorWatch(descriptor) { calls.withLock { $0 += 1 } }
-      #expect(Clock.wait(until: Clock.deadline(seconds: 5)) { calls.withLock { $0 > 0 } })
+      #expect(Clock.wait(until: Patience.deadline(seconds: 5)) { calls.withLock { $0 > 0 } })
       withExtendedLifetime(watch) {}
     }
     Clock.pause(20 * Clock.millisecond)

@@ -1,3 +1,4 @@
+import Patience
 import TuttiSystem
 import Testing
 
@@ -13,7 +14,7 @@ import Testing
       wait: ExpiredWait(
         operationNumber: number, operation: "all-reduce sum", waitingFor: waitingFor, timeoutSeconds: 30, step: 2,
         transport: "tcp"),
-      deadline: Clock.deadline(seconds: 5), describe: { "rank \($0)" }, ask: { replies[$0] ?? others ?? .silent($0) }
+      deadline: Patience.deadline(seconds: 5), describe: { "rank \($0)" }, ask: { replies[$0] ?? others ?? .silent($0) }
     ).findCause()
   }
 
@@ -107,7 +108,7 @@ import Testing
     for (plane, recorder) in zip(planes, recorders) { plane.activate(recorder.handlers) }
     recorders[1].status.withLock { $0 = RankStatus(entered: 5, completed: 4, waitingFor: 2, operation: "barrier") }
     planes[2].freeze()
-    #expect(planes[0].diagnoseTimeout(wait).peer == 2)
+    #expect(planes[0].failAtTimeout(wait).peer == 2)
     #expect(recorders[1].awaitFailure()?.message.contains("rank 2 does not answer") == true)
   }
 

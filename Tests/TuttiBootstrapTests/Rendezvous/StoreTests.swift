@@ -1,5 +1,6 @@
 import CTuttiLinux
 import Glibc
+import Patience
 import Testing
 import TuttiSystem
 import TuttiTransport
@@ -18,7 +19,7 @@ extension OverSockets {
       return try Membership.join(
         identity: LaunchIdentity(rank: rank, rankCount: rankCount, place: .store(store, key: key), source: "the test"),
         secret: secret, settings: settings, offers: testOffers, network: network,
-        deadline: Clock.deadline(seconds: seconds), version: version)
+        deadline: Patience.deadline(seconds: seconds), version: version)
     }
 
     static func failure<Value>(_ result: Result<Value, FailureReport>?) -> FailureReport? {
@@ -32,7 +33,7 @@ extension OverSockets {
       for member in members { #expect(member.members == members[0].members && member.rankCount == rankCount) }
       if rankCount > 1 {
         _ = try members[rankCount - 1].connect(
-          to: 0, for: testTransport, over: .network, deadline: Clock.deadline(seconds: 5))
+          to: 0, for: testTransport, over: .network, deadline: Patience.deadline(seconds: 5))
       }
       for member in members { member.leave() }
     }
@@ -233,7 +234,7 @@ extension OverSockets {
         try Membership.join(
           identity: LaunchIdentity(
             rank: rank, rankCount: 3, place: .address(address, listener: rank == 0 ? socket : nil), source: "the test"),
-          secret: testSecret, offers: testOffers, deadline: Clock.deadline(seconds: 5))
+          secret: testSecret, offers: testOffers, deadline: Patience.deadline(seconds: 5))
       }
       try Self.check(results, 3)
       // Closed when the ranks had met.

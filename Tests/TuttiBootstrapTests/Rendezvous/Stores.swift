@@ -1,4 +1,5 @@
 import Glibc
+import Patience
 import TuttiSystem
 
 @testable import TuttiBootstrap
@@ -58,7 +59,7 @@ final class BarrierSpace: Sendable {
       return state.barriers
     }
     // As a launcher's: without a limit of its own, but that a test must end.
-    guard round < 0 || Clock.wait(until: Clock.deadline(seconds: 20), for: { barriers > round }) else {
+    guard round < 0 || Clock.wait(until: Patience.deadline(seconds: 20), for: { barriers > round }) else {
       throw StoreError("barrier_out never came")
     }
   }

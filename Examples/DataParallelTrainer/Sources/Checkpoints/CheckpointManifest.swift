@@ -1,4 +1,4 @@
-import Crypto
+import Digests
 import Foundation
 
 /// A parameter as a checkpoint knows it.
@@ -151,16 +151,16 @@ public struct CheckpointManifest: Codable, Sendable, Equatable {
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     var sealed = self
     sealed.sha256 = ""
-    sealed.sha256 = hexadecimal(SHA256.hash(data: try encoder.encode(sealed)))
+    sealed.sha256 = try encoder.encode(sealed).withUnsafeBytes { SHA256.hexadecimal(of: $0) }
     return try encoder.encode(sealed)
   }
 
   /// Whether the bytes are those that were written: any other byte of the file gives another hash.
   private static func isUnchanged(_ data: Data, sha256: String) -> Bool {
-    guard sha256.utf8.count == 2 * SHA256.byteCount, let place = data.firstRange(of: Data(sha256.utf8)) else { return false }
+    guard sha256.utf8.count == SHA256.digitCount, let place = data.firstRange(of: Data(sha256.utf8)) else { return false }
     var body = data
     body.removeSubrange(place)
-    return hexadecimal(SHA256.hash(data: body)) == sha256
+    return body.withUnsafeBytes { SHA256.hexadecimal(of: $0) } == sha256
   }
 
   /// Reads the manifest of a checkpoint's folder.

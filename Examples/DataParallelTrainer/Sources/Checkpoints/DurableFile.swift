@@ -1,4 +1,4 @@
-import Crypto
+import Digests
 import Glibc
 
 /// A file being written whose bytes are on the disk when ``finish()`` returns.
@@ -20,7 +20,7 @@ struct DurableFile: ~Copyable {
   deinit { close(descriptor) }
 
   mutating func write(_ buffer: UnsafeRawBufferPointer) throws(CheckpointError) {
-    hash.update(bufferPointer: buffer)
+    hash.update(buffer)
     bytes += buffer.count
     var rest = buffer[...]
     while !rest.isEmpty {
@@ -34,12 +34,8 @@ struct DurableFile: ~Copyable {
   /// - Returns: The SHA-256 of everything written, in hexadecimal.
   consuming func finish() throws(CheckpointError) -> String {
     guard fsync(descriptor) == 0 else { throw .writing(path) }
-    return hexadecimal(hash.finalize())
+    return hash.finish()
   }
-}
-
-func hexadecimal(_ digest: SHA256.Digest) -> String {
-  digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
 }
 
 /// Makes the names in a folder durable: files made, renamed and removed.

@@ -1,4 +1,4 @@
-import Crypto
+import Digests
 import Foundation
 
 #if _endian(big)
@@ -78,7 +78,7 @@ struct ShardContents {
       throw damaged("is missing or cannot be read; expected \(shard.bytes) bytes")
     }
     guard data.count == shard.bytes else { throw damaged("has \(data.count) bytes; expected \(shard.bytes)") }
-    let found = hexadecimal(SHA256.hash(data: data))
+    let found = data.withUnsafeBytes { SHA256.hexadecimal(of: $0) }
     guard found == shard.sha256 else {
       throw damaged("is damaged: its SHA-256 is \(found.prefix(16))...; expected \(shard.sha256.prefix(16))...")
     }

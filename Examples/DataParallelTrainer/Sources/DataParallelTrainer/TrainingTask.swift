@@ -1,7 +1,7 @@
 // What is trained on what: data, the model for it, and how its samples become batches.
 
-import Crypto
 import Datasets
+import Digests
 import Foundation
 import Models
 
@@ -49,8 +49,8 @@ func makeTask(_ configuration: TrainConfiguration) throws -> any TrainingTask {
 /// Tells data apart: 64 bits of the SHA-256 of its bytes, in hexadecimal.
 private func hash<each Element: BitwiseCopyable>(_ arrays: repeat [each Element]) -> String {
   var hash = SHA256()
-  for array in repeat each arrays { array.withUnsafeBytes { hash.update(bufferPointer: $0) } }
-  return hash.finalize().prefix(8).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+  for array in repeat each arrays { array.withUnsafeBytes { hash.update($0) } }
+  return String(hash.finish().prefix(16))
 }
 
 /// Images of handwritten digits, and a multi-layer perceptron that tells which they are.

@@ -1,6 +1,6 @@
 // A file of data as it lies on disk: where it is, its bytes, and whether they are the committed ones.
 
-import Crypto
+import Digests
 import Foundation
 
 /// One of the files that come with the example, and what it must be. Sizes in bytes; the hash is SHA-256 in hexadecimal.
@@ -33,7 +33,7 @@ struct CommittedFile: Sendable {
     let file = try DataFile(
       url, expected: "\(name), which comes with the example",
       advice: CommittedFile.restoring)
-    let hash = SHA256.hash(data: file.bytes).map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
+    let hash = file.bytes.withUnsafeBytes { SHA256.hexadecimal(of: $0) }
     guard file.bytes.count != byteCount || hash != sha256 else { return try parse(file) }
     var place: String?
     do throws(DatasetError) { _ = try parse(file) } catch {

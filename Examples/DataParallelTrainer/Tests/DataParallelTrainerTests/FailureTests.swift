@@ -124,7 +124,7 @@ import Testing
   @Test func killedLauncher() async throws {
     let running = try Running("--ranks 2 --steps 100000000")
     var children: [pid_t] = []
-    let end = ContinuousClock.now + .seconds(20)
+    let end = ContinuousClock.now + .seconds(20 * Tool.patience)
     while children.count < 2, ContinuousClock.now < end {
       try await Task.sleep(for: .milliseconds(10))
       children = Self.children(of: running.pid)
@@ -132,7 +132,7 @@ import Testing
     #expect(children.count == 2)
     kill(running.pid, SIGKILL)
     _ = try await running.outcome(limit: 5)
-    let limit = ContinuousClock.now + .seconds(10)
+    let limit = ContinuousClock.now + .seconds(10 * Tool.patience)
     while children.contains(where: Self.isAlive), ContinuousClock.now < limit {
       try await Task.sleep(for: .milliseconds(10))
     }

@@ -1,0 +1,70 @@
+import TuttiSystem
+import TuttiTransport
+
+/// How an operation ends: well, or in a call that another rank does not make. Everything here runs under the lock.
+extension Engine {
+  /// Whether no peer and no kernel buffer reads this operation's memory any more.
+  @inline(__always)
+  func sourcesAreReleased(_ slot: UnsafeMutablePointer<OperationSlot>, _ slotIndex: Int) -> Bool {
+    let tables = slot.pointee.operation.pointee.tables
+    for index in 0..<tables.pointee.stepCount where tables.pointee.steps[index].kind == .send {
+      let step = tables.pointee.steps + index
+      let lane = Lane.index(operationSlot: slotIndex, channel: Int(step.pointee.channel))
+      for peer in step.pointee.peers.asInts {
+        let last = slot.pointee.firstSequences[Int(peer)] + step.pointee.segmentCount - 1
+        let isReleased = link(Int(tables.pointee.peers[Int(peer)]))._withUnsafeGuaranteedRef { link in
+          if link.released(lane) >= last { return true }
+          if !link.needsProgress { return false }
+          link.progress()
+          return link.released(lane) >= last
+        }
+        if !isReleased { return false }
+      }
+    }
+    return true
+  }
+
+  @inline(__always)
+  func complete(_ slot: UnsafeMutablePointer<OperationSlot>, _ slotIndex: Int) {
+    let operation = slot.pointee.operation
+    slot.pointee.isActive = false
+    core.pointee.inFlight -= 1
+    operation.pointee.plan._withUnsafeGuaranteedRef { $0.uses -= 1 }
+    let number = operation.pointee.number
+    if let owner = operation.pointee.owner { owner.release() }
+    completedNumbers[slotIndex].store(number, ordering: .releasing)
+    if core.pointee.followers != 0 || !core.pointee.handlers.isEmpty { announce(number) }
+  }
+
+  /// Tells threads that wait for this operation or transfer, and sees to it that its handlers are called.
+  @inline(never)
+  func announce(_ number: UInt64) {
+    wakeFollowers()
+    for entry in core.pointee.handlers where entry.number == number {
+      core.pointee.dueHandlers.append(entry.handler)
+      core.pointee.hasDueHandlers = true
+    }
+    core.pointee.handlers.removeAll { $0.number == number }
+  }
+
+  @inline(never)
+  func noteMismatch(
+    _ link: Unmanaged<Link>, _ arrival: UnsafePointer<Arrival>, _ operation: UnsafeMutablePointer<Operation>,
+    _ count: UInt64, _ bytes: Int
+  ) {
+    if core.pointee.pendingFailure != nil { return }
+    let link = link.takeUnretainedValue()
+    let theirs = delegate.describe(arrival.pointee.call, count: arrival.pointee.count)
+    let ours = delegate.describe(operation.pointee.call, count: count)
+    let isSameCall = arrival.pointee.call == operation.pointee.call && arrival.pointee.count == count
+    core.pointee.pendingFailure = FailureReport(
+      .mismatch, rank: rank, peer: link.peer,
+      isSameCall
+        ? "rank \(link.peer) sent \(arrival.pointee.bytes) bytes of \(ours) where rank \(rank) expects \(bytes)"
+        : "ranks disagree about operation \(operation.pointee.number): rank \(rank) called \(ours), rank \(link.peer) called \(theirs)",
+      advice: isSameCall
+        ? "All ranks of a job must run the same version of Tutti"
+        : "Every rank must make the same calls in the same order, with equal count, type and operation",
+      operation: ours, operationNumber: operation.pointee.number, transport: link.transport.name)
+  }
+}

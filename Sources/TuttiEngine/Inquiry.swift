@@ -1,0 +1,82 @@
+import Synchronization
+import TuttiSystem
+
+/// A call that this rank waits in, and for whom.
+package struct AwaitedCall: Sendable, Equatable {
+  /// The operation's number; 0 for a send or receive.
+  package var number: UInt64
+  /// The rank it waits for; -1 when that is not known.
+  package var peer: Int
+  /// The schedule's step that cannot go on; -1 when not known.
+  package var step: Int
+  /// The call's limit.
+  package var nanoseconds: UInt64
+  /// As a person would write it.
+  package var description: String
+}
+
+/// Questions to the other ranks about a call whose time is nearly over: on a thread of its own, so that the call may
+/// still end meanwhile.
+final class Inquiry: Sendable {
+  let call: AwaitedCall
+  private let isOver = Atomic<Bool>(false)
+  private let answer = Lock<FailureReport?>(nil)
+  private let news = WakeWord()
+
+  init(_ call: AwaitedCall) { self.call = call }
+
+  /// Asks, and keeps the answer.
+  func run(_ delegate: any EngineDelegate, until deadline: UInt64) {
+    let found = delegate.diagnose(call, until: deadline)
+    answer.withLock { $0 = found }
+    isOver.store(true, ordering: .releasing)
+    news.wake()
+  }
+
+  /// What was found out; waits for it until `deadline`, in monotonic nanoseconds. nil when there is nothing by then.
+  func result(until deadline: UInt64) -> FailureReport? {
+    while !isOver.load(ordering: .acquiring) {
+      let (seen, now) = (news.value, monotonicNanoseconds())
+      if isOver.load(ordering: .acquiring) || now >= deadline { break }
+      news.wait(while: seen, nanoseconds: deadline - now)
+    }
+    return answer.withLock { $0 }
+  }
+}
+
+extension Engine {
+  /// The most that finding out why a call did not end adds to its limit.
+  private static let tellingNanoseconds: UInt64 = 150_000_000
+  /// Inquiries that are kept.
+  private static let inquiriesMax = 8
+
+  /// Starts to ask the other ranks about a call whose deadline, in the engine's time, comes soon. Under the lock.
+  func inquire(_ call: AwaitedCall, until deadline: UInt64) {
+    let inquiry = Inquiry(call)
+    let end = monotonicNanoseconds() &+ (deadline &- ownTime()) &+ Self.tellingNanoseconds
+    // Strongly: a thread that asks must not outlive whom it asks through.
+    let delegate = delegate
+    do throws(FailureReport) {
+      try startDetachedThread("tutti-inquiry", rank: rank) { inquiry.run(delegate, until: end) }
+      core.pointee.inquiries.append(inquiry)
+      if core.pointee.inquiries.count > Self.inquiriesMax { core.pointee.inquiries.removeFirst() }
+    } catch {
+      // Without the thread they are asked at the deadline.
+    }
+  }
+
+  /// What makes the report of a call whose time is over, to be called without the lock. Uses what was found out
+  /// already, if the call still waits for the same rank.
+  func timeout(of call: AwaitedCall) -> () -> FailureReport {
+    let (delegate, rank) = (delegate, rank)
+    let inquiry = core.pointee.inquiries.last { $0.call.number == call.number && $0.call.peer == call.peer }
+    return { [failure] in
+      let end = monotonicNanoseconds() &+ Self.tellingNanoseconds
+      if let found = inquiry?.result(until: end) { return found }
+      if let found = delegate.diagnose(call, until: end) { return found }
+      return failure
+        ?? FailureReport(
+          .closed, rank: rank, "the communicator was closed during the operation", operation: call.description)
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import TuttiSchedule
+
+/// Where the memory of a call lies, which decides what copies and combines it.
+@frozen @usableFromInline
+package enum MemoryKind: UInt8, Sendable {
+  /// Memory that this process reads and writes itself.
+  case host = 0
+}
+
+/// What a plan depends on. Equal keys, equal plans.
+///
+/// Two words, because every call compares them with the last call's.
+@frozen @usableFromInline
+package struct PlanKey: Hashable, Sendable {
+  @usableFromInline package let count: UInt64
+  @usableFromInline package let packed: UInt64
+
+  @usableFromInline static let inPlaceBit: UInt64 = 1
+  @usableFromInline static let exchangeBit: UInt64 = 2
+  @usableFromInline static let divisionBit: UInt64 = 4
+
+  /// - Parameters:
+  ///   - algorithm: The algorithm's identifier, or 0 for the communicator's own choice.
+  ///   - isExchange: An all-to-all in which every rank has counts of its own.
+  ///   - dividesContributions: See ``Reduction/dividesContributions``.
+  ///   - count: Elements of the message, or of each rank's block; for v-forms ``digest(ofBlocks:)``.
+  @inlinable
+  package init(
+    collective: Collective, algorithm: UInt8, dataType: UInt8, inPlace: Bool, isExchange: Bool = false,
+    dividesContributions: Bool = false, memory: MemoryKind = .host, root: Int32 = 0, count: UInt64
+  ) {
+    self.count = count
+    let flags =
+      (inPlace ? Self.inPlaceBit : 0) | (isExchange ? Self.exchangeBit : 0)
+      | (dividesContributions ? Self.divisionBit : 0) | UInt64(memory.rawValue) << 4
+    packed =
+      UInt64(UInt32(bitPattern: root)) << 32 | UInt64(collective.rawValue) << 24 | UInt64(algorithm) << 16
+      | UInt64(dataType) << 8 | flags
+  }
+
+  /// What stands for a list of block sizes, in a key and on the wire: a hash, the same on every host, with the top
+  /// bit set, which no count has. Two lists of a job have the same one with a probability of 2^-63.
+  package static func digest(ofBlocks blocks: [UInt64]) -> UInt64 {
+    // FNV-1a over words, each mixed first (splitmix64), because sizes differ in few bits.
+    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    for block in blocks {
+      var mixed = block &+ 0x9E37_79B9_7F4A_7C15
+      mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+      mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+      hash = (hash ^ (mixed ^ (mixed >> 31))) &* 0x0000_0100_0000_01B3
+    }
+    return hash | 1 << 63
+  }
+
+  /// Whether the count is a digest.
+  package static func isDigest(_ count: UInt64) -> Bool { count >> 63 != 0 }
+
+  // The number came from a collective.
+  package var collective: Collective { Collective(rawValue: collectiveNumber).unsafelyUnwrapped }
+  /// The collective's raw value, for the path on which a conversion would be a call.
+  @inlinable package var collectiveNumber: UInt8 { UInt8(truncatingIfNeeded: packed >> 24) }
+  @inlinable package var algorithm: UInt8 { UInt8(truncatingIfNeeded: packed >> 16) }
+  @inlinable package var dataType: UInt8 { UInt8(truncatingIfNeeded: packed >> 8) }
+  @inlinable package var inPlace: Bool { packed & Self.inPlaceBit != 0 }
+  @inlinable package var isExchange: Bool { packed & Self.exchangeBit != 0 }
+  @inlinable package var dividesContributions: Bool { packed & Self.divisionBit != 0 }
+  @inlinable package var root: Int32 { Int32(truncatingIfNeeded: packed >> 32) }
+}

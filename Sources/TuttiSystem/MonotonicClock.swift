@@ -1,0 +1,23 @@
+/// What time it is, for deadlines: the system's monotonic clock, or one that a test moves.
+///
+/// A value that the engine, the control plane and the bootstrap are given. The system's costs a comparison more than
+/// reading it directly.
+package struct MonotonicClock: Sendable {
+  /// The system's.
+  package static let system = MonotonicClock(read: nil)
+
+  /// Gives the time in nanoseconds, never less than before; nil for the system's clock.
+  private let read: (@Sendable () -> UInt64)?
+
+  private init(read: (@Sendable () -> UInt64)?) { self.read = read }
+
+  /// A clock of the caller's own: `read` is called from any thread and gives nanoseconds, never less than before.
+  package init(_ read: @escaping @Sendable () -> UInt64) { self.init(read: read) }
+
+  /// The time in nanoseconds.
+  @inline(__always)
+  package func now() -> UInt64 {
+    guard let read else { return monotonicNanoseconds() }
+    return read()
+  }
+}
