@@ -40,7 +40,7 @@ let package = Package(
     .target(name: "TuttiSystem", dependencies: ["TuttiTopology", "CTuttiLinux", "COpenSSL"]),
 
     // Moving bytes between two ranks.
-    .target(name: "TuttiTransport", dependencies: ["TuttiSystem", "TuttiTopology", "CTuttiLinux"]),
+    .target(name: "TuttiTransport", dependencies: ["TuttiSchedule", "TuttiSystem", "TuttiTopology", "CTuttiLinux"]),
     .target(name: "TuttiTCP", dependencies: ["TuttiTransport", "TuttiSystem", "CTuttiLinux"]),
     .target(name: "TuttiSharedMemory", dependencies: ["TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux"]),
 
@@ -110,7 +110,8 @@ let package = Package(
         "Tutti", "TuttiTesting", "TuttiEngine", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiSystem",
         "TuttiTransport", "TuttiBootstrap", "TuttiRDMA", "FifthTransport", "CTuttiLinux", "CTuttiAllocations", "CTuttiFork",
         "Patience",
-      ]),
+      ],
+      exclude: ["AlgorithmChoices.txt"]),
     .testTarget(
       name: "TuttiTrainingTests",
       dependencies: ["TuttiTraining", "TuttiTesting", "Tutti", "TuttiSystem", "CTuttiLinux"]),

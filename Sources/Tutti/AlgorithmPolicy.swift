@@ -6,7 +6,8 @@ import TuttiTransport
 ///
 /// The choice is the algorithm whose ``AlgorithmCost`` is least in the terms of the medium, the table ``TransportTerms``.
 struct AlgorithmPolicy {
-  let rankCount: Int
+  /// All ranks, in the groups that algorithms are told of.
+  let grouping: Grouping
   let medium: TransportMedium
   /// How many ranks can run at the same time on the host with room for the fewest: from what all ranks know of each other.
   let processors: Int
@@ -16,6 +17,8 @@ struct AlgorithmPolicy {
 
   /// No segment is longer, whatever links carry.
   static let segmentBytesMax = 256 << 10
+
+  private var rankCount: Int { grouping.rankCount }
 
   /// Two predictions as near as this are equal, and ``balance(_:bytes:)`` decides.
   private static let tolerance = 1.03
@@ -33,10 +36,12 @@ struct AlgorithmPolicy {
     let parallel = medium == .network || medium == .rdma ? 1 : max(1, min(rankCount, processors))
     var candidates: [(name: String, cost: AlgorithmCost, time: Double)] = []
     for algorithm in AlgorithmRegistry.algorithms(for: collective) {
-      guard algorithm.isDefined(rankCount: rankCount), let cost = algorithm.cost(rankCount: rankCount) else { continue }
-      if hasUnequalBlocks, algorithm.schedule(rank: 0, rankCount: rankCount, root: 0).equalBlocks { continue }
+      guard algorithm.isDefined(for: grouping), let cost = algorithm.cost(for: grouping) else { continue }
+      if hasUnequalBlocks, algorithm.schedule(for: grouping.position(of: 0)).equalBlocks { continue }
       if collective == .allReduce, bytes > Self.foldsAllBytesMax, Self.foldsAll.contains(algorithm.name) { continue }
-      let time = terms.microseconds(cost, bytes: Double(bytes), segmentBytes: Double(segmentBytesMax), parallel: parallel)
+      let time = cost.levels.reduce(0) { sum, level in
+        sum + terms.microseconds(level, bytes: Double(bytes), segmentBytes: Double(segmentBytesMax), parallel: parallel)
+      }
       candidates.append((algorithm.name, cost, time))
     }
     let least = candidates.map(\.time).min() ?? 0
@@ -52,8 +57,9 @@ struct AlgorithmPolicy {
   /// What decides between algorithms of equal time; the least is chosen. For small messages, and where one copy serves many readers, the
   /// rounds; otherwise neither many rounds nor one rank that sends everything.
   private func balance(_ cost: AlgorithmCost, bytes: UInt64) -> Double {
-    let rounds = Double(cost.rounds)
-    return medium == .sharedMemory || bytes < 64 << 10 ? rounds : rounds * rounds + cost.volume * cost.volume
+    let rounds = cost.levels.reduce(0) { $0 + Double($1.rounds) }
+    let volume = cost.levels.reduce(0) { $0 + $1.volume }
+    return medium == .sharedMemory || bytes < 64 << 10 ? rounds : rounds * rounds + volume * volume
   }
 
   /// Bytes of a segment: as long as a link carries, because a segment costs system calls where it does not go through a window.
@@ -90,8 +96,8 @@ struct AlgorithmPolicy {
 /// are right rather than the times; those for a network are of 10 Gb/s Ethernet. `Benchmarks/choice` compares the choices with what is best.
 /// Those for RDMA are of 100 Gb/s RoCE, and not measured: a byte is the line rate of 12.5 GB/s; a message is two work requests and a
 /// completion at either end, at some 0.1 us each, as one core sends 10 million small ones a second (Kalia, Kaminsky & Andersen, "Datacenter
-/// RPCs can be General and Fast", NSDI 2019); a round is half of the 2 to 3 us that adapters of that kind take are known to
-/// take there and back, and as much again for the engines.
+/// RPCs can be General and Fast", NSDI 2019); a round is half of the 2 to 3 us that adapters of that kind take
+/// there and back, and as much again for the engines.
 struct TransportTerms: Sendable {
   /// A round: one message after another.
   let round: Double
@@ -118,7 +124,7 @@ struct TransportTerms: Sendable {
   }
 
   /// - Parameter parallel: How many ranks run at the same time.
-  func microseconds(_ cost: AlgorithmCost, bytes: Double, segmentBytes: Double, parallel: Int) -> Double {
+  func microseconds(_ cost: AlgorithmCost.Level, bytes: Double, segmentBytes: Double, parallel: Int) -> Double {
     Double(cost.rounds) * (round + firstByte * min(bytes, segmentBytes))
       + Double(cost.messages) * message + Double(cost.totalMessages) * anyMessage / Double(parallel)
       + bytes * (cost.volume * byte + cost.totalVolume * anyByte / Double(parallel))

@@ -44,14 +44,14 @@ extension Communicator {
   @inline(__always)
   func request(_ call: CollectiveCall) throws(FailureReport) -> Request {
     try member.checkProcess()
-    let identifier = call.algorithm == nil ? 0 : try identifier(of: call.algorithm.unsafelyUnwrapped, call.collective)
+    let number = call.algorithm == nil ? 0 : try number(of: call.algorithm.unsafelyUnwrapped, call.collective)
     // Where nothing is combined, the operation is the sum, which all types have.
     guard let reduction = reductions.find(call.operation.rawValue, dataType: call.type.rawValue) else {
       throw undefined(call.operation, call.type)
     }
     let limit = TimeLimit(nanoseconds: call.timeout.map(Self.nanoseconds) ?? defaultTimeout)
     guard case .each(let count) = call.sizes, call.isWholeEverywhere, let input = call.input, let output = call.output else {
-      return try requestOfParts(call, identifier, reduction, limit)
+      return try requestOfParts(call, number, reduction, limit)
     }
     // Every rank gives and gets all the data: the way of small all-reduces, so it is short.
     if count < 0 || count > Self.countMax { throw badCount(count) }
@@ -59,7 +59,7 @@ extension Communicator {
     if distance != 0 && abs(distance) < count &* call.type.size { throw overlapping() }
     return Request(
       key: PlanKey(
-        collective: call.collective, algorithm: identifier, dataType: call.type.rawValue, inPlace: distance == 0,
+        collective: call.collective, algorithm: number, dataType: call.type.rawValue, inPlace: distance == 0,
         dividesContributions: reduction.pointee.dividesContributions, count: UInt64(bitPattern: Int64(count))),
       reduction: reduction, elementBytes: call.type.size, input: input, output: output, limit: limit)
   }
@@ -67,7 +67,7 @@ extension Communicator {
   /// Checks a call of which ranks give or get parts.
   @inline(never)
   private func requestOfParts(
-    _ call: CollectiveCall, _ identifier: UInt8, _ reduction: UnsafePointer<Reduction>, _ limit: TimeLimit
+    _ call: CollectiveCall, _ number: UInt8, _ reduction: UnsafePointer<Reduction>, _ limit: TimeLimit
   ) throws(FailureReport) -> Request {
     guard (0..<rankCount).contains(call.root) else {
       throw refused("root \(call.root) is not one of \(rankCount) ranks", "Roots go from 0 to \(rankCount - 1)")
@@ -81,7 +81,7 @@ extension Communicator {
     let larger = inPlace && extent.input.count > extent.output.count ? input : output
     return Request(
       key: PlanKey(
-        collective: call.collective, algorithm: identifier, dataType: call.type.rawValue, inPlace: inPlace,
+        collective: call.collective, algorithm: number, dataType: call.type.rawValue, inPlace: inPlace,
         isExchange: call.isExchange, dividesContributions: reduction.pointee.dividesContributions, root: Int32(call.root),
         count: extent.count),
       reduction: reduction, elementBytes: size, input: input, output: UnsafeMutableRawPointer(mutating: larger),

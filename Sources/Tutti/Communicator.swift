@@ -19,7 +19,7 @@ public final class Communicator: Sendable {
   /// How many splits there were; held during one. An empty value would lie where the thread sanitizer sees other accesses.
   let splitting = Lock(0)
   /// The algorithm last asked for by name: asking again costs a comparison.
-  private let lastNamed = Lock((collective: Collective.allReduce, name: "auto", identifier: UInt8(0)))
+  private let lastNamed = Lock((collective: Collective.allReduce, name: "auto", number: UInt8(0)))
 
   /// Present when every call is to be agreed on first.
   let strictCheck: StrictCheck?
@@ -71,31 +71,33 @@ public final class Communicator: Sendable {
 
   /// Throws `.invalidArgument` if there is no such all-reduce, or reduce-scatter, for so many ranks.
   package func checkAlgorithm(_ name: String, ofReduceScatter: Bool) throws(TuttiError) {
-    do throws(FailureReport) { _ = try identifier(of: name, ofReduceScatter ? .reduceScatter : .allReduce) } catch {
+    do throws(FailureReport) { _ = try number(of: name, ofReduceScatter ? .reduceScatter : .allReduce) } catch {
       throw TuttiError(error)
     }
   }
 
-  func identifier(of name: String, _ collective: Collective) throws(FailureReport) -> UInt8 {
+  /// The catalog's number of an algorithm.
+  func number(of name: String, _ collective: Collective) throws(FailureReport) -> UInt8 {
     let known = lastNamed.withLock { last -> UInt8? in
-      last.collective == collective && last.name == name ? last.identifier : nil
+      last.collective == collective && last.name == name ? last.number : nil
     }
     if let known { return known }
-    let identifier = try findIdentifier(of: name, collective)
-    lastNamed.withLock { $0 = (collective, name, identifier) }
-    return identifier
+    let number = try findNumber(of: name, collective)
+    lastNamed.withLock { $0 = (collective, name, number) }
+    return number
   }
 
   @inline(never)
-  private func findIdentifier(of name: String, _ collective: Collective) throws(FailureReport) -> UInt8 {
+  private func findNumber(of name: String, _ collective: Collective) throws(FailureReport) -> UInt8 {
     if name == "auto" { return 0 }
-    if let algorithm = member.planner.policy.catalog.algorithm(collective, named: name) {
-      if algorithm.isDefined(rankCount: rankCount) { return algorithm.identifier }
+    let catalog = member.planner.policy.catalog
+    if let number = catalog.number(collective, named: name) {
+      if catalog.algorithm(collective, number: number).isDefined(for: member.planner.policy.grouping) { return number }
       throw FailureReport(
         .invalidArgument, rank: rank, "algorithm \(name) is not defined for \(rankCount) ranks",
         advice: "Choose another one of collbench list")
     }
-    let known = member.planner.policy.catalog.algorithms(for: collective).map(\.name).joined(separator: ", ")
+    let known = catalog.algorithms(for: collective).map(\.name).joined(separator: ", ")
     throw FailureReport(
       .invalidArgument, rank: rank, "\(collective.name) has no algorithm '\(name)'", advice: "It has \(known), and auto")
   }

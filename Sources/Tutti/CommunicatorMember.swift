@@ -64,19 +64,20 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
       ControlHandlers(
         onConnection: { [weak self] peer, transport, socket in self?.accept(from: peer, transport, socket) },
         onFailure: { [weak self] cause in _ = self?.engine.abort(cause) },
-        status: { [weak self] in self?.status() ?? RankStatus() }, onExit: { [weak self] in self?.engine.drain() }))
+        status: { [weak self] in self?.status(asked: $0) ?? RankStatus() }, onExit: { [weak self] in self?.engine.drain() }))
   }
 
   /// A peer has dialed this rank for a link. On the service thread; must not block.
   func accept(from peer: Int, _ kind: TransportKind, _ socket: consuming OwnedDescriptor) {}
 
-  /// What this rank is doing, for another rank's diagnosis.
-  final func status() -> RankStatus {
+  /// What this rank is doing, for another rank's diagnosis, and what its operation of a number is, if not 0.
+  final func status(asked operationNumber: UInt64) -> RankStatus {
     let snapshot = engine.snapshot
-    var operation = snapshot.entered == 0 ? "" : describe(snapshot.call, count: snapshot.count)
+    var operation = snapshot.call.map(describe) ?? ""
     if snapshot.entered == snapshot.completed, let transfer = snapshot.transfer { operation = transfer.description(self) }
     return RankStatus(
-      entered: snapshot.entered, completed: snapshot.completed, waitingFor: snapshot.waitingFor, operation: operation)
+      entered: snapshot.entered, completed: snapshot.completed, waitingFor: snapshot.waitingFor, operation: operation,
+      asked: engine.call(numbered: operationNumber).map(describe) ?? "")
   }
 
   /// Whether calls may go on in this process: not in the child of a fork.
@@ -127,14 +128,20 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
     "\(DataType(rawValue: dataType)?.name ?? "type \(dataType)") x \(count)"
   }
 
-  final func describe(_ call: CallSignature, count: UInt64) -> String {
-    if call.collective == Engine.transferCollective {
-      return "send/receive \(describeElements(dataType: call.dataType, count: count))"
-    }
-    let collective = Collective(rawValue: call.collective)
+  final func askCall(of peer: Int, operationNumber: UInt64) -> String? {
+    controlPlane.askCall(of: peer, operationNumber: operationNumber)
+  }
+
+  final func describe(_ call: CallRecord) -> String {
+    let algorithm = call.collective.map { planner.policy.catalog.name($0, number: call.algorithm) } ?? ""
+    return describe(call, algorithm: algorithm)
+  }
+
+  /// The same for a call whose algorithm has no number here.
+  final func describe(_ call: CallRecord, algorithm: String) -> String {
+    let (collective, count) = (call.collective, call.count)
     let isExchange = collective == .allToAll && call.operation == Request.exchangeForm
-    let name = collective.map { $0.name + (isExchange ? " with counts" : "") } ?? "collective \(call.collective)"
-    let algorithm = planner.policy.catalog.algorithm(identifier: call.algorithm)?.name ?? "number \(call.algorithm)"
+    let name = collective.map { $0.name + (isExchange ? " with counts" : "") } ?? "an unknown collective"
     guard let collective, collective != .barrier else { return "\(name) (\(algorithm))" }
     let operation =
       collective.combines ? " " + (ReduceOp(rawValue: call.operation)?.name ?? "operation \(call.operation)") : ""

@@ -13,7 +13,7 @@ public struct CommunicatorOptions: Sendable {
   /// start then waits for all ranks to start. `TUTTI_CHECK=strict` turns it on.
   public var checksStrictly = false
 
-  /// Algorithms of the caller's own, to be asked for by name: identifiers 128 to 255, names that their collective does not have.
+  /// Algorithms of the caller's own, to be asked for by name: one that their collective does not have.
   ///
   /// Each is proven on every rank before it first runs with a rank count and root. A call of one that fails throws `.unproven` on every
   /// rank, and changes nothing. See <doc:WritingAnAlgorithm>.

@@ -1,5 +1,6 @@
 import TuttiBootstrap
 import TuttiEngine
+import TuttiSchedule
 import TuttiSystem
 import TuttiTopology
 import TuttiTransport
@@ -109,7 +110,7 @@ final class InProcessGroup: Sendable {
     let load = load ?? HostLoad(Array(repeating: .current(), count: rankCount))
     let group = InProcessGroup(rankCount: rankCount, catalog: catalog, faults: faults, load: load)
     let policy = AlgorithmPolicy(
-      rankCount: rankCount, medium: .sharedMemory, processors: load.running,
+      grouping: Grouping(rankCount: rankCount), medium: .sharedMemory, processors: load.running,
       segmentBytesMax: segmentBytesMax, catalog: catalog)
     var members: [InProcessMember] = []
     for (rank, controlPlane) in InProcessControlPlane.makeGroup(rankCount: rankCount).enumerated() {

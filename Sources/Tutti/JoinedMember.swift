@@ -1,5 +1,6 @@
 import TuttiBootstrap
 import TuttiEngine
+import TuttiSchedule
 import TuttiSystem
 import TuttiTransport
 
@@ -45,7 +46,8 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
       let links = try PeerLinks(
         membership, choice, offered, registered: registered, memoryNode: place.memoryNode)
       let policy = AlgorithmPolicy(
-        rankCount: membership.rankCount, medium: choice.medium, processors: place.runningMin(membership.members),
+        grouping: Grouping(rankCount: membership.rankCount), medium: choice.medium,
+        processors: place.runningMin(membership.members),
         segmentBytesMax: choice.segmentBytesMax(limit: AlgorithmPolicy.segmentBytesMax), catalog: catalog)
       let member = JoinedMember(membership, offered, links, policy, place)
       member.activate(

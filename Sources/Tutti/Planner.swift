@@ -18,8 +18,8 @@ struct Planner: PlanMaker {
     }
     let elementBytes = UInt64(type.size)
     let bytes = bytesOfAll(key, blocks, elementBytes: elementBytes)
-    let algorithm = try chooseAlgorithm(key, bytes: bytes, hasUnequalBlocks: blocks != nil)
-    let schedule = algorithm.schedule(rank: rank, rankCount: rankCount, root: Int(key.root))
+    let (number, algorithm) = try chooseAlgorithm(key, bytes: bytes, hasUnequalBlocks: blocks != nil)
+    let schedule = algorithm.schedule(for: position(root: key.root))
     try check(schedule, of: algorithm, blocks, bytes: bytes)
     do throws(LoweringError) {
       let plan = try Plan(
@@ -27,7 +27,7 @@ struct Planner: PlanMaker {
         inPlace: key.inPlace, segmentBytes: policy.segmentBytes(key.collective, bytes: bytes),
         streaming: policy.isStreaming(bytes: bytes), contributions: contributions(to: key, algorithm))
       return CompiledPlan(
-        plan, algorithm: algorithm.name, algorithmIdentifier: algorithm.identifier,
+        plan, of: key, algorithm: (algorithm.name, number, algorithm.identifier.rawValue), hasBlocks: blocks != nil,
         countsByMessage: key.isExchange, prefersWindows: policy.prefersWindows(key.collective, bytes: bytes))
     } catch {
       throw FailureReport(
@@ -42,7 +42,7 @@ struct Planner: PlanMaker {
     // float32 has room for sums of float16, and none beyond what bfloat16 has.
     let isInRange = key.dataType == DataType.float16.rawValue
     return Contributions(rank: rank, rankCount: rankCount, sumsAreInRange: isInRange) {
-      algorithm.schedule(rank: $0, rankCount: rankCount, root: Int(key.root))
+      algorithm.schedule(for: policy.grouping.position(of: $0, root: Int(key.root)))
     }
   }
 
@@ -56,19 +56,22 @@ struct Planner: PlanMaker {
 
   private func chooseAlgorithm(
     _ key: PlanKey, bytes: UInt64, hasUnequalBlocks: Bool
-  ) throws(FailureReport) -> any Algorithm {
+  ) throws(FailureReport) -> (number: UInt8, algorithm: any Algorithm) {
+    let catalog = policy.catalog
     if key.algorithm == 0 {
       let name = policy.algorithm(key.collective, bytes: bytes, hasUnequalBlocks: hasUnequalBlocks)
-      guard let chosen = AlgorithmRegistry.algorithm(key.collective, named: name) else {
+      guard let number = catalog.number(key.collective, named: name) else {
         preconditionFailure("the policy for \(key.collective.name) names no algorithm: \(name)")
       }
-      return chosen
+      return (number, catalog.algorithm(key.collective, number: number))
     }
     // The call above looked the name up.
-    let algorithm = policy.catalog.algorithm(identifier: key.algorithm).unsafelyUnwrapped
-    try policy.catalog.prove(algorithm, rank: rank, rankCount: rankCount, root: Int(key.root))
-    return algorithm
+    let algorithm = catalog.algorithm(key.collective, number: key.algorithm)
+    try catalog.prove(algorithm, for: position(root: key.root))
+    return (key.algorithm, algorithm)
   }
+
+  private func position(root: Int32) -> Position { policy.grouping.position(of: rank, root: Int(root)) }
 
   /// Refuses a schedule that cannot serve the call.
   private func check(

@@ -1,3 +1,4 @@
+import TuttiAlgorithms
 import TuttiEngine
 import TuttiSchedule
 import TuttiSystem
@@ -7,16 +8,18 @@ import TuttiTransport
 /// leaves every buffer untouched.
 ///
 /// Without it a mismatch is found in the first segment that arrives, before any rank completes, but buffers are then
-/// unspecified. The check is an all-reduce of two words a rank, by sum: every rank fills in its own words and leaves
+/// unspecified. The check is an all-reduce of three words a rank, by sum: every rank fills in its own words and leaves
 /// the others' zero.
 final class StrictCheck: Sendable {
   private let member: CommunicatorMember
-  /// `rankCount` pairs: the call, and its count.
+  /// Words of a rank.
+  private static let wordCount = 3
+  /// For each rank: the call but for the algorithm, its count, and the algorithm.
   private let words: Lock<TuttiBuffer<Int64>>
 
   init(_ member: CommunicatorMember) {
     self.member = member
-    words = Lock(TuttiBuffer(count: 2 * member.rankCount, repeating: 0))
+    words = Lock(TuttiBuffer(count: StrictCheck.wordCount * member.rankCount, repeating: 0))
   }
 
   /// Returns once all ranks have said that they are about to make the same call.
@@ -24,30 +27,36 @@ final class StrictCheck: Sendable {
   /// - Throws: `.mismatch`, the same on every rank, naming the first rank that differs from rank 0 and both calls;
   ///   the communicator is then aborted.
   func agree(on request: borrowing Request, of communicator: Communicator) throws(FailureReport) {
-    let call = CallSignature(
-      collective: request.key.collectiveNumber, dataType: request.key.dataType, operation: request.operationNumber,
-      algorithm: request.key.algorithm, root: Int(request.key.root), operationNumber: 0)
+    let call = CallRecord(request.key, algorithm: 0, operation: request.operationNumber)
+    let algorithm = member.planner.policy.catalog.identifier(request.key.collective, number: request.key.algorithm)
     // In an all-to-all with counts of its own for each rank, every rank rightly says others.
     let (count, limit) = (request.key.isExchange ? PlanKey.digest(ofBlocks: []) : request.key.count, request.limit)
     try words.withLock { words throws(FailureReport) in
       for index in 0..<words.count { words[index] = 0 }
-      words[2 * member.rank] = Int64(bitPattern: call.rawValue)
-      words[2 * member.rank + 1] = Int64(bitPattern: count)
+      let own = StrictCheck.wordCount * member.rank
+      words[own] = Int64(bitPattern: call.packed)
+      words[own + 1] = Int64(bitPattern: count)
+      words[own + 2] = Int64(bitPattern: algorithm.rawValue)
       var request = try communicator.request(
         CollectiveCall(
           collective: .allReduce, input: words.memory, output: words.mutableMemory, sizes: .each(words.count), type: .int64))
       request.limit = limit
       try member.engine.run(request)
-      for rank in 1..<member.rankCount where words[2 * rank] != words[0] || words[2 * rank + 1] != words[1] {
-        throw disagreement(words, rank)
+      for rank in 1..<member.rankCount {
+        for word in 0..<StrictCheck.wordCount where words[StrictCheck.wordCount * rank + word] != words[word] {
+          throw disagreement(words, rank)
+        }
       }
     }
   }
 
   private func disagreement(_ words: TuttiBuffer<Int64>, _ other: Int) -> FailureReport {
-    let calls = [0, other].map { rank in
-      member.describe(
-        CallSignature(rawValue: UInt64(bitPattern: words[2 * rank])), count: UInt64(bitPattern: words[2 * rank + 1]))
+    let calls = [0, other].map { rank -> String in
+      let first = StrictCheck.wordCount * rank
+      let call = CallRecord(packed: UInt64(bitPattern: words[first]), count: UInt64(bitPattern: words[first + 1]))
+      let algorithm = AlgorithmIdentifier(rawValue: UInt64(bitPattern: words[first + 2]))
+      return member.describe(
+        call, algorithm: call.collective.map { member.planner.policy.catalog.name($0, algorithm) } ?? "")
     }
     let report = FailureReport(
       .mismatch, rank: member.rank, peer: other,

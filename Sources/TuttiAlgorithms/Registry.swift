@@ -58,9 +58,4 @@ public enum AlgorithmRegistry {
   public static func algorithm(_ collective: Collective, named name: String) -> (any Algorithm)? {
     all.first { $0.collective == collective && $0.name == name }
   }
-
-  /// The algorithm another rank spoke of, or nil when this version does not know it.
-  public static func algorithm(identifier: UInt8) -> (any Algorithm)? {
-    all.first { $0.identifier == identifier }
-  }
 }

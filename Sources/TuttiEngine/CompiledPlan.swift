@@ -8,7 +8,9 @@ package final class CompiledPlan: @unchecked Sendable {
   let tables: UnsafeMutablePointer<PlanTables>
   /// The name of the algorithm it was made from, for results and errors.
   package let algorithm: String
-  package let algorithmIdentifier: UInt8
+  /// What a call that runs it is, but for the operation: for its signature, and for descriptions.
+  let callHash: UInt32
+  let record: CallRecord
   /// All ranks it talks to.
   let peers: [Int]
   /// What it takes in memory, about.
@@ -17,14 +19,19 @@ package final class CompiledPlan: @unchecked Sendable {
   var uses = 0
 
   /// - Parameters:
+  ///   - key: What it is the plan of.
+  ///   - algorithm: The name of its algorithm, its number in the catalog, and what ranks compare of it.
+  ///   - hasBlocks: Each rank's block has a count of its own.
   ///   - countsByMessage: Every message says its own number of elements instead of the call's: for calls in which
   ///     ranks give different counts by right.
   ///   - prefersWindows: Links that share windows are to use them also where the receiver could read the source.
   package init(
-    _ plan: Plan, algorithm: String, algorithmIdentifier: UInt8, countsByMessage: Bool = false, prefersWindows: Bool = false
+    _ plan: Plan, of key: PlanKey, algorithm: (name: String, number: UInt8, identifier: UInt64), hasBlocks: Bool,
+    countsByMessage: Bool = false, prefersWindows: Bool = false
   ) {
-    self.algorithm = algorithm
-    self.algorithmIdentifier = algorithmIdentifier
+    self.algorithm = algorithm.name
+    callHash = CallHash.plan(key, algorithm: algorithm.identifier, hasBlocks: hasBlocks)
+    record = CallRecord(key, algorithm: algorithm.number, operation: 0)
     peers = plan.allPeers.map(Int.init)
     var scratchBytes = 0
     var scratchOffsets: [Int] = []
@@ -32,6 +39,8 @@ package final class CompiledPlan: @unchecked Sendable {
       scratchOffsets.append(scratchBytes)
       scratchBytes += (Int(buffer.bytes) + 63) & ~63
     }
+    let foldOffset = scratchBytes
+    scratchBytes += Self.foldBytes(of: plan)
     bytes = Self.bytes(of: plan, scratchCount: scratchOffsets.count)
     tables = .allocate(capacity: 1)
     tables.initialize(
@@ -43,6 +52,7 @@ package final class CompiledPlan: @unchecked Sendable {
         divisions: Self.copy(plan.divisions.map { $0 ? 1 : 0 }), stepCount: plan.steps.count,
         peerCount: plan.peers.count, queueCount: plan.queues.count,
         scratchCount: scratchOffsets.count, scratchOffsets: Self.copy(scratchOffsets), scratchBytes: scratchBytes,
+        foldOffset: foldOffset,
         segmentBytes: plan.segmentBytes, countsByMessage: countsByMessage,
         prefersWindows: prefersWindows))
   }
@@ -57,6 +67,13 @@ package final class CompiledPlan: @unchecked Sendable {
 
   /// The object, its tables' own sizes, and an entry of the cache.
   private static let fixedBytes = 1024
+
+  /// Scratch that folds of three or more operands need besides: the addresses of two operands, and blocks of partial results.
+  private static func foldBytes(of plan: Plan) -> Int {
+    let operands = plan.steps.lazy.filter(\.isBalanced).map(\.sources.count).max()
+    return operands.map { PlanTables.foldHeadBytes + BalancedFold.blockCount(operandCount: $0) * PlanTables.foldBlockBytes }
+      ?? 0
+  }
 
   private static func steps(of plan: Plan) -> [CompiledStep] {
     var queueOfStep = [Int32](repeating: -1, count: plan.steps.count)
@@ -89,6 +106,10 @@ package final class CompiledPlan: @unchecked Sendable {
 
 /// See `Plan`, whose tables these are. Owned by a ``CompiledPlan``.
 struct PlanTables {
+  /// A partial result's block: all those of a fold stay in the first-level cache. A multiple of every element's size.
+  static let foldBlockBytes = 4096
+  static let foldHeadBytes = 64
+
   let steps: UnsafeMutablePointer<CompiledStep>
   let extents: UnsafeMutablePointer<Plan.Extent>
   let peers: UnsafeMutablePointer<Int32>
@@ -106,6 +127,8 @@ struct PlanTables {
   /// Where each scratch buffer begins in the operation slot's scratch memory; in cache lines of its own.
   let scratchOffsets: UnsafeMutablePointer<Int>
   let scratchBytes: Int
+  /// Where in that memory balanced folds keep partial results: the addresses of two operands, then blocks.
+  let foldOffset: Int
   let segmentBytes: Int
   let countsByMessage: Bool
   let prefersWindows: Bool
@@ -122,6 +145,7 @@ struct CompiledStep {
   let isStreaming: Bool
   let isForwarded: Bool
   let completes: Bool
+  let isBalanced: Bool
   let bytes: Int
   let segmentCount: UInt64
   let extents: Range<Int32>
@@ -146,6 +170,7 @@ struct CompiledStep {
     isStreaming = step.streaming
     isForwarded = step.forwarded
     completes = step.completes
+    isBalanced = step.isBalanced
     bytes = Int(step.bytes)
     segmentCount = step.segmentCount
     extents = step.extents

@@ -1,7 +1,7 @@
 import TuttiSystem
 import TuttiTransport
 
-/// How an operation ends: well, or in a call that another rank does not make. Everything here runs under the lock.
+/// How an operation ends well. Everything here runs under the lock.
 extension Engine {
   /// Whether no peer and no kernel buffer reads this operation's memory any more.
   @inline(__always)
@@ -45,26 +45,5 @@ extension Engine {
       core.pointee.hasDueHandlers = true
     }
     core.pointee.handlers.removeAll { $0.number == number }
-  }
-
-  @inline(never)
-  func noteMismatch(
-    _ link: Unmanaged<Link>, _ arrival: UnsafePointer<Arrival>, _ operation: UnsafeMutablePointer<Operation>,
-    _ count: UInt64, _ bytes: Int
-  ) {
-    if core.pointee.pendingFailure != nil { return }
-    let link = link.takeUnretainedValue()
-    let theirs = delegate.describe(arrival.pointee.call, count: arrival.pointee.count)
-    let ours = delegate.describe(operation.pointee.call, count: count)
-    let isSameCall = arrival.pointee.call == operation.pointee.call && arrival.pointee.count == count
-    core.pointee.pendingFailure = FailureReport(
-      .mismatch, rank: rank, peer: link.peer,
-      isSameCall
-        ? "rank \(link.peer) sent \(arrival.pointee.bytes) bytes of \(ours) where rank \(rank) expects \(bytes)"
-        : "ranks disagree about operation \(operation.pointee.number): rank \(rank) called \(ours), rank \(link.peer) called \(theirs)",
-      advice: isSameCall
-        ? "All ranks of a job must run the same version of Tutti"
-        : "Every rank must make the same calls in the same order, with equal count, type and operation",
-      operation: ours, operationNumber: operation.pointee.number, transport: link.transport.name)
   }
 }

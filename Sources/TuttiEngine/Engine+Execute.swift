@@ -342,7 +342,7 @@ extension Engine {
         {
           // What is sent next is read again.
           let streaming = step.pointee.isStreaming && fused < 0 ? TUTTI_STREAM_DESTINATION : TUTTI_STREAM_NOTHING
-          combine(operation, destination, nil, sourceCount, bytes, streaming, step, cursor.pointee.position)
+          combine(slot, destination, nil, sourceCount, bytes, streaming, step, cursor.pointee.position)
           if isBorrowing && !operandsAreIntact(tables, step, lane) { return false }
         }
       }
@@ -359,22 +359,26 @@ extension Engine {
 
   @inline(__always)
   private func combine(
-    _ operation: UnsafeMutablePointer<Operation>, _ destination: UnsafeMutableRawPointer, _ second: UnsafeMutableRawPointer?,
+    _ slot: UnsafeMutablePointer<OperationSlot>, _ destination: UnsafeMutableRawPointer, _ second: UnsafeMutableRawPointer?,
     _ sourceCount: Int, _ bytes: Int, _ streaming: Int, _ step: UnsafeMutablePointer<CompiledStep>, _ position: UInt64
   ) {
+    let operation = slot.pointee.operation
     let sources = core.pointee.sources
     if let average = operation.pointee.average {
-      let isPartial = operation.pointee.dividesContributions && !step.pointee.parts.isEmpty
-      if isPartial {
-        combineParts(operation, average, destination, second, sourceCount, bytes, streaming, step, position)
+      if operation.pointee.dividesContributions && !step.pointee.parts.isEmpty {
+        combineParts(slot, average, destination, second, sourceCount, bytes, streaming, step, position)
         return
       }
-      if step.pointee.completes {
+      if step.pointee.completes && !step.pointee.isBalanced {
         average(
           destination, second, sources, Int32(truncatingIfNeeded: sourceCount), bytes / operation.pointee.elementBytes,
           Int32(truncatingIfNeeded: streaming), operation.pointee.divisor, nil)
         return
       }
+    }
+    if step.pointee.isBalanced {
+      foldBalanced(slot, step, destination, second, sourceCount, bytes, Int32(truncatingIfNeeded: streaming), nil)
+      return
     }
     if sourceCount == 1 && second == nil {
       tutti_copy(destination, sources[0].unsafelyUnwrapped, bytes, Int32(truncatingIfNeeded: streaming))
@@ -389,10 +393,11 @@ extension Engine {
   /// which the same operands are contributions.
   @inline(never)
   private func combineParts(
-    _ operation: UnsafeMutablePointer<Operation>, _ average: AverageFunction, _ destination: UnsafeMutableRawPointer,
+    _ slot: UnsafeMutablePointer<OperationSlot>, _ average: AverageFunction, _ destination: UnsafeMutableRawPointer,
     _ second: UnsafeMutableRawPointer?, _ sourceCount: Int, _ bytes: Int, _ streaming: Int,
     _ step: UnsafeMutablePointer<CompiledStep>, _ position: UInt64
   ) {
+    let operation = slot.pointee.operation
     let tables = operation.pointee.tables
     let sources = core.pointee.sources
     var done = 0
@@ -400,10 +405,17 @@ extension Engine {
       let part = tables.pointee.parts + index
       if part.pointee.end <= position + UInt64(done) { continue }
       let size = min(Int(part.pointee.end - position) - done, bytes - done)
-      average(
-        destination + done, second.map { $0 + done }, sources, Int32(truncatingIfNeeded: sourceCount),
-        size / operation.pointee.elementBytes, Int32(truncatingIfNeeded: streaming), operation.pointee.divisor,
-        part.pointee.dividesSum ? nil : tables.pointee.divisions + Int(part.pointee.divisions))
+      let divisions = tables.pointee.divisions + Int(part.pointee.divisions)
+      if step.pointee.isBalanced {
+        foldBalanced(
+          slot, step, destination + done, second.map { $0 + done }, sourceCount, size,
+          Int32(truncatingIfNeeded: streaming), divisions)
+      } else {
+        average(
+          destination + done, second.map { $0 + done }, sources, Int32(truncatingIfNeeded: sourceCount),
+          size / operation.pointee.elementBytes, Int32(truncatingIfNeeded: streaming), operation.pointee.divisor,
+          part.pointee.dividesSum ? nil : divisions)
+      }
       done += size
       if done == bytes { return }
       for source in 0..<sourceCount { sources[source] = sources[source].unsafelyUnwrapped + size }
@@ -437,7 +449,7 @@ extension Engine {
     {
       let streaming = step.pointee.isStreaming ? TUTTI_STREAM_BOTH : TUTTI_STREAM_NOTHING
       combine(
-        operation, destination ?? place, destination == nil ? nil : place, sourceCount, bytes, streaming,
+        slot, destination ?? place, destination == nil ? nil : place, sourceCount, bytes, streaming,
         step, cursor.pointee.position)
       if isBorrowing && !operandsAreIntact(tables, step, lane) {
         inPlace(first)._withUnsafeGuaranteedRef { $0.cancelPlacement(lane) }
@@ -452,9 +464,9 @@ extension Engine {
     let window = first._withUnsafeGuaranteedRef { $0.reserve(lane, bytes) }
     if let destination {
       let streaming = step.pointee.isStreaming ? TUTTI_STREAM_DESTINATION : TUTTI_STREAM_NOTHING
-      combine(operation, destination, window, sourceCount, bytes, streaming, step, cursor.pointee.position)
+      combine(slot, destination, window, sourceCount, bytes, streaming, step, cursor.pointee.position)
     } else {
-      combine(operation, window, nil, sourceCount, bytes, TUTTI_STREAM_NOTHING, step, cursor.pointee.position)
+      combine(slot, window, nil, sourceCount, bytes, TUTTI_STREAM_NOTHING, step, cursor.pointee.position)
     }
     if isBorrowing && !operandsAreIntact(tables, step, lane) { return false }
     let sequence = first._withUnsafeGuaranteedRef { $0.commit(lane, operation.pointee.call, count, bytes) }

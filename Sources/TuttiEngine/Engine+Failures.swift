@@ -22,6 +22,7 @@ extension Engine {
     idle.lastLook = time
     idle.now = time - core.pointee.stoppedTime
     if idle.since == 0 { idle.since = idle.now }
+    if let mismatch = core.pointee.pendingMismatch { return { [unowned self] in explain(mismatch) } }
     if let report = core.pointee.pendingFailure {
       let delegate = delegate
       return { delegate.explain(loss: report) }
@@ -84,7 +85,7 @@ extension Engine {
     let (step, peer) = blocked()
     let call = AwaitedCall(
       number: operation.pointee.number, peer: peer, step: step, nanoseconds: operation.pointee.limit.nanoseconds,
-      description: delegate.describe(operation.pointee.call, count: operation.pointee.count))
+      description: describe(operation.pointee.number))
     if isOver { return timeout(of: call) }
     operation.pointee.limit.isAsked = true
     inquire(call, until: operation.pointee.limit.deadline)

@@ -2,14 +2,18 @@ import CTuttiKernels
 import TuttiSystem
 import TuttiTransport
 
+/// What the upper half of a send's or receive's signature says: all there is to say, so that nobody has to be asked.
+enum TransferCall {
+  static func word(_ dataType: UInt8) -> UInt32 { 0x7000_0000 | UInt32(dataType) }
+
+  static func dataType(_ signature: CallSignature) -> UInt8 { UInt8(truncatingIfNeeded: signature.call) }
+}
+
 /// Sends and receives: starting them, and their part of a pass. The k-th send from rank a to rank b meets the k-th receive on b from a.
 ///
 /// Each direction of a link's ``Lane/pointToPoint`` carries the messages of one pair in order, cut into segments of a size that both ends
 /// derive from the message's. All of this runs under the lock.
 extension Engine {
-  /// What send and receive are called on the wire, beside the collectives.
-  package static let transferCollective: UInt8 = 10
-
   // MARK: Calls
 
   /// Sends or receives on the caller's thread.
@@ -125,9 +129,7 @@ extension Engine {
     transfers.pointee.record(index).initialize(
       to: Transfer(
         peer: request.peer, isSend: request.isSend,
-        call: CallSignature(
-          collective: Self.transferCollective, dataType: request.dataType, operation: 0, algorithm: 0, root: 0,
-          operationNumber: number),
+        call: CallSignature(call: TransferCall.word(request.dataType), operationNumber: number),
         count: request.count, base: request.memory, bytes: bytes, registered: registered, number: number,
         limit: limit, owner: owner.map(Unmanaged.passRetained)))
     transfers.pointee.append(index, request.peer, isSend: request.isSend)

@@ -101,7 +101,7 @@ extension Engine {
   private func publish(_ transfer: UnsafeMutablePointer<Transfer>) {
     waitingFor.store(transfer.pointee.peer, ordering: .relaxed)
     awaitedMessage.store(transfer.pointee.number << 1 | (transfer.pointee.isSend ? 1 : 0), ordering: .relaxed)
-    awaitedType.store(UInt64(transfer.pointee.call.dataType), ordering: .relaxed)
+    awaitedType.store(UInt64(TransferCall.dataType(transfer.pointee.call)), ordering: .relaxed)
     awaitedCount.store(transfer.pointee.count, ordering: .relaxed)
   }
 
@@ -146,7 +146,8 @@ extension Engine {
       return
     }
     let sent = TransferIdentity(
-      isSend: true, peer: rank, number: transfer.pointee.number, dataType: theirs.dataType, count: arrival.pointee.count)
+      isSend: true, peer: rank, number: transfer.pointee.number, dataType: TransferCall.dataType(theirs),
+      count: arrival.pointee.count)
     noteMismatch(sent, transfer, transport: link.transport.name)
   }
 
@@ -181,7 +182,7 @@ package struct TransferIdentity: Sendable {
   init(_ transfer: UnsafeMutablePointer<Transfer>) {
     self.init(
       isSend: transfer.pointee.isSend, peer: transfer.pointee.peer, number: transfer.pointee.number,
-      dataType: transfer.pointee.call.dataType, count: transfer.pointee.count)
+      dataType: TransferCall.dataType(transfer.pointee.call), count: transfer.pointee.count)
   }
 
   init(isSend: Bool, peer: Int, number: UInt64, dataType: UInt8, count: UInt64) {
@@ -195,7 +196,8 @@ package struct TransferIdentity: Sendable {
   /// What a peer says it sent.
   init(_ arrival: UnsafePointer<Arrival>, from peer: Int, _ number: UInt64) {
     self.init(
-      isSend: true, peer: peer, number: number, dataType: arrival.pointee.call.dataType, count: arrival.pointee.count)
+      isSend: true, peer: peer, number: number, dataType: TransferCall.dataType(arrival.pointee.call),
+      count: arrival.pointee.count)
   }
 
   /// `float32 x 10`.

@@ -38,17 +38,15 @@ extension Engine {
     let number = core.pointee.lastStarted + 1
     core.pointee.lastStarted = number
     core.pointee.inFlight += 1
-    let (tables, algorithm) = plan._withUnsafeGuaranteedRef { plan in
+    let (tables, callHash, record) = plan._withUnsafeGuaranteedRef { plan in
       plan.uses += 1
-      return (plan.tables, plan.algorithmIdentifier)
+      return (plan.tables, plan.callHash, plan.record.packed)
     }
     let reduction = request.reduction
-    let call = CallSignature(
-      collective: request.key.collectiveNumber, dataType: request.key.dataType, operation: request.operationNumber,
-      algorithm: algorithm, root: Int(request.key.root), operationNumber: number)
-    entered.store(number, ordering: .relaxed)
-    enteredCall.store(call.rawValue, ordering: .relaxed)
-    enteredCount.store(request.key.count, ordering: .relaxed)
+    let operationNumber = request.operationNumber
+    let call = CallSignature(call: CallHash.call(callHash, operation: operationNumber), operationNumber: number)
+    recentCalls.note(record | UInt64(operationNumber), request.key.count, as: number)
+    entered.store(number, ordering: .releasing)
     let operation = Operation(
       number: number, call: call, count: request.key.count, elementBytes: request.elementBytes, plan: plan, tables: tables,
       combine: reduction.pointee.combine, average: reduction.pointee.average, divisor: Double(rankCount),

@@ -41,8 +41,7 @@ package final class Engine: @unchecked Sendable {
   let completedNumbers: UnsafeMutablePointer<Atomic<UInt64>>
   /// The last operation started; what a diagnosis reads without the lock.
   let entered = Atomic<UInt64>(0)
-  let enteredCall = Atomic<UInt64>(0)
-  let enteredCount = Atomic<UInt64>(0)
+  let recentCalls = RecentCalls()
   /// The rank the driver last saw itself waiting for; -1 when none.
   let waitingFor = Atomic<Int>(-1)
   /// The send or receive it does so in: twice the message's number, plus one for a send; 0 for a collective.
@@ -97,6 +96,7 @@ package final class Engine: @unchecked Sendable {
     transfers.deallocate()
     completedNumbers.deinitialize(count: Lane.operationSlots)
     completedNumbers.deallocate()
+    recentCalls.deallocate()
   }
 
   // MARK: Calls
@@ -259,7 +259,7 @@ package final class Engine: @unchecked Sendable {
   /// and the send or receive it is waited for in.
   package var snapshot:
     (
-      entered: UInt64, completed: UInt64, call: CallSignature, count: UInt64, waitingFor: Int, transfer: TransferIdentity?
+      entered: UInt64, completed: UInt64, call: CallRecord?, waitingFor: Int, transfer: TransferIdentity?
     )
   {
     // The first operation that has not ended; those of a slot end in order.
@@ -270,11 +270,12 @@ package final class Engine: @unchecked Sendable {
       pending = min(pending, last == 0 ? first : last + UInt64(Lane.operationSlots))
     }
     let completed = pending - 1
-    return (
-      entered.load(ordering: .acquiring), completed, CallSignature(rawValue: enteredCall.load(ordering: .relaxed)),
-      enteredCount.load(ordering: .relaxed), waitingFor.load(ordering: .relaxed), awaitedTransfer
-    )
+    let last = entered.load(ordering: .acquiring)
+    return (last, completed, call(numbered: last), waitingFor.load(ordering: .relaxed), awaitedTransfer)
   }
+
+  /// What one of this rank's last calls was, read without the lock; nil where it has not been made, or too long ago.
+  package func call(numbered number: UInt64) -> CallRecord? { recentCalls.record(of: number, entered: entered) }
 
   /// The algorithm of the last call, and the transports of the links that exist; for results.
   package var lastCall: (algorithm: String, transports: Set<TransportKind>) {

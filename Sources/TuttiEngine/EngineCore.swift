@@ -50,6 +50,8 @@ struct EngineCore {
   var hasDueHandlers = false
   /// A failure found while a plan was being executed, to be thrown by the driver.
   var pendingFailure: FailureReport?
+  /// Another: a peer is in another call, which is to be asked for its name first.
+  var pendingMismatch: CallMismatch?
 
   init(rankCount: Int) {
     links = .allocate(capacity: rankCount)

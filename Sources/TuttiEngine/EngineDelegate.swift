@@ -34,7 +34,10 @@ package protocol EngineDelegate: AnyObject, Sendable {
   func settle()
 
   /// What a person calls this call.
-  func describe(_ call: CallSignature, count: UInt64) -> String
+  func describe(_ call: CallRecord) -> String
+
+  /// What a peer calls its operation of that number, asked for: takes up to 0.2 s. nil where it does not answer or does not know.
+  func askCall(of peer: Int, operationNumber: UInt64) -> String?
 
   /// What a person calls so many elements of this type: `float32 x 10`.
   func describeElements(dataType: UInt8, count: UInt64) -> String

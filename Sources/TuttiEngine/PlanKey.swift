@@ -20,7 +20,7 @@ package struct PlanKey: Hashable, Sendable {
   @usableFromInline static let divisionBit: UInt64 = 4
 
   /// - Parameters:
-  ///   - algorithm: The algorithm's identifier, or 0 for the communicator's own choice.
+  ///   - algorithm: The algorithm's number in this communicator's catalog, or 0 for the automatic choice.
   ///   - isExchange: An all-to-all in which every rank has counts of its own.
   ///   - dividesContributions: See ``Reduction/dividesContributions``.
   ///   - count: Elements of the message, or of each rank's block; for v-forms ``digest(ofBlocks:)``.

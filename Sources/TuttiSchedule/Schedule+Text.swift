@@ -29,13 +29,17 @@ extension Schedule {
       return "receive \(text(message)) from \(peer) (channel \(channel))"
     case .receiveSlot(let message, let slot, let peer, let channel):
       return "receive slot \(slot.index) of \(sizes(message)) from \(peer) (channel \(channel))"
-    case .reduce(let message, let sources, let completes, let channel):
-      let verb = sources.count == 1 ? "copy" : "reduce"
-      return "\(verb) \(text(message)) = \(text(sources)) (\(completes ? "completes, " : "")channel \(channel))"
-    case .forward(let message, let sources, let peers, let completes, let channel):
+    case .reduce(let message, let fold, let channel):
+      let verb = fold.sources.count == 1 ? "copy" : "reduce"
+      return "\(verb) \(text(message)) = \(text(fold.sources)) (\(manner(fold))channel \(channel))"
+    case .forward(let message, let fold, let peers, let channel):
       let names = peers.map(String.init).joined(separator: " ")
-      return "forward \(sizes(message)) = \(text(sources)) to \(names) (\(completes ? "completes, " : "")channel \(channel))"
+      return "forward \(sizes(message)) = \(text(fold.sources)) to \(names) (\(manner(fold))channel \(channel))"
     }
+  }
+
+  private func manner(_ fold: Fold) -> String {
+    (fold.order == .balanced && fold.sources.count > 2 ? "balanced, " : "") + (fold.completes ? "completes, " : "")
   }
 
   private func text(_ sources: [Source]) -> String {

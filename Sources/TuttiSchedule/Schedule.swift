@@ -20,25 +20,38 @@ public struct Schedule: Hashable, Sendable {
   /// Whether it only serves blocks of equal sizes: not the v-form of its collective.
   public let equalBlocks: Bool
   /// The table that messages slice.
-  public let ranges: [ChunkRange]
+  package let ranges: [ChunkRange]
   /// In program order, which fixes the order of messages on a channel and nothing else.
-  public let steps: [Step]
+  package let steps: [Step]
+
+  /// How many steps the program has.
+  public var stepCount: Int { steps.count }
 }
 
 /// Writes a schedule step by step, in program order.
 ///
 /// ```swift
-/// var program = ScheduleBuilder(.allReduce, rank: rank, rankCount: 2, chunkCount: 1)
-/// program.send([.input(0)], to: 1 - rank, .copied)
-/// let theirs = program.receiveSlot([.input(0)], from: 1 - rank)
-/// program.reduce([.output(0)], rank == 0 ? [.input(0), theirs] : [theirs, .input(0)], completes: true)
+/// // An all-reduce of two ranks.
+/// var program = ScheduleBuilder(.allReduce, for: position, chunkCount: 1)
+/// program.send([.input(0)], to: 1 - position.rank, lifetime: .copied)
+/// let theirs = program.receiveSlot([.input(0)], from: 1 - position.rank)
+/// program.reduce([.output(0)], position.rank == 0 ? [.input(0), theirs] : [theirs, .input(0)], completes: true)
+/// return program.finish()
 /// ```
 public struct ScheduleBuilder {
   /// An operand while building: chunks or a received slot.
-  public enum Operand: Hashable, Sendable {
-    case chunks([ChunkRange])
-    case slot(Slot)
+  public struct Operand: Hashable, Sendable {
+    package enum Kind: Hashable, Sendable {
+      case chunks([ChunkRange])
+      case slot(Slot)
+    }
 
+    package let kind: Kind
+
+    package init(_ kind: Kind) { self.kind = kind }
+
+    /// Chunks in memory.
+    public static func chunks(_ list: [ChunkRange]) -> Operand { Operand(.chunks(list)) }
     /// One chunk of the input.
     public static func input(_ chunk: Int) -> Operand { .chunks([ChunkRange(.input, chunk)]) }
     /// One chunk of the output.
@@ -62,21 +75,30 @@ public struct ScheduleBuilder {
   private let collective: Collective
   private let root: Int
   private let chunkCount: Int
-  private let channelCount: Int
-  private let scratchCount: Int
+  var channelCount: Int
+  var scratchCount: Int
   private let equalBlocks: Bool
   private var slotCount = 0
   private var ranges: [ChunkRange] = []
   private var steps: [Step] = []
 
   /// - Parameters:
-  ///   - rank: In `0..<rankCount`.
-  ///   - root: Where the collective has one.
+  ///   - position: Whose program it is.
   ///   - chunkCount: At least 1; a multiple of the rank count where the collective has blocks.
   ///   - channelCount: Independent copies of the algorithm, each on chunks of its own; set ``channel`` before each one's steps.
   ///   - scratchCount: Buffers of the engine's own, each with room for as much of the data as the steps touch.
   ///   - equalBlocks: The schedule moves data between chunks of different blocks, and so serves blocks of equal sizes only.
   public init(
+    _ collective: Collective, for position: Position, chunkCount: Int, channelCount: Int = 1, scratchCount: Int = 0,
+    equalBlocks: Bool = false
+  ) {
+    self.init(
+      collective, rank: position.rank, rankCount: position.rankCount, root: position.root, chunkCount: chunkCount,
+      channelCount: channelCount, scratchCount: scratchCount, equalBlocks: equalBlocks)
+  }
+
+  /// The same for numbers that need not be those of a position: tests write schedules that are wrong.
+  package init(
     _ collective: Collective, rank: Int, rankCount: Int, root: Int = 0, chunkCount: Int, channelCount: Int = 1,
     scratchCount: Int = 0, equalBlocks: Bool = false
   ) {
@@ -111,43 +133,52 @@ public struct ScheduleBuilder {
     steps.append(.receive(message(list), from: peer, channel: channel))
   }
 
-  /// Receives one message, of the size of the ranges, for one later ``reduce(_:_:completes:)`` or `forward`.
+  /// Receives one message, of the size of the ranges, for one later `reduce` or `forward`.
   /// - Returns: The operand that stands for what was received. It is read exactly once.
   public mutating func receiveSlot(_ list: [ChunkRange], from peer: Int) -> Operand {
     let slot = Slot(index: slotCount)
     slotCount += 1
     steps.append(.receiveSlot(message(list), slot, from: peer, channel: channel))
-    return .slot(slot)
+    return Operand(.slot(slot))
   }
 
-  /// Combines the operands, left to right, into the ranges. One operand: a copy.
+  /// Combines the operands into the ranges. One operand: a copy.
   ///
-  /// - Parameter completes: The result has every rank's contribution.
-  public mutating func reduce(_ list: [ChunkRange], _ operands: [Operand], completes: Bool = false) {
+  /// - Parameters:
+  ///   - order: How three or more operands are folded.
+  ///   - completes: The result has every rank's contribution.
+  public mutating func reduce(
+    _ list: [ChunkRange], _ operands: [Operand], order: FoldOrder = .leftToRight, completes: Bool = false
+  ) {
     let destination = message(list)
-    let sources = sources(operands)
-    steps.append(.reduce(destination, sources, completes: completes, channel: channel))
+    let fold = Fold(sources(operands), order: order, completes: completes)
+    steps.append(.reduce(destination, fold, channel: channel))
   }
 
-  /// Combines the operands, left to right, and sends the result to each peer without storing it.
+  /// Combines the operands and sends the result to each peer without storing it.
   ///
   /// - Parameters:
   ///   - list: Chunks of the sizes of the operands; their buffer says nothing.
+  ///   - order: How three or more operands are folded.
   ///   - completes: The result has every rank's contribution.
-  public mutating func forward(_ list: [ChunkRange], _ operands: [Operand], to peers: Int..., completes: Bool = false) {
-    forward(list, operands, to: peers, completes: completes)
+  public mutating func forward(
+    _ list: [ChunkRange], _ operands: [Operand], to peers: Int..., order: FoldOrder = .leftToRight, completes: Bool = false
+  ) {
+    forward(list, operands, to: peers, order: order, completes: completes)
   }
 
-  /// Combines the operands, left to right, and sends the result to each peer without storing it. At least one peer.
-  public mutating func forward(_ list: [ChunkRange], _ operands: [Operand], to peers: [Int], completes: Bool = false) {
+  /// Combines the operands and sends the result to each peer without storing it. At least one peer.
+  public mutating func forward(
+    _ list: [ChunkRange], _ operands: [Operand], to peers: [Int], order: FoldOrder = .leftToRight, completes: Bool = false
+  ) {
     let sent = message(list)
-    let sources = sources(operands)
-    steps.append(.forward(sent, sources, to: peers, completes: completes, channel: channel))
+    let fold = Fold(sources(operands), order: order, completes: completes)
+    steps.append(.forward(sent, fold, to: peers, channel: channel))
   }
 
   private mutating func sources(_ operands: [Operand]) -> [Source] {
     operands.map { operand in
-      switch operand {
+      switch operand.kind {
       case .chunks(let list): .chunks(message(list))
       case .slot(let slot): .slot(slot)
       }

@@ -29,27 +29,50 @@ public struct ChunkRange: Hashable, Sendable {
 /// An ordered list of chunk ranges that travels as one: a slice of ``Schedule/ranges``.
 ///
 /// The message a rank sends and the message its peer receives have the same list of range sizes.
-public struct Message: Hashable, Sendable {
+package struct Message: Hashable, Sendable {
   /// Indices into ``Schedule/ranges``.
-  public var ranges: Range<Int>
+  package var ranges: Range<Int>
 
-  /// - Parameter ranges: Indices into ``Schedule/ranges``.
-  public init(ranges: Range<Int>) { self.ranges = ranges }
+  package init(ranges: Range<Int>) { self.ranges = ranges }
 }
 
 /// A message that was received but not placed: it is borrowed from the transport until the one reduce that reads it.
-public struct Slot: Hashable, Sendable {
+package struct Slot: Hashable, Sendable {
   /// Counts the slots of a schedule from 0, in the order they are received.
-  public var index: Int
+  package var index: Int
 
-  /// - Parameter index: Its number in its schedule.
-  public init(index: Int) { self.index = index }
+  package init(index: Int) { self.index = index }
 }
 
-/// An operand of a reduce.
-public enum Source: Hashable, Sendable {
+/// An operand of a combine.
+package enum Source: Hashable, Sendable {
   case chunks(Message)
   case slot(Slot)
+}
+
+/// In which order a combine of three or more operands folds them. Two it folds in the only way there is.
+public enum FoldOrder: UInt8, Hashable, Sendable, CaseIterable {
+  /// `((a + b) + c) + d`. 16-bit floats are added as float32 and rounded once, at the end.
+  case leftToRight
+  /// `(a + b) + (c + d)`, as combines of two each, one after the other: 16-bit floats are rounded after each.
+  ///
+  /// Where the number of operands is no power of two, neighbours at the front are combined first, as many as leave a power of two: of six,
+  /// `((a + b) + (c + d)) + (e + f)`.
+  case balanced
+}
+
+/// What a combine makes of its operands. One operand: a copy.
+package struct Fold: Hashable, Sendable {
+  package var sources: [Source]
+  package var order: FoldOrder
+  /// The result has every rank's contribution: an average is divided there.
+  package var completes: Bool
+
+  package init(_ sources: [Source], order: FoldOrder, completes: Bool) {
+    self.sources = sources
+    self.order = order
+    self.completes = completes
+  }
 }
 
 /// When the memory a send reads is free again.
@@ -63,19 +86,17 @@ public enum SourceLifetime: UInt8, Hashable, Sendable {
 
 /// One instruction of one rank. Program order fixes only the order of messages on a link's channel; everything else follows
 /// from data dependencies.
-public enum Step: Hashable, Sendable {
+package enum Step: Hashable, Sendable {
   /// Sends the message to each of the peers, reading it once.
   case send(Message, to: [Int], channel: Int, SourceLifetime)
   /// Receives a message into chunks.
   case receive(Message, from: Int, channel: Int)
-  /// Receives a message, with the sizes of the given chunks, to be read by one later reduce. The buffer of its ranges says
+  /// Receives a message, with the sizes of the given chunks, to be read by one later combine. The buffer of its ranges says
   /// nothing.
   case receiveSlot(Message, Slot, from: Int, channel: Int)
-  /// Combines the sources in the order given, left to right, into chunks. One source is a copy; a slot must be read exactly
-  /// once. The destination may be the same chunks as one of the sources. `completes` says that the result has every rank's
-  /// contribution: an average is divided there.
-  case reduce(Message, [Source], completes: Bool, channel: Int)
-  /// Combines the sources as ``reduce(_:_:completes:channel:)`` does and sends the result to each of the peers, without storing it. The
-  /// buffer of its ranges says nothing.
-  case forward(Message, [Source], to: [Int], completes: Bool, channel: Int)
+  /// Combines into chunks. A slot must be read exactly once. The destination may be the same chunks as one of the sources.
+  case reduce(Message, Fold, channel: Int)
+  /// Combines as ``reduce(_:_:channel:)`` does and sends the result to each of the peers, without storing it. The buffer of its ranges
+  /// says nothing.
+  case forward(Message, Fold, to: [Int], channel: Int)
 }

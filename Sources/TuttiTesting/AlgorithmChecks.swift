@@ -43,13 +43,32 @@ public struct ProofSummary: Sendable, Hashable {
 public func prove(
   _ algorithm: any Algorithm, rankCounts: some Sequence<Int> = 1...32, roots: [Int]? = nil
 ) throws(Counterexample) -> ProofSummary {
+  let groupings = rankCounts.lazy.filter { $0 >= 1 }.map { Grouping(rankCount: $0) }
+  return try prove(algorithm, groupings: groupings, roots: roots)
+}
+
+/// Proves an algorithm over ranks in groups: on hosts of different sizes, with numbers in any order.
+///
+/// ```swift
+/// try prove(MyHierarchy(), groupings: [Grouping([[0, 0, 0, 1, 1]]), Grouping([[0, 1, 0, 1]])])
+/// ```
+///
+/// - Parameters:
+///   - groupings: Those it is not defined for are passed over, but it must be defined for one.
+///   - roots: As in ``prove(_:rankCounts:roots:)``.
+/// - Throws: ``Counterexample``, the first found.
+@discardableResult
+public func prove(
+  _ algorithm: any Algorithm, groupings: some Sequence<Grouping>, roots: [Int]? = nil
+) throws(Counterexample) -> ProofSummary {
   var summary = ProofSummary()
-  for rankCount in rankCounts where rankCount >= 1 && algorithm.isDefined(rankCount: rankCount) {
+  for grouping in groupings where algorithm.isDefined(for: grouping) {
+    let rankCount = grouping.rankCount
     let wanted = algorithm.collective.hasRoot ? roots ?? [0, 1, rankCount - 1] : [0]
     for root in Set(wanted).sorted() where root >= 0 && root < rankCount {
       do throws(ProofFailure) {
         let report = try Verifier.prove(collective: algorithm.collective, rankCount: rankCount, root: root) {
-          algorithm.schedule(rank: $0, rankCount: rankCount, root: root)
+          algorithm.schedule(for: grouping.position(of: $0, root: root))
         }
         summary.schedules += rankCount
         summary.messages += report.messages
@@ -59,7 +78,7 @@ public func prove(
   // What is defined nowhere is proven without a step, and somebody would believe it.
   if summary.schedules == 0 {
     throw Counterexample(
-      algorithm: algorithm.name, text: "not proven: it is defined for none of these rank counts and roots")
+      algorithm: algorithm.name, text: "not proven: it is defined for none of these ranks and roots")
   }
   return summary
 }
@@ -86,11 +105,12 @@ public func exercise(
   runs: Int = 20, seed: UInt64, faults: LinkFaults? = nil
 ) throws {
   var options = CommunicatorOptions()
-  if algorithm.identifier >= 128 { options.algorithms = [algorithm] }
+  if AlgorithmRegistry.algorithm(algorithm.collective, named: algorithm.name) == nil { options.algorithms = [algorithm] }
   let rankCounts = Array(rankCounts)
   try prove(algorithm, rankCounts: rankCounts)
-  for rankCount in rankCounts where rankCount >= 1 && algorithm.isDefined(rankCount: rankCount) {
-    let servesUneven = !algorithm.schedule(rank: 0, rankCount: rankCount, root: 0).equalBlocks
+  for grouping in rankCounts.filter({ $0 >= 1 }).map({ Grouping(rankCount: $0) }) where algorithm.isDefined(for: grouping) {
+    let rankCount = grouping.rankCount
+    let servesUneven = !algorithm.schedule(for: grouping.position(of: 0)).equalBlocks
     for transport in transports {
       let faults = transport == .inProcess ? faults : nil
       try withRanks(rankCount, over: transport, options: options, faults: faults) { communicator in
@@ -150,9 +170,16 @@ public enum DrawingFormat: String, Sendable, CaseIterable {
 ///   - root: In `0..<rankCount`; for collectives with a root.
 /// - Returns: A whole document of that format.
 public func draw(_ algorithm: any Algorithm, rankCount: Int, root: Int = 0, as format: DrawingFormat) -> String {
-  precondition(algorithm.isDefined(rankCount: rankCount), "\(algorithm.name) is not defined for \(rankCount) ranks")
+  precondition(rankCount > 0, "\(rankCount) ranks")
+  return draw(algorithm, grouping: Grouping(rankCount: rankCount), root: root, as: format)
+}
+
+/// The same for ranks in groups.
+public func draw(_ algorithm: any Algorithm, grouping: Grouping, root: Int = 0, as format: DrawingFormat) -> String {
+  let rankCount = grouping.rankCount
+  precondition(algorithm.isDefined(for: grouping), "\(algorithm.name) is not defined for \(rankCount) ranks in these groups")
   precondition((0..<rankCount).contains(root), "root \(root) is not one of \(rankCount) ranks")
-  let schedules = (0..<rankCount).map { algorithm.schedule(rank: $0, rankCount: rankCount, root: root) }
+  let schedules = (0..<rankCount).map { algorithm.schedule(for: grouping.position(of: $0, root: root)) }
   return switch format {
   case .text: Schedule.text(of: schedules, algorithm: algorithm.name)
   case .dot: Schedule.dot(of: schedules, algorithm: algorithm.name)

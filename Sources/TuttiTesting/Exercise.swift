@@ -32,11 +32,12 @@ package struct Exercise: Sendable, CustomStringConvertible {
 
   /// - Parameter algorithm: One of the library's, or `auto`; nil for any of them.
   package init(rankCount: Int, _ collective: Collective, algorithm: String?, using generator: inout SeededGenerator) {
-    let known = AlgorithmRegistry.algorithms(for: collective).filter { $0.isDefined(rankCount: rankCount) }.map(\.name)
+    let grouping = Grouping(rankCount: rankCount)
+    let known = AlgorithmRegistry.algorithms(for: collective).filter { $0.isDefined(for: grouping) }.map(\.name)
     let name = algorithm ?? (known + ["auto"]).randomElement(using: &generator)!
     let servesUneven =
       AlgorithmRegistry.algorithm(collective, named: name)
-      .map { !$0.schedule(rank: 0, rankCount: rankCount, root: 0).equalBlocks } ?? true
+      .map { !$0.schedule(for: grouping.position(of: 0)).equalBlocks } ?? true
     self.init(rankCount: rankCount, collective, name, servesUneven: servesUneven, using: &generator)
   }
 

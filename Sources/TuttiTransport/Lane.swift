@@ -1,3 +1,5 @@
+import TuttiSchedule
+
 /// How a link is divided into lanes: independent, credited first-in-first-out streams in each direction.
 ///
 /// Two operations in flight may be progressed in different order on different ranks; on one shared stream they would
@@ -8,7 +10,7 @@ package enum Lane {
   /// Operations of one communicator that make progress at the same time.
   @inlinable package static var operationSlots: Int { 2 }
   /// Channels of one schedule that have a lane of their own; further channels share them round robin.
-  @inlinable package static var channels: Int { 2 }
+  @inlinable package static var channels: Int { Channel.laneCount }
   /// The lane of send and receive, which are numbered by pair and not with the collectives.
   @inlinable package static var pointToPoint: Int { operationSlots * channels }
   /// Lanes of a link.
@@ -19,6 +21,6 @@ package enum Lane {
   /// The lane of a channel of the operation in a slot.
   @inlinable
   package static func index(operationSlot: Int, channel: Int) -> Int {
-    operationSlot * channels + (channel & (channels - 1))
+    operationSlot * channels + Channel.lane(channel)
   }
 }

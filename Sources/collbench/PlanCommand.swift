@@ -46,7 +46,8 @@ struct PlanCommand: ParsableCommand {
   func run() throws {
     let selected = try selection()
     let file = try output.map { try OutputFile(path: $0) }
-    let schedules = (0..<ranks).map { selected.schedule(rank: $0, rankCount: ranks, root: root ?? 0) }
+    let grouping = Grouping(rankCount: ranks)
+    let schedules = (0..<ranks).map { selected.schedule(for: grouping.position(of: $0, root: root ?? 0)) }
     let text =
       switch format {
       case "dot": Schedule.dot(of: schedules, algorithm: algorithm)
@@ -67,9 +68,9 @@ struct PlanCommand: ParsableCommand {
     guard (1...PlanCommand.ranksMax).contains(ranks) else {
       throw ValidationError("--ranks \(ranks): must be 1 to \(PlanCommand.ranksMax).")
     }
-    guard selected.isDefined(rankCount: ranks) else {
-      let defined = (1...PlanCommand.ranksMax).filter(selected.isDefined(rankCount:)).map(String.init).joined(
-        separator: ", ")
+    guard selected.isDefined(for: Grouping(rankCount: ranks)) else {
+      let defined = (1...PlanCommand.ranksMax).filter { selected.isDefined(for: Grouping(rankCount: $0)) }
+        .map(String.init).joined(separator: ", ")
       throw ValidationError("--ranks \(ranks): \(collective) \(algorithm) is not defined for it, but for \(defined).")
     }
     if let root {

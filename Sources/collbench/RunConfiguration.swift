@@ -1,4 +1,5 @@
 import Tutti
+import TuttiSchedule
 
 /// What one run measures: every flag, checked. All ranks hold equal ones.
 struct RunConfiguration: Sendable {
@@ -56,7 +57,7 @@ struct RunConfiguration: Sendable {
     case .all:
       let known = subject.algorithms
       // Send and receive has no algorithms, and runs all the same.
-      return known.isEmpty ? [nil] : known.filter { $0.isDefined(rankCount: rankCount) }.map(\.name)
+      return known.isEmpty ? [nil] : known.filter { $0.isDefined(for: Grouping(rankCount: rankCount)) }.map(\.name)
     case .named(let name): return [name]
     }
   }

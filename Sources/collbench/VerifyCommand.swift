@@ -10,6 +10,8 @@ struct VerifyCommand: ParsableCommand {
     abstract: "Proves algorithms: the result, equal bits on all ranks, matched messages, no deadlock, memory.",
     discussion: "Collectives with a root are proven with the roots 0, 1 and the last rank.")
 
+  static let ranksMax = 65_536
+
   @Option(help: "Only this collective: \(Catalog.collectives.joined(separator: ", ")). (default: all)")
   var collective: String?
 
@@ -34,12 +36,13 @@ struct VerifyCommand: ParsableCommand {
       let firstSchedule = schedules
       var proven = 0
       var report = ProofReport()
-      for rankCount in minRanks...maxRanks where algorithm.isDefined(rankCount: rankCount) {
+      for grouping in (minRanks...maxRanks).map({ Grouping(rankCount: $0) }) where algorithm.isDefined(for: grouping) {
+        let rankCount = grouping.rankCount
         Terminal.progress("\(index + 1)/\(algorithms.count) \(label), \(rankCount) of \(maxRanks) ranks")
         for root in algorithm.collective.hasRoot ? roots(rankCount: rankCount) : [0] {
           do throws(ProofFailure) {
             report += try Verifier.prove(collective: algorithm.collective, rankCount: rankCount, root: root) {
-              algorithm.schedule(rank: $0, rankCount: rankCount, root: root)
+              algorithm.schedule(for: grouping.position(of: $0, root: root))
             }
           } catch {
             Terminal.progress("")
@@ -66,8 +69,9 @@ struct VerifyCommand: ParsableCommand {
 
   /// The algorithms asked for.
   private func selection() throws -> [any Algorithm] {
-    guard minRanks >= 1, minRanks <= maxRanks, maxRanks <= 4096 else {
-      throw ValidationError("--min-ranks \(minRanks) --max-ranks \(maxRanks): must be 1 <= minimum <= maximum <= 4096.")
+    guard minRanks >= 1, minRanks <= maxRanks, maxRanks <= VerifyCommand.ranksMax else {
+      throw ValidationError(
+        "--min-ranks \(minRanks) --max-ranks \(maxRanks): must be 1 <= minimum <= maximum <= \(VerifyCommand.ranksMax).")
     }
     var selected = AlgorithmRegistry.all
     if let collective {

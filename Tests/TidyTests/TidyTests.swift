@@ -8,7 +8,7 @@ import Testing
     "TuttiAlgorithms": ["TuttiSchedule"],
     "TuttiTopology": [],
     "TuttiSystem": ["TuttiTopology", "CTuttiLinux", "COpenSSL"],
-    "TuttiTransport": ["TuttiSystem", "TuttiTopology", "CTuttiLinux"],
+    "TuttiTransport": ["TuttiSchedule", "TuttiSystem", "TuttiTopology", "CTuttiLinux"],
     "TuttiTCP": ["TuttiTransport", "TuttiSystem", "CTuttiLinux"],
     "TuttiSharedMemory": ["TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux"],
     "TuttiRDMA": ["TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux", "CTuttiVerbs"],

@@ -4,14 +4,17 @@ import TuttiSchedule
 
 /// What the algorithms say that they cost, counted on the schedules of all ranks.
 @Suite struct CostTests {
-  @Test(arguments: AlgorithmRegistry.all.map(\.identifier))
-  func costsAreExact(_ identifier: UInt8) throws {
-    let algorithm = try #require(AlgorithmRegistry.algorithm(identifier: identifier))
-    for rankCount in 1...17 where algorithm.isDefined(rankCount: rankCount) {
-      guard let cost = algorithm.cost(rankCount: rankCount) else { continue }
+  @Test(arguments: AlgorithmRegistry.all.indices)
+  func costsAreExact(_ index: Int) throws {
+    let algorithm = AlgorithmRegistry.all[index]
+    for rankCount in 1...17 where algorithm.isDefined(for: Grouping(rankCount: rankCount)) {
+      guard let costs = algorithm.cost(for: Grouping(rankCount: rankCount)) else { continue }
+      #expect(costs.levels.count == 1)
+      let cost = costs.levels[0]
       for root in algorithm.collective.hasRoot ? Set([0, 1, rankCount - 1]).filter({ $0 < rankCount }) : [0] {
         let place: Comment = "\(algorithm.collective.name) \(algorithm.name), \(rankCount) ranks, root \(root)"
-        let counted = CountedCost((0..<rankCount).map { algorithm.schedule(rank: $0, rankCount: rankCount, root: root) })
+        let counted = CountedCost(
+          (0..<rankCount).map { algorithm.schedule(for: .flat(rank: $0, rankCount: rankCount, root: root)) })
         // Pairwise orders its rounds without passing on data from one to the next.
         if algorithm.name != "pairwise" { #expect(cost.rounds == counted.rounds, place) }
         #expect(cost.messages == counted.messages, place)
@@ -28,12 +31,13 @@ import TuttiSchedule
     for collective in [Collective.allReduce, .reduceScatter, .allGather] {
       let costs = try (1...64).map { rankCount in
         try #require(
-          AlgorithmRegistry.algorithms(for: collective).filter { $0.name == "circulant" }.first?.cost(rankCount: rankCount))
+          AlgorithmRegistry.algorithms(for: collective).filter { $0.name == "circulant" }.first?.cost(
+            for: Grouping(rankCount: rankCount)))
       }
       for rankCount in 3...63 {
         let above = 1 << (Int.bitWidth - (rankCount - 1).leadingZeroBitCount)
-        #expect(costs[rankCount - 1].volume <= costs[above - 1].volume * 1.15)
-        #expect(costs[rankCount - 1].messages <= costs[above - 1].messages)
+        #expect(costs[rankCount - 1].levels[0].volume <= costs[above - 1].levels[0].volume * 1.15)
+        #expect(costs[rankCount - 1].levels[0].messages <= costs[above - 1].levels[0].messages)
       }
     }
   }
@@ -56,7 +60,7 @@ private struct CountedCost {
       for step in schedule.steps {
         let (message, peers): (Message, [Int])
         switch step {
-        case .send(let sent, let to, _, _), .forward(let sent, _, let to, _, _): (message, peers) = (sent, to)
+        case .send(let sent, let to, _, _), .forward(let sent, _, let to, _): (message, peers) = (sent, to)
         case .receive, .receiveSlot, .reduce: continue
         }
         let chunks = hasBytes ? schedule.ranges[message.ranges].reduce(0) { $0 + $1.chunks.count } : 0
@@ -115,15 +119,15 @@ private struct LongestPaths {
         switch step {
         case .send(let message, let peers, let channel, _):
           for peer in peers { sent[[rank, peer, channel], default: []].append(depth(message) + 1) }
-        case .forward(_, let sources, let peers, _, let channel):
-          for peer in peers { sent[[rank, peer, channel], default: []].append(depth(sources) + 1) }
+        case .forward(_, let fold, let peers, let channel):
+          for peer in peers { sent[[rank, peer, channel], default: []].append(depth(fold.sources) + 1) }
         case .receive(let message, let peer, let channel):
           let depth = arrival(peer, channel)
           for chunk in each(message) { behind[chunk] = depth }
         case .receiveSlot(_, let slot, let peer, let channel):
           slots[slot] = arrival(peer, channel)
-        case .reduce(let message, let sources, _, _):
-          reduce(message, sources)
+        case .reduce(let message, let fold, _):
+          reduce(message, fold.sources)
         }
       }
       /// Chunk by chunk: a slot's all have the same behind them, chunks in memory each their own.

@@ -4,15 +4,15 @@ import TuttiSchedule
 
 /// What the proofs say, tried: every algorithm on numbers, with odd chunk maps, tiny segments, in random order.
 @Suite struct ExecutionTests {
-  @Test(arguments: AlgorithmRegistry.all.map(\.identifier))
-  func resultsAreExact(_ identifier: UInt8) throws {
-    let algorithm = try #require(AlgorithmRegistry.algorithm(identifier: identifier))
+  @Test(arguments: AlgorithmRegistry.all.indices)
+  func resultsAreExact(_ index: Int) throws {
+    let algorithm = AlgorithmRegistry.all[index]
     let seed = testSeed()
     var generator = SeededGenerator(seed: seed)
-    for rankCount in Array(1...9) + [13] where algorithm.isDefined(rankCount: rankCount) {
+    for rankCount in Array(1...9) + [13] where algorithm.isDefined(for: Grouping(rankCount: rankCount)) {
       for inPlace in [false, true] {
         let root = algorithm.collective.hasRoot ? Int.random(in: 0..<rankCount, using: &generator) : 0
-        let schedules = (0..<rankCount).map { algorithm.schedule(rank: $0, rankCount: rankCount, root: root) }
+        let schedules = (0..<rankCount).map { algorithm.schedule(for: .flat(rank: $0, rankCount: rankCount, root: root)) }
         for credit in [1, 4] {
           let problem = CollectiveProblem(schedules, using: &generator)
           if inPlace, !problem.canRunInPlace { continue }
@@ -33,7 +33,7 @@ import TuttiSchedule
       for rankCount in [1, 2, 3, 8, 13] {
         let plans = try (0..<rankCount).map { rank in
           try Plan(
-            lowering: algorithm.schedule(rank: rank, rankCount: rankCount, root: 0), chunkMap: ChunkMap(offsets: [0, 0]),
+            lowering: algorithm.schedule(for: .flat(rank: rank, rankCount: rankCount)), chunkMap: ChunkMap(offsets: [0, 0]),
             elementBytes: 8, inPlace: true, segmentBytes: 64, streaming: false)
         }
         #expect(plans.allSatisfy { $0.steps.allSatisfy { $0.bytes == 0 && $0.segmentCount == 1 } })

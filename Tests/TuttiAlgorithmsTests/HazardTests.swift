@@ -11,14 +11,14 @@ import TuttiSchedule
     }
   }
 
-  @Test(arguments: AlgorithmRegistry.all.map(\.identifier))
-  func algorithmsAreCovered(_ identifier: UInt8) throws {
-    let algorithm = try #require(AlgorithmRegistry.algorithm(identifier: identifier))
+  @Test(arguments: AlgorithmRegistry.all.indices)
+  func algorithmsAreCovered(_ index: Int) throws {
+    let algorithm = AlgorithmRegistry.all[index]
     let seed = testSeed()
     var generator = SeededGenerator(seed: seed)
     for rankCount in 1...9 {
       for rank in 0..<rankCount {
-        let schedule = algorithm.schedule(rank: rank, rankCount: rankCount, root: 0)
+        let schedule = algorithm.schedule(for: .flat(rank: rank, rankCount: rankCount))
         let offsets =
           schedule.equalBlocks
           ? (0...schedule.chunkCount).map { UInt64($0) * 20 } : randomOffsets(schedule.chunkCount, &generator)

@@ -16,7 +16,7 @@ import TuttiSchedule
       let algorithm = algorithms.randomElement(using: &generator)!
       let rankCount = MutationTests.rankCounts.randomElement(using: &generator)!
       let root = algorithm.collective.hasRoot ? Int.random(in: 0..<rankCount, using: &generator) : 0
-      var schedules = (0..<rankCount).map { algorithm.schedule(rank: $0, rankCount: rankCount, root: root) }
+      var schedules = (0..<rankCount).map { algorithm.schedule(for: .flat(rank: $0, rankCount: rankCount, root: root)) }
       let victim = Int.random(in: 0..<rankCount, using: &generator)
       if schedules[victim].steps.isEmpty { continue }
       schedules[victim] = mutated(schedules[victim], &generator)
@@ -68,15 +68,13 @@ import TuttiSchedule
     case 5: steps[index] = redirected(steps[index], Int.random(in: -1...schedule.rankCount, using: &generator))
     default:
       switch steps[index] {
-      case .reduce(let message, var sources, let completes, let channel):
-        sources.shuffle(using: &generator)
-        if Bool.random(using: &generator) { sources.removeLast() }
-        steps[index] = .reduce(message, sources, completes: completes, channel: channel)
-      case .forward(let message, let sources, let peers, let completes, let channel):
-        steps[index] =
-          Bool.random(using: &generator)
-          ? .forward(message, sources.dropLast(), to: peers, completes: completes, channel: channel)
-          : .forward(message, sources, to: peers, completes: !completes, channel: channel)
+      case .reduce(let message, var fold, let channel):
+        fold.sources.shuffle(using: &generator)
+        if Bool.random(using: &generator) { fold.sources.removeLast() }
+        steps[index] = .reduce(message, fold, channel: channel)
+      case .forward(let message, var fold, let peers, let channel):
+        if Bool.random(using: &generator) { fold.sources.removeLast() } else { fold.completes.toggle() }
+        steps[index] = .forward(message, fold, to: peers, channel: channel)
       default: break
       }
     }
@@ -93,8 +91,7 @@ import TuttiSchedule
     case .receive(let message, _, let channel): .receive(message, from: peer, channel: channel)
     case .receiveSlot(let message, let slot, _, let channel): .receiveSlot(message, slot, from: peer, channel: channel)
     case .reduce: step
-    case .forward(let message, let sources, _, let completes, let channel):
-      .forward(message, sources, to: [peer], completes: completes, channel: channel)
+    case .forward(let message, let fold, _, let channel): .forward(message, fold, to: [peer], channel: channel)
     }
   }
 
@@ -108,7 +105,7 @@ import TuttiSchedule
       sources.map { source in
         switch source {
         case .chunks(let message): .chunks(Array(ranges[message.ranges]))
-        case .slot(let slot): slots[slot] ?? .slot(Slot(index: 1_000_000))
+        case .slot(let slot): slots[slot] ?? ScheduleBuilder.Operand(.slot(Slot(index: 1_000_000)))
         }
       }
     }
@@ -123,12 +120,14 @@ import TuttiSchedule
       case .receiveSlot(let message, let slot, let peer, let channel):
         program.channel = channel
         slots[slot] = program.receiveSlot(Array(ranges[message.ranges]), from: peer)
-      case .reduce(let message, let sources, let completes, let channel):
+      case .reduce(let message, let fold, let channel):
         program.channel = channel
-        program.reduce(Array(ranges[message.ranges]), operands(sources), completes: completes)
-      case .forward(let message, let sources, let peers, let completes, let channel):
+        program.reduce(
+          Array(ranges[message.ranges]), operands(fold.sources), order: fold.order, completes: fold.completes)
+      case .forward(let message, let fold, let peers, let channel):
         program.channel = channel
-        program.forward(Array(ranges[message.ranges]), operands(sources), to: peers, completes: completes)
+        program.forward(
+          Array(ranges[message.ranges]), operands(fold.sources), to: peers, order: fold.order, completes: fold.completes)
       }
     }
     return program.finish()

@@ -7,7 +7,7 @@ import TuttiSchedule
   private func ring(inPlace: Bool) throws -> String {
     let ring = try #require(AlgorithmRegistry.algorithm(.allReduce, named: "ring"))
     let plan = try Plan(
-      lowering: ring.schedule(rank: 0, rankCount: 3, root: 0), chunkMap: ChunkMap(balanced: 64, chunkCount: 3),
+      lowering: ring.schedule(for: .flat(rank: 0, rankCount: 3)), chunkMap: ChunkMap(balanced: 64, chunkCount: 3),
       elementBytes: 4, inPlace: inPlace, segmentBytes: 64, streaming: true)
     #expect(plan.allPeers == [1, 2])
     return plan.description

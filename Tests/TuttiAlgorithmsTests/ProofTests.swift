@@ -15,15 +15,15 @@ import TuttiSchedule
     #endif
   }
 
-  @Test(arguments: AlgorithmRegistry.all.map(\.identifier))
-  func isProven(_ identifier: UInt8) throws {
-    let algorithm = try #require(AlgorithmRegistry.algorithm(identifier: identifier))
+  @Test(arguments: AlgorithmRegistry.all.indices)
+  func isProven(_ index: Int) throws {
+    let algorithm = AlgorithmRegistry.all[index]
     var report = ProofReport()
-    for rankCount in ProofTests.rankCounts where algorithm.isDefined(rankCount: rankCount) {
+    for rankCount in ProofTests.rankCounts where algorithm.isDefined(for: Grouping(rankCount: rankCount)) {
       for root in algorithm.collective.hasRoot ? Set([0, 1, rankCount - 1]).filter({ $0 < rankCount }) : [0] {
         do throws(ProofFailure) {
           report += try Verifier.prove(collective: algorithm.collective, rankCount: rankCount, root: root) {
-            algorithm.schedule(rank: $0, rankCount: rankCount, root: root)
+            algorithm.schedule(for: .flat(rank: $0, rankCount: rankCount, root: root))
           }
         } catch {
           Issue.record("\(algorithm.name): \(error)")
@@ -41,7 +41,7 @@ import TuttiSchedule
       for name in ["recursive-doubling", "double-binary-tree", "ring"] {
         let algorithm = try #require(AlgorithmRegistry.algorithm(.allReduce, named: name))
         try Verifier.prove(collective: .allReduce, rankCount: 512, root: 0) {
-          algorithm.schedule(rank: $0, rankCount: 512, root: 0)
+          algorithm.schedule(for: .flat(rank: $0, rankCount: 512))
         }
       }
     }

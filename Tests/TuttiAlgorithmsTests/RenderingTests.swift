@@ -9,23 +9,23 @@ import TuttiAlgorithms
   static let rankCounts = [1, 2, 5]
 
   private func schedules(_ algorithm: any Algorithm, _ rankCount: Int, root: Int = 0) -> [Schedule] {
-    (0..<rankCount).map { algorithm.schedule(rank: $0, rankCount: rankCount, root: root) }
+    (0..<rankCount).map { algorithm.schedule(for: .flat(rank: $0, rankCount: rankCount, root: root)) }
   }
 
   private func messageCount(_ schedules: [Schedule]) -> Int {
     schedules.reduce(0) { total, schedule in
       schedule.steps.reduce(total) { sum, step in
         switch step {
-        case .send(_, let peers, _, _), .forward(_, _, let peers, _, _): sum + peers.count
+        case .send(_, let peers, _, _), .forward(_, _, let peers, _): sum + peers.count
         case .receive, .receiveSlot, .reduce: sum
         }
       }
     }
   }
 
-  private func everySchedule(_ identifier: UInt8) throws -> [(schedules: [Schedule], name: String)] {
-    let algorithm = try #require(AlgorithmRegistry.algorithm(identifier: identifier))
-    return RenderingTests.rankCounts.filter(algorithm.isDefined).flatMap { rankCount in
+  private func everySchedule(_ index: Int) throws -> [(schedules: [Schedule], name: String)] {
+    let algorithm = AlgorithmRegistry.all[index]
+    return RenderingTests.rankCounts.filter { algorithm.isDefined(for: Grouping(rankCount: $0)) }.flatMap { rankCount in
       (algorithm.collective.hasRoot ? Array(0..<rankCount) : [0]).map { root in
         (schedules(algorithm, rankCount, root: root), algorithm.name)
       }
@@ -54,10 +54,10 @@ import TuttiAlgorithms
     #expect(text.split(separator: "\n").count == 2 + 3 * 12)
   }
 
-  @Test(arguments: AlgorithmRegistry.all.map(\.identifier))
-  func everyStepHappens(_ identifier: UInt8) throws {
-    let algorithm = try #require(AlgorithmRegistry.algorithm(identifier: identifier))
-    for rankCount in Array(1...9) + [16, 17] where algorithm.isDefined(rankCount: rankCount) {
+  @Test(arguments: AlgorithmRegistry.all.indices)
+  func everyStepHappens(_ index: Int) throws {
+    let algorithm = AlgorithmRegistry.all[index]
+    for rankCount in Array(1...9) + [16, 17] where algorithm.isDefined(for: Grouping(rankCount: rankCount)) {
       let timeline = ScheduleTimeline(
         schedules(algorithm, rankCount, root: algorithm.collective.hasRoot ? rankCount - 1 : 0))
       #expect(timeline.events.allSatisfy { $0.allSatisfy(\.happens) }, "\(algorithm.name), \(rankCount) ranks")
@@ -97,18 +97,18 @@ import TuttiAlgorithms
     #expect(timeline.events[1].map(\.start) == [0, 10, 4], "one message at a time on a link")
   }
 
-  @Test(arguments: AlgorithmRegistry.all.map(\.identifier))
-  func textHasEveryStep(_ identifier: UInt8) throws {
-    for (schedules, name) in try everySchedule(identifier) {
+  @Test(arguments: AlgorithmRegistry.all.indices)
+  func textHasEveryStep(_ index: Int) throws {
+    for (schedules, name) in try everySchedule(index) {
       let text = Schedule.text(of: schedules, algorithm: name)
       #expect(text.split(separator: "\n").count == 2 + schedules.reduce(0) { $0 + 2 + $1.steps.count })
       #expect(!text.contains("never"))
     }
   }
 
-  @Test(arguments: AlgorithmRegistry.all.map(\.identifier))
-  func dotIsWellFormed(_ identifier: UInt8) throws {
-    for (schedules, name) in try everySchedule(identifier) {
+  @Test(arguments: AlgorithmRegistry.all.indices)
+  func dotIsWellFormed(_ index: Int) throws {
+    for (schedules, name) in try everySchedule(index) {
       let text = Schedule.dot(of: schedules, algorithm: name)
       let bare = try withoutStrings(text)
       #expect(bare.count { $0 == "{" } == bare.count { $0 == "}" })
@@ -120,9 +120,9 @@ import TuttiAlgorithms
     }
   }
 
-  @Test(arguments: AlgorithmRegistry.all.map(\.identifier))
-  func svgIsWellFormed(_ identifier: UInt8) throws {
-    for (schedules, name) in try everySchedule(identifier) {
+  @Test(arguments: AlgorithmRegistry.all.indices)
+  func svgIsWellFormed(_ index: Int) throws {
+    for (schedules, name) in try everySchedule(index) {
       let text = Schedule.svg(of: schedules, algorithm: name)
       let elements = try SVGElements(text)
       #expect(elements.count(of: "path", named: "message") == messageCount(schedules))
@@ -130,7 +130,7 @@ import TuttiAlgorithms
         total
           + schedule.steps.count {
             switch $0 {
-            case .reduce(_, let sources, _, _), .forward(_, let sources, _, _, _): sources.count > 1
+            case .reduce(_, let fold, _), .forward(_, let fold, _, _): fold.sources.count > 1
             case .send, .receive, .receiveSlot: false
             }
           }

@@ -79,6 +79,8 @@ final class Recorder: Sendable {
   /// Their sockets are closed with the recorder.
   let connections = Lock<[Membership.Delivery]>([])
   let status = Lock(RankStatus())
+  /// What its operations were, by number.
+  let calls = Lock<[UInt64: String]>([:])
 
   var handlers: ControlHandlers {
     ControlHandlers(
@@ -87,7 +89,13 @@ final class Recorder: Sendable {
         self.connections.withLock { $0.append(delivery) }
       },
       onFailure: { failure in self.failures.withLock { $0.append(failure) } },
-      status: { self.status.withLock { $0 } })
+      status: { number in
+        self.status.withLock { status in
+          var status = status
+          status.asked = self.calls.withLock { $0[number] } ?? ""
+          return status
+        }
+      })
   }
 
   func awaitFailure(seconds: Double = 5) -> FailureReport? {

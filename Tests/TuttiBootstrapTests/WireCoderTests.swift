@@ -30,9 +30,11 @@ import Testing
 
   static var controlMessages: [ControlMessage] {
     [
-      .abort(report), .goodbye, .question(id: 5, asker: 1, target: 3), .answer(id: 6, asker: 0, about: 2, .left),
+      .abort(report), .goodbye, .question(id: 5, asker: 1, target: 3, operationNumber: 9),
+      .answer(id: 6, asker: 0, about: 2, .left),
       .answer(
-        id: 7, asker: 0, about: 2, .status(RankStatus(entered: 8, completed: 7, waitingFor: -1, operation: "barrier"))),
+        id: 7, asker: 0, about: 2,
+        .status(RankStatus(entered: 8, completed: 7, waitingFor: -1, operation: "barrier", asked: "broadcast"))),
     ]
   }
 
@@ -102,7 +104,7 @@ import Testing
 
   @Test func ranksOutsideTheGroupAreRefused() {
     #expect(throws: MalformedMessage.self) {
-      try ControlMessage(ControlMessage.question(id: 1, asker: 1, target: 4).bytes, rankCount: 4)
+      try ControlMessage(ControlMessage.question(id: 1, asker: 1, target: 4, operationNumber: 0).bytes, rankCount: 4)
     }
   }
 

@@ -112,7 +112,7 @@ import TuttiTesting
 
   // MARK: Refusals
 
-  @Test func namesAndNumbersMustBeFree() throws {
+  @Test func namesMustBeFree() throws {
     func refusal(_ algorithms: [any Algorithm]) throws -> String {
       var options = CommunicatorOptions()
       options.algorithms = algorithms
@@ -120,22 +120,35 @@ import TuttiTesting
       #expect(error.code == .configuration)
       return "\(error)"
     }
-    func own(_ name: String, _ identifier: UInt8) -> OwnAlgorithm {
-      var algorithm = OwnAlgorithm.right
-      algorithm.name = name
-      algorithm.identifier = identifier
-      return algorithm
-    }
-    #expect(try refusal([own("a", 7)]).contains("identifier 7 is one of the library's"))
-    #expect(try refusal([own("a", 128), own("b", 128)]).contains("identifier 128 is that of all-reduce a"))
-    #expect(try refusal([own("a", 128), own("a", 129)]).contains("all-reduce has an algorithm of that name"))
-    #expect(try refusal([own("ring", 128)]).contains("all-reduce has an algorithm of that name"))
-    #expect(try refusal([own("auto", 128)]).contains("no name for an algorithm"))
-    #expect(try refusal([own("", 128)]).contains("no name for an algorithm"))
+    #expect(try refusal([own("a"), own("a")]).contains("all-reduce has an algorithm of that name"))
+    #expect(try refusal([own("ring")]).contains("all-reduce has an algorithm of that name"))
+    #expect(try refusal([own("auto")]).contains("no name for an algorithm"))
+    #expect(try refusal([own("")]).contains("no name for an algorithm"))
     // Another collective's name is free.
     var options = CommunicatorOptions()
-    options.algorithms = [own("pairwise", 128), OwnAlgorithm.scatter]
+    options.algorithms = [own("pairwise"), OwnAlgorithm.scatter]
     try withRanks(2, options: options) { try $0.barrier() }
+  }
+
+  private func own(_ name: String) -> OwnAlgorithm {
+    var algorithm = OwnAlgorithm.right
+    algorithm.name = name
+    return algorithm
+  }
+
+  /// Ranks compare hashes of names: two algorithms of one hash would pass for each other.
+  @Test func equalHashesAreRefused() throws {
+    func refusal(_ names: [String], alike: Set<String>) throws -> String {
+      let error = try #require(throws: FailureReport.self) {
+        _ = try AlgorithmCatalog(own: names.map(own), mayRunUnproven: false) {
+          alike.contains($0.name) && $0.collective == .allReduce ? AlgorithmIdentifier(rawValue: 7) : $0.identifier
+        }
+      }
+      #expect(error.code == .configuration)
+      return error.message
+    }
+    #expect(try refusal(["a", "b"], alike: ["a", "b"]).contains("tell it from all-reduce a"))
+    #expect(try refusal(["a"], alike: ["a", "ring"]).contains("tell it from all-reduce ring"))
   }
 
   /// Refused on every rank, each time, and nothing else suffers.
@@ -177,12 +190,12 @@ import TuttiTesting
     var options = CommunicatorOptions()
     options.algorithms = [OwnAlgorithm.right]
     let error = try #require(throws: FailureReport.self) {
-      try AlgorithmCatalog(options).prove(OwnAlgorithm.right, rank: 3, rankCount: 513, root: 0)
+      try AlgorithmCatalog(options).prove(OwnAlgorithm.right, for: .flat(rank: 3, rankCount: 513))
     }
     #expect(error.code == .unproven)
     #expect(error.advice.contains("allowsUnprovenAlgorithms"))
     options.allowsUnprovenAlgorithms = true
-    try AlgorithmCatalog(options).prove(OwnAlgorithm.right, rank: 3, rankCount: 513, root: 0)
+    try AlgorithmCatalog(options).prove(OwnAlgorithm.right, for: .flat(rank: 3, rankCount: 513))
   }
 
   /// All ranks bring the same along, or hear at once who does not.

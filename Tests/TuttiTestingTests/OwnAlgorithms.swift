@@ -4,21 +4,20 @@ import TuttiSchedule
 /// An algorithm of a test's own, as a user would bring one along.
 struct OwnAlgorithm: Algorithm {
   var name: String
-  var identifier: UInt8 = 200
   var collective = Collective.allReduce
   /// 0 for any rank count.
   var onlyRankCount = 0
   var program: @Sendable (_ rank: Int, _ rankCount: Int, _ root: Int) -> Schedule
 
-  func isDefined(rankCount: Int) -> Bool { onlyRankCount == 0 || rankCount == onlyRankCount }
+  func isDefined(for grouping: Grouping) -> Bool { onlyRankCount == 0 || grouping.rankCount == onlyRankCount }
 
-  func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule { program(rank, rankCount, root) }
+  func schedule(for position: Position) -> Schedule { program(position.rank, position.rankCount, position.root) }
 
   /// All-reduce by everybody's message to everybody, folded in the order that `order` puts the operands of a rank in.
   static func exchange(
-    _ name: String, identifier: UInt8 = 200, order: @escaping @Sendable (_ rank: Int, _ rankCount: Int) -> [Int]
+    _ name: String, order: @escaping @Sendable (_ rank: Int, _ rankCount: Int) -> [Int]
   ) -> OwnAlgorithm {
-    OwnAlgorithm(name: name, identifier: identifier) { rank, rankCount, _ in
+    OwnAlgorithm(name: name) { rank, rankCount, _ in
       var program = ScheduleBuilder(.allReduce, rank: rank, rankCount: rankCount, chunkCount: 1)
       let others = (0..<rankCount).filter { $0 != rank }
       program.send([.input(0)], to: others, lifetime: .copied)
@@ -33,12 +32,12 @@ struct OwnAlgorithm: Algorithm {
   static let right = exchange("in-rank-order") { _, rankCount in Array(0..<rankCount) }
 
   /// Wrong from 3 ranks on: every rank folds its own first, so that the bits differ.
-  static let ownFirst = exchange("own-first", identifier: 201) { rank, rankCount in
+  static let ownFirst = exchange("own-first") { rank, rankCount in
     [rank] + (0..<rankCount).filter { $0 != rank }
   }
 
   /// The root sends every block where it belongs; of any sizes.
-  static let scatter = OwnAlgorithm(name: "from-the-root", identifier: 202, collective: .scatter) { rank, rankCount, root in
+  static let scatter = OwnAlgorithm(name: "from-the-root", collective: .scatter) { rank, rankCount, root in
     var program = ScheduleBuilder(.scatter, rank: rank, rankCount: rankCount, root: root, chunkCount: rankCount)
     if rank != root {
       program.receive([.output(rank)], from: root)
@@ -83,7 +82,7 @@ struct OwnAlgorithm: Algorithm {
       allReduce("never-sent") { program, rank, rankCount in program.receive([.output(0)], from: (rank + 1) % rankCount) },
       allReduce("no-operands") { program, _, _ in program.reduce([.output(0)], []) },
       allReduce("no-such-slot") { program, _, _ in
-        program.reduce([.output(0)], [.slot(Slot(index: 5)), .input(0)], completes: true)
+        program.reduce([.output(0)], [ScheduleBuilder.Operand(.slot(Slot(index: 5))), .input(0)], completes: true)
       },
       allReduce("input-written") { program, _, _ in program.copy([.input(0)], from: [.output(0)]) },
       allReduce("forward-to-nobody") { program, _, _ in program.forward([.output(0)], [.input(0)], to: []) },

@@ -13,7 +13,8 @@ import TuttiTesting
 
   /// Each algorithm that combines, by name, on `rankCount` ranks.
   static func algorithms(_ collective: Collective, rankCount: Int) -> [String] {
-    AlgorithmRegistry.algorithms(for: collective).filter { $0.isDefined(rankCount: rankCount) }.map(\.name) + ["auto"]
+    AlgorithmRegistry.algorithms(for: collective).filter { $0.isDefined(for: Grouping(rankCount: rankCount)) }.map(\.name)
+      + ["auto"]
   }
 
   /// This rank's result: its block of a reduce-scatter, nothing of a reduce on ranks other than the root.

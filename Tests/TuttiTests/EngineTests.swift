@@ -65,7 +65,8 @@ struct PlanCacheTests {
     return CompiledPlan(
       try Plan(
         lowering: schedule, chunkMap: ChunkMap(balanced: 0, chunkCount: 1, granule: 1), elementBytes: 1, inPlace: false,
-        segmentBytes: 1024, streaming: false), algorithm: "none", algorithmIdentifier: 1)
+        segmentBytes: 1024, streaming: false),
+      of: key(0), algorithm: ("none", 1, 1), hasBlocks: false)
   }
 
   private func key(_ count: Int) -> PlanKey {
@@ -149,7 +150,8 @@ struct TimeLimitTests {
     }
     func engineFailed(_ cause: FailureReport) -> FailureReport { cause }
     func settle() {}
-    func describe(_ call: CallSignature, count: UInt64) -> String { "a call" }
+    func describe(_ call: CallRecord) -> String { "a call" }
+    func askCall(of peer: Int, operationNumber: UInt64) -> String? { nil }
     func describeElements(dataType: UInt8, count: UInt64) -> String { "elements" }
   }
 
@@ -160,7 +162,7 @@ struct TimeLimitTests {
   ) throws -> (failure: FailureReport, end: UInt64, asked: [UInt64]) {
     let delegate = LonelyDelegate(time, linkDelay: linkDelay)
     let policy = AlgorithmPolicy(
-      rankCount: 2, medium: .loopback, processors: 2, segmentBytesMax: 64 << 10,
+      grouping: Grouping(rankCount: 2), medium: .loopback, processors: 2, segmentBytesMax: 64 << 10,
       catalog: try AlgorithmCatalog(CommunicatorOptions()))
     let engine = Engine(
       rank: 1, rankCount: 2, doorbell: try Doorbell(), isOversubscribed: true, processors: nil,
@@ -274,7 +276,7 @@ struct TimeLimitTests {
         return
       }
       let stuck = TuttiBuffer<Float>(count: 10, repeating: 1)
-      _ = try communicator.startAllReduce(stuck, .sum, algorithm: "direct", timeout: .seconds(1))
+      _ = try communicator.startAllReduce(stuck, .sum, algorithm: "one-shot", timeout: .seconds(1))
       let block = TuttiBuffer<UInt8>(count: 1 << 20, repeating: 1)
       while ContinuousClock.now - start < .seconds(20) {
         var works: [Work] = []

@@ -229,7 +229,7 @@ import TuttiTransport
   @Test("the terms of RDMA choose an algorithm for everything") func policy() throws {
     for rankCount in [1, 2, 3, 8, 64] {
       let policy = AlgorithmPolicy(
-        rankCount: rankCount, medium: .rdma, processors: 8, segmentBytesMax: 256 << 10,
+        grouping: Grouping(rankCount: rankCount), medium: .rdma, processors: 8, segmentBytesMax: 256 << 10,
         catalog: try AlgorithmCatalog(CommunicatorOptions()))
       for collective in Collective.allCases {
         for bytes in [0, 8, 1 << 10, 64 << 10, 1 << 20, 64 << 20] as [UInt64] {

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import TuttiBootstrap
 
 @testable import Tutti
 
@@ -68,6 +69,45 @@ import Testing
       }
       communicators.forEach { $0.close() }
     }
+  }
+
+  /// The details of the other's call are asked for; without an answer, the error says what came with the data.
+  @Test func silentPeerIsSaidToBeSilent() throws {
+    let communicators = try makeCommunicators(2, .inProcess, timeout: .seconds(20))
+    for communicator in communicators {
+      try #require(communicator.member.controlPlane as? InProcessControlPlane).freeze()
+    }
+    let ended = try endings(communicators) { communicator throws(TuttiError) in
+      var values = [Float](repeating: 1, count: communicator.rank == 0 ? 1000 : 1001)
+      try communicator.allReduce(&values, .sum)
+    }
+    for ending in ended {
+      let error = try #require(ending.error)
+      #expect(error.code == .mismatch)
+      let says = [1000, 1001].contains { error.message.contains("another one, of \($0) elements, and does not answer") }
+      #expect(says, "\(error)")
+      expectReadable(error)
+    }
+    communicators.forEach { $0.close() }
+  }
+
+  /// Ranks remember their last calls only, and those are the ones that are asked about.
+  @Test(arguments: Fabric.allCases)
+  func callsAreRememberedByNumber(fabric: Fabric) throws {
+    let communicators = try makeCommunicators(3, fabric, timeout: .seconds(20))
+    let ended = try endings(communicators) { communicator throws(TuttiError) in
+      for _ in 0..<300 { try communicator.barrier() }
+      var values: [Int32] = [1, 2, 3]
+      try communicator.broadcast(&values, root: communicator.rank == 2 ? 1 : 0)
+    }
+    // A rank that only sends may have sent all by then.
+    let errors = ended.compactMap(\.error)
+    #expect(!errors.isEmpty)
+    for error in errors {
+      #expect(error.code == .mismatch && error.operationNumber == 301, "\(error)")
+      #expect(error.message.contains("root 0") && error.message.contains("root 1"), "\(error)")
+    }
+    communicators.forEach { $0.close() }
   }
 
   /// Every pair of algorithms. They need not use the same links: a rank may then wait for one that nobody opens, until the

@@ -6,8 +6,8 @@ enum ControlMessage {
   case abort(FailureReport)
   /// The sender leaves in good order; nothing follows.
   case goodbye
-  /// `asker` wants to know what `target` is doing; routed along the tree.
-  case question(id: UInt64, asker: Int, target: Int)
+  /// `asker` wants to know what `target` is doing, and what its operation of a number is, if not 0; routed along the tree.
+  case question(id: UInt64, asker: Int, target: Int, operationNumber: UInt64)
   /// The answer, routed back. `about` is the target, or a rank on the way to it that has left.
   case answer(id: UInt64, asker: Int, about: Int, RankAnswer)
 
@@ -22,11 +22,12 @@ enum ControlMessage {
       report.encode(into: &encoder)
     case .goodbye:
       encoder.put(UInt8(2))
-    case .question(let id, let asker, let target):
+    case .question(let id, let asker, let target, let operationNumber):
       encoder.put(UInt8(3))
       encoder.put(id)
       encoder.put(UInt32(asker))
       encoder.put(UInt32(target))
+      encoder.put(operationNumber)
     case .answer(let id, let asker, let about, let answer):
       encoder.put(UInt8(4))
       encoder.put(id)
@@ -48,7 +49,9 @@ enum ControlMessage {
     case 2:
       self = .goodbye
     case 3:
-      self = .question(id: try decoder.take("id"), asker: try takeRank("asker"), target: try takeRank("target"))
+      self = .question(
+        id: try decoder.take("id"), asker: try takeRank("asker"), target: try takeRank("target"),
+        operationNumber: try decoder.take("operation number"))
     case 4:
       self = .answer(
         id: try decoder.take("id"), asker: try takeRank("asker"), about: try takeRank("about"),
@@ -74,6 +77,7 @@ enum RankAnswer: Hashable, Sendable {
       encoder.put(status.completed)
       encoder.put(Int32(clamping: status.waitingFor))
       encoder.put(status.operation, bytesMax: FailureReport.shortTextBytesMax)
+      encoder.put(status.asked, bytesMax: FailureReport.shortTextBytesMax)
     case .left:
       encoder.put(UInt8(2))
     }
@@ -86,7 +90,8 @@ enum RankAnswer: Hashable, Sendable {
         RankStatus(
           entered: try decoder.take("entered"), completed: try decoder.take("completed"),
           waitingFor: Int(try decoder.take(Int32.self, "waiting for")),
-          operation: try decoder.takeText(bytesMax: FailureReport.shortTextBytesMax, "operation")))
+          operation: try decoder.takeText(bytesMax: FailureReport.shortTextBytesMax, "operation"),
+          asked: try decoder.takeText(bytesMax: FailureReport.shortTextBytesMax, "operation asked about")))
     case 2:
       self = .left
     default:

@@ -12,7 +12,13 @@ package struct RankStatus: Hashable, Sendable {
   /// The operation last entered, as a person would write it; outside of one, the send or receive it waits in, if it does.
   package var operation: String
 
-  package init(entered: UInt64 = 0, completed: UInt64 = 0, waitingFor: Int = -1, operation: String = "") {
+  /// The operation that was asked about, as a person would write it; empty where none was, or it is not known any more.
+  package var asked: String
+
+  package init(
+    entered: UInt64 = 0, completed: UInt64 = 0, waitingFor: Int = -1, operation: String = "", asked: String = ""
+  ) {
+    self.asked = asked
     self.entered = entered
     self.completed = completed
     self.waitingFor = waitingFor
@@ -30,8 +36,8 @@ package struct ControlHandlers: Sendable {
   package var onConnection: @Sendable (_ peer: Int, _ transport: TransportKind, _ socket: consuming OwnedDescriptor) -> Void
   /// The communicator has failed: the first cause. Called once, on the service thread or the thread that reported it.
   package var onFailure: @Sendable (FailureReport) -> Void
-  /// What this rank is doing. Called on the service thread.
-  package var status: @Sendable () -> RankStatus
+  /// What this rank is doing, and what its operation of a number is: 0 for none. Called on the service thread.
+  package var status: @Sendable (_ operationNumber: UInt64) -> RankStatus
   /// The process exits without having left. What was sent is to be on its way when this returns. Called on the exiting thread.
   package var onExit: @Sendable () -> Void
 
@@ -39,7 +45,7 @@ package struct ControlHandlers: Sendable {
     onConnection:
       @escaping @Sendable (_ peer: Int, _ transport: TransportKind, _ socket: consuming OwnedDescriptor) -> Void,
     onFailure: @escaping @Sendable (FailureReport) -> Void,
-    status: @escaping @Sendable () -> RankStatus, onExit: @escaping @Sendable () -> Void = {}
+    status: @escaping @Sendable (_ operationNumber: UInt64) -> RankStatus, onExit: @escaping @Sendable () -> Void = {}
   ) {
     self.onConnection = onConnection
     self.onFailure = onFailure
@@ -104,6 +110,11 @@ package protocol ControlPlane: AnyObject, Sendable {
   /// - Returns: The report to throw at the time-out: `.timeout` with ``FailureReport/peer`` at fault, or `.mismatch` when that rank is in
   ///   another call. nil when the communicator has failed meanwhile.
   func diagnoseTimeout(_ wait: ExpiredWait, until deadline: UInt64) -> FailureReport?
+
+  /// What a peer calls its operation of that number. Waits up to 200 ms for the answer.
+  ///
+  /// - Returns: nil where it does not answer or does not know, and where the communicator has failed meanwhile.
+  func askCall(of peer: Int, operationNumber: UInt64) -> String?
 
   /// Leaves in good order: says goodbye, so that the end of this process is not a death, and gives up every descriptor.
   /// After it, and in a forked child, the other calls do nothing. Idempotent.

@@ -57,6 +57,11 @@ package final class InProcessControlPlane: ControlPlane {
     return diagnosis.findCause()
   }
 
+  package func askCall(of peer: Int, operationNumber: UInt64) -> String? {
+    guard case .status(let status) = group.ask(peer, about: operationNumber) else { return nil }
+    return status.asked.isEmpty ? nil : status.asked
+  }
+
   package func leave() {
     group.state.withLock { state in
       guard state.departed.insert(rank).inserted else { return }
@@ -104,7 +109,7 @@ private final class Group: Sendable {
     for handler in handlers { handler.onFailure(cause) }
   }
 
-  func ask(_ target: Int) -> Diagnosis.Reply {
+  func ask(_ target: Int, about operationNumber: UInt64 = 0) -> Diagnosis.Reply {
     let (reply, handlers) = state.withLock { state -> (Diagnosis.Reply?, ControlHandlers?) in
       if state.firstCause != nil { return (.overtaken, nil) }
       if state.departed.contains(target) { return (.left(target), nil) }
@@ -112,6 +117,6 @@ private final class Group: Sendable {
       return (nil, state.handlers[target])
     }
     if let reply { return reply }
-    return .status(handlers?.status() ?? RankStatus())
+    return .status(handlers?.status(operationNumber) ?? RankStatus())
   }
 }

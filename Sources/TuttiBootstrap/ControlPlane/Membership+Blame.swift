@@ -44,8 +44,16 @@ extension Membership {
     return diagnosis.findCause()
   }
 
+  package func askCall(of peer: Int, operationNumber: UInt64) -> String? {
+    let deadline = monotonicNanoseconds() + 200 * Clock.millisecond
+    guard !isForked, (0..<rankCount).contains(peer), peer != rank, firstCause == nil,
+      case .status(let status) = ask(peer, about: operationNumber, until: deadline)
+    else { return nil }
+    return status.asked.isEmpty ? nil : status.asked
+  }
+
   /// Asks `target` and every rank on the way to it; waits 200 ms for all, or until the deadline.
-  private func ask(_ target: Int, until deadline: UInt64) -> Diagnosis.Reply {
+  private func ask(_ target: Int, about operationNumber: UInt64 = 0, until deadline: UInt64) -> Diagnosis.Reply {
     let path = tree.path(from: rank, to: target)
     let id = state.withLock { state in
       let id = state.nextQuestion
@@ -53,7 +61,11 @@ extension Membership {
       var question = Question()
       if state.departed.contains(path[0]) { question.answers[path[0]] = .left }
       state.questions[id] = question
-      for rank in path { route(.question(id: id, asker: self.rank, target: rank), to: rank, &state) }
+      for rank in path {
+        let question = ControlMessage.question(
+          id: id, asker: self.rank, target: rank, operationNumber: rank == target ? operationNumber : 0)
+        route(question, to: rank, &state)
+      }
       return id
     }
     _ = Clock.wait(until: min(deadline, monotonicNanoseconds() + 200 * Clock.millisecond)) {

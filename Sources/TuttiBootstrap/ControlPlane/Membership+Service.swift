@@ -99,8 +99,12 @@ extension Membership {
     case .goodbye:
       state.departed.insert(peer)
       closeEdge(&state, peer)
-    case .question(let id, let asker, let target):
-      if target == rank { after.questions.append((id, asker)) } else { forward(message, to: target, from: peer, &state) }
+    case .question(let id, let asker, let target, let operationNumber):
+      if target == rank {
+        after.questions.append((id, asker, operationNumber))
+      } else {
+        forward(message, to: target, from: peer, &state)
+      }
       if let hop = tree.nextHop(from: rank, to: target), hop != peer, state.departed.contains(hop) {
         route(.answer(id: id, asker: asker, about: hop, .left), to: asker, &state)
       }
@@ -127,11 +131,11 @@ extension Membership {
     post(message.bytes, on: edge)
   }
 
-  func answer(_ questions: [(id: UInt64, asker: Int)]) {
+  func answer(_ questions: [(id: UInt64, asker: Int, operationNumber: UInt64)]) {
     guard let handlers = state.withLock({ $0.handlers }) else { return }
-    let status = handlers.status()
-    state.withLock { state in
-      for question in questions {
+    for question in questions {
+      let status = handlers.status(question.operationNumber)
+      state.withLock { state in
         route(.answer(id: question.id, asker: question.asker, about: rank, .status(status)), to: question.asker, &state)
       }
     }

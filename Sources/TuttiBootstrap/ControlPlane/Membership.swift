@@ -83,7 +83,7 @@ package final class Membership: ControlPlane {
     var onFailure: (@Sendable (FailureReport) -> Void)?
     var deliveries: [Delivery] = []
     var boardRequests: [PassedDescriptor] = []
-    var questions: [(id: UInt64, asker: Int)] = []
+    var questions: [(id: UInt64, asker: Int, operationNumber: UInt64)] = []
   }
 
   init(

@@ -57,8 +57,8 @@ package struct LaunchIdentity: Sendable {
   /// Which variables said so, for messages and logs.
   package let source: String
 
-  /// Ranks are sent as 32 bits and call signatures have 12 bits for a root.
-  package static let rankCountMax = 4096
+  /// Ranks are sent as 32 bits; the table of all of them must be of a size that a rank can be asked to receive.
+  package static let rankCountMax = 65_536
 
   package init(rank: Int, rankCount: Int, place: MeetingPlace, source: String) {
     precondition((1...Self.rankCountMax).contains(rankCount) && (0..<rankCount).contains(rank))

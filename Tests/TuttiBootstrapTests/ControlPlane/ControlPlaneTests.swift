@@ -236,6 +236,22 @@ extension OverSockets {
       }
     }
 
+    /// A rank that finds another in a different call asks it which.
+    @Test(arguments: [2, 5, 8])
+    func callsAreToldWhenAsked(_ rankCount: Int) throws {
+      let group = try TestGroup(rankCount)
+      defer { group.leave() }
+      let asker = group.members[0]
+      group.recorders[rankCount - 1].calls.withLock { $0[7] = "barrier (direct)" }
+      #expect(asker.askCall(of: rankCount - 1, operationNumber: 7) == "barrier (direct)")
+      #expect(asker.askCall(of: rankCount - 1, operationNumber: 8) == nil)
+      #expect(asker.askCall(of: 0, operationNumber: 7) == nil && asker.askCall(of: rankCount, operationNumber: 7) == nil)
+      group.members[rankCount - 1].leave()
+      let start = monotonicNanoseconds()
+      #expect(asker.askCall(of: rankCount - 1, operationNumber: 7) == nil)
+      #expect(monotonicNanoseconds() - start < Clock.second)
+    }
+
     @Test func lossIsExplainedByWhatIsKnown() throws {
       let group = try TestGroup(4)
       defer { group.leave() }

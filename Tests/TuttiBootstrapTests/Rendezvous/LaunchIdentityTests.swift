@@ -56,7 +56,7 @@ import Testing
       (own.merging(["TUTTI_RANK": "-1"]) { $1 }, ["TUTTI_RANK=\"-1\""]),
       (own.merging(["TUTTI_RANK": "4"]) { $1 }, ["TUTTI_RANK=4", "TUTTI_SIZE=4", "0 to 3"]),
       (own.merging(["TUTTI_SIZE": "0"]) { $1 }, ["TUTTI_SIZE=\"0\""]),
-      (own.merging(["TUTTI_SIZE": "5000"]) { $1 }, ["TUTTI_SIZE=\"5000\"", "4096"]),
+      (own.merging(["TUTTI_SIZE": "65537"]) { $1 }, ["TUTTI_SIZE=\"65537\"", "65536"]),
       (own.merging(["TUTTI_RENDEZVOUS": "host0"]) { $1 }, ["TUTTI_RENDEZVOUS=\"host0\"", "host:port"]),
       (own.merging(["RANK": "2"]) { $1 }, ["TUTTI_RANK=1", "RANK=\"2\""]),
       (own.merging(["WORLD_SIZE": "5"]) { $1 }, ["TUTTI_SIZE=4", "WORLD_SIZE=\"5\""]),

@@ -1,5 +1,4 @@
 import TuttiAlgorithms
-import TuttiSchedule
 
 /// Recursive multiplying (Ruefenacht, Bull & Booth, Parallel Computing 69, 2017): recursive doubling for any rank count.
 ///
@@ -8,14 +7,14 @@ import TuttiSchedule
 public struct MixedRadixAllReduce: Algorithm {
   public var name: String { foldsOwnFirst ? "mixed-radix-broken" : "mixed-radix" }
   public var collective: Collective { .allReduce }
-  public var identifier: UInt8 { foldsOwnFirst ? 129 : 128 }
   private let foldsOwnFirst: Bool
 
   /// - Parameter foldsOwnFirst: The mistake that the proof finds: each rank folds its own value before the others'.
   public init(foldsOwnFirst: Bool = false) { self.foldsOwnFirst = foldsOwnFirst }
 
-  public func schedule(rank: Int, rankCount: Int, root: Int) -> Schedule {
-    var program = ScheduleBuilder(.allReduce, rank: rank, rankCount: rankCount, chunkCount: 1)
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount) = (position.rank, position.rankCount)
+    var program = ScheduleBuilder(.allReduce, for: position, chunkCount: 1)
     if rankCount == 1 { program.copy([.output(0)], from: [.input(0)]) }
     var place = ChunkRange.input(0)
     var stride = 1

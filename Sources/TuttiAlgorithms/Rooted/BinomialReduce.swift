@@ -1,0 +1,36 @@
+import TuttiSchedule
+
+/// Binomial tree reduce: a rank folds its own input and what all its children have folded, at once, and sends the result to
+/// its parent without storing it.
+///
+/// Subtrees are consecutive, so results fold in rank order from the root on, wrapping around, balanced as the tree is.
+public struct BinomialReduce: Algorithm {
+  public var name: String { "binomial" }
+  public var collective: Collective { .reduce }
+
+  public init() {}
+
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount, root) = (position.rank, position.rankCount, position.root)
+    guard rankCount > 1 else { return copyOnly(.reduce) }
+    var program = ScheduleBuilder(.reduce, for: position, chunkCount: 1)
+    let tree = RootedBinomialTree(rankCount: rankCount, root: root)
+    let position = tree.position(of: rank)
+    var operands = [ScheduleBuilder.Operand.input(0)]
+    for child in tree.children(of: position) {
+      operands.append(program.receiveSlot([.output(0)], from: tree.rank(child)))
+    }
+    if let parent = RootedBinomialTree.parent(of: position) {
+      if operands.count == 1 {
+        program.send([.input(0)], to: tree.rank(parent))
+      } else {
+        program.forward([.output(0)], operands, to: tree.rank(parent))
+      }
+    } else {
+      program.reduce([.output(0)], operands, completes: true)
+    }
+    return program.finish()
+  }
+
+  public func cost(for grouping: Grouping) -> AlgorithmCost? { BinomialBroadcast().cost(for: grouping) }
+}

@@ -1,0 +1,35 @@
+import TuttiSchedule
+
+/// Pipelined chain: the data goes from the root through all ranks in order, segment by segment.
+///
+/// Every link carries the data once, and no rank sends more than once what it has: the least time there is for large
+/// messages, at n - 1 latencies.
+public struct ChainBroadcast: Algorithm {
+  public var name: String { "chain" }
+  public var collective: Collective { .broadcast }
+
+  public init() {}
+
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount, root) = (position.rank, position.rankCount, position.root)
+    guard rankCount > 1 else { return copyOnly(.broadcast) }
+    var program = ScheduleBuilder(.broadcast, for: position, chunkCount: 1)
+    let next = (rank + 1) % rankCount
+    if rank == root {
+      program.send([.input(0)], to: next)
+      program.copy([.output(0)], from: [.input(0)])
+    } else {
+      program.receive([.output(0)], from: (rank - 1).wrapped(rankCount))
+      if next != root { program.send([.output(0)], to: next) }
+    }
+    return program.finish()
+  }
+
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
+    let rankCount = grouping.rankCount
+    let links = rankCount - 1
+    return AlgorithmCost(
+      rounds: links, messages: min(links, 1), volume: Double(min(links, 1)), totalMessages: links, totalVolume: Double(links)
+    )
+  }
+}

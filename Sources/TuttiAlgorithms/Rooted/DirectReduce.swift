@@ -1,0 +1,26 @@
+import TuttiSchedule
+
+/// Direct: everyone sends its input to the root, which folds all of them in rank order in one pass.
+public struct DirectReduce: Algorithm {
+  public var name: String { "direct" }
+  public var collective: Collective { .reduce }
+
+  public init() {}
+
+  public func schedule(for position: Position) -> Schedule {
+    let (rank, rankCount, root) = (position.rank, position.rankCount, position.root)
+    guard rankCount > 1 else { return copyOnly(.reduce) }
+    var program = ScheduleBuilder(.reduce, for: position, chunkCount: 1)
+    guard rank == root else {
+      program.send([.input(0)], to: root)
+      return program.finish()
+    }
+    let operands = (0..<rankCount).map { peer in
+      peer == root ? .input(0) : program.receiveSlot([.output(0)], from: peer)
+    }
+    program.reduce([.output(0)], operands, completes: true)
+    return program.finish()
+  }
+
+  public func cost(for grouping: Grouping) -> AlgorithmCost? { DirectBroadcast().cost(for: grouping) }
+}

@@ -1,0 +1,172 @@
+// Schedules within schedules: an algorithm of a few ranks and of a part of the data becomes a part of the program of all of them.
+//
+// Invariant: what both ends of a message say of it stays equal, because the same chunks are renamed alike on both.
+
+/// Where a schedule goes that becomes a part of a larger one.
+public struct Embedding {
+  /// The rank, in the larger schedule, of a rank of the smaller one.
+  public var ranks: (Int) -> Int
+  /// The chunks, in the larger schedule, that a chunk of the smaller one is; no chunks: none of its data exists. Chunks that follow one
+  /// another in the smaller schedule need not do so in the larger one. Every rank that takes part says the same.
+  public var chunks: (Int) -> Range<Int>
+  /// The buffer its input is. May be the same as ``output``: then it works in place.
+  public var input: Buffer
+  /// The buffer its output is.
+  public var output: Buffer
+  /// The larger schedule's scratch buffer that its first one is, the others following; nil: they come behind all that there are.
+  public var scratch: Int?
+  /// The larger schedule's channel that its first one is.
+  public var channel: Int
+  /// Whether what completes the smaller schedule's data has every rank's contribution in the larger one, too.
+  public var completes: Bool
+
+  /// - Parameters: See the properties of these names.
+  public init(
+    ranks: @escaping (Int) -> Int, chunks: @escaping (Int) -> Range<Int>, input: Buffer = .input, output: Buffer = .output,
+    scratch: Int? = nil, channel: Int = 0, completes: Bool = false
+  ) {
+    self.ranks = ranks
+    self.chunks = chunks
+    self.input = input
+    self.output = output
+    self.scratch = scratch
+    self.channel = channel
+    self.completes = completes
+  }
+}
+
+extension Schedule {
+  /// This schedule as the whole of a larger one: with the data of some of its ranks, and of a part of its chunks.
+  ///
+  /// - Parameters:
+  ///   - collective: What the larger schedule computes.
+  ///   - position: Whose program it is, in the larger schedule.
+  ///   - chunkCount: The larger schedule's.
+  public func embedded(
+    in collective: Collective, for position: Position, chunkCount: Int, _ embedding: Embedding
+  ) -> Schedule {
+    var program = ScheduleBuilder(collective, for: position, chunkCount: chunkCount)
+    program.append(self, embedding)
+    return program.finish()
+  }
+}
+
+extension ScheduleBuilder {
+  /// Adds all steps of another schedule, renamed. Channels and scratch buffers that it needs are added to those there are.
+  ///
+  /// Messages and combines of chunks that do not exist are left out, on both ends alike, and so are copies of chunks onto themselves.
+  ///
+  /// ```swift
+  /// // The same sum on every rank, by a reduce to rank 0 and a broadcast from there.
+  /// var program = ScheduleBuilder(.allReduce, for: position, chunkCount: 1)
+  /// let all = Embedding(ranks: { $0 }, chunks: { $0..<$0 + 1 }, completes: true)
+  /// program.append(DirectReduce().schedule(for: position), all)
+  /// var back = all
+  /// back.input = .output
+  /// program.append(DirectBroadcast().schedule(for: position), back)
+  /// return program.finish()
+  /// ```
+  public mutating func append(_ part: Schedule, _ embedding: Embedding) {
+    let firstScratch = embedding.scratch ?? scratchCount
+    scratchCount = max(scratchCount, firstScratch + part.scratchCount)
+    channelCount = max(channelCount, embedding.channel + part.channelCount)
+    let outerChannel = channel
+    defer { channel = outerChannel }
+    let renaming = Renaming(part, embedding, firstScratch: firstScratch)
+    var slots: [Slot: Operand] = [:]
+    for step in part.steps {
+      switch step {
+      case .send(let message, let peers, let channel, let lifetime):
+        self.channel = embedding.channel + channel
+        let list = renaming.ranges(message)
+        if !list.isEmpty { send(list, to: peers.map(embedding.ranks), lifetime: lifetime) }
+      case .receive(let message, let peer, let channel):
+        self.channel = embedding.channel + channel
+        let list = renaming.ranges(message)
+        if !list.isEmpty { receive(list, from: embedding.ranks(peer)) }
+      case .receiveSlot(let message, let slot, let peer, let channel):
+        self.channel = embedding.channel + channel
+        let list = renaming.ranges(message)
+        if !list.isEmpty { slots[slot] = receiveSlot(list, from: embedding.ranks(peer)) }
+      case .reduce(let message, let fold, let channel):
+        self.channel = embedding.channel + channel
+        append(fold, into: message, renaming, slots)
+      case .forward(let message, let fold, let peers, let channel):
+        self.channel = embedding.channel + channel
+        let list = renaming.ranges(message)
+        if list.isEmpty { continue }
+        forward(
+          list, renaming.operands(fold, slots), to: peers.map(embedding.ranks), order: fold.order,
+          completes: fold.completes && embedding.completes)
+      }
+    }
+  }
+
+  private mutating func append(
+    _ fold: Fold, into message: Message, _ renaming: Renaming, _ slots: [Slot: Operand]
+  ) {
+    var list = renaming.ranges(message)
+    var operands = renaming.operands(fold, slots)
+    if operands.count == 1, case .chunks(let source) = operands[0].kind, source.count == list.count {
+      // In place, what lies there already needs no moving.
+      let moving = list.indices.filter { list[$0] != source[$0] }
+      list = moving.map { list[$0] }
+      operands = [.chunks(moving.map { source[$0] })]
+    }
+    if list.isEmpty { return }
+    reduce(list, operands, order: fold.order, completes: fold.completes && renaming.embedding.completes)
+  }
+}
+
+/// What the chunks of a part are called in the whole.
+private struct Renaming {
+  let part: Schedule
+  let embedding: Embedding
+  let firstScratch: Int
+  /// Neighbours are joined where that depends on their numbers alone, which both ends of a message share.
+  private let joins: Bool
+
+  init(_ part: Schedule, _ embedding: Embedding, firstScratch: Int) {
+    self.part = part
+    self.embedding = embedding
+    self.firstScratch = firstScratch
+    joins = part.collective != .allToAll && !part.equalBlocks
+  }
+
+  private func buffer(_ buffer: Buffer) -> Buffer {
+    switch buffer {
+    case .input: embedding.input
+    case .output: embedding.output
+    case .scratch(let index): .scratch(firstScratch + index)
+    }
+  }
+
+  /// The ranges of a message; none where nothing of it exists.
+  func ranges(_ message: Message) -> [ChunkRange] {
+    var list: [ChunkRange] = []
+    for range in part.ranges(message) {
+      let buffer = buffer(range.buffer)
+      let first = list.count
+      for chunk in range.chunks {
+        let chunks = embedding.chunks(chunk)
+        if chunks.isEmpty { continue }
+        if joins, list.count > first, list[list.count - 1].chunks.upperBound == chunks.lowerBound {
+          list[list.count - 1].chunks = list[list.count - 1].chunks.lowerBound..<chunks.upperBound
+        } else {
+          list.append(ChunkRange(buffer, chunks))
+        }
+      }
+    }
+    return list
+  }
+
+  /// The operands of a combine. A slot that does not exist stays one that nothing was received in.
+  func operands(_ fold: Fold, _ slots: [Slot: ScheduleBuilder.Operand]) -> [ScheduleBuilder.Operand] {
+    fold.sources.map { source in
+      switch source {
+      case .chunks(let message): .chunks(ranges(message))
+      case .slot(let slot): slots[slot] ?? ScheduleBuilder.Operand(.slot(Slot(index: -1)))
+      }
+    }
+  }
+}
