@@ -42,7 +42,7 @@ let package = Package(
     // Moving bytes between two ranks.
     .target(name: "TuttiTransport", dependencies: ["TuttiSchedule", "TuttiSystem", "TuttiTopology", "CTuttiLinux"]),
     .target(name: "TuttiTCP", dependencies: ["TuttiTransport", "TuttiSystem", "CTuttiLinux"]),
-    .target(name: "TuttiSharedMemory", dependencies: ["TuttiTransport", "TuttiSystem", "CTuttiLinux"]),
+    .target(name: "TuttiSharedMemory", dependencies: ["TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux"]),
 
     .target(
       name: "TuttiRDMA", dependencies: ["TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux", "CTuttiVerbs"]),
@@ -74,13 +74,15 @@ let package = Package(
     .executableTarget(
       name: "collbench",
       dependencies: [
-        "Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiLaunch", "TuttiSystem", "CTuttiLinux",
+        "Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiLaunch", "TuttiTransport", "TuttiSystem", "CTuttiLinux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]
     ),
 
     .target(name: "CTuttiAllocations", path: "Tests/CTuttiAllocations"),
     .target(name: "CTuttiFork", path: "Tests/CTuttiFork"),
+    // A transport that the library does not know.
+    .target(name: "FifthTransport", dependencies: ["TuttiTransport", "TuttiSystem"], path: "Tests/FifthTransport"),
     // How long tests wait.
     .target(name: "Patience", dependencies: ["TuttiSystem"], path: "Tests/Patience"),
     .testTarget(name: "TidyTests"),
@@ -91,8 +93,8 @@ let package = Package(
     .testTarget(
       name: "TuttiTransportTests",
       dependencies: [
-        "TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "TuttiRDMA", "TuttiSystem", "TuttiTopology", "CTuttiLinux",
-        "CTuttiAllocations", "CTuttiFork", "Patience",
+        "TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "TuttiRDMA", "FifthTransport", "TuttiSystem", "TuttiTopology",
+        "CTuttiLinux", "CTuttiAllocations", "CTuttiFork", "Patience",
       ]),
     .testTarget(
       name: "TuttiRDMATests", dependencies: ["TuttiRDMA", "TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiVerbs"]),
@@ -106,7 +108,8 @@ let package = Package(
       name: "TuttiTests",
       dependencies: [
         "Tutti", "TuttiTesting", "TuttiEngine", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiSystem",
-        "TuttiTransport", "TuttiBootstrap", "CTuttiLinux", "CTuttiAllocations", "CTuttiFork", "Patience",
+        "TuttiTransport", "TuttiBootstrap", "TuttiRDMA", "FifthTransport", "CTuttiLinux", "CTuttiAllocations", "CTuttiFork",
+        "Patience",
       ],
       exclude: ["AlgorithmChoices.txt"]),
     .testTarget(

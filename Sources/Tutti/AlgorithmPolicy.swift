@@ -1,5 +1,6 @@
 import TuttiAlgorithms
 import TuttiSchedule
+import TuttiTransport
 
 /// Which algorithm `auto` stands for, and in which segments data travels: pure functions of what all ranks know, so that all choose alike.
 ///
@@ -7,12 +8,15 @@ import TuttiSchedule
 struct AlgorithmPolicy {
   /// All ranks, in the groups that algorithms are told of.
   let grouping: Grouping
-  let medium: TransportTerms.Medium
+  let medium: TransportMedium
   /// How many ranks can run at the same time on the host with room for the fewest: from what all ranks know of each other.
   let processors: Int
   /// The largest segment every link of the communicator carries.
   let segmentBytesMax: Int
   let catalog: AlgorithmCatalog
+
+  /// No segment is longer, whatever links carry.
+  static let segmentBytesMax = 256 << 10
 
   private var rankCount: Int { grouping.rankCount }
 
@@ -95,12 +99,6 @@ struct AlgorithmPolicy {
 /// RPCs can be General and Fast", NSDI 2019); a round is half of the 2 to 3 us that adapters of that kind take
 /// there and back, and as much again for the engines.
 struct TransportTerms: Sendable {
-  enum Medium: Sendable {
-    case sharedMemory, loopback, network
-    /// RDMA between all ranks that share no memory.
-    case rdma
-  }
-
   /// A round: one message after another.
   let round: Double
   /// A message of the busiest rank, and one of all ranks'.
@@ -112,7 +110,7 @@ struct TransportTerms: Sendable {
   /// A byte of the first segment, once for each round: how long a pipeline takes to fill.
   let firstByte: Double
 
-  static func terms(of medium: Medium) -> TransportTerms {
+  static func terms(of medium: TransportMedium) -> TransportTerms {
     switch medium {
     case .sharedMemory:
       TransportTerms(round: 2.8, message: 0.34, anyMessage: 8e-4, byte: 1e-8, anyByte: 6.6e-5, firstByte: 9.5e-5)

@@ -30,7 +30,7 @@ extension Communicator {
         guard let arena = member.registeredMemory else { return TuttiBuffer(count: count, repeating: value) }
         return try TuttiBuffer(count: count, repeating: value, in: arena)
       } catch {
-        throw error.with(rank: rank, transport: error.transport.isEmpty ? "shm" : error.transport)
+        throw error.with(rank: rank, transport: error.transport.isEmpty ? member.memoryTransport : error.transport)
       }
     } catch { throw TuttiError(error) }
   }

@@ -4,8 +4,6 @@ import CTuttiLinux
 import Glibc
 import Logging
 import TuttiBootstrap
-import TuttiRDMA
-import TuttiSharedMemory
 import TuttiSystem
 import TuttiTransport
 
@@ -68,10 +66,8 @@ extension Communicator {
         advice: "Call Communicator.inProcess(rankCount:), or choose shm, rdma or tcp")
     }
     let network = try NetworkSettings.read(environment)
-    let transports = offeredTransports(options.transport)
-    // Who offers no RDMA has nothing to do with its settings, and looks for no devices.
-    let rdma = transports.contains(.rdma) ? try RDMASettings.read(environment) : RDMASettings()
-    let survey = transports.contains(.rdma) && identity.rankCount > 1 ? RDMASurvey.current(rdma) : nil
+    let offered = try OfferedTransports(
+      options, TransportRequest(environment: environment, rank: identity.rank, rankCount: identity.rankCount))
     let patience = options.joinTimeout.map(nanoseconds) ?? UInt64(network.joinTimeoutSeconds * 1e9)
     let catalog = try AlgorithmCatalog(options)
     let membership = try Membership.join(
@@ -80,39 +76,19 @@ extension Communicator {
         "transport": options.transport.name, "TUTTI_CHECK": options.checksStrictly ? "strict" : "wire",
         "own algorithms": catalog.agreement, CPUAffinity.variable: affinity.agreement,
       ],
-      transports: transports,
-      abilities: .current(
-        memoryObstacle: SharedMemoryProbe.obstacle(),
-        memoryGroup: ResourceLimits.current().tightestMemoryGroup?.identity ?? 0, rdmaObstacle: survey?.obstacle ?? ""),
-      rails: survey?.rails ?? [], network: network, deadline: monotonicNanoseconds() &+ patience,
-      prepare: { [choice = options.transport] members throws(FailureReport) in
-        // Somebody wanted a device: an error for all, also where another transport would do.
-        if let failure = survey?.settingsFailure { throw failure.observed(by: identity.rank) }
-        try LinkChoice(rank: identity.rank, members: members, choice: choice).check(.current())
+      offers: offered.offers, network: network, deadline: monotonicNanoseconds() &+ patience,
+      prepare: { members throws(FailureReport) in
+        try offered.check(offered.choice(rank: identity.rank, members))
       })
-    let member = try JoinedMember.make(membership, options, catalog) { () throws(FailureReport) in
+    let choice = offered.choice(rank: identity.rank, membership.members)
+    let member = try JoinedMember.make(membership, choice, offered, catalog) { () throws(FailureReport) in
       try HostPlace.take(membership, affinity)
-    } fabric: { () throws(FailureReport) in
-      try WatchedFabric(rails: membership.members[identity.rank].rails, settings: rdma, rank: identity.rank)
     }
-    let (members, choice) = (membership.members, options.transport)
     let logger = Logger(label: "tutti")
-    for line in SharedMemoryNotices(members: members, choice: choice).lines(for: identity.rank)
-      + RDMANotices(members: members, choice: choice).lines(for: identity.rank)
-    {
-      logger.warning("rank \(identity.rank): \(line).")
-    }
+    let notices =
+      choice.transports.flatMap { $0.notices(choice) } + WatchNotices(membership.members).lines(for: identity.rank)
+    for line in notices { logger.warning("rank \(identity.rank): \(line).") }
     return member
-  }
-
-  /// What this rank would use. Whether it can is another matter, which all ranks hear of.
-  private static func offeredTransports(_ choice: TransportChoice) -> [TransportKind] {
-    switch choice {
-    case .tcp: [.tcp]
-    case .rdma: [.rdma]
-    case .sharedMemory: [.sharedMemory]
-    case .auto, .inProcess: [.sharedMemory, .rdma, .tcp]
-    }
   }
 
   static func processEnvironment() -> [String: String] {

@@ -37,12 +37,12 @@ extension Communicator {
   private func withRegisteredMemory(_ body: (RegisteredMemory) throws(FailureReport) -> Void) throws(TuttiError) {
     do throws(FailureReport) {
       try member.checkProcess()
-      guard member.usesRDMA else { return }
+      guard let transport = member.deviceTransport else { return }
       guard let memory = member.registeredMemory else {
         if let failure = member.registrationFailure { throw failure }
         return
       }
-      do throws(FailureReport) { try body(memory) } catch { throw error.with(rank: rank, transport: "rdma") }
+      do throws(FailureReport) { try body(memory) } catch { throw error.with(rank: rank, transport: transport) }
     } catch { throw TuttiError(error) }
   }
 }

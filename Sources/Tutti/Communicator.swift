@@ -53,7 +53,11 @@ public final class Communicator: Sendable {
   /// How the last call ran.
   public var lastOperation: OperationInfo {
     let last = engine.lastCall
-    return OperationInfo(algorithm: last.algorithm, transport: last.transports.map(\.name).joined(separator: "+"))
+    let order = BuiltInTransports.namesInResults
+    let names = last.transports.map(\.name).sorted {
+      (order.firstIndex(of: $0) ?? order.count, $0) < (order.firstIndex(of: $1) ?? order.count, $1)
+    }
+    return OperationInfo(algorithm: last.algorithm, transport: names.joined(separator: "+"))
   }
 
   // MARK: Requests

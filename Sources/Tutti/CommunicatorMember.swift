@@ -23,8 +23,10 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
   let registeredMemory: RegisteredMemory?
   /// Why there is no registered memory though there are peers for it.
   let registrationFailure: FailureReport?
-  /// Whether it has links over RDMA.
-  var usesRDMA: Bool { false }
+  /// The transport that has most to do with registered memory, by name; empty where none has.
+  var memoryTransport: String { "" }
+  /// The transport whose devices reach memory of the caller's own, by name; nil where none does.
+  var deviceTransport: String? { nil }
   private var engineStorage: Engine?
   /// The value of `tutti_current_fork_generation()` this member was born with.
   let forks = tutti_current_fork_generation()
@@ -47,24 +49,26 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
   /// Makes the engine and connects the control plane to it. Called once, before anybody else knows this member.
   ///
   /// - Parameters:
+  ///   - links: Where its links come from.
+  ///   - waiting: What the transports of its links say about waiting for them.
   ///   - isOversubscribed: Whether the host's ranks outnumber the processors they may use.
   ///   - processors: What this rank is confined to; nil when it is not.
-  final func activate(doorbell: Doorbell, isOversubscribed: Bool, processors: ProcessorSet? = nil) {
+  final func activate(
+    links: any LinkSource, doorbell: Doorbell, waiting: WaitingHints = WaitingHints(), isOversubscribed: Bool,
+    processors: ProcessorSet? = nil
+  ) {
     engineStorage = Engine(
       rank: rank, rankCount: rankCount, doorbell: doorbell, isOversubscribed: isOversubscribed, processors: processors,
-      registeredMemory: registeredMemory, usesRDMA: usesRDMA, planner: planner, delegate: self)
+      registeredMemory: registeredMemory, waiting: waiting, links: links, planner: planner, delegate: self)
     controlPlane.activate(
       ControlHandlers(
-        onConnection: { [weak self] peer, role, descriptor in
-          guard let self else { return tutti_close(descriptor) }
-          self.accept(from: peer, role, descriptor)
-        },
+        onConnection: { [weak self] peer, transport, socket in self?.accept(from: peer, transport, socket) },
         onFailure: { [weak self] cause in _ = self?.engine.abort(cause) },
         status: { [weak self] in self?.status(asked: $0) ?? RankStatus() }, onExit: { [weak self] in self?.engine.drain() }))
   }
 
   /// A peer has dialed this rank for a link. On the service thread; must not block.
-  func accept(from peer: Int, _ role: ConnectionRole, _ descriptor: Int32) { tutti_close(descriptor) }
+  func accept(from peer: Int, _ kind: TransportKind, _ socket: consuming OwnedDescriptor) {}
 
   /// What this rank is doing, for another rank's diagnosis, and what its operation of a number is, if not 0.
   final func status(asked operationNumber: UInt64) -> RankStatus {
@@ -97,12 +101,6 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
     FailureReport(
       .closed, rank: rank, "the communicator was closed on rank \(rank)", advice: "Call close() after the last operation")
   }
-
-  // MARK: Links
-
-  func openLink(to peer: Int, deadline: UInt64) throws(FailureReport) { fatalError("abstract") }
-
-  func takeLinks() throws(FailureReport) -> [Link] { fatalError("abstract") }
 
   // MARK: Failure
 

@@ -1,23 +1,5 @@
 import TuttiAlgorithms
-
-/// Which transport carries the data.
-public enum TransportChoice: String, Sendable, CaseIterable {
-  /// Shared memory between ranks of one host; between hosts RDMA where both have devices on one subnet, TCP elsewhere.
-  case auto = "auto"
-  /// Shared memory only: an error where two ranks are not on one host.
-  case sharedMemory = "shm"
-  /// RDMA verbs only, also between ranks of one host: an error where two ranks cannot.
-  case rdma = "rdma"
-  case tcp = "tcp"
-  /// Ranks are threads of this process: see ``Communicator/inProcess(rankCount:options:)``.
-  case inProcess = "inprocess"
-
-  /// The name on the command line, in JSON and in errors.
-  public var name: String { rawValue }
-
-  /// The transport of that ``name``; nil when there is none.
-  public init?(name: String) { self.init(rawValue: name) }
-}
+import TuttiTransport
 
 /// How a communicator is made. Equal on all ranks, but for `timeout`.
 public struct CommunicatorOptions: Sendable {
@@ -38,6 +20,9 @@ public struct CommunicatorOptions: Sendable {
   public var algorithms: [any Algorithm] = []
   /// Whether own algorithms may run on more than 512 ranks, where they are not proven.
   public var allowsUnprovenAlgorithms = false
+
+  /// The transports that there are, for joins. Equal on all ranks; a test adds one of its own.
+  package var transports = BuiltInTransports.all
 
   /// What suits most: any transport, five minutes for an operation, no algorithms of one's own.
   public init() {}

@@ -10,25 +10,12 @@ final class InProcessMember: CommunicatorMember, SplittingMember, @unchecked Sen
   // @unchecked: adds immutable state and a mutex to its superclass.
 
   let group: InProcessGroup
-  let doorbell: Doorbell
-  /// Links made and not yet taken by the engine.
-  let arrivals = Lock<[PassedLink]>([])
+  let links: InProcessLinks
 
   init(rank: Int, controlPlane: any ControlPlane, group: InProcessGroup, policy: AlgorithmPolicy) throws(FailureReport) {
     self.group = group
-    doorbell = try Doorbell()
+    links = try InProcessLinks(rank: rank, group)
     super.init(rank: rank, rankCount: group.rankCount, controlPlane: controlPlane, policy: policy)
-  }
-
-  override func openLink(to peer: Int, deadline: UInt64) throws(FailureReport) {
-    try group.connect(rank, peer)
-  }
-
-  override func takeLinks() throws(FailureReport) -> [Link] {
-    arrivals.withLock { links in
-      defer { links = [] }
-      return links
-    }.map(\.link)
   }
 
   /// Peers read this rank's memory directly, so a failed call may only return once none of them is inside the loop.
@@ -56,7 +43,30 @@ final class InProcessMember: CommunicatorMember, SplittingMember, @unchecked Sen
     return member
   }
 
-  override func closeTransports() { group.abandon(rank) }
+  override func closeTransports() {
+    links.arrivals.close()
+    group.abandon(rank)
+  }
+}
+
+/// The links of one rank: both ends of one are made by whichever rank needs it first.
+final class InProcessLinks: LinkSource {
+  let doorbell: Doorbell
+  let arrivals = LinkArrivals()
+  private let rank: Int
+  private let group: InProcessGroup
+
+  init(rank: Int, _ group: InProcessGroup) throws(FailureReport) {
+    self.rank = rank
+    self.group = group
+    doorbell = try Doorbell()
+  }
+
+  func openLink(to peer: Int, deadline: UInt64, giveUp: () -> FailureReport?) throws(FailureReport) {
+    try group.connect(rank, peer)
+  }
+
+  func takeLinks() -> [Link] { arrivals.take() }
 }
 
 /// The ranks of one in-process communicator, and the links between them.
@@ -107,7 +117,9 @@ final class InProcessGroup: Sendable {
       members.append(try InProcessMember(rank: rank, controlPlane: controlPlane, group: group, policy: policy))
     }
     group.admit(members)
-    for member in members { member.activate(doorbell: member.doorbell, isOversubscribed: load.isOversubscribed) }
+    for member in members {
+      member.activate(links: member.links, doorbell: member.links.doorbell, isOversubscribed: load.isOversubscribed)
+    }
     return members
   }
 
@@ -133,13 +145,12 @@ final class InProcessGroup: Sendable {
         advice: "Keep every rank's communicator alive until all have made their last call", transport: "inprocess")
     }
     let links = try InProcessLink.makePair(
-      rankA: low.rank, rankB: high.rank, doorbells: (low.doorbell, high.doorbell),
+      rankA: low.rank, rankB: high.rank, doorbells: (low.links.doorbell, high.links.doorbell),
       segmentBytesMax: Self.segmentBytesMax, faults: faults)
-    let (lowEnd, highEnd) = (PassedLink(link: links.0), PassedLink(link: links.1))
-    low.arrivals.withLock { $0.append(lowEnd) }
-    high.arrivals.withLock { $0.append(highEnd) }
-    low.doorbell.ring()
-    high.doorbell.ring()
+    low.links.arrivals.add(links.0)
+    high.links.arrivals.add(links.1)
+    low.links.doorbell.ring()
+    high.links.doorbell.ring()
   }
 
   // MARK: Splitting

@@ -5,73 +5,75 @@ import TuttiTransport
 
 /// What every rank knows about every other after the join.
 package struct MemberRecord: Hashable, Sendable {
-  package var rank: Int
-  package var process: ProcessIdentity
-  package var host: HostIdentity
+  /// Who and where it is, what it may do there, and what its transports offer.
+  package var facts: RankFacts
   /// Where its listener can be dialed, best first; empty when it listens on its Unix socket alone.
   package var addresses: [SocketAddress]
   /// Its abstract Unix listener, for peers on the same host.
   package var unixName: String
-  /// The transports it offers.
-  package var transports: [TransportKind]
   package var processors: ProcessorAllowance
-  /// What its process may do there.
-  package var abilities: HostAbilities
-  /// Its ways onto an RDMA fabric, best first; empty when it has none or offers none, and ``HostAbilities/rdmaObstacle`` may say why.
-  package var rails: [Rail]
 
   static let addressesMax = 8
 
+  package var rank: Int {
+    get { facts.rank }
+    set { facts.rank = newValue }
+  }
+  package var process: ProcessIdentity { facts.process }
+  package var host: HostIdentity {
+    get { facts.host }
+    set { facts.host = newValue }
+  }
+  package var abilities: HostAbilities {
+    get { facts.abilities }
+    set { facts.abilities = newValue }
+  }
+
   /// `rank 2 (pid 123 on host-a)`.
-  package var description: String { "rank \(rank) (pid \(process.pid) on \(host.name))" }
+  package var description: String { facts.description }
+
+  package init(facts: RankFacts, addresses: [SocketAddress], unixName: String, processors: ProcessorAllowance) {
+    self.facts = facts
+    self.addresses = addresses
+    self.unixName = unixName
+    self.processors = processors
+  }
 
   func encode(into encoder: inout WireEncoder) {
     encoder.put(UInt32(rank))
     process.encode(into: &encoder)
     host.encode(into: &encoder)
+    abilities.encode(into: &encoder)
+    encoder.put(UInt32(facts.offers.count))
+    for offer in facts.offers {
+      encoder.put(offer.kind.name, bytesMax: TransportKind.nameBytesMax)
+      encoder.put(UInt32(offer.bytes.count))
+      encoder.put(raw: offer.bytes)
+    }
     encoder.put(UInt32(addresses.count))
     for address in addresses { address.encode(into: &encoder) }
     encoder.put(unixName, bytesMax: SocketAddress.abstractNameBytesMax)
-    encoder.put(UInt32(transports.count))
-    for transport in transports { encoder.put(transport.rawValue) }
     processors.encode(into: &encoder)
-    abilities.encode(into: &encoder)
-    encoder.put(UInt32(rails.count))
-    for rail in rails { rail.encode(into: &encoder) }
-  }
-
-  init(
-    rank: Int, process: ProcessIdentity, host: HostIdentity, addresses: [SocketAddress], unixName: String,
-    transports: [TransportKind], processors: ProcessorAllowance, abilities: HostAbilities, rails: [Rail] = []
-  ) {
-    self.rank = rank
-    self.process = process
-    self.host = host
-    self.addresses = addresses
-    self.unixName = unixName
-    self.transports = transports
-    self.processors = processors
-    self.abilities = abilities
-    self.rails = rails
   }
 
   init(from decoder: inout WireDecoder) throws(MalformedMessage) {
-    rank = try decoder.takeCount(max: Int(Int32.max), "rank")
-    process = try ProcessIdentity(from: &decoder)
-    host = try HostIdentity(from: &decoder)
+    let rank = try decoder.takeCount(max: Int(Int32.max), "rank")
+    let process = try ProcessIdentity(from: &decoder)
+    let host = try HostIdentity(from: &decoder)
+    let abilities = try HostAbilities(from: &decoder)
+    var offers: [TransportOffer] = []
+    for _ in 0..<(try decoder.takeCount(max: TransportOffer.countMax, "transports")) {
+      let name = try decoder.takeText(bytesMax: TransportKind.nameBytesMax, "transport")
+      guard let kind = TransportKind(validating: name) else { throw MalformedMessage("transport") }
+      let count = try decoder.takeCount(max: TransportOffer.bytesMax, "offer")
+      offers.append(TransportOffer(kind, try decoder.take(raw: count, "offer")))
+    }
+    facts = RankFacts(rank: rank, process: process, host: host, abilities: abilities, offers: offers)
     addresses = []
     for _ in 0..<(try decoder.takeCount(max: Self.addressesMax, "addresses")) {
       addresses.append(try SocketAddress(from: &decoder))
     }
     unixName = try decoder.takeText(bytesMax: SocketAddress.abstractNameBytesMax, "socket name")
-    transports = []
-    for _ in 0..<(try decoder.takeCount(max: 32, "transports")) {
-      // One this version does not know is not one it could use.
-      if let kind = TransportKind(rawValue: try decoder.take("transport")) { transports.append(kind) }
-    }
     processors = try ProcessorAllowance(from: &decoder)
-    abilities = try HostAbilities(from: &decoder)
-    rails = []
-    for _ in 0..<(try decoder.takeCount(max: Rail.countMax, "rails")) { rails.append(try Rail(from: &decoder)) }
   }
 }

@@ -192,7 +192,7 @@ extension Engine {
     let first = link(Int(tables.pointee.peers[Int(step.pointee.peers.lowerBound)]))
     let sequence = first._withUnsafeGuaranteedRef {
       // One copy that several peers read beats a copy for each of them.
-      let isShared = $0.shareGroup != 0 && (step.pointee.peers.count > 1 || tables.pointee.prefersWindows)
+      let isShared = $0.inPlace.shareGroup != 0 && (step.pointee.peers.count > 1 || tables.pointee.prefersWindows)
       return $0.send(lane, call, count, source, bytes, copied: step.pointee.isCopied || isShared)
     }
     finishSend(slot, step, cursor, lane, bytes, source, first, sequence)
@@ -227,8 +227,8 @@ extension Engine {
       let other = link(Int(tables.pointee.peers[Int(peer)]))
       let otherSequence = first._withUnsafeGuaranteedRef { first in
         other._withUnsafeGuaranteedRef { link in
-          if link.shareGroup != 0 && link.shareGroup == first.shareGroup {
-            return link.sendShared(
+          if link.inPlace.shareGroup != 0 && link.inPlace.shareGroup == first.inPlace.shareGroup {
+            return inPlace(link).sendShared(
               lane, operation.pointee.call, count, bytes, original: first, originalSequence: sequence)
           }
           if !step.pointee.isForwarded {
@@ -252,7 +252,7 @@ extension Engine {
     offering destination: UnsafeMutableRawPointer?
   ) -> UnsafePointer<Arrival>? {
     let found = link._withUnsafeGuaranteedRef { link -> UnsafePointer<Arrival>? in
-      if let destination, bytes >= InPlace.segmentBytesMin, link.fetches {
+      if let destination, bytes >= InPlace.segmentBytesMin, link.inPlace.fetches {
         link.offer(lane, operation.pointee.call, count, destination, bytes)
       }
       if let arrival = link.peek(lane) { return arrival }
@@ -291,7 +291,7 @@ extension Engine {
     guard let arrival = arrival(link, lane, operation, count, bytes, offering: destination) else { return false }
     if bytes > 0 && !arrival.pointee.placed {
       tutti_copy(destination, arrival.pointee.payload, bytes, step.pointee.isStreaming ? 1 : 0)
-      if arrival.pointee.borrowed && !link._withUnsafeGuaranteedRef({ $0.isIntact(lane) }) { return false }
+      if arrival.pointee.borrowed && !inPlace(link)._withUnsafeGuaranteedRef({ $0.isIntact(lane) }) { return false }
     }
     link._withUnsafeGuaranteedRef { $0.consume(lane) }
     move(tables, step, cursor, past: bytes)
@@ -444,18 +444,20 @@ extension Engine {
     let first = link(Int(tables.pointee.peers[Int(send.pointee.peers.lowerBound)]))
     if destination != nil && !first._withUnsafeGuaranteedRef({ $0.composesInPlace }) { return false }
     let count = messageCount(operation, tables, send)
-    if first._withUnsafeGuaranteedRef({ $0.reachesRegisteredMemory }), send.pointee.peers.count == 1,
-      let place = first._withUnsafeGuaranteedRef({ $0.placement(lane, bytes) })
+    if first._withUnsafeGuaranteedRef({ $0.inPlace.reachesRegisteredMemory }), send.pointee.peers.count == 1,
+      let place = inPlace(first)._withUnsafeGuaranteedRef({ $0.placement(lane, bytes) })
     {
       let streaming = step.pointee.isStreaming ? TUTTI_STREAM_BOTH : TUTTI_STREAM_NOTHING
       combine(
         slot, destination ?? place, destination == nil ? nil : place, sourceCount, bytes, streaming,
         step, cursor.pointee.position)
       if isBorrowing && !operandsAreIntact(tables, step, lane) {
-        first._withUnsafeGuaranteedRef { $0.cancelPlacement(lane) }
+        inPlace(first)._withUnsafeGuaranteedRef { $0.cancelPlacement(lane) }
         return false
       }
-      let sequence = first._withUnsafeGuaranteedRef { $0.commitPlacement(lane, operation.pointee.call, count, bytes) }
+      let sequence = inPlace(first)._withUnsafeGuaranteedRef {
+        $0.commitPlacement(lane, operation.pointee.call, count, bytes)
+      }
       finishSend(slot, send, sendCursor, lane, bytes, place, first, sequence)
       return true
     }

@@ -97,7 +97,7 @@ extension Engine {
     let deadline = limit.deadline &+ core.pointee.stoppedTime
     lock.unlock()
     do throws(FailureReport) {
-      try delegate.openLink(to: request.peer, deadline: deadline)
+      try links.openLink(to: request.peer, deadline: deadline, giveUp: { failure })
     } catch {
       let report = failed(delegate.explain(loss: error))
       lock.lock()
@@ -213,7 +213,8 @@ extension Engine {
     // A message of one segment is copied, so that its sender does not wait for the receiver.
     let isWhole = bytes == transfer.pointee.bytes
     let registered = transfer.pointee.registered
-    if registered != InPlace.nowhere && bytes >= InPlace.segmentBytesMin && link.reachesCallersMemory {
+    if registered != InPlace.nowhere && bytes >= InPlace.segmentBytesMin && link.inPlace.reachesCallersMemory {
+      let link = inPlace(link)
       if !isWhole && link.awaitsGrant(lane, bytes) { return false }
       transfer.pointee.lastSequence = link.sendRegistered(
         lane, transfer.pointee.call, transfer.pointee.count, registered + UInt64(transfer.pointee.position), bytes)
@@ -238,7 +239,7 @@ extension Engine {
       let transfer = transfers.pointee.record(index)
       let bytes = segmentBytes(transfer, link, at: position)
       if transfer.pointee.registered != InPlace.nowhere && bytes >= InPlace.segmentBytesMin {
-        link.grant(Lane.pointToPoint, ahead, transfer.pointee.registered + UInt64(position), bytes)
+        inPlace(link).grant(Lane.pointToPoint, ahead, transfer.pointee.registered + UInt64(position), bytes)
       }
       position += bytes
       if position == transfer.pointee.bytes {
@@ -253,10 +254,10 @@ extension Engine {
   private func answerAsker(_ transfer: UnsafeMutablePointer<Transfer>, _ link: Link) {
     let lane = Lane.pointToPoint
     if !isAsked(Unmanaged.passUnretained(link), lane) { return }
-    let mayGrantLater = link.reachesCallersMemory && transfer.pointee.registered != InPlace.nowhere
+    let mayGrantLater = link.inPlace.reachesCallersMemory && transfer.pointee.registered != InPlace.nowhere
     let bytes = transfer.pointee.bytes - transfer.pointee.position
     let unit = max(1, segmentBytes(transfer, link))
-    link.declineGrants(lane, mayGrantLater ? 1 : UInt64(max(1, (bytes + unit - 1) / unit)))
+    inPlace(link).declineGrants(lane, mayGrantLater ? 1 : UInt64(max(1, (bytes + unit - 1) / unit)))
   }
 
   @inline(__always)
@@ -273,13 +274,13 @@ extension Engine {
     let transfer = transfers.pointee.record(queue.pointee.first)
     let bytes = segmentBytes(transfer, link)
     let destination = transfer.pointee.base + transfer.pointee.position
-    if link.reachesCallersMemory {
+    if link.inPlace.reachesCallersMemory {
       let unmanaged = Unmanaged.passUnretained(link)
       if queue.pointee.mayGrant || isAsked(unmanaged, lane) { grantReceives(queue, link) }
     }
     // Unless that was the answer: as usual.
     if link.status.pointee.asked != 0 { answerAsker(transfer, link) }
-    if link.fetches { link.offer(lane, transfer.pointee.call, transfer.pointee.count, destination, bytes) }
+    if link.inPlace.fetches { link.offer(lane, transfer.pointee.call, transfer.pointee.count, destination, bytes) }
     var found = link.peek(lane)
     if found == nil {
       if !link.needsProgress { return false }

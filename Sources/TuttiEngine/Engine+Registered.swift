@@ -34,12 +34,14 @@ extension Engine {
       return .notReached
     }
     for peer in step.pointee.peers.asInts {
-      let isAwaiting = link(Int(tables.pointee.peers[peer]))._withUnsafeGuaranteedRef { $0.awaitsGrant(lane, bytes) }
+      let isAwaiting = inPlace(link(Int(tables.pointee.peers[peer])))._withUnsafeGuaranteedRef {
+        $0.awaitsGrant(lane, bytes)
+      }
       if isAwaiting { return .notYet }
     }
     let count = messageCount(operation, tables, step)
     for peer in step.pointee.peers.asInts {
-      let sequence = link(Int(tables.pointee.peers[peer]))._withUnsafeGuaranteedRef {
+      let sequence = inPlace(link(Int(tables.pointee.peers[peer])))._withUnsafeGuaranteedRef {
         $0.sendRegistered(lane, operation.pointee.call, count, offset + cursor.pointee.offset, bytes)
       }
       if cursor.pointee.segments == 0 { slot.pointee.firstSequences[peer] = sequence }
@@ -48,10 +50,20 @@ extension Engine {
     return .sent
   }
 
+  /// A link as what it is where ``Link/inPlace`` names an ability, or its peer has asked.
+  @inline(__always)
+  func inPlace(_ link: Unmanaged<Link>) -> Unmanaged<InPlaceLink> {
+    assert(link._withUnsafeGuaranteedRef { $0 is InPlaceLink }, "only a link with memory in place has its abilities")
+    return Unmanaged.fromOpaque(link.toOpaque())
+  }
+
+  @inline(__always)
+  func inPlace(_ link: Link) -> InPlaceLink { unsafeDowncast(link, to: InPlaceLink.self) }
+
   @inline(__always)
   private func reaches(_ offset: UInt64, _ link: Unmanaged<Link>) -> Bool {
     link._withUnsafeGuaranteedRef {
-      $0.reachesRegisteredMemory && (offset & InPlace.callers == 0 || $0.reachesCallersMemory)
+      $0.inPlace.reachesRegisteredMemory && (offset & InPlace.callers == 0 || $0.inPlace.reachesCallersMemory)
     }
   }
 
@@ -63,7 +75,7 @@ extension Engine {
     _ cursor: UnsafeMutablePointer<Cursor>, _ link: Unmanaged<Link>, _ lane: Int, mayGrantLater: Bool
   ) {
     let left = step.pointee.segmentCount - cursor.pointee.segments
-    link._withUnsafeGuaranteedRef { $0.declineGrants(lane, mayGrantLater ? 1 : left) }
+    inPlace(link)._withUnsafeGuaranteedRef { $0.declineGrants(lane, mayGrantLater ? 1 : left) }
   }
 
   /// Tells the senders of a combine's operands that ask: these go where they always do.
@@ -108,22 +120,26 @@ extension Engine {
       if bytes < UInt64(InPlace.segmentBytesMin) || !isReady(slot, slotIndex, tables, step, end: position) {
         return
       }
-      link._withUnsafeGuaranteedRef { $0.grant(lane, Int(ahead), offset + start, Int(bytes)) }
+      inPlace(link)._withUnsafeGuaranteedRef { $0.grant(lane, Int(ahead), offset + start, Int(bytes)) }
       segment += 1
       cursor.pointee.granted = segment
     }
   }
 
-  /// Whether what a combine read in its senders' memory is what they meant: see ``Link/isIntact(_:)``.
+  /// Whether what a combine read in its senders' memory is what they meant: see ``InPlaceLink/isIntact(_:)``.
   @inline(never)
   func operandsAreIntact(
     _ tables: UnsafeMutablePointer<PlanTables>, _ step: UnsafeMutablePointer<CompiledStep>, _ lane: Int
   ) -> Bool {
     for index in step.pointee.sources.asInts {
       let source = tables.pointee.sources + index
-      if source.pointee.isSlot && !link(Int(source.pointee.peer))._withUnsafeGuaranteedRef({ $0.isIntact(lane) }) {
-        return false
+      guard source.pointee.isSlot else { continue }
+      let link = link(Int(source.pointee.peer))
+      // Of several operands, some may have come over links that lend nothing.
+      let isIntact = link._withUnsafeGuaranteedRef {
+        !$0.inPlace.reachesRegisteredMemory || inPlace($0).isIntact(lane)
       }
+      if !isIntact { return false }
     }
     return true
   }
@@ -135,7 +151,7 @@ extension Engine {
     for index in 0..<Lane.operationSlots where core.pointee.slots[index].isActive {
       for channel in 0..<Lane.channels {
         let lane = Lane.index(operationSlot: index, channel: channel)
-        if isAsked(Unmanaged.passUnretained(link), lane) { link.declineGrants(lane, UInt64(Lane.credit)) }
+        if isAsked(Unmanaged.passUnretained(link), lane) { inPlace(link).declineGrants(lane, UInt64(Lane.credit)) }
       }
     }
   }

@@ -137,7 +137,7 @@ extension Engine {
       let deadline = limit.deadline &+ core.pointee.stoppedTime
       lock.unlock()
       do throws(FailureReport) {
-        for peer in missing { try delegate.openLink(to: peer, deadline: deadline) }
+        for peer in missing { try links.openLink(to: peer, deadline: deadline, giveUp: { failure }) }
       } catch {
         let report = failed(delegate.explain(loss: error))
         lock.lock()
@@ -171,8 +171,8 @@ extension Engine {
   /// Takes in links that peers opened.
   func takeInLinks() {
     do throws(FailureReport) {
-      let links = try delegate.takeLinks()
-      for index in 0..<links.count { install(links[index]) }
+      let arrived = try links.takeLinks()
+      for index in 0..<arrived.count { install(arrived[index]) }
     } catch { core.pointee.pendingFailure = error }
   }
 

@@ -24,6 +24,7 @@ package final class Engine: @unchecked Sendable {
   let core: UnsafeMutablePointer<EngineCore>
   /// Owns this engine.
   unowned let delegate: any EngineDelegate
+  let links: any LinkSource
   let planner: any PlanMaker
   let policy: WaitingPolicy
   /// What time it is; looked at where nothing moves, and every so often where something does.
@@ -59,13 +60,14 @@ package final class Engine: @unchecked Sendable {
   ///   - doorbell: Rings when a peer has published something and this rank is parked.
   ///   - isOversubscribed: Whether the host's ranks outnumber the processors they may use.
   ///   - processors: What the progress thread confines itself to; nil for what it inherits.
-  ///   - usesRDMA: Whether some of its links will be RDMA's.
+  ///   - waiting: What the transports of its links say about waiting for them.
   ///   - clock: What its deadlines are measured by.
+  ///   - links: Where its links come from.
   ///   - planner: Makes the plans of this rank's calls.
   package init(
     rank: Int, rankCount: Int, doorbell: Doorbell, isOversubscribed: Bool, processors: ProcessorSet?,
-    registeredMemory: RegisteredMemory? = nil, usesRDMA: Bool = false,
-    clock: MonotonicClock = .system, planner: any PlanMaker, delegate: any EngineDelegate
+    registeredMemory: RegisteredMemory? = nil, waiting: WaitingHints = WaitingHints(),
+    clock: MonotonicClock = .system, links: any LinkSource, planner: any PlanMaker, delegate: any EngineDelegate
   ) {
     self.rank = rank
     self.rankCount = rankCount
@@ -73,8 +75,9 @@ package final class Engine: @unchecked Sendable {
     self.clock = clock
     self.planner = planner
     self.delegate = delegate
+    self.links = links
     self.registeredMemory = registeredMemory
-    policy = WaitingPolicy(isOversubscribed: isOversubscribed, usesRDMA: usesRDMA)
+    policy = WaitingPolicy(isOversubscribed: isOversubscribed, waiting)
     self.processors = processors
     core = .allocate(capacity: 1)
     core.initialize(to: EngineCore(rankCount: rankCount))
@@ -209,7 +212,7 @@ package final class Engine: @unchecked Sendable {
   /// Takes callers' memory back from the peers. Under the lock.
   private func revokeLinks() {
     let lost = failure.flatMap { $0.code == .peerLost ? $0.peer : nil }
-    for link in core.pointee.ownedLinks { link.revoke(peerIsLost: link.peer == lost) }
+    Link.revoke(core.pointee.ownedLinks, lost: lost ?? -1)
   }
 
   func runHandlersAfterFailure() {
@@ -230,7 +233,7 @@ package final class Engine: @unchecked Sendable {
       if clock.now() >= end { return }
       tutti_yield()
     }
-    for link in core.pointee.ownedLinks where !link.status.pointee.failed { link.drain() }
+    Link.drain(core.pointee.ownedLinks)
     lock.unlock()
   }
 
@@ -244,8 +247,8 @@ package final class Engine: @unchecked Sendable {
     for link in core.pointee.ownedLinks {
       link.abandonArrivals()
       if isCutShort, let failure { link.fail(failure) }
-      link.close()
     }
+    Link.close(core.pointee.ownedLinks)
     lock.unlock()
     runHandlersAfterFailure()
   }
@@ -275,13 +278,11 @@ package final class Engine: @unchecked Sendable {
   package func call(numbered number: UInt64) -> CallRecord? { recentCalls.record(of: number, entered: entered) }
 
   /// The algorithm of the last call, and the transports of the links that exist; for results.
-  package var lastCall: (algorithm: String, transports: [TransportKind]) {
+  package var lastCall: (algorithm: String, transports: Set<TransportKind>) {
     lock.lock()
     defer { lock.unlock() }
-    let links = core.pointee.ownedLinks
     return (
-      core.pointee.lastPlan?.takeUnretainedValue().algorithm ?? "",
-      TransportKind.allCases.filter { kind in links.contains { $0.transport == kind } }
+      core.pointee.lastPlan?.takeUnretainedValue().algorithm ?? "", Set(core.pointee.ownedLinks.map(\.transport))
     )
   }
 }

@@ -1,15 +1,20 @@
 import TuttiSystem
 import TuttiTransport
 
+/// Where the engine's links come from.
+package protocol LinkSource: AnyObject, Sendable {
+  /// A plan needs a link to `peer`. The rank whose turn it is to dial does so now, until `deadline`; the other returns at once. Either way the
+  /// link comes through ``takeLinks()``. Called without the engine's lock.
+  ///
+  /// - Parameter giveUp: Asked now and then; what it returns is thrown.
+  func openLink(to peer: Int, deadline: UInt64, giveUp: () -> FailureReport?) throws(FailureReport)
+
+  /// Links that were opened since the last call. Called under the lock; must not block.
+  func takeLinks() throws(FailureReport) -> [Link]
+}
+
 /// What the engine asks of the layers that know the other ranks. Called without the engine's lock where it may block.
 package protocol EngineDelegate: AnyObject, Sendable {
-  /// A plan needs a link to `peer`. The rank whose turn it is to dial does so now, until `deadline`; the other
-  /// returns at once and its link comes through ``takeLinks()``. Called without the lock.
-  func openLink(to peer: Int, deadline: UInt64) throws(FailureReport)
-
-  /// Links that peers have opened since the last call. Called under the lock; must not block.
-  func takeLinks() throws(FailureReport) -> [Link]
-
   /// A link broke. Returns the cause to report, once the control plane had a moment to know better.
   func explain(loss: FailureReport) -> FailureReport
 

@@ -1,3 +1,5 @@
+import TuttiTransport
+
 /// How long a waiter spins, then yields, before it parks. Times in nanoseconds without progress.
 ///
 /// A rank with a core of its own spins: waking from the kernel costs several exchanges. Where ranks share cores the
@@ -17,20 +19,19 @@ struct WaitingPolicy {
 
   /// - Parameters:
   ///   - isOversubscribed: Whether the host's ranks outnumber the processors they may use.
-  ///   - usesRDMA: Whether some links are RDMA's. To sleep and wake takes several system calls and an interrupt there. And a pass takes longer
-  ///     by itself, so that it needs no pause; in an emulated machine, that instruction takes as long as a message.
-  init(isOversubscribed: Bool, usesRDMA: Bool = false) {
+  ///   - hints: What the transports of this rank's links say.
+  init(isOversubscribed: Bool, _ hints: WaitingHints = WaitingHints()) {
     if isOversubscribed {
       spinPasses = 1
       passesBetweenLooks = 1
       yieldAfter = 0
-      parkAfter = usesRDMA ? 2_000_000 : 500_000
+      parkAfter = hints.isWakingCostly ? 2_000_000 : 500_000
     } else {
       spinPasses = 256
-      passesBetweenLooks = usesRDMA ? 16 : 1
-      yieldAfter = usesRDMA ? 0 : 5_000
-      parkAfter = usesRDMA ? 10_000_000 : 1_000_000
+      passesBetweenLooks = hints.isPassLong ? 16 : 1
+      yieldAfter = hints.isWakingCostly ? 0 : 5_000
+      parkAfter = hints.isWakingCostly ? 10_000_000 : 1_000_000
     }
-    passesBeforePause = usesRDMA ? .max : 64
+    passesBeforePause = hints.isPassLong ? .max : 64
   }
 }

@@ -226,30 +226,37 @@ import TuttiSystem
     /// Whether this process made it: in a forked child descriptors and queues are the parent's.
     var isOwn: Bool { generation == tutti_current_fork_generation() }
 
-    /// How long ``closeAside()`` waits.
-    private static let closingNanosecondsMax: UInt64 = 500_000_000
+    /// Changes when everything was given up.
+    private let closed = WakeWord()
 
-    /// Gives everything up on a thread of its own, and waits a bounded time for that: a driver may keep whoever destroys a queue pair until
-    /// the last of its packets has left the network card (soft-RoCE does), though nothing of this process is touched any more.
-    func closeAside() {
-      let word = WakeWord()
+    /// Whether everything was given up.
+    var hasClosed: Bool { closed.value != 0 || !isOwn }
+
+    /// Gives everything up on a thread of its own: a driver may keep whoever destroys a queue pair until the last of its packets has left
+    /// the network card (soft-RoCE does), though nothing of this process is touched any more.
+    func startClosing() {
       do throws(FailureReport) {
-        try startDetachedThread("tutti-rdma-end") { [self] in
-          close()
-          word.wake()
+        try startDetachedThread("tutti-rdma-end") { [self] in close() }
+      } catch { close() }
+    }
+
+    /// Closes connections that no link has taken, and waits a bounded time for all of them.
+    static func close(_ connections: [RDMAConnection]) {
+      for connection in connections { connection.startClosing() }
+      let end = monotonicNanoseconds() + 500_000_000
+      for connection in connections {
+        while !connection.hasClosed {
+          let now = monotonicNanoseconds()
+          if now >= end { return }
+          connection.closed.wait(while: 0, nanoseconds: end - now)
         }
-      } catch { return close() }
-      let end = monotonicNanoseconds() + Self.closingNanosecondsMax
-      while word.value == 0 {
-        let now = monotonicNanoseconds()
-        if now >= end { return }
-        word.wait(while: 0, nanoseconds: end - now)
       }
     }
 
     func close() {
       if isClosed { return }
       isClosed = true
+      defer { closed.wake() }
       if !isOwn { return }
       for entry in queuePairs {
         if let id = entry.id {

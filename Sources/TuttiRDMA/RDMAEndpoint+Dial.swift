@@ -9,15 +9,15 @@ import TuttiTopology
 
   /// Dialing: reading the invitation, then connecting one queue pair after the other.
   extension RDMAEndpoint {
-    /// Opens the link to a peer that was dialed on `socket` (not owned). Blocks, until the deadline at most.
+    /// Opens the link to a peer that was dialed on `socket`. Blocks, until the deadline at most.
     ///
     /// - Parameters:
     ///   - rails: The peer's.
     ///   - giveUp: Asked now and then; what it returns is thrown.
     package func connect(
-      over socket: Int32, to peer: Int, rails: [Rail], deadline: UInt64, giveUp: () -> FailureReport?
+      over socket: consuming OwnedDescriptor, to peer: Int, rails: [Rail], deadline: UInt64, giveUp: () -> FailureReport?
     ) throws(FailureReport) -> Link {
-      let invitation = try readInvitation(socket, peer, deadline, giveUp)
+      let invitation = try readInvitation(socket.raw, peer, deadline, giveUp)
       let pairs = Rail.pairs(fabric.rails, rails)
       guard !pairs.isEmpty else {
         throw FailureReport(

@@ -104,9 +104,8 @@ import TuttiTopology
     // MARK: Being dialed
 
     /// Answers a dialer that has proven the job's secret on `socket`: where to connect, and a token to show there. Never blocks; the link
-    /// comes with ``takeLinks()``. The endpoint owns the socket from here on, also when this throws.
-    package func invite(over socket: Int32, from peer: Int) throws(FailureReport) {
-      defer { tutti_close(socket) }
+    /// comes with ``takeLinks()``.
+    package func invite(over socket: consuming OwnedDescriptor, from peer: Int) throws(FailureReport) {
       let token = RDMAToken.fresh()
       let isOpen = state.withLock { state in
         if !state.isClosed { state.pending.append(Pending(peer: peer, token: token)) }
@@ -115,7 +114,7 @@ import TuttiTopology
       guard isOpen else { return }
       let bytes = RDMAInvitation(queuePairs: fabric.settings.queuePairs, token: token, ports: ports).bytes
       // An empty socket's buffer takes so little at once.
-      guard tutti_socket_send(socket, bytes, bytes.count, nil, 0) == bytes.count else {
+      guard tutti_socket_send(socket.raw, bytes, bytes.count, nil, 0) == bytes.count else {
         throw FailureReport(
           .peerLost, rank: rank, peer: peer, "rank \(peer) went away while a link to it was opened", transport: "rdma")
       }
@@ -275,7 +274,7 @@ import TuttiTopology
       }
       guard isFirst else { return }
       fabric.remove(doorbell)
-      for connection in unused { connection.closeAside() }
+      RDMAConnection.close(unused)
       if events.isOwn { for listener in listeners { _ = fabric.verbs.destroyID(listener) } }
     }
   }

@@ -6,6 +6,22 @@ import TuttiTopology
 // volume 1, 12.6.7.2), and the errno of its calls.
 
 extension RDMAErrorText {
+  /// What a link hands to its queue pairs.
+  package enum Post: Sendable { case send, receive }
+
+  /// A request could not be handed to a queue pair of a link that stands.
+  package static func posting(_ post: Post, error: Int32, rank: Int, peer: Int) -> FailureReport {
+    let what =
+      switch post {
+      case .send: "a message to rank \(peer) could not be posted (ibv_post_send)"
+      case .receive: "room for messages from rank \(peer) could not be posted (ibv_post_recv)"
+      }
+    return FailureReport(
+      .transport, rank: rank, peer: peer, what,
+      advice: "Look at the kernel's log, and at collbench list for the state of the devices", transport: transport,
+      systemError: error)
+  }
+
   /// Who was connecting whom over which rails. `to` is nil where only this rank's side is known.
   package struct Connection: Sendable {
     package let rank: Int

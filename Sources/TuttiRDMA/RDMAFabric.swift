@@ -27,7 +27,8 @@ import TuttiTopology
     /// Some device or port has had news that concern links.
     let hasTrouble = Atomic<Bool>(false)
     private let doorbells = Lock<[ObjectIdentifier: Doorbell]>([:])
-    private let keys = Lock(MemoryKeys())
+    /// Regions of registered memory, one for each rail; rails of a device share theirs.
+    private let keys = Lock(AddressTable<[VerbsLibrary.Region]>())
     private let generation = tutti_current_fork_generation()
 
     /// Opens the devices of these rails.
@@ -81,11 +82,11 @@ import TuttiTopology
     /// - Throws: `.resources` with the limit of locked memory.
     package func register(_ memory: UnsafeMutableRawPointer, bytes: Int) throws(FailureReport) {
       let regions = try makeRegions(memory, bytes)
-      keys.withLock { $0.insert(memory, bytes, regions) }
+      keys.withLock { $0.insert(UInt(bitPattern: memory), bytes: bytes, regions) }
     }
 
     package func unregister(_ memory: UnsafeMutableRawPointer) {
-      for region in keys.withLock({ $0.remove(memory) }) { _ = verbs.deregisterMemory(region) }
+      for region in Set(keys.withLock({ $0.remove(UInt(bitPattern: memory)) }) ?? []) { _ = verbs.deregisterMemory(region) }
     }
 
     /// A memory region for each rail, in their order; one device's rails share it.
@@ -105,7 +106,7 @@ import TuttiTopology
     /// The keys of registered memory for a rail; nil where not all of it is registered.
     func key(of address: UInt, bytes: Int, rail: Int) -> (local: UInt32, remote: UInt32)? {
       keys.withLock { keys in
-        guard let entry = keys.find(address, bytes) else { return nil }
+        guard let entry = keys.find(address, bytes: bytes) else { return nil }
         let region = entry[rail]
         return (region.pointee.lkey, region.pointee.rkey)
       }
@@ -113,45 +114,7 @@ import TuttiTopology
 
     deinit {
       if generation != tutti_current_fork_generation() { return }
-      for region in keys.withLock({ $0.all }) { _ = verbs.deregisterMemory(region) }
-    }
-  }
-
-  /// Registered memory by address: ranges that do not overlap, sorted.
-  struct MemoryKeys {
-    private struct Entry {
-      var start: UInt
-      var bytes: UInt
-      /// One for each rail; rails of a device share theirs.
-      var regions: [VerbsLibrary.Region]
-    }
-    private var entries: [Entry] = []
-
-    mutating func insert(_ memory: UnsafeMutableRawPointer, _ bytes: Int, _ regions: [VerbsLibrary.Region]) {
-      let entry = Entry(start: UInt(bitPattern: memory), bytes: UInt(bytes), regions: regions)
-      entries.insert(entry, at: entries.firstIndex { $0.start > entry.start } ?? entries.count)
-    }
-
-    /// The regions that are to be given up.
-    mutating func remove(_ memory: UnsafeMutableRawPointer) -> Set<VerbsLibrary.Region> {
-      guard let index = entries.firstIndex(where: { $0.start == UInt(bitPattern: memory) }) else { return [] }
-      return Set(entries.remove(at: index).regions)
-    }
-
-    var all: Set<VerbsLibrary.Region> { Set(entries.flatMap(\.regions)) }
-
-    /// The regions that hold all of a range.
-    func find(_ address: UInt, _ bytes: Int) -> [VerbsLibrary.Region]? {
-      var low = 0
-      var high = entries.count
-      while low < high {
-        let middle = (low + high) / 2
-        if entries[middle].start <= address { low = middle + 1 } else { high = middle }
-      }
-      guard low > 0 else { return nil }
-      let offset = address - entries[low - 1].start
-      return offset <= entries[low - 1].bytes && UInt(bytes) <= entries[low - 1].bytes - offset
-        ? entries[low - 1].regions : nil
+      for region in Set(keys.withLock({ $0.values }).joined()) { _ = verbs.deregisterMemory(region) }
     }
   }
 #endif

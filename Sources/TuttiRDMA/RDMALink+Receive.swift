@@ -2,6 +2,7 @@ import TuttiSystem
 
 #if RDMA
   import CTuttiVerbs
+  import Glibc
   import Synchronization
   import TuttiTransport
 
@@ -135,7 +136,7 @@ import TuttiSystem
       for index in 0..<pairCount where pairs[index].usedReceives >= Int(RDMAConnection.receiveDepth) / 4 {
         let code = connection.postReceives(index, pairs[index].usedReceives)
         pairs[index].usedReceives = 0
-        if code != 0 { failPolling() }
+        if code != 0 { failPosting(RDMAErrorText.Post.receive, code) }
       }
     }
 
@@ -186,12 +187,19 @@ import TuttiSystem
           advice: "Look at the output of rank \(peer) for the cause", transport: transport.name))
     }
 
+    /// How long requests take to come back from a queue pair that was stopped: microseconds, unless the device is in trouble.
+    private static let flushNanosecondsMax: UInt64 = 100_000_000
+
     /// What the peer has consumed it has, though its device's last acknowledgements to this one may be lost.
     private func takeBackConsumed() {
       guard (0..<Lane.count).contains(where: { lanes[$0].held != 0 }) else { return }
       state.pointee.isStopped = true
       connection.stop()
-      awaitFlush()
+      let end = monotonicNanoseconds() + Self.flushNanosecondsMax
+      while !isDrained, monotonicNanoseconds() < end {
+        takeCompletions()
+        sched_yield()
+      }
       for lane in 0..<Lane.count {
         var sequence = lanes[lane].acknowledged
         while sequence > 0, lanes[lane].acknowledged - sequence < UInt64(Lane.credit) {

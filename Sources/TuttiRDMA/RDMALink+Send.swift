@@ -146,17 +146,13 @@ import TuttiSystem
       }
       var bad: UnsafeMutablePointer<ibv_send_wr>?
       let code = ibv_post_send(entry.pointee.pair, requests, &bad)
-      if code != 0 { failPosting(code) }
+      if code != 0 { failPosting(.send, code) }
     }
 
     @inline(never)
-    private func failPosting(_ code: Int32) {
-      if state.pointee.suspectSince != 0 { return }
-      fail(
-        FailureReport(
-          .transport, rank: connection.rank, peer: peer, "a message to rank \(peer) could not be posted (ibv_post_send)",
-          advice: "Look at the kernel's log, and at collbench list for the state of the devices", transport: transport.name,
-          systemError: code))
+    func failPosting(_ post: RDMAErrorText.Post, _ code: Int32) {
+      if failure != nil || state.pointee.isStopped || state.pointee.suspectSince != 0 { return }
+      fail(RDMAErrorText.posting(post, error: code, rank: connection.rank, peer: peer))
     }
 
     // MARK: The link's own messages

@@ -14,7 +14,7 @@ import TuttiSystem
   /// over queue pair k mod count. `docs/RDMA.md` has a picture. Nothing a peer writes is trusted as an index or a length without a check.
   ///
   /// Files: this one holds the state, what the engine calls, and the end; `+Send` what is posted, `+Receive` what has come, and failures.
-  package final class RDMALink: Link {
+  package final class RDMALink: InPlaceLink {
     let connection: RDMAConnection
     let layout: RDMALayout
     let memory: UnsafeMutableRawPointer
@@ -92,8 +92,10 @@ import TuttiSystem
       found = .allocate(capacity: Self.foundMax)
       found.initialize(repeating: ibv_wc(), count: Self.foundMax)
       super.init(
-        peer: connection.peer, transport: .rdma, segmentBytesMax: connection.layout.segmentBytesMax, needsProgress: true,
-        composesInPlace: true, reachesRegisteredMemory: registered != nil, reachesCallersMemory: registered != nil)
+        peer: connection.peer, transport: RDMATransport.kind, segmentBytesMax: connection.layout.segmentBytesMax,
+        needsProgress: true,
+        composesInPlace: true,
+        abilities: InPlaceAbilities(reachesRegisteredMemory: registered != nil, reachesCallersMemory: registered != nil))
     }
 
     private static func waitingDescriptor(_ connection: RDMAConnection) throws(FailureReport) -> Int32 {
@@ -245,9 +247,6 @@ import TuttiSystem
       if sequence &- lanes[lane].announced >= UInt64(Lane.credit / 2) { state.pointee.creditDue |= 1 << UInt32(lane) }
     }
 
-    // Nobody composes in a peer's memory here.
-    package override func placement(_ lane: Int, _ bytes: Int) -> UnsafeMutableRawPointer? { nil }
-
     // MARK: Waiting
 
     package override var descriptor: Int32 { state.pointee.isClosed ? -1 : waiting }
@@ -294,11 +293,7 @@ import TuttiSystem
 
     // MARK: The end
 
-    /// Waits, a bounded time, for posted sends to be over.
-    static let drainNanosecondsMax: UInt64 = 1_000_000_000
-    private static let revokeNanosecondsMax: UInt64 = 100_000_000
-
-    package override func revoke(peerIsLost: Bool) {
+    package override func startRevoking() {
       guard !state.pointee.isStopped, !state.pointee.isClosed else { return }
       state.pointee.isStopped = true
       if failure == nil {
@@ -308,27 +303,13 @@ import TuttiSystem
             transport: transport.name))
       }
       connection.stop()
-      awaitFlush()
     }
 
     /// Everything posted comes back, flushed; until then the device may still be reading.
-    func awaitFlush() {
-      let end = monotonicNanoseconds() + Self.revokeNanosecondsMax
-      while !isDrained, monotonicNanoseconds() < end {
-        takeCompletions()
-        sched_yield()
-      }
-    }
-
-    package override func close() {
-      if state.pointee.isClosed { return }
-      state.pointee.isClosed = true
-      // In a forked child the queues are the parent's.
-      guard connection.isOwn else { return }
-      if !status.pointee.failed { sayGoodbye() }
-      takeQueueEvents()
-      if ownsWaiting { tutti_close(waiting) }
-      connection.closeAside()
+    package override func hasRevoked(peerIsLost: Bool) -> Bool {
+      if state.pointee.isClosed || !state.pointee.isStopped { return true }
+      takeCompletions()
+      return isDrained
     }
 
     /// Whether no send is outstanding.
@@ -337,38 +318,53 @@ import TuttiSystem
       return true
     }
 
-    package override func drain() {
-      guard !state.pointee.isClosed, !status.pointee.failed else { return }
-      drain(until: monotonicNanoseconds() + Self.drainNanosecondsMax)
+    /// Whether nothing more can be done for what was sent.
+    private var isBeyondHelp: Bool {
+      state.pointee.isClosed || !connection.isOwn || status.pointee.failed || state.pointee.suspectSince != 0
+        || state.pointee.peerHasClosed
     }
 
-    private func drain(until end: UInt64) {
+    package override func drain() -> Bool {
+      if isBeyondHelp { return true }
       // The peer is to know all that was consumed: it may wait for that.
       for lane in 0..<Lane.count where lanes[lane].announced != lanes[lane].consumed {
         state.pointee.creditDue |= 1 << UInt32(lane)
       }
-      wait(until: end) { isDrained && state.pointee.creditDue == 0 }
+      if isDrained && state.pointee.creditDue == 0 { return true }
+      moveOn()
+      return isDrained && state.pointee.creditDue == 0 || isBeyondHelp
     }
 
     /// Everything this rank sent is to arrive before the peer hears that no more will come.
-    private func sayGoodbye() {
-      let end = monotonicNanoseconds() + Self.drainNanosecondsMax
-      drain(until: end)
-      guard isDrained, !state.pointee.peerHasClosed, !status.pointee.failed else { return }
-      postImmediate(RDMAImmediate(.goodbye, lane: 0, number: 0), isSignalled: true)
-      wait(until: end) { isDrained }
+    package override func windDown() -> Bool {
+      if isBeyondHelp { return true }
+      if !state.pointee.hasSaidGoodbye {
+        guard drain() else { return false }
+        if isBeyondHelp { return true }
+        state.pointee.hasSaidGoodbye = true
+        postImmediate(RDMAImmediate(.goodbye, lane: 0, number: 0), isSignalled: true)
+      }
+      moveOn()
+      return isDrained || isBeyondHelp
     }
 
-    private func wait(until end: UInt64, _ isDone: () -> Bool) {
-      while !isDone(), !status.pointee.failed, state.pointee.suspectSince == 0, !state.pointee.peerHasClosed,
-        monotonicNanoseconds() < end
-      {
-        poll()
-        flush()
-        signalTails()
-        noticeNews()
-        sched_yield()
-      }
+    private func moveOn() {
+      poll()
+      flush()
+      signalTails()
+      noticeNews()
     }
+
+    package override func startClosing() {
+      if state.pointee.isClosed { return }
+      state.pointee.isClosed = true
+      // In a forked child the queues are the parent's.
+      guard connection.isOwn else { return }
+      takeQueueEvents()
+      if ownsWaiting { tutti_close(waiting) }
+      connection.startClosing()
+    }
+
+    package override func hasClosed() -> Bool { connection.hasClosed }
   }
 #endif

@@ -71,6 +71,7 @@
     var isStopped = false
     var isClosed = false
     var peerHasClosed = false
+    var hasSaidGoodbye = false
     /// When a request failed for a reason that may turn out to be another; 0 while none has.
     var suspectSince: UInt64 = 0
     /// When the peer's host was last probed.

@@ -34,10 +34,10 @@ import TuttiTopology
 
     package var descriptor: Int32 { -1 }
     package func service() {}
-    package func invite(over socket: Int32, from peer: Int) throws(FailureReport) {}
+    package func invite(over socket: consuming OwnedDescriptor, from peer: Int) throws(FailureReport) {}
 
     package func connect(
-      over socket: Int32, to peer: Int, rails: [Rail], deadline: UInt64, giveUp: () -> FailureReport?
+      over socket: consuming OwnedDescriptor, to peer: Int, rails: [Rail], deadline: UInt64, giveUp: () -> FailureReport?
     ) throws(FailureReport) -> Link {
       throw FailureReport(.configuration, rank: -1, peer: peer, "Tutti was built without RDMA", transport: "rdma")
     }

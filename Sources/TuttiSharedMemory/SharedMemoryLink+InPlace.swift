@@ -16,9 +16,6 @@ extension SharedMemoryLink {
   private typealias Grants = SharedMemoryGeometry.Grants
   private typealias Reference = SharedMemoryGeometry.Reference
 
-  /// How long a failed rank waits for a peer that is writing into its memory: copying a segment takes microseconds, unless the peer is stopped.
-  private static let revokeWaitNanoseconds: UInt64 = 100_000_000
-
   @inline(__always)
   private func word(_ address: UnsafeMutableRawPointer) -> UnsafeMutablePointer<Atomic<UInt64>> {
     address.assumingMemoryBound(to: Atomic<UInt64>.self)
@@ -211,16 +208,8 @@ extension SharedMemoryLink {
 
   // MARK: The end
 
-  func takeBack(_ peerIsLost: Bool) {
-    if isRevoked { return }
-    isRevoked = true
-    endpoint.region.revoked.pointee.store(1, ordering: .sequentiallyConsistent)
-    if peerIsLost { return }
-    let end = monotonicNanoseconds() + Self.revokeWaitNanoseconds
-    while isBeingWritten(), monotonicNanoseconds() < end { sched_yield() }
-  }
-
-  private func isBeingWritten() -> Bool {
+  /// Whether the peer is writing into this rank's registered memory.
+  func isBeingWritten() -> Bool {
     if peerRegion.closed.pointee.load(ordering: .acquiring) != 0 { return false }
     for lane in 0..<Lane.count {
       let flag = word(lanes[lane].peerGrants + Grants.writing)

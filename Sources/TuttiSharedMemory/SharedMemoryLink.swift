@@ -13,21 +13,18 @@ import TuttiTransport
 ///
 /// A large segment may instead be copied straight from the sender's process, and one in registered memory is read, or written, where it is: see
 /// `SharedMemoryLink+InPlace.swift`.
-package final class SharedMemoryLink: Link {
+package final class SharedMemoryLink: InPlaceLink {
   let endpoint: SharedMemoryEndpoint
   let peerRegion: SharedMemoryRegion
-  private let peerDoorbellDescriptor: Int32
+  private var peerDoorbellDescriptor: OwnedDescriptor?
   private let peerDoorbell: DoorbellView
   /// One for each lane; owned.
   let lanes: UnsafeMutablePointer<LaneState>
   /// The peers that still read a window: `Lane.count * Lane.credit * host ranks`; owned.
   private let readers: UnsafeMutablePointer<Reader>
   private let readersPerSlot: Int
-  private var isClosed = false
   /// What the peer has registered; nil where it cannot, and after closing. Owned; behind a pointer, so that access is not checked.
   var peerMemory: UnsafeMutablePointer<PeerMemory>?
-  /// This rank has taken its registered memory back.
-  var isRevoked = false
   /// The peer has said that it can copy from this rank's process.
   var peerReads = false
   /// The peer's process, if this rank can read its memory.
@@ -87,16 +84,17 @@ package final class SharedMemoryLink: Link {
       call: CallSignature(rawValue: 0), count: 0, payload: UnsafeRawPointer(bitPattern: 16)!, bytes: 0, placed: false)
   }
 
-  /// - Parameter peerDoorbell: The peer's eventfd; ownership is taken.
+  /// - Parameter peerDoorbell: The peer's eventfd.
   init(
-    peer: Int, endpoint: SharedMemoryEndpoint, peerRegion: SharedMemoryRegion, peerIndex: Int, peerDoorbell: Int32,
+    peer: Int, endpoint: SharedMemoryEndpoint, peerRegion: SharedMemoryRegion, peerIndex: Int,
+    peerDoorbell: consuming OwnedDescriptor,
     peerMemory: consuming PeerMemory?, peerProcess: PeerProcess?
   ) {
     let geometry = endpoint.region.geometry
     self.endpoint = endpoint
     self.peerRegion = peerRegion
-    peerDoorbellDescriptor = peerDoorbell
-    self.peerDoorbell = DoorbellView(descriptor: peerDoorbell, parked: peerRegion.parked)
+    self.peerDoorbell = DoorbellView(descriptor: peerDoorbell.raw, parked: peerRegion.parked)
+    peerDoorbellDescriptor = consume peerDoorbell
     readersPerSlot = geometry.rankCount
     lanes = .allocate(capacity: Lane.count)
     readers = .allocate(capacity: Lane.count * Lane.credit * readersPerSlot)
@@ -119,8 +117,9 @@ package final class SharedMemoryLink: Link {
     }
     self.peerProcess = peerProcess
     super.init(
-      peer: peer, transport: .sharedMemory, segmentBytesMax: geometry.windowBytes, needsProgress: false,
-      composesInPlace: true, shareGroup: 1, reachesRegisteredMemory: reaches, fetches: peerProcess != nil)
+      peer: peer, transport: SharedMemoryTransport.kind, segmentBytesMax: geometry.windowBytes, needsProgress: false,
+      composesInPlace: true,
+      abilities: InPlaceAbilities(shareGroup: 1, reachesRegisteredMemory: reaches, fetches: peerProcess != nil))
     if peerProcess != nil {
       endpoint.region.word(geometry.grants(peer: peerIndex, lane: 0) + SharedMemoryGeometry.Grants.reads).pointee.store(
         1, ordering: .releasing)
@@ -134,12 +133,11 @@ package final class SharedMemoryLink: Link {
     readers.deallocate()
   }
 
-  package override func close() {
-    if isClosed { return }
-    isClosed = true
+  package override func startClosing() {
+    guard peerDoorbellDescriptor != nil else { return }
     endpoint.region.closed.pointee.store(1, ordering: .releasing)
     peerDoorbell.ring()
-    tutti_close(peerDoorbellDescriptor)
+    peerDoorbellDescriptor = nil
     peerMemory?.deinitialize(count: 1)
     peerMemory?.deallocate()
     peerMemory = nil
@@ -149,8 +147,6 @@ package final class SharedMemoryLink: Link {
 
   @inline(__always)
   static func slotIndex(_ sequence: UInt64) -> Int { Int((sequence &- 1) & UInt64(Lane.credit - 1)) }
-
-  package override func progress() {}
 
   package override func canSend(_ lane: Int) -> Bool {
     let state = lanes + lane
@@ -331,7 +327,11 @@ package final class SharedMemoryLink: Link {
 
   package override func isIntact(_ lane: Int) -> Bool { wasIntact() }
 
-  package override func revoke(peerIsLost: Bool) { takeBack(peerIsLost) }
+  package override func startRevoking() {
+    endpoint.region.revoked.pointee.store(1, ordering: .sequentiallyConsistent)
+  }
+
+  package override func hasRevoked(peerIsLost: Bool) -> Bool { peerIsLost || !isBeingWritten() }
 
   package override func offer(
     _ lane: Int, _ call: CallSignature, _ count: UInt64, _ destination: UnsafeMutableRawPointer, _ bytes: Int

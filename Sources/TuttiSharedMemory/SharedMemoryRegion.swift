@@ -158,8 +158,9 @@ package final class SharedMemoryEndpoint: Sendable {
     if count == 3 { try checkRegistered(descriptors[2], words.registeredBytes, peer) }
     isKept = true
     return SharedMemoryLink(
-      peer: peer, endpoint: self, peerRegion: theirs, peerIndex: place, peerDoorbell: descriptors[1],
-      peerMemory: count == 3 ? PeerMemory(descriptor: descriptors[2], capacity: Int(words.registeredBytes)) : nil,
+      peer: peer, endpoint: self, peerRegion: theirs, peerIndex: place, peerDoorbell: OwnedDescriptor(descriptors[1]),
+      peerMemory: count == 3
+        ? PeerMemory(descriptor: OwnedDescriptor(descriptors[2]), capacity: Int(words.registeredBytes)) : nil,
       peerProcess: readableProcess(behind: socket, words))
   }
   /// The process at the other end, if its memory can be read: not across namespaces or users, or where ptrace(2) is restricted.

@@ -20,6 +20,8 @@ package final class TCPLink: Link, @unchecked Sendable {
   /// What the kernel granted.
   package let socketOptions: TCPSocketOptions
   let socket: Int32
+  /// Of `socket`; nil once the link is closed.
+  private var owner: OwnedDescriptor?
   let credit: UInt64
   let laneCount: Int
   /// Both per lane and sequence number modulo the credit. Homes say what an arrival occupies: see ``Home``.
@@ -35,24 +37,21 @@ package final class TCPLink: Link, @unchecked Sendable {
   static let copiedBytesMax = 4096
 
   /// - Parameters:
-  ///   - socket: Connected and authenticated. Ownership is taken, also when this throws.
+  ///   - socket: Connected and authenticated.
   ///   - peer: The rank at the other end.
   ///   - rank: The rank at this end.
   ///   - segmentBytesMax: The largest payload; equal at both ends, below 4 GiB.
   /// - Throws: `.transport` when the socket refuses an option, `.resources` when address space runs out.
-  package init(socket: Int32, peer: Int, rank: Int, segmentBytesMax: Int) throws(FailureReport) {
+  package init(socket: consuming OwnedDescriptor, peer: Int, rank: Int, segmentBytesMax: Int) throws(FailureReport) {
     precondition(Lane.count <= 16 && Lane.count * Lane.credit < 64 && Lane.credit & (Lane.credit - 1) == 0)
     precondition(segmentBytesMax >= 0 && segmentBytesMax <= Int(UInt32.max))
-    tutti_register_descriptor(socket)
-    do throws(FailureReport) {
-      socketOptions = try TCPSocketOptions.apply(to: socket)
-      memory = try TCPLinkMemory(
-        laneCount: Lane.count, outstandingMax: Lane.count * Lane.credit, segmentBytesMax: segmentBytesMax)
-    } catch {
-      tutti_close(socket)
-      throw error
-    }
-    self.socket = socket
+    let raw = socket.raw
+    tutti_register_descriptor(raw)
+    socketOptions = try TCPSocketOptions.apply(to: raw)
+    memory = try TCPLinkMemory(
+      laneCount: Lane.count, outstandingMax: Lane.count * Lane.credit, segmentBytesMax: segmentBytesMax)
+    self.socket = raw
+    owner = consume socket
     self.rank = rank
     credit = UInt64(Lane.credit)
     laneCount = Lane.count
@@ -68,7 +67,7 @@ package final class TCPLink: Link, @unchecked Sendable {
     state.initialize(to: TCPLinkState(restArrival: nothing, freeSlots: (1 << UInt64(outstandingMax)) - 1))
     output = .allocate(
       byteCount: max(TCPFrame.headerBytes + Self.copiedBytesMax, Lane.count * TCPFrame.headerBytes), alignment: 64)
-    super.init(peer: peer, transport: .tcp, segmentBytesMax: segmentBytesMax, needsProgress: true, composesInPlace: false)
+    super.init(peer: peer, transport: TCPTransport.kind, segmentBytesMax: segmentBytesMax, needsProgress: true)
   }
 
   deinit {
@@ -193,7 +192,7 @@ package final class TCPLink: Link, @unchecked Sendable {
 
   package override var wantsWrite: Bool { state.pointee.pendingHeadBytes + state.pointee.pendingBodyBytes > 0 }
 
-  package override func close() {
+  package override func startClosing() {
     if state.pointee.closed { return }
     if !status.pointee.failed {
       flush()
@@ -201,7 +200,7 @@ package final class TCPLink: Link, @unchecked Sendable {
     }
     state.pointee.closed = true
     state.pointee.canWrite = false
-    tutti_close(socket)
+    owner = nil
   }
 
   /// Unread input would make the kernel reset the connection on close, and the peer lose what is on its way to it.

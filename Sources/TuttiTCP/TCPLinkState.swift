@@ -99,7 +99,7 @@ struct TCPLinkMemory {
     guard let mapped = mmap(nil, mappedBytes, protection, flags, -1, 0), mapped != MAP_FAILED else {
       throw FailureReport(
         .resources, "cannot reserve \(mappedBytes) bytes of address space for a link's segments",
-        advice: "Raise the address space limit (ulimit -v).", transport: TransportKind.tcp.name, systemError: errno)
+        advice: "Raise the address space limit (ulimit -v).", transport: TCPTransport.kind.name, systemError: errno)
     }
     base = mapped
     chunkUse = .allocate(capacity: chunkCount)

@@ -9,15 +9,11 @@ import TuttiSystem
 package struct TCPSocketOptions: Equatable, Sendable {
   /// Bytes asked for in each direction.
   package static let bufferBytesWanted = 4 << 20
-  /// Unacknowledged data older than this means that the peer's host is gone. It also bounds how long a live peer may
-  /// leave the window closed, so it is long: a rank that computes does not read.
-  package static let userTimeoutMilliseconds: Int32 = 60_000
-
   /// What the kernel reports, which is twice the usable size.
   package let sendBufferBytes: Int
   package let receiveBufferBytes: Int
 
-  /// Sets `socket` to non-blocking, without delay, with fixed buffers, keepalive and a timeout for unacknowledged data.
+  /// Sets `socket` to non-blocking, without delay, with fixed buffers and keepalive.
   ///
   /// - Throws: `.transport` with the option's name where the kernel refuses one. Smaller buffers are no error.
   package static func apply(to socket: Int32) throws(FailureReport) -> TCPSocketOptions {
@@ -25,8 +21,10 @@ package struct TCPSocketOptions: Equatable, Sendable {
     try systemCall("fcntl(F_SETFL)") { fcntl(socket, F_SETFL, flags | O_NONBLOCK) }
     let tcp = Int32(IPPROTO_TCP)
     try set("setsockopt(TCP_NODELAY)", socket, tcp, TCP_NODELAY, 1)
-    try set("setsockopt(TCP_USER_TIMEOUT)", socket, tcp, TCP_USER_TIMEOUT, userTimeoutMilliseconds)
-    // A silent, idle connection is probed after 15 s and given up after the timeout above.
+    // No limit on how long sent bytes may stay where they are, whatever the socket had: since Linux 5.11 it counts the time in which a live
+    // peer's window is closed, and a rank that computes does not read. While the peer is alive, the call's own limit counts. That its host is
+    // gone is noticed by these probes, where nothing is on its way, and by the control plane.
+    try set("setsockopt(TCP_USER_TIMEOUT)", socket, tcp, TCP_USER_TIMEOUT, 0)
     try set("setsockopt(SO_KEEPALIVE)", socket, SOL_SOCKET, SO_KEEPALIVE, 1)
     try set("setsockopt(TCP_KEEPIDLE)", socket, tcp, TCP_KEEPIDLE, 15)
     try set("setsockopt(TCP_KEEPINTVL)", socket, tcp, TCP_KEEPINTVL, 5)

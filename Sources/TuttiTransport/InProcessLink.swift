@@ -7,7 +7,7 @@ import TuttiSystem
 ///
 /// A segment is a descriptor in a lock-free ring with one producer and one consumer; its payload is the sender's source
 /// itself, which is released when the receiver consumes the segment, or a window of the link where the caller asked for a
-/// copy or composed it. Invariant: a source is read only between `peek` and `consume`, announced in a flag that `close` at
+/// copy or composed it. Invariant: a source is read only between `peek` and `consume`, announced in a flag that closing
 /// the other end waits for.
 ///
 /// With ``InProcessFaults`` every arrival, credit and release comes late, and payloads come piece by piece: see the
@@ -26,10 +26,8 @@ package final class InProcessLink: Link, @unchecked Sendable {
   /// Kept so that `bell` stays valid.
   private let peerDoorbell: Doorbell
   private let doorbell: Doorbell
-  private let closed: UnsafeMutablePointer<Bool>
-
-  /// How long `close` waits for the other rank to stop reading a source. Far above what one segment takes.
-  private static let closeWaitNanoseconds: UInt64 = 250_000_000
+  /// From when on a reader's announcement is certain to be seen by this rank, which has closed its end.
+  private let certainty: UnsafeMutablePointer<UInt64>
 
   /// Makes both ends of a link between `rankA` (the first result) and `rankB`.
   ///
@@ -37,20 +35,22 @@ package final class InProcessLink: Link, @unchecked Sendable {
   ///   - doorbells: The ranks' doorbells, in the same order; kept alive by the links.
   ///   - segmentBytesMax: The largest payload of a segment.
   ///   - faults: nil for a link that works.
+  ///   - kind: What the link is called.
   /// - Throws: `.resources` when address space for the windows runs out.
   package static func makePair(
-    rankA: Int, rankB: Int, doorbells: (Doorbell, Doorbell), segmentBytesMax: Int, faults: InProcessFaults? = nil
+    rankA: Int, rankB: Int, doorbells: (Doorbell, Doorbell), segmentBytesMax: Int, faults: InProcessFaults? = nil,
+    kind: TransportKind = .inProcess
   ) throws(FailureReport) -> (InProcessLink, InProcessLink) {
     let channel = try InProcessChannel(segmentBytesMax: segmentBytesMax)
     return (
-      InProcessLink(channel, side: 0, rank: rankA, peer: rankB, doorbells.0, peerDoorbell: doorbells.1, faults),
-      InProcessLink(channel, side: 1, rank: rankB, peer: rankA, doorbells.1, peerDoorbell: doorbells.0, faults)
+      InProcessLink(channel, side: 0, rank: rankA, peer: rankB, doorbells.0, peerDoorbell: doorbells.1, faults, kind),
+      InProcessLink(channel, side: 1, rank: rankB, peer: rankA, doorbells.1, peerDoorbell: doorbells.0, faults, kind)
     )
   }
 
   private init(
     _ channel: InProcessChannel, side: Int, rank: Int, peer: Int, _ doorbell: Doorbell, peerDoorbell: Doorbell,
-    _ faults: InProcessFaults?
+    _ faults: InProcessFaults?, _ kind: TransportKind
   ) {
     self.channel = channel
     self.side = side
@@ -62,20 +62,19 @@ package final class InProcessLink: Link, @unchecked Sendable {
     mask = UInt64(channel.credit - 1)
     lanes = .allocate(capacity: Lane.count)
     for lane in 0..<Lane.count { (lanes + lane).initialize(to: InProcessLane(channel, side: side, lane: lane)) }
-    closed = .allocate(capacity: 1)
-    closed.initialize(to: false)
+    certainty = .allocate(capacity: 1)
+    certainty.initialize(to: 0)
     self.faults = faults.map {
       InProcessFaultState($0, rank: rank, peer: peer, segmentBytesMax: channel.segmentBytesMax)
     }
     super.init(
-      peer: peer, transport: .inProcess, segmentBytesMax: channel.segmentBytesMax, needsProgress: faults != nil,
-      composesInPlace: false)
+      peer: peer, transport: kind, segmentBytesMax: channel.segmentBytesMax, needsProgress: faults != nil)
   }
 
   deinit {
     close()
     lanes.deallocate()
-    closed.deallocate()
+    certainty.deallocate()
   }
 
   // MARK: Sending
@@ -219,7 +218,7 @@ package final class InProcessLink: Link, @unchecked Sendable {
   }
 
   /// Announces that the segment's payload is being read. Returns false when it is the source of a rank that has closed its
-  /// end, and so may be gone. The other side of this is in `close`.
+  /// end, and so may be gone. The other side of this is in `startClosing`.
   @inline(__always)
   func startReading(_ lane: Int, _ slot: UnsafeMutablePointer<InProcessSlot>) -> Bool {
     guard slot.pointee.held else { return true }
@@ -270,23 +269,19 @@ package final class InProcessLink: Link, @unchecked Sendable {
 
   package override var maximumPark: UInt64 { faults == nil ? .max : InProcessFaults.maximumParkNanoseconds }
 
-  /// After this the other rank reads no source of this one. Segments sent as copies stay readable.
-  package override func close() {
-    if closed.pointee { return }
-    closed.pointee = true
+  package override func startClosing() {
     abandonArrivals()
     condition.pointee.bitwiseOr(1 << UInt32(side), ordering: .sequentiallyConsistent)
     peerDoorbell.ring()
     // A reader announces itself with a plain store and then looks at `condition`; this barrier pays for both sides.
     // Where the kernel has none, a plain store is seen within a millisecond all the same.
     let isCertain = tutti_membarrier() == 0
-    let start = monotonicNanoseconds()
-    let earliest = isCertain ? start : start + 1_000_000
-    var now = start
-    while now < earliest || isBeingRead() && now < start + Self.closeWaitNanoseconds {
-      sched_yield()
-      now = monotonicNanoseconds()
-    }
+    certainty.pointee = isCertain ? 0 : monotonicNanoseconds() + 1_000_000
+  }
+
+  /// Whether the other rank reads no source of this one. Segments sent as copies stay readable.
+  package override func hasClosed() -> Bool {
+    (certainty.pointee == 0 || monotonicNanoseconds() >= certainty.pointee) && !isBeingRead()
   }
 
   package override func abandonArrivals() {

@@ -7,6 +7,10 @@ import TuttiSystem
 /// at most ``Lane/credit`` segments outstanding on a lane, and a link always takes in what its credit allowed, whether or
 /// not the engine asks for that lane, so that no lane can block another.
 ///
+/// This class is what every link does; ``InPlaceLink`` adds what only links do whose peer reaches memory where it lies. By itself it is a link
+/// that carries nothing: it never gives credit and nothing arrives. A transport overrides ``canSend(_:)``, ``send(_:_:_:_:_:copied:)``,
+/// ``released(_:)``, ``peek(_:)`` and ``consume(_:)``, and what else its kind of connection needs.
+///
 /// Threads: whoever holds the engine's lock calls; a link needs no locks of its own. Transports are `final` subclasses whose
 /// hot state is raw memory; the engine keeps links unmanaged in raw memory, so that a call costs one indirect jump.
 ///
@@ -27,38 +31,49 @@ open class Link {
   /// Whether the memory that ``reserve(_:_:)`` gives is the one the receiver reads, and ``send`` copies into it. Composing there
   /// then saves a pass even where the result is stored as well; elsewhere such a result is better sent from where it is stored.
   package let composesInPlace: Bool
-  /// Links with the same non-zero group can hand one copy of a segment to several peers: see ``sendShared``.
-  package let shareGroup: UInt32
-  /// Whether ``sendRegistered(_:_:_:_:_:)``, ``grant(_:_:_:_:)`` and ``placement(_:_:)`` can be called: the peer reaches this rank's registered memory.
-  package let reachesRegisteredMemory: Bool
-  /// Whether they can also be called for memory of the caller's own that is registered (``InPlace/callers``).
-  package let reachesCallersMemory: Bool
-  /// Whether ``peek(_:)`` copies large segments from the peer's memory, so that an ``offer(_:_:_:_:_:)`` has to come before it.
-  package let fetches: Bool
+  /// What the memory in place is good for. Anything but nothing means that this is an ``InPlaceLink``.
+  package let inPlace: InPlaceAbilities
   /// State the engine reads without a call.
   package let status: UnsafeMutablePointer<LinkStatus>
   /// Why the link failed. Set before ``LinkStatus/failed``.
   package var failure: FailureReport?
+  /// It has been closed: set by `close`.
+  final var isEnded = false
+  /// For each lane, where a link composes that has no better place; made when first needed.
+  private var composed: UnsafeMutableRawPointer?
 
   package init(
-    peer: Int, transport: TransportKind, segmentBytesMax: Int, needsProgress: Bool, composesInPlace: Bool,
-    shareGroup: UInt32 = 0, reachesRegisteredMemory: Bool = false,
-    reachesCallersMemory: Bool = false, fetches: Bool = false
+    peer: Int, transport: TransportKind, segmentBytesMax: Int, needsProgress: Bool, composesInPlace: Bool = false
   ) {
     self.peer = peer
     self.transport = transport
     self.segmentBytesMax = segmentBytesMax
     self.needsProgress = needsProgress
     self.composesInPlace = composesInPlace
-    self.shareGroup = shareGroup
-    self.reachesRegisteredMemory = reachesRegisteredMemory
-    self.reachesCallersMemory = reachesCallersMemory
-    self.fetches = fetches
+    inPlace = InPlaceAbilities()
     status = .allocate(capacity: 1)
     status.initialize(to: LinkStatus())
   }
 
-  deinit { status.deallocate() }
+  /// For ``InPlaceLink`` alone: whoever sees an ability takes the link for one.
+  init(
+    inPlace: InPlaceAbilities, peer: Int, transport: TransportKind, segmentBytesMax: Int, needsProgress: Bool,
+    composesInPlace: Bool
+  ) {
+    self.peer = peer
+    self.transport = transport
+    self.segmentBytesMax = segmentBytesMax
+    self.needsProgress = needsProgress
+    self.composesInPlace = composesInPlace
+    self.inPlace = inPlace
+    status = .allocate(capacity: 1)
+    status.initialize(to: LinkStatus())
+  }
+
+  deinit {
+    status.deallocate()
+    composed?.deallocate()
+  }
 
   /// Marks the link as failed; the first failure stays.
   package final func fail(_ report: FailureReport) {
@@ -67,13 +82,23 @@ open class Link {
     status.pointee.failed = true
   }
 
+  /// Fails the link because its transport was asked for what it has not.
+  @inline(never)
+  final func failIncapable(_ what: StaticString) -> UInt64 {
+    fail(
+      FailureReport(
+        .transport, peer: peer, "the link to rank \(peer) was asked to \(what), which its transport cannot do",
+        advice: "This is a defect of that transport: choose another one", transport: transport.name))
+    return 0
+  }
+
   // MARK: The data path
 
   /// Moves bytes: flushes what is queued, reads what has come. Never blocks.
-  open func progress() { fatalError("abstract") }
+  open func progress() {}
 
   /// Whether one more segment can be sent on `lane` now: credit is there and the transport has room.
-  open func canSend(_ lane: Int) -> Bool { fatalError("abstract") }
+  open func canSend(_ lane: Int) -> Bool { false }
 
   /// Sends one segment. Precondition: ``canSend(_:)``.
   ///
@@ -83,10 +108,10 @@ open class Link {
   /// - Returns: The segment's sequence number on this lane and direction, from 1.
   open func send(
     _ lane: Int, _ call: CallSignature, _ count: UInt64, _ source: UnsafeRawPointer, _ bytes: Int, copied: Bool
-  ) -> UInt64 { fatalError("abstract") }
+  ) -> UInt64 { failIncapable("send") }
 
   /// The number of segments sent on `lane` whose source is free.
-  open func released(_ lane: Int) -> UInt64 { fatalError("abstract") }
+  open func released(_ lane: Int) -> UInt64 { 0 }
 
   /// Memory in which to compose the next segment of `lane`, followed by ``commit``. Precondition: ``canSend(_:)``.
   ///
@@ -95,8 +120,15 @@ open class Link {
   /// - Parameter bytes: The size of the segment; up to ``segmentBytesMax``, and the same as at the commit.
   /// - Returns: The link's own memory, aligned to 32 bytes. It can be read unchanged until the next call of `reserve` or a send
   ///   on this lane of this link, also after the commit. To send what was composed to further peers, reserve on each of their
-  ///   links too, copy, and commit there (or ``sendShared``): a ``send`` from this memory would still read it after that.
-  open func reserve(_ lane: Int, _ bytes: Int) -> UnsafeMutableRawPointer { fatalError("abstract") }
+  ///   links too, copy, and commit there (or ``InPlaceLink/sendShared``): a ``send`` from this memory would still read it after that.
+  open func reserve(_ lane: Int, _ bytes: Int) -> UnsafeMutableRawPointer {
+    precondition(bytes >= 0 && bytes <= segmentBytesMax, "segment larger than the link takes")
+    let stride = (segmentBytesMax + 63) & ~63
+    if let composed { return composed + lane * stride }
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: max(64, Lane.count * stride), alignment: 64)
+    composed = memory
+    return memory + lane * stride
+  }
 
   /// Sends the segment composed in ``reserve(_:_:)``'s memory. Precondition: ``canSend(_:)``, which another lane's segment may
   /// have ended since.
@@ -105,66 +137,8 @@ open class Link {
   /// receiver to consume, but where bytes must be flushed for the peer to get them, it says when they are.
   /// - Returns: The segment's sequence number on this lane and direction, from 1.
   open func commit(_ lane: Int, _ call: CallSignature, _ count: UInt64, _ bytes: Int) -> UInt64 {
-    fatalError("abstract")
+    send(lane, call, count, reserve(lane, bytes), bytes, copied: true)
   }
-
-  /// Sends to this link's peer the segment that `original`, of the same ``shareGroup``, has just sent on the same lane with
-  /// the given sequence number, without another copy of the payload. Precondition: ``canSend(_:)``. The source is free when
-  /// `original` and this link say so.
-  open func sendShared(
-    _ lane: Int, _ call: CallSignature, _ count: UInt64, _ bytes: Int, original: Link, originalSequence: UInt64
-  ) -> UInt64 { fatalError("abstract") }
-
-  // MARK: Registered memory
-
-  /// Whether the next segment of `lane`, which lies in registered memory, had better wait a moment, because the peer is going to say where it
-  /// may be written. Asks the peer, if it has not been asked.
-  ///
-  /// The peer answers as soon as the segment is the next of a receive that it has come to, with a grant or with
-  /// ``declineGrants(_:_:)``: so whoever waits for that waits for no more than he would with a credit of one segment.
-  open func awaitsGrant(_ lane: Int, _ bytes: Int) -> Bool { false }
-
-  /// Answers a peer that has asked (``LinkStatus/asked``) for the next segment of `lane`: it and so many after it are to be sent as usual,
-  /// except those that were granted before.
-  open func declineGrants(_ lane: Int, _ segments: UInt64) {}
-
-  /// Sends a segment that lies in this rank's ``RegisteredMemory``: the peer reads it where it is. Precondition: ``canSend(_:)``.
-  ///
-  /// - Parameter offset: Where it begins in the arena.
-  /// - Returns: The segment's sequence number on this lane; its source is free when ``released(_:)`` reaches it.
-  open func sendRegistered(
-    _ lane: Int, _ call: CallSignature, _ count: UInt64, _ offset: UInt64, _ bytes: Int
-  ) -> UInt64 { fatalError("abstract") }
-
-  /// Lets the peer write a coming segment of `lane` into this rank's ``RegisteredMemory``. It may or may not; where it has, ``Arrival/placed``
-  /// says so.
-  ///
-  /// - Parameters:
-  ///   - ahead: Which segment: 0 for the next that ``peek(_:)`` shows, up to `Lane.credit - 1`; in this order.
-  ///   - offset: Where its bytes are to lie in the arena. They are the peer's to write until the segment has arrived.
-  open func grant(_ lane: Int, _ ahead: Int, _ offset: UInt64, _ bytes: Int) { fatalError("abstract") }
-
-  /// The peer's memory for the next segment of `lane`, where it has granted that; nil otherwise. Precondition: ``canSend(_:)``. To be followed by
-  /// ``commitPlacement(_:_:_:_:)`` or ``cancelPlacement(_:)`` at once, because the peer waits for it when it fails meanwhile.
-  open func placement(_ lane: Int, _ bytes: Int) -> UnsafeMutableRawPointer? { fatalError("abstract") }
-
-  /// Sends the segment that was written to the memory of ``placement(_:_:)``. Its sources are free at once.
-  open func commitPlacement(_ lane: Int, _ call: CallSignature, _ count: UInt64, _ bytes: Int) -> UInt64 {
-    fatalError("abstract")
-  }
-
-  /// Gives the memory of ``placement(_:_:)`` back: nothing is sent.
-  open func cancelPlacement(_ lane: Int) { fatalError("abstract") }
-
-  /// Whether what was read of an ``Arrival/borrowed`` segment is what its sender meant: false once the sender has taken its memory back, because
-  /// it has failed; the link has then failed too. To be asked after the last read, and before anything made of it is passed on.
-  open func isIntact(_ lane: Int) -> Bool { true }
-
-  /// Ends the peer's access to callers' memory, after a failure: what it still reads of it, registered or the source of a held send, it will
-  /// not use, and when this returns it writes no more, or has not answered within a bounded wait. Idempotent.
-  ///
-  /// - Parameter peerIsLost: It has died, and there is nothing to wait for.
-  open func revoke(peerIsLost: Bool) {}
 
   // MARK: Receiving
 
@@ -179,21 +153,21 @@ open class Link {
 
   /// The oldest segment on `lane` that has arrived in full and was not consumed, or nil. The pointer, and the payload behind
   /// it, stay valid until ``consume(_:)``.
-  open func peek(_ lane: Int) -> UnsafePointer<Arrival>? { fatalError("abstract") }
+  open func peek(_ lane: Int) -> UnsafePointer<Arrival>? { nil }
 
   /// Whether a segment has arrived on `lane` that ``peek(_:)`` shows now or will show later without the peer's help.
   open func hasArrival(_ lane: Int) -> Bool { peek(lane) != nil }
 
   /// Gives back the segment ``peek(_:)`` returned, and with it one credit. Its memory belongs to the link again.
-  open func consume(_ lane: Int) { fatalError("abstract") }
+  open func consume(_ lane: Int) {}
 
-  // MARK: Waiting and the end
+  // MARK: Waiting
 
   /// A descriptor to wait on (`poll`) for this link to make progress; -1 when the peer rings the doorbell instead.
   open var descriptor: Int32 { -1 }
 
-  /// A waiter is about to sleep on ``descriptor``. Returns whether it may: not if something has come that the descriptor will not tell of, be it
-  /// that the waiter's last look has taken it. Then it looks at its steps again, and asks again.
+  /// A waiter is about to sleep on ``descriptor``. Returns whether it may: not when something has come that the descriptor will not tell of,
+  /// even if the waiter's last look has taken it in. The waiter then looks at its steps again, and asks again.
   open func prepareToPark() -> Bool { true }
 
   /// Whether output is queued, so that a waiter must also wait for the descriptor to become writable.
@@ -203,23 +177,32 @@ open class Link {
   /// hidden on purpose, so that nothing wakes the waiter when one shows up.
   open var maximumPark: UInt64 { .max }
 
-  /// Returns when what was sent will arrive though this process ends, or after a bounded wait. Where the kernel sends, that is at once.
-  open func drain() {}
+  // MARK: The end: see `Link+Close.swift`, which goes through these for many links at once
+
+  /// Moves what was sent towards the peer. Returns whether all of it will arrive though this process ends; where the kernel sends, that is at
+  /// once. Never blocks; the caller asks again, for a bounded time.
+  open func drain() -> Bool { true }
+
+  /// Does what a good end needs before the link is closed: the peer gets what was sent, and hears that no more will come. Returns whether that
+  /// is done, or has become impossible. Never blocks; the caller asks again, for a bounded time.
+  open func windDown() -> Bool { drain() }
 
   /// Says that no arrival will be looked at any more, because the owner has failed: a peer that closes need not wait for that.
   open func abandonArrivals() {}
 
-  /// Releases descriptors and mappings, and returns only when the peer no longer reads sources sent here, or after a bounded
-  /// wait: a failed operation closes its links before it gives the caller's buffers back. Idempotent; no data-path call
-  /// follows.
-  open func close() {}
+  /// Begins to release descriptors and mappings. Idempotent and never blocks; no data-path call follows.
+  open func startClosing() {}
+
+  /// Whether the peer no longer reads sources sent here, and what was to be released is. A failed operation closes its links before it gives
+  /// the caller's buffers back. Never blocks; the caller asks again, for a bounded time.
+  open func hasClosed() -> Bool { true }
 }
 
 /// The part of a link's state that is read without a call.
 @frozen @usableFromInline
 package struct LinkStatus {
   @usableFromInline package var failed = false
-  /// Lanes (bits) whose sender wants to know where a segment may be written: see ``Link/awaitsGrant(_:_:)``.
+  /// Lanes (bits) whose sender wants to know where a segment may be written: see ``InPlaceLink/awaitsGrant(_:_:)``. Other links ask nothing.
   @usableFromInline package var asked: UInt32 = 0
   @inlinable package init() {}
 }
@@ -235,7 +218,7 @@ public struct Arrival {
   @usableFromInline package var bytes: Int
   /// The payload is already in the destination last offered or granted.
   @usableFromInline package var placed: Bool
-  /// The payload lies in the sender's registered memory: see ``Link/isIntact(_:)``.
+  /// The payload lies in the sender's registered memory: see ``InPlaceLink/isIntact(_:)``.
   @usableFromInline package var borrowed: Bool
 
   @inlinable
@@ -248,22 +231,5 @@ public struct Arrival {
     self.bytes = bytes
     self.placed = placed
     self.borrowed = borrowed
-  }
-}
-
-/// The transports, by the names users type and read. Raw values travel between ranks.
-package enum TransportKind: UInt8, Sendable, CaseIterable {
-  case inProcess = 1
-  case sharedMemory = 2
-  case tcp = 3
-  case rdma = 4
-
-  package var name: String {
-    switch self {
-    case .inProcess: "inprocess"
-    case .sharedMemory: "shm"
-    case .tcp: "tcp"
-    case .rdma: "rdma"
-    }
   }
 }

@@ -14,10 +14,11 @@ package enum InPlace {
   @inlinable package static var callers: UInt64 { 1 << 62 }
 }
 
-/// What else has to know of registered memory: the devices that are to reach it.
+/// What else is told of registered memory: the devices that are to reach it.
 package protocol MemoryRegistrar: AnyObject, Sendable {
   /// - Throws: `.resources` where a limit forbids it.
   func register(_ memory: UnsafeMutableRawPointer, bytes: Int) throws(FailureReport)
+  /// Ends what `register` began at this address.
   func unregister(_ memory: UnsafeMutableRawPointer)
 }
 
@@ -26,7 +27,7 @@ package protocol MemoryRegistrar: AnyObject, Sendable {
 /// memory. Beside it, memory of the caller's own, which devices reach, but not the other processes of the host.
 ///
 /// Whoever allocates owns the memory until ``deallocate(_:bytes:)``. Peers touch it only for segments of running operations that said so,
-/// and not after ``Link/revoke(peerIsLost:)``. An address in the arena is an offset in its file, the same for all ranks.
+/// and not after ``Link/revoke(_:lost:)``. An address in the arena is an offset in its file, the same for all ranks.
 package final class RegisteredMemory: @unchecked Sendable {
   // @unchecked: the mapping is set once under the lock and read through an atomic; free ranges are under the lock.
 
@@ -45,8 +46,11 @@ package final class RegisteredMemory: @unchecked Sendable {
     var registrars: [any MemoryRegistrar] = []
     /// What has been allocated in the arena: address and bytes.
     var allocated: [UInt: Int] = [:]
-    /// The caller's own: address and bytes.
-    var callers: [UInt: Int] = [:]
+    /// The caller's own.
+    var callers = AddressTable<Void>()
+
+    /// All there is: address and bytes.
+    var all: [(UInt, Int)] { allocated.map { ($0.key, $0.value) } + callers.ranges.map { ($0.start, $0.bytes) } }
   }
   private let registrations = Lock(Registrations())
   /// Whether there is any of the caller's own.
@@ -110,7 +114,7 @@ package final class RegisteredMemory: @unchecked Sendable {
       var demand = ResourceDemand()
       demand.touchedBytes = size
       try ResourceLimits.current().check(
-        demand, for: "registered memory of \(bytes) bytes", rank: -1, orElse: "allocate less")
+        demand, for: "registered memory of \(bytes) bytes", rank: -1, transport: "shm", orElse: "allocate less")
     }
     let arena = try mapped()
     let range = free.withLock { free -> Range<Int>? in
@@ -207,12 +211,19 @@ package final class RegisteredMemory: @unchecked Sendable {
 
   // MARK: What devices and callers register
 
-  /// Has a registrar know of all memory, that of now and that to come.
+  /// Registers all current and future memory with `registrar`; when this throws, none of it.
   package func attach(_ registrar: any MemoryRegistrar) throws(FailureReport) {
     try registrations.withLock { state throws(FailureReport) in
       if state.registrars.contains(where: { $0 === registrar }) { return }
-      for (address, bytes) in state.allocated.merging(state.callers, uniquingKeysWith: { first, _ in first }) {
-        try registrar.register(UnsafeMutableRawPointer(bitPattern: address).unsafelyUnwrapped, bytes: bytes)
+      var told: [UnsafeMutableRawPointer] = []
+      for (address, bytes) in state.all {
+        let memory = UnsafeMutableRawPointer(bitPattern: address).unsafelyUnwrapped
+        do throws(FailureReport) { try registrar.register(memory, bytes: bytes) } catch {
+          // Nobody would unregister these later, because the registrar is not in the list.
+          for memory in told { registrar.unregister(memory) }
+          throw error
+        }
+        told.append(memory)
       }
       state.registrars.append(registrar)
     }
@@ -224,7 +235,7 @@ package final class RegisteredMemory: @unchecked Sendable {
   package func register(_ memory: UnsafeMutableRawPointer, bytes: Int) throws(FailureReport) {
     let address = UInt(bitPattern: memory)
     try registrations.withLock { state throws(FailureReport) in
-      let overlaps = state.callers.contains { $0.key < address + UInt(bytes) && address < $0.key + UInt($0.value) }
+      let overlaps = state.callers.overlaps(address, bytes: bytes)
       let base = base.load(ordering: .acquiring)
       guard !overlaps, base == 0 || address >= base + UInt(capacity) || address + UInt(bytes) <= base else {
         throw FailureReport(
@@ -232,7 +243,7 @@ package final class RegisteredMemory: @unchecked Sendable {
           advice: "Register each buffer once, and unregister it before it is freed")
       }
       try Self.tell(state.registrars, memory, bytes)
-      state.callers[address] = bytes
+      state.callers.insert(address, bytes: bytes, ())
       hasCallers.store(true, ordering: .releasing)
     }
   }
@@ -240,7 +251,7 @@ package final class RegisteredMemory: @unchecked Sendable {
   /// Ends what ``register(_:bytes:)`` began. No operation may be using the memory.
   package func unregister(_ memory: UnsafeMutableRawPointer) throws(FailureReport) {
     try registrations.withLock { state throws(FailureReport) in
-      guard state.callers.removeValue(forKey: UInt(bitPattern: memory)) != nil else {
+      guard state.callers.remove(UInt(bitPattern: memory)) != nil else {
         throw FailureReport(
           .invalidArgument, "memory is to be unregistered that was not registered",
           advice: "Pass the address that was given to register")
@@ -275,9 +286,7 @@ package final class RegisteredMemory: @unchecked Sendable {
 
   @inline(never)
   private func callersOffset(_ address: UInt) -> UInt64 {
-    let isRegistered = registrations.withLock { state in
-      state.callers.contains { $0.key <= address && address - $0.key < UInt($0.value) }
-    }
+    let isRegistered = registrations.withLock { $0.callers.find(address, bytes: 1) != nil }
     return isRegistered ? UInt64(address) | InPlace.callers : InPlace.nowhere
   }
 
@@ -291,18 +300,17 @@ package final class RegisteredMemory: @unchecked Sendable {
 /// A peer's arena as this rank sees it: mapped when a segment first refers to it. Owns the descriptor and the mapping.
 package struct PeerMemory: ~Copyable {
   package let capacity: Int
-  private let descriptor: Int32
+  private let descriptor: OwnedDescriptor
   private var base: UnsafeMutableRawPointer?
 
-  /// - Parameter descriptor: The peer's sealed memfd; ownership is taken.
-  package init(descriptor: Int32, capacity: Int) {
+  /// - Parameter descriptor: The peer's sealed memfd.
+  package init(descriptor: consuming OwnedDescriptor, capacity: Int) {
     self.descriptor = descriptor
     self.capacity = capacity
   }
 
   deinit {
     if let base { munmap(base, capacity) }
-    tutti_close(descriptor)
   }
 
   /// The address of `bytes` bytes at an offset that the peer gave; nil where they are not in the arena. Throws `.resources` when it cannot be mapped.
@@ -310,7 +318,7 @@ package struct PeerMemory: ~Copyable {
   package mutating func address(of offset: UInt64, bytes: Int) throws(FailureReport) -> UnsafeMutableRawPointer? {
     guard offset <= UInt64(capacity), bytes <= capacity - Int(offset) else { return nil }
     if let base { return base + Int(offset) }
-    let mapped = try RegisteredMemory.map(descriptor, capacity)
+    let mapped = try RegisteredMemory.map(descriptor.raw, capacity)
     // A core dump is to hold this process's memory once.
     madvise(mapped, capacity, MADV_DONTDUMP)
     base = mapped

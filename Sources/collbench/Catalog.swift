@@ -1,4 +1,3 @@
-import Glibc
 import Tutti
 import TuttiSchedule
 
@@ -17,22 +16,5 @@ enum Catalog {
   /// The types that an operation is defined for.
   static func types(for operation: ReduceOp) -> [String] {
     DataType.allCases.filter { operation.isDefined(for: $0) }.map(\.name)
-  }
-
-  /// Why a transport cannot be used on this machine; nil when it can.
-  static func obstacle(to transport: String) -> String? {
-    switch transport {
-    case "shm":
-      return sharedMemoryObstacle()
-    case "rdma":
-      return rdmaObstacle()
-    case "tcp":
-      let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-      guard descriptor >= 0 else { return "socket: \(systemErrorText())" }
-      defer { close(descriptor) }
-      return listen(descriptor, 1) == 0 ? nil : "listen: \(systemErrorText())"
-    default:
-      return nil
-    }
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Tutti
+import TuttiTransport
 
 /// `collbench list`: what this build and this machine have.
 struct ListCommand: ParsableCommand {
@@ -18,11 +19,14 @@ struct ListCommand: ParsableCommand {
   }
 
   func run() throws {
-    try Terminal.write(format == "json" ? json.text() + "\n" : table)
+    let reports = transportReports()
+    try Terminal.write(format == "json" ? json(reports).text() + "\n" : table(reports))
   }
 
-  private var transports: [(name: String, obstacle: String?)] {
-    Catalog.transports.filter { $0 != "auto" }.map { ($0, Catalog.obstacle(to: $0)) }
+  private typealias Reports = [(name: String, report: TransportReport)]
+
+  private func transports(_ reports: Reports) -> [(name: String, obstacle: String?)] {
+    Catalog.transports.filter { $0 != "auto" }.map { name in (name, reports.first { $0.name == name }?.report.obstacle) }
   }
 
   /// The operations that work on the same types, in the order of the first of each.
@@ -39,14 +43,14 @@ struct ListCommand: ParsableCommand {
     return groups
   }
 
-  private var table: String {
+  private func table(_ reports: Reports) -> String {
     var text = "collectives and their algorithms\n"
     for subject in Subject.all {
       let algorithms = subject.algorithms.map(\.name)
       text += "  \(subject.name): \(algorithms.isEmpty ? "no algorithms" : algorithms.joined(separator: ", "))\n"
     }
     text += "transports\n"
-    for transport in transports {
+    for transport in transports(reports) {
       text += "  \(transport.name): \(transport.obstacle.map { "not usable here: \($0)" } ?? "usable")\n"
     }
     let types = DataType.allCases.map { "\($0.name) (\($0.size) byte\($0.size == 1 ? "" : "s"))" }
@@ -56,7 +60,7 @@ struct ListCommand: ParsableCommand {
       let types = group.types.count == DataType.allCases.count ? "all types" : group.types.joined(separator: ", ")
       text += "  \(group.operations.joined(separator: ", ")): \(types)\n"
     }
-    return text + "processors\n  \(processorText)\n" + rdmaText(RDMAFacts.current())
+    return text + "processors\n  \(processorText)\n" + reports.map(\.report.text).joined()
   }
 
   /// `0-3 (4) on NUMA nodes 0 (0-3,8-11), 1 (4-7,12-15), 1.5 by quota`.
@@ -80,44 +84,45 @@ struct ListCommand: ParsableCommand {
     ])
   }
 
-  private var json: JSONValue {
-    .object([
-      ("version", .integer(reportVersion)),
-      ("tutti", .string(toolVersion)),
-      (
-        "collectives",
-        .array(
-          Subject.all.map { subject in
-            .object([
-              ("name", .string(subject.name)),
-              ("algorithms", .array(subject.algorithms.map { .string($0.name) })),
-              ("hasRoot", .bool(subject.hasRoot)), ("combines", .bool(subject.combines)),
-              ("hasBlocks", .bool(subject.hasBlocks)),
-            ])
-          })
-      ),
-      (
-        "transports",
-        .array(
-          transports.map {
-            .object([
-              ("name", .string($0.name)), ("usable", .bool($0.obstacle == nil)), ("reason", .optional($0.obstacle)),
-            ])
-          })
-      ),
-      (
-        "types",
-        .array(
-          DataType.allCases.map { type in
-            let operations = ReduceOp.allCases.filter { $0.isDefined(for: type) }.map { JSONValue.string($0.name) }
-            return .object([
-              ("name", .string(type.name)), ("bytes", .integer(type.size)), ("operations", .array(operations)),
-            ])
-          })
-      ),
-      ("operations", .array(Catalog.operations.map { .string($0) })),
-      ("processors", processorJSON),
-      ("rdma", rdmaJSON(RDMAFacts.current())),
-    ])
+  private func json(_ reports: Reports) -> JSONValue {
+    let details = reports.compactMap { name, report in report.details.map { (name, JSONValue($0)) } }
+    return .object(
+      [
+        ("version", .integer(reportVersion)),
+        ("tutti", .string(toolVersion)),
+        (
+          "collectives",
+          .array(
+            Subject.all.map { subject in
+              .object([
+                ("name", .string(subject.name)),
+                ("algorithms", .array(subject.algorithms.map { .string($0.name) })),
+                ("hasRoot", .bool(subject.hasRoot)), ("combines", .bool(subject.combines)),
+                ("hasBlocks", .bool(subject.hasBlocks)),
+              ])
+            })
+        ),
+        (
+          "transports",
+          .array(
+            transports(reports).map {
+              .object([
+                ("name", .string($0.name)), ("usable", .bool($0.obstacle == nil)), ("reason", .optional($0.obstacle)),
+              ])
+            })
+        ),
+        (
+          "types",
+          .array(
+            DataType.allCases.map { type in
+              let operations = ReduceOp.allCases.filter { $0.isDefined(for: type) }.map { JSONValue.string($0.name) }
+              return .object([
+                ("name", .string(type.name)), ("bytes", .integer(type.size)), ("operations", .array(operations)),
+              ])
+            })
+        ),
+        ("operations", .array(Catalog.operations.map { .string($0) })),
+        ("processors", processorJSON),
+      ] + details)
   }
 }

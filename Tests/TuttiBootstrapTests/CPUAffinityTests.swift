@@ -1,4 +1,5 @@
 import TuttiSystem
+import TuttiTransport
 import TuttiTopology
 import Testing
 
@@ -169,10 +170,11 @@ import Testing
   private func members(_ texts: [String]) -> [MemberRecord] {
     texts.enumerated().map { rank, text in
       MemberRecord(
-        rank: rank, process: ProcessIdentity(pid: Int32(100 + rank), startTime: 1, namespace: 1),
-        host: HostIdentity(name: "host-\(text.prefix(1))", identity: String(text.prefix(1))), addresses: [], unixName: "",
-        transports: [.tcp], processors: ProcessorAllowance(inherited: processors(String(text.dropFirst(2)))),
-        abilities: HostAbilities(user: 0, userNamespace: 0))
+        facts: RankFacts(
+          rank: rank, process: ProcessIdentity(pid: Int32(100 + rank), startTime: 1, namespace: 1),
+          host: HostIdentity(name: "host-\(text.prefix(1))", identity: String(text.prefix(1))),
+          abilities: HostAbilities(user: 0, userNamespace: 0), offers: []),
+        addresses: [], unixName: "", processors: ProcessorAllowance(inherited: processors(String(text.dropFirst(2)))))
     }
   }
 

@@ -1,5 +1,6 @@
 import Patience
 import TuttiSystem
+import TuttiTransport
 import TuttiTopology
 import CTuttiFork
 import CTuttiLinux
@@ -38,7 +39,7 @@ import Testing
       guard case .success(let socket) = Sockets.connect(to: listener, deadline: deadline) else { return 103 }
       let hello = HandshakeHello(
         role: role, from: 1, to: 0, rankCount: membership.rankCount, communicator: membership.communicator,
-        nonce: Handshake.freshNonce())
+        transport: role == .link ? testTransport : nil, nonce: Handshake.freshNonce())
       do {
         try HandshakeDialer(socket: socket, deadline: deadline, giveUp: { false }).run(hello: hello, key: membership.key)
       } catch { return 104 }
@@ -63,12 +64,10 @@ import Testing
     }
     #expect(dial(.departureBoard, geteuid()) == 1)
     #expect(dial(.departureBoard, 65534) == 100)
-    #expect(dial(.sharedMemoryLink, 65534) == 100)
     #expect(group.recorders[0].connections.withLock { $0.isEmpty })
-    // This user's connection is handed to the runtime, which has yet to answer.
-    #expect(dial(.sharedMemoryLink, geteuid()) != 100)
-    #expect(group.recorders[0].connections.withLock { $0.count } == 1)
-    for connection in group.recorders[0].connections.withLock({ $0 }) { tutti_close(connection.descriptor) }
+    // A link's connection is handed to the runtime, which knows whether that transport is for this user alone.
+    #expect(dial(.link, 65534) != 100)
+    #expect(group.recorders[0].connections.withLock { $0.map { Sockets.isOfOwnUser($0.socket.raw) } } == [false])
     #expect(group.members.allSatisfy { $0.firstCause == nil })
   }
 
@@ -76,17 +75,17 @@ import Testing
 
   private static func member(
     _ rank: Int, host: String = "boot/1", user: UInt32 = 0, users: UInt64 = 1, obstacle: String = ""
-  ) -> MemberRecord {
-    MemberRecord(
+  ) -> RankFacts {
+    RankFacts(
       rank: rank, process: ProcessIdentity(pid: 10 + Int32(rank), startTime: 1, namespace: 1),
-      host: HostIdentity(name: "host", identity: host), addresses: [], unixName: "", transports: [.sharedMemory, .tcp],
-      processors: .current(), abilities: HostAbilities(memoryObstacle: obstacle, user: user, userNamespace: users))
+      host: HostIdentity(name: "host", identity: host),
+      abilities: HostAbilities(memoryObstacle: obstacle, user: user, userNamespace: users), offers: [])
   }
 
   @Test("ranks share memory exactly when nothing is in the way, and what is gets a name") func domains() {
     let first = Self.member(0)
     #expect(first.memoryDomain == Self.member(1).memoryDomain && first.obstacleToSharing(with: Self.member(1)) == nil)
-    let others: [(MemberRecord, words: String, isOnMachine: Bool)] = [
+    let others: [(RankFacts, words: String, isOnMachine: Bool)] = [
       (Self.member(1, host: "other/1"), "on different hosts", false),
       (Self.member(1, host: "boot/2"), "on one machine in different network namespaces", true),
       (Self.member(1, user: 7), "runs as user 0 and rank 1 (pid 11 on host) as user 7", true),
@@ -103,8 +102,12 @@ import Testing
     #expect(hampered.memoryDomain == nil && hampered.obstacleToSharing(with: hampered) != nil)
   }
 
-  @Test("what a sandbox said is bounded") func bounded() {
-    let abilities = HostAbilities.current(memoryObstacle: String(repeating: "ä", count: 500))
-    #expect(abilities.memoryObstacle.utf8.count <= HostAbilities.obstacleBytesMax && abilities.watchObstacle.isEmpty)
+  @Test("what a sandbox said is bounded") func bounded() throws {
+    var encoder = WireEncoder()
+    HostAbilities(memoryObstacle: String(repeating: "ä", count: 500), user: 1, userNamespace: 2).encode(into: &encoder)
+    var decoder = WireDecoder(encoder.bytes)
+    let abilities = try HostAbilities(from: &decoder)
+    #expect(abilities.memoryObstacle.utf8.count == 128 && abilities.user == 1)
+    #expect(HostAbilities.current().watchObstacle.isEmpty)
   }
 }

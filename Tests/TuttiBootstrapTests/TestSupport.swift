@@ -1,5 +1,6 @@
 import Patience
 import TuttiSystem
+import TuttiTransport
 import CTuttiLinux
 import Glibc
 import Testing
@@ -68,17 +69,25 @@ func runRanks<Value: Sendable>(
   return values
 }
 
+/// The transport that tests open links for, and what ranks offer of it and of another: the bootstrap passes both on as they are.
+let testTransport = TransportKind("test")
+let testOffers = [TransportOffer(testTransport, []), TransportOffer(TransportKind("other"), [1, 2, 3])]
+
 /// What the handlers of one rank have heard.
 final class Recorder: Sendable {
   let failures = Lock<[FailureReport]>([])
-  let connections = Lock<[(peer: Int, role: ConnectionRole, descriptor: Int32)]>([])
+  /// Their sockets are closed with the recorder.
+  let connections = Lock<[Membership.Delivery]>([])
   let status = Lock(RankStatus())
   /// What its operations were, by number.
   let calls = Lock<[UInt64: String]>([:])
 
   var handlers: ControlHandlers {
     ControlHandlers(
-      onConnection: { peer, role, descriptor in self.connections.withLock { $0.append((peer, role, descriptor)) } },
+      onConnection: { peer, transport, socket in
+        let delivery = Membership.Delivery(peer: peer, transport: transport, socket: PassedDescriptor(socket))
+        self.connections.withLock { $0.append(delivery) }
+      },
       onFailure: { failure in self.failures.withLock { $0.append(failure) } },
       status: { number in
         self.status.withLock { status in
@@ -94,7 +103,7 @@ final class Recorder: Sendable {
     return failures.withLock { $0.first }
   }
 
-  func awaitConnection(seconds: Double = 5) -> (peer: Int, role: ConnectionRole, descriptor: Int32)? {
+  func awaitConnection(seconds: Double = 5) -> Membership.Delivery? {
     _ = Clock.wait(until: Patience.deadline(seconds: seconds)) { connections.withLock { !$0.isEmpty } }
     return connections.withLock { $0.first }
   }
@@ -108,7 +117,7 @@ struct TestGroup {
   init(_ rankCount: Int, rendezvous: RendezvousAddress = freshRendezvous(), seconds: Double = 10) throws {
     let joined = try runRanks(0..<rankCount, seconds: seconds + 5) { rank throws(FailureReport) in
       try Membership.join(
-        identity: identity(rank, rankCount, rendezvous), secret: testSecret, transports: [.tcp],
+        identity: identity(rank, rankCount, rendezvous), secret: testSecret, offers: testOffers,
         deadline: Patience.deadline(seconds: seconds))
     }
     members = try (0..<rankCount).map { try joined[$0]!.get() }

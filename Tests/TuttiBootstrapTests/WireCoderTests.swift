@@ -1,4 +1,5 @@
 import TuttiSystem
+import TuttiTransport
 import TuttiTopology
 import Testing
 
@@ -6,19 +7,15 @@ import Testing
 
 @Suite struct WireCoderTests {
   static let member = MemberRecord(
-    rank: 0, process: ProcessIdentity(pid: 12, startTime: 34, namespace: 56),
-    host: HostIdentity(name: "host-ä", identity: "boot/1"),
-    addresses: [.ipv4(0x0A00_0001, port: 80), .ipv6(1, 2, port: 3)], unixName: "tutti-x", transports: [.tcp, .sharedMemory],
+    facts: RankFacts(
+      rank: 0, process: ProcessIdentity(pid: 12, startTime: 34, namespace: 56),
+      host: HostIdentity(name: "host-ä", identity: "boot/1"),
+      abilities: HostAbilities(memoryObstacle: "memfd_create: no", watchObstacle: "", user: 7, userNamespace: 8),
+      offers: [TransportOffer(TransportKind("one"), [1, 2, 3]), TransportOffer(TransportKind("another"), [])]),
+    addresses: [.ipv4(0x0A00_0001, port: 80), .ipv6(1, 2, port: 3)], unixName: "tutti-x",
     processors: ProcessorAllowance(
       inherited: ProcessorSet(list: "0-3,70")!,
-      quota: ProcessorQuota(quotaMicroseconds: 150_000, periodMicroseconds: 100_000, group: 7)),
-    abilities: HostAbilities(
-      memoryObstacle: "memfd_create: no", watchObstacle: "", rdmaObstacle: "no RDMA device", user: 7, userNamespace: 8,
-      memoryGroup: 9),
-    rails: [
-      Rail(device: "mlx5_0", port: 1, linkLayer: .ethernet, address: [10, 1, 0, 7], prefixLength: 24, megabits: 2500),
-      Rail(device: "ibp3s0", port: 2, linkLayer: .infiniband, address: Array(1...16), prefixLength: 64),
-    ])
+      quota: ProcessorQuota(quotaMicroseconds: 150_000, periodMicroseconds: 100_000, group: 7)))
 
   static let report = FailureReport(
     .peerLost, rank: 1, peer: -1, "gone", advice: "look", operation: "all-reduce", operationNumber: 17, step: 4,
@@ -74,34 +71,35 @@ import Testing
     }
   }
 
-  @Test("a rail that no rank could have is refused") func rails() throws {
-    func decoded(_ rail: Rail, count: Int = 1) throws(MalformedMessage) -> [Rail] {
+  @Test("an offer that no transport could make is refused") func offers() throws {
+    func decode(_ offers: [(name: String, bytes: Int)], count: Int? = nil) throws(MalformedMessage) -> [TransportOffer] {
       var member = Self.member
-      member.rails = Array(repeating: rail, count: count)
+      member.facts.offers = []
       var encoder = WireEncoder()
       member.encode(into: &encoder)
-      var decoder = WireDecoder(encoder.bytes)
-      return try MemberRecord(from: &decoder).rails
+      // Without offers, their count is the only one of four zeros behind what the process may do.
+      var head = WireEncoder()
+      head.put(UInt32(member.rank))
+      member.process.encode(into: &head)
+      member.host.encode(into: &head)
+      member.abilities.encode(into: &head)
+      var list = WireEncoder()
+      list.put(UInt32(count ?? offers.count))
+      for offer in offers {
+        list.put(offer.name, bytesMax: 100)
+        list.put(UInt32(offer.bytes))
+        list.put(raw: [UInt8](repeating: 7, count: offer.bytes))
+      }
+      var decoder = WireDecoder(head.bytes + list.bytes + encoder.bytes.dropFirst(head.bytes.count + 4))
+      return try MemberRecord(from: &decoder).facts.offers
     }
-    let good = Self.member.rails[0]
-    #expect(try decoded(good, count: Rail.countMax) == Array(repeating: good, count: Rail.countMax))
-    #expect(throws: MalformedMessage("rails")) { try decoded(good, count: Rail.countMax + 1) }
-    for (change, what) in [
-      ({ $0.port = 0 }, "port"), ({ $0.address = [] }, "rail address"), ({ $0.address = Array(1...5) }, "rail address"),
-      ({ $0.prefixLength = 33 }, "prefix length"),
-    ] as [((inout Rail) -> Void, String)] {
-      var rail = good
-      change(&rail)
-      #expect(throws: MalformedMessage(what)) { try decoded(rail) }
-    }
-    var encoder = WireEncoder()
-    good.encode(into: &encoder)
-    var bytes = encoder.bytes
-    bytes[2 + good.device.utf8.count + 1] = 9
-    #expect(throws: MalformedMessage("link layer")) {
-      var decoder = WireDecoder(bytes)
-      return try Rail(from: &decoder)
-    }
+    let long = String(repeating: "n", count: TransportKind.nameBytesMax)
+    let good = try decode([("a", 0), (long, TransportOffer.bytesMax)])
+    #expect(good.map(\.kind.name) == ["a", long] && good[1].bytes.count == TransportOffer.bytesMax)
+    #expect(throws: MalformedMessage("transport")) { try decode([("", 1)]) }
+    #expect(throws: MalformedMessage("transport")) { try decode([(long + "n", 1)]) }
+    #expect(throws: MalformedMessage("offer")) { try decode([("a", TransportOffer.bytesMax + 1)]) }
+    #expect(throws: MalformedMessage("transports")) { try decode([], count: TransportOffer.countMax + 1) }
   }
 
   @Test func ranksOutsideTheGroupAreRefused() {

@@ -25,6 +25,17 @@ import TuttiTopology
     #expect(failure.transport == "rdma")
   }
 
+  // MARK: Posting
+
+  @Test("a request that cannot be posted says which call failed, and its errno")
+  func posting() {
+    for (post, call) in [(RDMAErrorText.Post.send, "ibv_post_send"), (.receive, "ibv_post_recv")] {
+      let failure = RDMAErrorText.posting(post, error: ENOMEM, rank: 0, peer: 3)
+      expectReadable(failure)
+      #expect(failure.systemError == ENOMEM && failure.peer == 3 && failure.message.contains("(\(call))"), "\(failure)")
+    }
+  }
+
   // MARK: Completions
 
   @Test func everyStatusHasItsText() {

@@ -1,12 +1,13 @@
 import Foundation
 import Testing
 import TuttiSchedule
+import TuttiTransport
 
 @testable import Tutti
 
 /// What `auto` stands for without groups, against a table that was written when costs had no levels.
 @Suite struct AlgorithmChoiceTests {
-  private static let media: [String: TransportTerms.Medium] = [
+  private static let media: [String: TransportMedium] = [
     "sharedMemory": .sharedMemory, "loopback": .loopback, "network": .network, "rdma": .rdma,
   ]
 

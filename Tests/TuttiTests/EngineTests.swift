@@ -128,7 +128,7 @@ struct TimeLimitTests {
     }
   }
 
-  final class LonelyDelegate: EngineDelegate {
+  final class LonelyDelegate: EngineDelegate, LinkSource {
     let time: FakeTime
     /// When the other rank was asked; and what failed.
     let asked = Lock<[UInt64]>([])
@@ -139,7 +139,7 @@ struct TimeLimitTests {
       self.linkDelay = linkDelay
     }
 
-    func openLink(to peer: Int, deadline: UInt64) throws(FailureReport) {
+    func openLink(to peer: Int, deadline: UInt64, giveUp: () -> FailureReport?) throws(FailureReport) {
       time.nanoseconds.wrappingAdd(linkDelay, ordering: .relaxed)
     }
     func takeLinks() throws(FailureReport) -> [Link] { [] }
@@ -166,7 +166,8 @@ struct TimeLimitTests {
       catalog: try AlgorithmCatalog(CommunicatorOptions()))
     let engine = Engine(
       rank: 1, rankCount: 2, doorbell: try Doorbell(), isOversubscribed: true, processors: nil,
-      clock: MonotonicClock { time.read() }, planner: Planner(rank: 1, rankCount: 2, policy: policy), delegate: delegate)
+      clock: MonotonicClock { time.read() }, links: delegate, planner: Planner(rank: 1, rankCount: 2, policy: policy),
+      delegate: delegate)
     defer { engine.close() }
     var memory: Float = 1
     let failure = withUnsafeMutablePointer(to: &memory) { memory -> FailureReport? in

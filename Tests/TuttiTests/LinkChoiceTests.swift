@@ -5,33 +5,42 @@ import TuttiSchedule
 import TuttiTransport
 
 @testable import Tutti
-@testable import TuttiBootstrap
+@testable import TuttiRDMA
 
 /// Which transport connects whom, decided on made-up tables of ranks.
 @Suite struct LinkChoiceTests {
+  private static let rdma = RDMATransport.kind
+
   /// Ranks by host and rails: `a 10.1.0.7/24` is a rank on host a with that rail; `b -` one without; `c ib 10.1.0.7/24` one on InfiniBand.
-  static func members(_ texts: [String], _ choice: TransportChoice = .auto) -> [MemberRecord] {
-    let transports: [TransportKind] =
-      switch choice {
-      case .auto, .inProcess: [.sharedMemory, .rdma, .tcp]
-      case .rdma: [.rdma]
-      case .tcp: [.tcp]
-      case .sharedMemory: [.sharedMemory]
-      }
-    return texts.enumerated().map { rank, text in
+  static func ranks(_ texts: [String], _ choice: TransportChoice = .auto) -> [RankFacts] {
+    texts.enumerated().map { rank, text in
       let words = text.split(separator: " ").map(String.init)
       let layer: Rail.LinkLayer = words.contains("ib") ? .infiniband : .ethernet
       let rails = words.dropFirst().filter { $0.contains("/") }.enumerated().map { rail($1, "rxe\($0)", layer) }
-      return MemberRecord(
+      let obstacle = rails.isEmpty ? words.contains("forbidden") ? "no permission" : "no RDMA device" : ""
+      let offers = transports(choice).map { transport in
+        switch transport.kind.name {
+        case "rdma": TransportOffer(transport.kind, RDMAOffer(rails: rails, obstacle: obstacle).bytes)
+        default: TransportOffer(transport.kind, Array(repeating: 0, count: 8))
+        }
+      }
+      return RankFacts(
         rank: rank, process: ProcessIdentity(pid: Int32(100 + rank), startTime: 1, namespace: 1),
-        host: HostIdentity(name: "host-\(words[0])", identity: "\(words[0])/1"), addresses: [], unixName: "",
-        transports: transports, processors: .current(),
+        host: HostIdentity(name: "host-\(words[0])", identity: "\(words[0])/1"),
         abilities: HostAbilities(
-          memoryObstacle: words.contains("sandboxed") ? "memfd_create: no" : "",
-          rdmaObstacle: rails.isEmpty ? words.contains("forbidden") ? "no permission" : "no RDMA device" : "", user: 0,
-          userNamespace: 1),
-        rails: rails)
+          memoryObstacle: words.contains("sandboxed") ? "memfd_create: no" : "", user: 0, userNamespace: 1),
+        offers: offers)
     }
+  }
+
+  private static func transports(_ choice: TransportChoice) -> [any Transport] {
+    var options = CommunicatorOptions()
+    options.transport = choice
+    return OfferedTransports.choose(options)
+  }
+
+  private static func choice(_ rank: Int, _ ranks: [RankFacts], _ choice: TransportChoice) -> LinkChoice {
+    LinkChoice(rank: rank, ranks: ranks, transports: transports(choice), isNamed: choice != .auto)
   }
 
   /// `10.1.0.7/24`, or IPv6 as sixteen numbers.
@@ -42,20 +51,16 @@ import TuttiTransport
       prefixLength: UInt8(parts[1])!)
   }
 
-  private static func choices(_ members: [MemberRecord], _ choice: TransportChoice = .auto) -> [LinkChoice] {
-    members.indices.map { LinkChoice(rank: $0, members: members, choice: choice) }
+  private static func choices(_ ranks: [RankFacts], _ choice: TransportChoice = .auto) -> [LinkChoice] {
+    ranks.indices.map { Self.choice($0, ranks, choice) }
   }
 
   /// A letter for each pair, a row for each rank: shared memory, RDMA, TCP.
-  private static func table(_ members: [MemberRecord], _ choice: TransportChoice = .auto) -> [String] {
+  private static func table(_ members: [RankFacts], _ choice: TransportChoice = .auto) -> [String] {
     choices(members, choice).map { choice in
       members.indices.map { peer in
         if peer == choice.rank { return "." }
-        return switch choice.transport(to: peer) {
-        case .sharedMemory: "s"
-        case .rdma: "r"
-        case .tcp, .inProcess: "t"
-        }
+        return choice.transport(to: peer).map { String($0.kind.name.prefix(1)) } ?? "-"
       }.joined()
     }
   }
@@ -65,18 +70,18 @@ import TuttiTransport
   // MARK: Who talks over what
 
   @Test("memory inside hosts, RDMA where a subnet is shared, TCP elsewhere") func automatic() {
-    let members = Self.members(Self.mixed)
+    let members = Self.ranks(Self.mixed)
     #expect(Self.table(members) == [".srrtt", "s.rrtt", "rr.stt", "rrs.tt", "tttt.t", "ttttt."])
     let choices = Self.choices(members)
-    #expect(choices.map(\.usesRDMA) == [true, true, true, true, false, false])
-    #expect(choices.allSatisfy { $0.someUseRDMA && $0.medium == .network })
-    #expect(choices.allSatisfy { $0.apart ?? (9, 9) == (0, 4) })
-    for choice in choices { #expect(throws: Never.self) { try choice.check(.current()) } }
+    #expect(choices.map { !$0.peers(over: Self.rdma).isEmpty } == [true, true, true, true, false, false])
+    #expect(choices.allSatisfy { $0.isUsed(Self.rdma) && $0.medium == .network })
+    #expect(choices.allSatisfy { $0.firstPair(beyond: Self.rdma) ?? (9, 9) == (0, 4) })
+    for choice in choices { #expect(throws: Never.self) { try OfferedTransports.checkLinks(choice) } }
   }
 
   @Test("hosts that RDMA connects are a medium of their own") func media() {
-    func medium(_ texts: [String], _ choice: TransportChoice = .auto) -> TransportTerms.Medium {
-      LinkChoice(rank: 0, members: Self.members(texts, choice), choice: choice).medium
+    func medium(_ texts: [String], _ choice: TransportChoice = .auto) -> TransportMedium {
+      Self.choice(0, Self.ranks(texts, choice), choice).medium
     }
     #expect(medium(Array(Self.mixed.prefix(4))) == .rdma)
     #expect(medium(Array(Self.mixed.prefix(2))) == .sharedMemory)
@@ -87,17 +92,17 @@ import TuttiTransport
   }
 
   @Test("several rails: one pair on one subnet is enough") func severalRails() {
-    let members = Self.members(["a 10.1.0.1/24 10.2.0.1/24", "b 10.3.0.1/24 10.2.0.9/24", "c 10.3.0.2/24"])
+    let members = Self.ranks(["a 10.1.0.1/24 10.2.0.1/24", "b 10.3.0.1/24 10.2.0.9/24", "c 10.3.0.2/24"])
     #expect(Self.table(members) == [".rt", "r.r", "tr."])
-    #expect(Self.choices(members)[2].apart ?? (9, 9) == (0, 2))
+    #expect(Self.choices(members)[2].firstPair(beyond: Self.rdma) ?? (9, 9) == (0, 2))
   }
 
   @Test("asked for by name, routers may be between, and one host's ranks use the device as well") func byName() throws {
-    let members = Self.members(["a 10.1.0.1/24", "a 10.1.0.1/24", "b 10.2.0.2/16"], .rdma)
+    let members = Self.ranks(["a 10.1.0.1/24", "a 10.1.0.1/24", "b 10.2.0.2/16"], .rdma)
     #expect(Self.table(members, .rdma) == [".rr", "r.r", "rr."])
-    for choice in Self.choices(members, .rdma) { try choice.check(.current()) }
-    #expect(Self.table(Self.members(Self.mixed, .tcp), .tcp).allSatisfy { $0.allSatisfy { "t.".contains($0) } })
-    #expect(!Self.choices(Self.members(Self.mixed, .tcp), .tcp)[0].someUseRDMA)
+    for choice in Self.choices(members, .rdma) { try OfferedTransports.checkLinks(choice) }
+    #expect(Self.table(Self.ranks(Self.mixed, .tcp), .tcp).allSatisfy { $0.allSatisfy { "t.".contains($0) } })
+    #expect(!Self.choices(Self.ranks(Self.mixed, .tcp), .tcp)[0].isUsed(Self.rdma))
   }
 
   @Test("asked for and impossible: all ranks say the same of the same rank") func refusals() throws {
@@ -114,14 +119,14 @@ import TuttiTransport
       (["a 10.1.0.1/24", "b 32.1.0.0.0.0.0.0.0.0.0.0.0.0.0.5/64"], 1, ["(2001::5)"]),
     ]
     for (texts, peer, words) in cases {
-      let members = Self.members(texts, .rdma)
+      let members = Self.ranks(texts, .rdma)
       for choice in Self.choices(members, .rdma) {
-        let error = #expect(throws: FailureReport.self) { try choice.check(.current()) }
+        let error = #expect(throws: FailureReport.self) { try OfferedTransports.checkLinks(choice) }
         #expect(error?.code == .configuration && error?.peer == peer && error?.rank == choice.rank)
         for word in words { #expect(error?.description.contains(word) == true, "\(word): \(error?.description ?? "")") }
       }
     }
-    try LinkChoice(rank: 0, members: Self.members(["a -"], .rdma), choice: .rdma).check(.current())
+    try OfferedTransports.checkLinks(Self.choice(0, Self.ranks(["a -"], .rdma), .rdma))
   }
 
   // MARK: Against pair by pair
@@ -162,23 +167,35 @@ import TuttiTransport
         return words.joined(separator: " ")
       }
       let wanted: TransportChoice = round % 3 == 0 ? .rdma : .auto
-      let members = Self.members(texts, wanted)
+      let members = Self.ranks(texts, wanted)
       let choices = Self.choices(members, wanted)
       var some = false
+      var names: Set<String> = []
       var apart: (Int, Int)?
       for (low, high) in members.indices.flatMap({ low in (low..<count).dropFirst().map { (low, $0) } }) {
-        let kind = choices[low].transport(to: high)
-        #expect(kind == choices[high].transport(to: low), "\(texts)")
-        if kind == .rdma { some = true }
-        if kind == .tcp, apart == nil { apart = (low, high) }
+        let name = choices[low].transport(to: high)?.kind.name
+        #expect(name == choices[high].transport(to: low)?.kind.name, "\(texts)")
+        names.insert(name ?? "none")
+        if name == "rdma" { some = true }
+        if name == "tcp" || name == nil, apart == nil { apart = (low, high) }
       }
-      #expect(choices[0].someUseRDMA == some, "\(texts)")
-      #expect(choices[0].apart ?? (-1, -1) == apart ?? (-1, -1), "\(texts)")
+      #expect(choices[0].isUsed(Self.rdma) == some, "\(texts)")
+      for transport in choices[0].transports {
+        #expect(choices[0].isUsed(transport.kind) == names.contains(transport.kind.name), "\(transport.kind) \(texts)")
+      }
+      #expect(choices[0].firstPair(beyond: Self.rdma) ?? (-1, -1) == apart ?? (-1, -1), "\(texts)")
       let kept = members.indices.filter { _ in Bool.random(using: &generator) }
       guard kept.count > 1 else { continue }
-      let child = LinkChoice(rank: 0, members: kept.map { members[$0] }, choice: wanted)
+      let child = Self.choice(
+        0,
+        kept.enumerated().map { number, rank in
+          var facts = members[rank]
+          facts.rank = number
+          return facts
+        }, wanted)
       for (number, rank) in kept.enumerated().dropFirst() {
-        #expect(child.transport(to: number) == choices[kept[0]].transport(to: rank), "\(texts)")
+        #expect(
+          child.transport(to: number)?.kind == choices[kept[0]].transport(to: rank)?.kind, "\(texts)")
       }
     }
   }
@@ -186,8 +203,8 @@ import TuttiTransport
   // MARK: Who says what
 
   private static func notices(_ texts: [String], _ choice: TransportChoice = .auto) -> [[String]] {
-    let members = members(texts, choice)
-    return members.indices.map { RDMANotices(members: members, choice: choice).lines(for: $0) }
+    let members = ranks(texts, choice)
+    return choices(members, choice).map { RDMATransport().notices($0) }
   }
 
   @Test("falling back is said once, by the lowest rank that it concerns") func fallbacks() {

@@ -36,7 +36,7 @@ enum Fabric: String, CaseIterable, Sendable, CustomTestStringConvertible {
   }
 
   /// Why no test runs over RDMA here; nil when they do.
-  static let rdmaObstacle = Tutti.rdmaObstacle()
+  static let rdmaObstacle = transportReports().first { $0.name == "rdma" }?.report.obstacle
 }
 
 typealias SeededGenerator = TuttiTesting.SeededGenerator

@@ -1,4 +1,5 @@
 import CTuttiLinux
+import FifthTransport
 import Glibc
 import Testing
 import TuttiSharedMemory
@@ -32,7 +33,7 @@ let conformanceFactories: [any LinkPairFactory] =
 private let softFactories: [any LinkPairFactory] =
   [
     InProcessFactory(faults: nil), SharedMemoryFactory(), TCPFactory(sendBufferBytes: nil),
-    TCPFactory(sendBufferBytes: 16_384),
+    TCPFactory(sendBufferBytes: 16_384), FifthFactory(),
   ]
   + (1...3).map { InProcessFactory(faults: InProcessFaults(seed: testSeed &+ $0)) }
 
@@ -44,6 +45,21 @@ struct InProcessFactory: LinkPairFactory {
     try InProcessLink.makePair(
       rankA: firstRank, rankB: secondRank, doorbells: (Doorbell(), Doorbell()),
       segmentBytesMax: conformanceSegmentBytesMax, faults: faults)
+  }
+}
+
+/// The transport that is only a test's, through its ends, as a communicator makes its links.
+struct FifthFactory: LinkPairFactory {
+  let name = "fifth"
+
+  func makePair() throws -> (Link, Link) {
+    let ends = [firstRank, secondRank].map { FifthEnd(rank: $0, segmentBytesMax: conformanceSegmentBytesMax) }
+    for end in ends { end.start(try Doorbell()) }
+    let (near, far) = try unixSockets()
+    try ends[0].answer(secondRank, over: OwnedDescriptor(near))
+    try ends[1].dial(
+      firstRank, over: OwnedDescriptor(far), deadline: monotonicNanoseconds() + 5_000_000_000, giveUp: { nil })
+    return (ends[0].takeLinks()[0], ends[1].takeLinks()[0])
   }
 }
 
@@ -93,8 +109,10 @@ struct TCPFactory: LinkPairFactory {
   func makePair() throws -> (Link, Link) {
     let (first, second) = try loopbackSockets()
     let links = (
-      try TCPLink(socket: first, peer: secondRank, rank: firstRank, segmentBytesMax: conformanceSegmentBytesMax),
-      try TCPLink(socket: second, peer: firstRank, rank: secondRank, segmentBytesMax: conformanceSegmentBytesMax)
+      try TCPLink(
+        socket: OwnedDescriptor(first), peer: secondRank, rank: firstRank, segmentBytesMax: conformanceSegmentBytesMax),
+      try TCPLink(
+        socket: OwnedDescriptor(second), peer: firstRank, rank: secondRank, segmentBytesMax: conformanceSegmentBytesMax)
     )
     if var bytes = sendBufferBytes {
       for socket in [first, second] {

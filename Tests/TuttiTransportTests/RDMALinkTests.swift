@@ -114,7 +114,7 @@ import TuttiTransport
       second.grant(0, 0, bench.registered.1.offset(of: destination.base), Self.bytes)
       try pump(first, second, for: "the grant") { !first.awaitsGrant(0, Self.bytes) }
       memset(destination.base, 0x55, Self.bytes)
-      second.revoke(peerIsLost: false)
+      Link.revoke([second])
       _ = first.send(0, call, 1, BytePool.shared.content(3), Self.bytes, copied: false)
       try pump(first, for: "the failure") { first.status.pointee.failed }
       #expect(first.failure?.peer == secondRank, "\(first.failure?.description ?? "")")
@@ -158,12 +158,12 @@ import TuttiTransport
       settle(first, second)
       try send(first, 0, to: second, BytePool.shared.content(2), 8)
       #expect(!first.isDrained, "an unsignalled request")
-      first.drain()
+      Link.drain([first])
       #expect(first.isDrained)
       _ = try arrival(second, 0, from: first)
       second.consume(0)
       #expect(first.lanes[0].acknowledged == 0)
-      second.drain()
+      Link.drain([second])
       try pump(first, for: "the acknowledgement") { first.lanes[0].acknowledged == 1 }
     }
 
@@ -187,20 +187,19 @@ import TuttiTransport
       let bench = try RDMABench.current()
       let (near, far) = try unixSockets()
       defer { tutti_close(far) }
-      try bench.first.invite(over: near, from: secondRank)
+      try bench.first.invite(over: OwnedDescriptor(near), from: secondRank)
       var bytes = [UInt8](repeating: 0, count: RDMAInvitation.byteCount)
       var entry = pollfd(fd: far, events: Int16(POLLIN), revents: 0)
       try #require(poll(&entry, 1, 5000) == 1 && read(far, &bytes, bytes.count) == bytes.count)
       bytes[8] ^= 1
       let (forged, reader) = try unixSockets()
-      defer {
-        tutti_close(forged)
-        tutti_close(reader)
-      }
+      defer { tutti_close(forged) }
       try #require(write(forged, bytes, bytes.count) == bytes.count)
       let deadline = Patience.deadline(seconds: 20)
       let error = #expect(throws: FailureReport.self) {
-        _ = try bench.second.connect(over: reader, to: firstRank, rails: bench.fabric.rails, deadline: deadline) { nil }
+        _ = try bench.second.connect(
+          over: OwnedDescriptor(reader), to: firstRank, rails: bench.fabric.rails, deadline: deadline
+        ) { nil }
       }
       #expect(error?.peer == firstRank && error?.message.contains("refused") == true, "\(error?.description ?? "")")
       let (first, second) = try bench.makePair()

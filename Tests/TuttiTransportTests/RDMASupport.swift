@@ -62,10 +62,11 @@ final class RDMABench: Sendable {
   /// Connected links: rank 3's and rank 5's.
   func makePair() throws -> (Link, Link) {
     let (near, far) = try unixSockets()
-    defer { tutti_close(far) }
-    try first.invite(over: near, from: secondRank)
+    try first.invite(over: OwnedDescriptor(near), from: secondRank)
     let deadline = Patience.deadline(seconds: 20)
-    let dialed = try second.connect(over: far, to: firstRank, rails: fabric.rails, deadline: deadline) { nil }
+    let dialed = try second.connect(over: OwnedDescriptor(far), to: firstRank, rails: fabric.rails, deadline: deadline) {
+      nil
+    }
     while true {
       if let link = try first.takeLinks().first { return (link, dialed) }
       try #require(monotonicNanoseconds() < deadline, "the accepted link does not come")

@@ -53,10 +53,87 @@ import TuttiTransport
     #expect(arena.offset(of: memory) == 0)
   }
 
+  /// Takes so many registrations and refuses the next.
+  private final class Registrar: MemoryRegistrar {
+    let room: Int
+    let known = Lock<Set<UnsafeMutableRawPointer>>([])
+    init(room: Int) { self.room = room }
+
+    func register(_ memory: UnsafeMutableRawPointer, bytes: Int) throws(FailureReport) {
+      let isTaken = known.withLock { known in
+        if known.count == room { return false }
+        known.insert(memory)
+        return true
+      }
+      if !isTaken { throw FailureReport(.resources, "no room") }
+    }
+    func unregister(_ memory: UnsafeMutableRawPointer) { _ = known.withLock { $0.remove(memory) } }
+  }
+
+  @Test("a registrar that cannot take all that is there keeps nothing", arguments: 0...3)
+  func partialRegistration(room: Int) throws {
+    let arena = try RegisteredMemory()
+    let memories = try (0..<3).map { _ in try arena.allocate(bytes: 4096) }
+    let own = UnsafeMutableRawPointer.allocate(byteCount: 4096, alignment: 4096)
+    defer { own.deallocate() }
+    try arena.register(own, bytes: 4096)
+    let registrar = Registrar(room: room)
+    #expect(throws: FailureReport.self) { try arena.attach(registrar) }
+    #expect(registrar.known.withLock { $0.isEmpty }, "pages stay pinned under memory that is freed later")
+    for memory in memories { arena.deallocate(memory, bytes: 4096) }
+    // What it can take it gets, and it is told of what comes and goes.
+    let roomy = Registrar(room: 10)
+    try arena.attach(roomy)
+    let last = try arena.allocate(bytes: 4096)
+    #expect(roomy.known.withLock { $0 } == [own, last])
+    arena.deallocate(last, bytes: 4096)
+    try arena.unregister(own)
+    #expect(roomy.known.withLock { $0.isEmpty })
+  }
+
+  @Test("the table of addresses agrees with a plain list")
+  func addressTable() {
+    var generator = SeededGenerator(testSeed, 12)
+    var table = AddressTable<Int>()
+    var list: [(start: UInt, bytes: Int, value: Int)] = []
+    for round in 0..<3000 {
+      let start = UInt.random(in: 1000...9000, using: &generator)
+      let bytes = Int.random(in: 1...60, using: &generator)
+      let overlaps = list.contains { $0.start < start + UInt(bytes) && start < $0.start + UInt($0.bytes) }
+      #expect(table.overlaps(start, bytes: bytes) == overlaps, "TUTTI_TEST_SEED=\(testSeed)")
+      let holder = list.first { $0.start <= start && start + UInt(bytes) <= $0.start + UInt($0.bytes) }
+      #expect(table.find(start, bytes: bytes) == holder?.value, "TUTTI_TEST_SEED=\(testSeed)")
+      if !overlaps {
+        table.insert(start, bytes: bytes, round)
+        list.append((start, bytes, round))
+      } else if round % 3 == 0, let index = list.indices.randomElement(using: &generator) {
+        #expect(table.remove(list[index].start) == list[index].value, "TUTTI_TEST_SEED=\(testSeed)")
+        list.remove(at: index)
+      }
+      #expect(table.remove(start &+ 100_000) == nil)
+    }
+    #expect(table.values.sorted() == list.map(\.value).sorted() && !table.isEmpty)
+  }
+
+  @Test("each of many registered buffers is found, and what lies between them is not")
+  func manyBuffers() throws {
+    let arena = try RegisteredMemory()
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: 2000 * 64, alignment: 64)
+    defer { memory.deallocate() }
+    for index in stride(from: 0, to: 2000, by: 2) { try arena.register(memory + index * 64, bytes: 64) }
+    for index in 0..<2000 {
+      let offset = arena.offset(of: memory + index * 64 + 63)
+      #expect((offset & InPlace.callers != 0 && offset != InPlace.nowhere) == (index % 2 == 0))
+    }
+    #expect(throws: FailureReport.self) { try arena.register(memory + 63, bytes: 2) }
+    for index in stride(from: 0, to: 2000, by: 2) { try arena.unregister(memory + index * 64) }
+    #expect(arena.offset(of: memory) == InPlace.nowhere)
+  }
+
   // MARK: Segments
 
   /// Two linked ranks with an arena each.
-  private struct Pair {
+  struct Pair {
     let arenas: [RegisteredMemory]
     let endpoints: [SharedMemoryEndpoint]
     let links: [SharedMemoryLink]
@@ -91,7 +168,7 @@ import TuttiTransport
     let pair = try Pair()
     defer { pair.close() }
     let (sender, receiver) = (pair.links[0], pair.links[1])
-    #expect(sender.reachesRegisteredMemory && receiver.reachesRegisteredMemory)
+    #expect(sender.inPlace.reachesRegisteredMemory && receiver.inPlace.reachesRegisteredMemory)
     let memory = try pair.arenas[0].allocate(bytes: 1 << 20)
     for number in 0..<UInt64(20) {
       let lane = Int(number) % Lane.count
@@ -155,7 +232,7 @@ import TuttiTransport
   func oneSided(registers: [Bool]) throws {
     let pair = try Pair(registers: registers)
     defer { pair.close() }
-    #expect(!pair.links[0].reachesRegisteredMemory && !pair.links[1].reachesRegisteredMemory)
+    #expect(!pair.links[0].inPlace.reachesRegisteredMemory && !pair.links[1].inPlace.reachesRegisteredMemory)
   }
 
   // MARK: Failure
@@ -168,7 +245,7 @@ import TuttiTransport
     _ = pair.links[0].sendRegistered(0, Self.call, 9, pair.arenas[0].offset(of: memory), 50_000)
     let found = try arrival(pair.links[1], 0, from: pair.links[0])
     #expect(found.borrowed && pair.links[1].isIntact(0))
-    pair.links[0].revoke(peerIsLost: false)
+    Link.revoke([pair.links[0]])
     #expect(!pair.links[1].isIntact(0))
     #expect(pair.links[1].failure?.code == .peerLost && pair.links[1].failure?.peer == 0)
   }
@@ -179,7 +256,7 @@ import TuttiTransport
     defer { pair.close() }
     let memory = try pair.arenas[1].allocate(bytes: 1 << 20)
     pair.links[1].grant(0, 0, pair.arenas[1].offset(of: memory), 20_000)
-    pair.links[1].revoke(peerIsLost: false)
+    Link.revoke([pair.links[1]])
     #expect(pair.links[0].placement(0, 20_000) == nil)
     pair.links[1].grant(0, 1, pair.arenas[1].offset(of: memory), 20_000)
     _ = pair.links[0].send(0, Self.call, 9, BytePool.shared.content(1), 20_000, copied: false)
@@ -195,7 +272,7 @@ import TuttiTransport
     let place = try #require(pair.links[0].placement(0, 20_000))
     let revoking = PassedLink(pair.links[1])
     try startDetachedThread("revoke") {
-      revoking.link.revoke(peerIsLost: false)
+      Link.revoke([revoking.link])
       revoking.hasReturned.store(true, ordering: .releasing)
     }
     // As long as the writer is at it, and this thread was not held up itself.
@@ -211,7 +288,7 @@ import TuttiTransport
     defer { other.close() }
     other.links[1].grant(0, 0, other.arenas[1].offset(of: try other.arenas[1].allocate(bytes: 20_000)), 20_000)
     #expect(other.links[0].placement(0, 20_000) != nil)
-    other.links[1].revoke(peerIsLost: false)
+    Link.revoke([other.links[1]])
   }
 
   // MARK: Hostile peers

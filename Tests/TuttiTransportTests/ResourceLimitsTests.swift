@@ -8,7 +8,7 @@ import TuttiSystem
     var demand = ResourceDemand()
     change(&demand)
     do throws(FailureReport) {
-      try limits.check(demand, for: "a test", rank: 3)
+      try limits.check(demand, for: "a test", rank: 3, transport: "tcp", orElse: "ask for less")
       return nil
     } catch { return error }
   }
@@ -28,7 +28,8 @@ import TuttiSystem
     for (edge, words, set) in cases {
       #expect(Self.refusal(limits) { set(&$0, edge) } == nil)
       let report = Self.refusal(limits) { set(&$0, edge + 1) }
-      #expect(report?.code == .resources && report?.rank == 3)
+      #expect(report?.code == .resources && report?.rank == 3 && report?.transport == "tcp")
+      #expect(report?.advice.hasSuffix(", or ask for less") == true, "\(report?.advice ?? "")")
       for word in words { #expect(report?.description.contains(word) == true, "\(word): \(report?.description ?? "")") }
     }
   }

@@ -24,7 +24,7 @@ import TuttiTransport
       sequence = outgoing[0].send(lane, call, 9, content, bytes, copied: true)
     }
     for link in outgoing.dropFirst() {
-      #expect(link.shareGroup == outgoing[0].shareGroup && link.shareGroup != 0)
+      #expect(link.inPlace.shareGroup == outgoing[0].inPlace.shareGroup && link.inPlace.shareGroup != 0)
       _ = link.sendShared(lane, call, 9, bytes, original: outgoing[0], originalSequence: sequence)
     }
   }

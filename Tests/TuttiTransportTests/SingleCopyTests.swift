@@ -21,7 +21,7 @@ import TuttiTransport
   func readFromTheSource() throws {
     let (sender, receiver) = try makePair()
     defer { [sender, receiver].forEach { $0.close() } }
-    #expect(receiver.fetches)
+    #expect(receiver.inPlace.fetches)
     let source = UnsafeMutableRawPointer.allocate(byteCount: Self.bytes, alignment: 64)
     let destination = UnsafeMutableRawPointer.allocate(byteCount: Self.bytes, alignment: 64)
     defer { [source, destination].forEach { $0.deallocate() } }
@@ -95,7 +95,7 @@ import TuttiTransport
     let source = UnsafeMutableRawPointer.allocate(byteCount: Self.bytes, alignment: 64)
     defer { source.deallocate() }
     _ = sender.send(0, Self.call, 9, source, Self.bytes, copied: false)
-    sender.revoke(peerIsLost: false)
+    Link.revoke([sender])
     #expect(receiver.peek(0) == nil)
     #expect(receiver.failure?.code == .peerLost && receiver.failure?.peer == 0)
   }

@@ -1,4 +1,5 @@
 import TuttiSystem
+import TuttiTransport
 
 /// What a rank says about itself when another one looks for the cause of a time-out.
 package struct RankStatus: Hashable, Sendable {
@@ -30,9 +31,9 @@ package struct RankStatus: Hashable, Sendable {
 /// What a rank's runtime does with the control plane's news. None of them may block or call back into the control plane's
 /// ``ControlPlane/diagnoseTimeout(_:until:)`` or ``ControlPlane/explainLoss(of:otherwise:)``.
 package struct ControlHandlers: Sendable {
-  /// A peer has dialed this rank for a data link and proved the secret. Owns the descriptor from then on: non-blocking,
+  /// A peer has dialed this rank for a data link and proved the secret. The socket is non-blocking,
   /// close-on-exec, registered with `tutti_register_descriptor`. Called on the service thread.
-  package var onConnection: @Sendable (_ peer: Int, _ role: ConnectionRole, _ descriptor: Int32) -> Void
+  package var onConnection: @Sendable (_ peer: Int, _ transport: TransportKind, _ socket: consuming OwnedDescriptor) -> Void
   /// The communicator has failed: the first cause. Called once, on the service thread or the thread that reported it.
   package var onFailure: @Sendable (FailureReport) -> Void
   /// What this rank is doing, and what its operation of a number is: 0 for none. Called on the service thread.
@@ -41,7 +42,8 @@ package struct ControlHandlers: Sendable {
   package var onExit: @Sendable () -> Void
 
   package init(
-    onConnection: @escaping @Sendable (_ peer: Int, _ role: ConnectionRole, _ descriptor: Int32) -> Void,
+    onConnection:
+      @escaping @Sendable (_ peer: Int, _ transport: TransportKind, _ socket: consuming OwnedDescriptor) -> Void,
     onFailure: @escaping @Sendable (FailureReport) -> Void,
     status: @escaping @Sendable (_ operationNumber: UInt64) -> RankStatus, onExit: @escaping @Sendable () -> Void = {}
   ) {

@@ -7,7 +7,9 @@ import TuttiSystem
 
 extension Membership {
   /// The ranks that share memory with this one, itself among them, ascending; none where it can share none.
-  private var localRanks: [Int] { members.indices.filter { sharesMemory(with: $0) } }
+  private var localRanks: [Int] {
+    members.indices.filter { sharesMemory(with: $0) }
+  }
 
   /// The lowest of the ranks that share memory makes their board, before it accepts those who come for it. A rank that shares none
   /// has none, and learns of ends by control connections alone.
@@ -22,7 +24,7 @@ extension Membership {
   func fetchBoard(deadline: UInt64) throws(FailureReport) {
     let local = localRanks
     guard local.count > 1, local[0] != rank else { return }
-    let socket = OwnedDescriptor(try dial(local[0], .departureBoard, deadline: deadline))
+    let socket = try dial(local[0], .departureBoard, over: .ownUser, deadline: deadline)
     let board = try DepartureBoard.receive(
       from: socket.raw, maker: members[local[0]], rankCount: rankCount, deadline: deadline)
     state.withLock { $0.board = board }
@@ -30,8 +32,8 @@ extension Membership {
 
   func attachToParent(deadline: UInt64, isLastWord: Bool = false) throws(FailureReport) {
     guard let parent = tree.parent(of: rank) else { return }
-    let descriptor = try dial(parent, .control, deadline: deadline, isLastWord: isLastWord)
-    state.withLock { attach(&$0, parent, descriptor) }
+    let socket = PassedDescriptor(try dial(parent, .control, over: .any, deadline: deadline, isLastWord: isLastWord))
+    state.withLock { attach(&$0, parent, socket.take()) }
   }
 
   /// The neighbours in the control tree to which there is no edge, and was none.

@@ -1,6 +1,7 @@
 import CTuttiLinux
 import Glibc
 import TuttiSystem
+import TuttiTransport
 
 // Dialing the listeners of other ranks.
 
@@ -9,15 +10,17 @@ extension Membership {
   /// dials; the peer gets the other end through ``ControlHandlers/onConnection``. Blocks.
   ///
   /// - Parameters:
-  ///   - role: `.tcpLink`; `.sharedMemoryLink` for a Unix socket to a peer on the same host; `.rdmaLink` for whichever of the two leads to
-  ///     the peer.
+  ///   - transport: Whose link it is.
+  ///   - way: Over what kind of connection.
   ///   - deadline: Monotonic nanoseconds.
-  /// - Returns: A connected socket of the caller's: non-blocking, close-on-exec, registered; TCP without delay.
+  /// - Returns: A connected socket: non-blocking, close-on-exec, registered; TCP without delay.
   /// - Throws: The communicator's first cause; `.peerLost`, `.timeout`, `.authentication`, `.resources`, naming the peer.
-  package func connect(to peer: Int, role: ConnectionRole, deadline: UInt64) throws(FailureReport) -> Int32 {
-    precondition(peer < rank && (role == .tcpLink || role == .sharedMemoryLink || role == .rdmaLink))
+  package func connect(
+    to peer: Int, for transport: TransportKind, over way: ConnectionWay, deadline: UInt64
+  ) throws(FailureReport) -> OwnedDescriptor {
+    precondition(peer < rank, "of two ranks the higher one dials")
     do {
-      return try dial(peer, role, deadline: deadline)
+      return try dial(peer, .link, over: way, for: transport, deadline: deadline)
     } catch {
       if let cause = firstCause { throw cause }
       throw error.code == .peerLost ? explainLoss(of: peer, otherwise: error) : error
@@ -28,22 +31,24 @@ extension Membership {
   ///
   /// - Parameter isLastWord: Whether to dial even though this membership has failed, to say why.
   func dial(
-    _ peer: Int, _ role: ConnectionRole, deadline: UInt64, isLastWord: Bool = false
-  ) throws(FailureReport) -> Int32 {
+    _ peer: Int, _ role: ConnectionRole, over way: ConnectionWay, for transport: TransportKind? = nil, deadline: UInt64,
+    isLastWord: Bool = false
+  ) throws(FailureReport) -> OwnedDescriptor {
     let member = members[peer]
     let addresses: [SocketAddress]
-    switch role {
-    case .tcpLink:
+    switch way {
+    case .network:
       addresses = member.addresses
-    case .sharedMemoryLink, .departureBoard:
+    case .ownUser:
       guard sharesMemory(with: peer) else {
         throw FailureReport(
           .invalidArgument, rank: rank, peer: peer,
-          members[rank].obstacleToSharing(with: member) ?? "rank \(rank) has no memory to share with \(member.description)",
+          members[rank].facts.obstacleToSharing(with: member.facts)
+            ?? "rank \(rank) has no memory to share with \(member.description)",
           advice: "Use tcp or auto")
       }
       addresses = [.abstractUnix(member.unixName)]
-    case .control, .rendezvous, .rdmaLink:
+    case .any:
       addresses = isSameHost(peer) ? [.abstractUnix(member.unixName)] : member.addresses
     }
     var last = FailureReport(.peerLost, rank: rank, peer: peer, "\(member.description) has no address")
@@ -51,7 +56,10 @@ extension Membership {
       // Several addresses are guesses: one that swallows packets must not use up the time of the others.
       let limit = addresses.count == 1 ? deadline : min(deadline, monotonicNanoseconds() + 2 * Clock.second)
       do {
-        return try dial(member, at: address, role, deadline: limit, isLastWord: isLastWord)
+        let hello = HandshakeHello(
+          role: role, from: rank, to: peer, rankCount: rankCount, communicator: communicator, transport: transport,
+          nonce: Handshake.freshNonce())
+        return try dial(member, at: address, hello, way, deadline: limit, isLastWord: isLastWord)
       } catch {
         last = error
         if error.code == .authentication || error.code == .version || error.code == .aborted { throw error }
@@ -61,16 +69,15 @@ extension Membership {
   }
 
   private func dial(
-    _ member: MemberRecord, at address: SocketAddress, _ role: ConnectionRole, deadline: UInt64, isLastWord: Bool
-  ) throws(FailureReport) -> Int32 {
+    _ member: MemberRecord, at address: SocketAddress, _ hello: HandshakeHello, _ way: ConnectionWay, deadline: UInt64,
+    isLastWord: Bool
+  ) throws(FailureReport) -> OwnedDescriptor {
     let peer = member.rank
     let giveUp: () -> Bool = { [self] in isLastWord ? isForked : isGivenUp }
     while true {
       switch Sockets.connect(to: address, deadline: deadline, giveUp: giveUp) {
       case .success(let raw):
         let socket = OwnedDescriptor(raw)
-        let hello = HandshakeHello(
-          role: role, from: rank, to: peer, rankCount: rankCount, communicator: communicator, nonce: Handshake.freshNonce())
         do {
           try HandshakeDialer(socket: raw, deadline: deadline, giveUp: giveUp).run(hello: hello, key: key)
         } catch .silent {
@@ -80,13 +87,13 @@ extension Membership {
             error, rank: rank, peer: peer, what: "\(member.description) at \(address)", secret: secret)
         }
         // The listener may have been another user's, who knows the secret, or needs none.
-        if role == .sharedMemoryLink || role == .departureBoard, !Sockets.isOfOwnUser(raw) {
+        if way == .ownUser, !Sockets.isOfOwnUser(raw) {
           throw FailureReport(
             .authentication, rank: rank, peer: peer,
             "\(member.description) is a process of another user, which gets none of this one's memory",
             advice: "Run the ranks of a host as one user, or choose tcp", transport: "shm")
         }
-        return socket.handOver()
+        return socket
       case .failure(let error):
         switch error.code {
         case EAGAIN where monotonicNanoseconds() < deadline && !giveUp():

@@ -16,7 +16,7 @@ extension Membership {
         switch hello.role {
         case .rendezvous: return .wrongRank
         case .control: return tree.parent(of: hello.from) == rank ? .fine : .wrongRank
-        case .tcpLink, .sharedMemoryLink, .departureBoard, .rdmaLink: return hello.from > rank ? .fine : .wrongRank
+        case .link, .departureBoard: return hello.from > rank ? .fine : .wrongRank
         }
       })
     let acceptor = try HandshakeAcceptor(policy: policy, listeners: listeners)
@@ -31,28 +31,26 @@ extension Membership {
     state.withLock { state in
       guard let acceptor = state.acceptor else { return }
       for outcome in acceptor.service() {
-        guard case .authenticated(let hello, let descriptor) = outcome else { continue }
+        guard case .authenticated(let hello, let socket) = outcome else { continue }
         switch hello.role {
-        case .control: attach(&state, hello.from, descriptor)
-        case .departureBoard, .sharedMemoryLink:
+        case .control: attach(&state, hello.from, socket.take())
+        case .departureBoard:
           // Memory is for processes of this user alone, whatever they have proven.
-          if !Sockets.isOfOwnUser(descriptor) {
-            tutti_close(descriptor)
-          } else if hello.role == .departureBoard {
-            after.boardRequests.append(descriptor)
-          } else {
-            after.deliveries.append((hello.from, hello.role, descriptor))
+          if Sockets.isOfOwnUser(socket.raw) { after.boardRequests.append(socket) }
+        case .link:
+          if let transport = hello.transport {
+            after.deliveries.append(Delivery(peer: hello.from, transport: transport, socket: socket))
           }
-        case .rendezvous, .tcpLink, .rdmaLink: after.deliveries.append((hello.from, hello.role, descriptor))
+        case .rendezvous: break
         }
       }
     }
     finish(after)
   }
 
-  /// Makes an authenticated connection the tree edge to `peer`; owns the descriptor. A second one for the same peer is
-  /// closed.
-  func attach(_ state: inout State, _ peer: Int, _ descriptor: Int32) {
+  /// Makes an authenticated connection the tree edge to `peer`. A second one for the same peer is closed.
+  func attach(_ state: inout State, _ peer: Int, _ socket: consuming OwnedDescriptor) {
+    let descriptor = socket.handOver()
     Sockets.limitSilence(descriptor)
     let connection = FramedConnection(peer: peer, descriptor: descriptor, frameBytesMax: ControlMessage.bytesMax)
     guard state.edges[peer] == nil, state.lost[peer] == nil, !state.departed.contains(peer), !state.hasLeft, let service,

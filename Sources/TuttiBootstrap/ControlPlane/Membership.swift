@@ -1,6 +1,7 @@
 import CTuttiLinux
 import Glibc
 import TuttiSystem
+import TuttiTransport
 
 /// One rank's membership in a communicator: who the others are, the connections to its neighbours in the control tree, and
 /// the listener that others dial.
@@ -57,7 +58,7 @@ package final class Membership: ControlPlane {
     var endedAfterFailure: [(due: UInt64, rank: Int)] = []
     var handlers: ControlHandlers?
     /// Data connections that came before the handlers.
-    var early: [(peer: Int, role: ConnectionRole, descriptor: Int32)] = []
+    var early: [Delivery] = []
     var firstCause: FailureReport?
     var isAnnounced = false
     /// The join is complete: from now on, the end of a connection is news.
@@ -69,12 +70,19 @@ package final class Membership: ControlPlane {
     var nextQuestion: UInt64 = 1
   }
 
+  /// A peer has dialed this rank for a link.
+  struct Delivery {
+    let peer: Int
+    let transport: TransportKind
+    let socket: PassedDescriptor
+  }
+
   /// What is to be done once the lock is released.
   struct Aftermath {
     var failure: FailureReport?
     var onFailure: (@Sendable (FailureReport) -> Void)?
-    var deliveries: [(peer: Int, role: ConnectionRole, descriptor: Int32)] = []
-    var boardRequests: [Int32] = []
+    var deliveries: [Delivery] = []
+    var boardRequests: [PassedDescriptor] = []
     var questions: [(id: UInt64, asker: Int, operationNumber: UInt64)] = []
   }
 
@@ -103,8 +111,8 @@ package final class Membership: ControlPlane {
 
   /// Whether this rank and `peer`, or this rank and others when `peer` is itself, can map memory that one passes to the other.
   package func sharesMemory(with peer: Int) -> Bool {
-    guard let domain = members[rank].memoryDomain else { return false }
-    return members[peer].memoryDomain == domain
+    guard let domain = members[rank].facts.memoryDomain else { return false }
+    return members[peer].facts.memoryDomain == domain
   }
 
   var isForked: Bool { generation != tutti_current_fork_generation() }
@@ -134,7 +142,7 @@ package final class Membership: ControlPlane {
       if failure != nil { state.isAnnounced = true }
       return (state.early, failure)
     }
-    for connection in early { handlers.onConnection(connection.peer, connection.role, connection.descriptor) }
+    for connection in early { handlers.onConnection(connection.peer, connection.transport, connection.socket.take()) }
     if let failure { handlers.onFailure(failure) }
   }
 
@@ -189,7 +197,6 @@ package final class Membership: ControlPlane {
         tutti_close(timer.descriptor)
       }
       state.timer = nil
-      for connection in state.early { tutti_close(connection.descriptor) }
       state.early = []
       state.board = nil
       state.origin = nil
@@ -247,28 +254,18 @@ package final class Membership: ControlPlane {
 
   /// Does what the locked part left to do.
   func finish(_ after: Aftermath) {
-    for socket in after.boardRequests {
-      state.withLock { $0.board?.send(over: socket) }
-      tutti_close(socket)
-    }
+    for socket in after.boardRequests { state.withLock { $0.board?.send(over: socket.raw) } }
     if !after.questions.isEmpty { answer(after.questions) }
     for delivery in after.deliveries { deliver(delivery) }
     if let failure = after.failure { after.onFailure?(failure) }
   }
 
-  private func deliver(_ connection: (peer: Int, role: ConnectionRole, descriptor: Int32)) {
-    let handlers = state.withLock { state in
-      if state.handlers == nil, !state.hasLeft, state.early.count < 2 * rankCount {
-        state.early.append(connection)
-        return (isKept: true, handlers: ControlHandlers?.none)
-      }
-      return (isKept: false, handlers: state.hasLeft ? nil : state.handlers)
+  private func deliver(_ connection: Delivery) {
+    let handlers = state.withLock { state -> ControlHandlers? in
+      if state.handlers == nil, !state.hasLeft, state.early.count < 2 * rankCount { state.early.append(connection) }
+      return state.hasLeft ? nil : state.handlers
     }
-    if let ready = handlers.handlers {
-      ready.onConnection(connection.peer, connection.role, connection.descriptor)
-    } else if !handlers.isKept {
-      tutti_close(connection.descriptor)
-    }
+    handlers?.onConnection(connection.peer, connection.transport, connection.socket.take())
   }
 
   private func flushEdges(until deadline: UInt64) {

@@ -1,9 +1,10 @@
 import TuttiSystem
+import TuttiTransport
 
 // The first bytes of every connection. The dialer says hello, the listener proves the job's secret in its challenge, the
 // dialer proves it back, the listener accepts:
 //
-//   hello      72 bytes   magic 8, version 2, role 1, zero 1, from 4, to 4, rank count 4, communicator 16, nonce 32
+//   hello      88 bytes   magic 8, version 2, role 1, zero 1, from 4, to 4, rank count 4, communicator 16, transport 16, nonce 32
 //   challenge  76 bytes   reply header (magic 8, version 2, verdict 1, zero 1), nonce 32, proof 32
 //   proof      36 bytes   verdict 1, zero 3, proof 32
 //   accepted   12 bytes   reply header
@@ -21,12 +22,10 @@ let handshakeMagic: [UInt8] = Array("TUTTI\r\n\0".utf8)
 package enum ConnectionRole: UInt8, Sendable, CaseIterable {
   case rendezvous = 1
   case control = 2
-  case tcpLink = 3
-  case sharedMemoryLink = 4
+  /// A link of the transport that the hello names begins with it.
+  case link = 3
   /// A rank on the same host asks for its host's departure board.
   case departureBoard = 5
-  /// Carries what the two ends of an RDMA link must tell each other to connect.
-  case rdmaLink = 6
 }
 
 /// How a side of a handshake judges the other. Raw values travel.
@@ -41,7 +40,7 @@ enum HandshakeVerdict: UInt8, Sendable, CaseIterable {
 
 /// What the dialer says it is. Nothing of it is believed before the proof.
 struct HandshakeHello: Hashable, Sendable {
-  static let byteCount = 72
+  static let byteCount = 88
   /// Magic, version, role: readable in every version.
   static let prefixByteCount = 12
 
@@ -51,6 +50,8 @@ struct HandshakeHello: Hashable, Sendable {
   var to: Int
   var rankCount: Int
   var communicator: CommunicatorID
+  /// Whose link it is; nil for other roles.
+  var transport: TransportKind?
   var nonce: [UInt8]
 
   var bytes: [UInt8] {
@@ -63,6 +64,8 @@ struct HandshakeHello: Hashable, Sendable {
     encoder.put(UInt32(to))
     encoder.put(UInt32(rankCount))
     communicator.encode(into: &encoder)
+    let name = Array((transport?.name ?? "").utf8)
+    encoder.put(raw: name + [UInt8](repeating: 0, count: TransportKind.nameBytesMax - name.count))
     encoder.put(raw: nonce)
     return encoder.bytes
   }
@@ -80,6 +83,10 @@ extension HandshakeHello {
     to = Int(try decoder.take(UInt32.self, "to"))
     rankCount = Int(try decoder.take(UInt32.self, "rank count"))
     communicator = try CommunicatorID(from: &decoder)
+    let name = try decoder.take(raw: TransportKind.nameBytesMax, "transport").prefix { $0 != 0 }
+    guard (role == .link) != name.isEmpty else { throw MalformedMessage("transport") }
+    transport = name.isEmpty ? nil : TransportKind(validating: String(decoding: name, as: UTF8.self))
+    if role == .link, transport == nil { throw MalformedMessage("transport") }
     nonce = try decoder.take(raw: Handshake.nonceByteCount, "nonce")
     try decoder.finish("hello")
   }

@@ -14,8 +14,8 @@ final class HandshakeAcceptor: @unchecked Sendable {
   // @unchecked: one owner at a time; rank 0's joining thread, or a membership, which uses it under its lock only.
 
   enum Outcome {
-    /// The other side knows the secret. The descriptor is the caller's now.
-    case authenticated(HandshakeHello, descriptor: Int32)
+    /// The other side knows the secret.
+    case authenticated(HandshakeHello, PassedDescriptor)
     /// A connection was turned away; `why` names where it came from and what was wrong.
     case refused(why: String)
   }
@@ -184,7 +184,7 @@ final class HandshakeAcceptor: @unchecked Sendable {
         guard sendWhole(reply, on: connection.descriptor) else { return drop(token, "does not read", &outcomes) }
         halfOpen[token] = nil
         _ = tutti_epoll_unwatch(descriptor, connection.descriptor)
-        outcomes.append(.authenticated(hello, descriptor: connection.descriptor))
+        outcomes.append(.authenticated(hello, PassedDescriptor(OwnedDescriptor(connection.descriptor))))
       case .refused(let verdict, _, let version, let reply):
         _ = sendWhole(reply, on: connection.descriptor)
         drop(token, explain(verdict, version), &outcomes)

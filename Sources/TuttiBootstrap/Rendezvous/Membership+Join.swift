@@ -16,9 +16,8 @@ extension Membership {
   ///   - identity: Who this rank is, and where the ranks meet.
   ///   - secret: What every connection proves; nil for a secret that rank 0 draws and leaves in the store where they meet.
   ///   - settings: Names and values that must be equal on all ranks; at most 64, each text at most 256 bytes.
-  ///   - transports: The transports this rank offers.
+  ///   - offers: What the transports that this rank would use have to say about it.
   ///   - abilities: What this process may do on its host.
-  ///   - rails: Its ways onto an RDMA fabric; at most ``Rail/countMax``.
   ///   - prepare: Called with the table of ranks before any rank goes on. What it throws ends the join for all ranks.
   ///   - deadline: Monotonic nanoseconds; the earliest of all ranks' counts. Rank 0's reason may come a second later.
   ///   - version: The protocol version to speak; tests pass another.
@@ -26,17 +25,17 @@ extension Membership {
   ///   `.configuration` (two processes with one rank, differing settings, unknown interface), `.peerLost`, `.resources`.
   ///   When ranks do not fit together, all get the same report.
   package static func join(
-    identity: LaunchIdentity, secret: JobSecret?, settings: [String: String] = [:], transports: [TransportKind],
-    abilities: HostAbilities = .current(), rails: [Rail] = [], network: NetworkSettings = NetworkSettings(),
+    identity: LaunchIdentity, secret: JobSecret?, settings: [String: String] = [:], offers: [TransportOffer],
+    abilities: HostAbilities = .current(), network: NetworkSettings = NetworkSettings(),
     deadline: UInt64,
     version: UInt16 = protocolVersion, prepare: @escaping Preparation = { _ throws(FailureReport) in }
   ) throws(FailureReport) -> Membership {
     precondition(secret != nil || identity.rendezvous == nil, "only a store can tell a secret")
     try checkBounds(settings, identity.rank)
-    precondition(rails.count <= Rail.countMax && rails.allSatisfy { $0.device.utf8.count <= Rail.deviceBytesMax })
-    let record = MemberRecord(
-      rank: identity.rank, process: .current(), host: .current(), addresses: [], unixName: "", transports: transports,
-      processors: .current(), abilities: abilities, rails: rails)
+    precondition(offers.count <= TransportOffer.countMax, "more than \(TransportOffer.countMax) transports are offered")
+    let facts = RankFacts(
+      rank: identity.rank, process: .current(), host: .current(), abilities: abilities, offers: offers)
+    let record = MemberRecord(facts: facts, addresses: [], unixName: "", processors: .current())
     var request = JoinRequest(
       rankCount: identity.rankCount, member: record, settings: settings, patienceMilliseconds: UInt32.max)
     if identity.rankCount == 1 {

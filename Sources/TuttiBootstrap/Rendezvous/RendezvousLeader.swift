@@ -213,13 +213,13 @@ final class RendezvousLeader {
     var newcomers: [UInt64] = []
     for outcome in acceptor.service() {
       switch outcome {
-      case .authenticated(let hello, let descriptor):
+      case .authenticated(let hello, let socket):
         let connection = FramedConnection(
-          peer: hello.from, descriptor: descriptor, frameBytesMax: RendezvousMessage.requestBytesMax,
+          peer: hello.from, descriptor: socket.take().handOver(), frameBytesMax: RendezvousMessage.requestBytesMax,
           sentFrameBytesMax: RendezvousMessage.tableBytesMax)
         // A few more than can be right, so that duplicates are named; not without end.
         guard guests.count < 2 * identity.rankCount + 16,
-          tutti_epoll_watch(epoll, descriptor, UInt32(POLLIN), nextToken) == 0
+          tutti_epoll_watch(epoll, connection.descriptor, UInt32(POLLIN), nextToken) == 0
         else { continue }
         guests[nextToken] = Guest(connection: connection)
         newcomers.append(nextToken)

@@ -67,7 +67,8 @@ package final class StoreServer: Sendable {
   private func acceptCallers() {
     state.withLock { state in
       for outcome in state.acceptor?.service() ?? [] {
-        guard case .authenticated(_, let descriptor) = outcome else { continue }
+        guard case .authenticated(_, let socket) = outcome else { continue }
+        let descriptor = socket.take().handOver()
         let connection = FramedConnection(peer: 0, descriptor: descriptor, frameBytesMax: StoreQuestion.bytesMax)
         // Without room to watch it, the connection is closed and the client tries again.
         guard let watch = try? DescriptorWatch(descriptor, { [weak self] in self?.hear(descriptor) }) else { continue }

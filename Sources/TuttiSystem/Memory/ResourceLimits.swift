@@ -70,15 +70,16 @@ package struct ResourceLimits: Sendable {
   /// - Parameters:
   ///   - purpose: What it is for, as the beginning of a sentence: `shared memory with 3 other ranks`.
   ///   - rank: This rank; -1 before it is known.
-  ///   - alternative: What to do instead of raising the limit.
+  ///   - transport: The name of the transport that wants it; empty where none does.
+  ///   - alternative: What to do instead of raising the limit, in the words of who asks.
   /// - Throws: `.resources`, saying how much is wanted, how much is there, and which limit to raise.
   package func check(
-    _ demand: ResourceDemand, for purpose: String, rank: Int, orElse alternative: String = "choose --transport tcp"
+    _ demand: ResourceDemand, for purpose: String, rank: Int, transport: String, orElse alternative: String
   ) throws(FailureReport) {
     func refusal(_ wanted: String, _ advice: String) -> FailureReport {
       FailureReport(
         .resources, rank: rank, peer: rank, "\(purpose) needs \(wanted)", advice: advice + ", or \(alternative)",
-        transport: "shm")
+        transport: transport)
     }
     if let limit = fileBytes, UInt64(demand.fileBytes) > limit {
       throw refusal(

@@ -1,5 +1,6 @@
 import Patience
 import TuttiSystem
+import TuttiTransport
 import CTuttiLinux
 import Glibc
 import Testing
@@ -70,7 +71,7 @@ extension OverSockets {
       let rendezvous = freshRendezvous()
       let joined = try runRanks(0..<2) { rank throws(FailureReport) in
         try Membership.join(
-          identity: identity(rank, 2, rendezvous), secret: testSecret, transports: [.tcp],
+          identity: identity(rank, 2, rendezvous), secret: testSecret, offers: [TransportOffer(testTransport, [])],
           deadline: Patience.deadline(seconds: 5))
       }
       let members = try (0..<2).map { try joined[$0]!.get() }
@@ -82,23 +83,25 @@ extension OverSockets {
       #expect(recorder.failures.withLock { $0.map(\.message) } == ["early"])
     }
 
-    @Test(arguments: [ConnectionRole.tcpLink, .sharedMemoryLink, .rdmaLink])
-    func dataLinksAreConnected(_ role: ConnectionRole) throws {
+    @Test(arguments: [ConnectionWay.network, .ownUser, .any])
+    func dataLinksAreConnected(_ way: ConnectionWay) throws {
       let group = try TestGroup(3)
       defer { group.leave() }
       #expect(group.members[2].isSameHost(0))
-      let dialed = try group.members[2].connect(to: 0, role: role, deadline: Patience.deadline(seconds: 5))
-      defer { tutti_close(dialed) }
+      let socket = try group.members[2].connect(
+        to: 0, for: testTransport, over: way, deadline: Patience.deadline(seconds: 5))
+      let dialed = socket.raw
       let accepted = try #require(group.recorders[0].awaitConnection())
-      defer { tutti_close(accepted.descriptor) }
-      #expect(accepted.peer == 2 && accepted.role == role)
+      #expect(accepted.peer == 2 && accepted.transport == testTransport)
+      #expect((Sockets.remoteAddress(dialed)?.family == AF_INET) == (way == .network))
       #expect(send(dialed, "hello", 5, Int32(MSG_NOSIGNAL)) == 5)
-      #expect(Sockets.wait(accepted.descriptor, for: POLLIN, until: Patience.deadline(seconds: 5)))
-      guard case .bytes(let bytes) = Sockets.receiveNow(accepted.descriptor, max: 16) else { throw FailureReport.missing }
+      #expect(Sockets.wait(accepted.socket.raw, for: POLLIN, until: Patience.deadline(seconds: 5)))
+      guard case .bytes(let bytes) = Sockets.receiveNow(accepted.socket.raw, max: 16) else { throw FailureReport.missing }
       #expect(bytes == Array("hello".utf8))
-      for descriptor in [dialed, accepted.descriptor] {
+      for descriptor in [dialed, accepted.socket.raw] {
         #expect(fcntl(descriptor, F_GETFL) & O_NONBLOCK != 0 && fcntl(descriptor, F_GETFD) & FD_CLOEXEC != 0)
       }
+      _ = consume socket
     }
 
     @Test func connectingToARankThatLeftNamesIt() throws {
@@ -107,7 +110,7 @@ extension OverSockets {
       group.members[0].leave()
       Clock.pause(20 * Clock.millisecond)
       let error = #expect(throws: FailureReport.self) {
-        try group.members[2].connect(to: 0, role: .tcpLink, deadline: Patience.deadline(seconds: 5))
+        _ = try group.members[2].connect(to: 0, for: testTransport, over: .network, deadline: Patience.deadline(seconds: 5))
       }
       #expect(error?.code == .peerLost && error?.peer == 0 && error?.message.contains("closed its communicator") == true)
     }
@@ -136,11 +139,11 @@ extension OverSockets {
           silent.append(descriptor)
         }
       }
-      let dialed = try group.members[1].connect(to: 0, role: .tcpLink, deadline: Patience.deadline(seconds: 5))
-      tutti_close(dialed)
+      let dialed = try group.members[1].connect(
+        to: 0, for: testTransport, over: .network, deadline: Patience.deadline(seconds: 5))
+      _ = consume dialed
       let accepted = try #require(group.recorders[0].awaitConnection(), "seed \(seed)")
       #expect(accepted.peer == 1)
-      tutti_close(accepted.descriptor)
       #expect(group.members[0].firstCause == nil, "seed \(seed)")
     }
 
@@ -152,7 +155,8 @@ extension OverSockets {
       let descriptor = try Sockets.connect(to: address, deadline: Patience.deadline(seconds: 5)).get()
       defer { tutti_close(descriptor) }
       let hello = HandshakeHello(
-        role: .tcpLink, from: 1, to: 0, rankCount: 2, communicator: member.communicator, nonce: Handshake.freshNonce())
+        role: .link, from: 1, to: 0, rankCount: 2, communicator: member.communicator, transport: testTransport,
+        nonce: Handshake.freshNonce())
       #expect(throws: HandshakeDialer.Failure.unproven) {
         try HandshakeDialer(socket: descriptor, deadline: Patience.deadline(seconds: 5), giveUp: { false })
           .run(hello: hello, key: otherSecret.handshakeKey(for: member.communicator))

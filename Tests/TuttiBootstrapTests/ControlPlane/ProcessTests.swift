@@ -23,7 +23,7 @@ private func variable(_ name: String) -> String? { getenv(name).map { String(cSt
     recorder.status.withLock { $0 = RankStatus(entered: 3, completed: 2, waitingFor: waitingFor, operation: "barrier") }
     do throws(FailureReport) {
       let member = try Membership.join(
-        identity: identity, secret: try JobSecret.read(environment), transports: [.tcp],
+        identity: identity, secret: try JobSecret.read(environment), offers: testOffers,
         deadline: Patience.deadline(seconds: Double(variable("TUTTI_TEST_SECONDS") ?? "") ?? 15))
       member.activate(recorder.handlers)
       if mode == "fork" { tutti_fork_sleeper(3) }

@@ -1,5 +1,6 @@
 import Patience
 import TuttiSystem
+import TuttiTransport
 import CTuttiLinux
 import Glibc
 import Testing
@@ -62,10 +63,10 @@ extension OverSockets {
           #expect(member.communicator != parent.members[0].communicator)
         }
         if ranks.count > 1 {
-          let dialed = try members[1].connect(to: 0, role: .tcpLink, deadline: Patience.deadline(seconds: 5))
-          tutti_close(dialed)
+          let dialed = try members[1].connect(
+            to: 0, for: testTransport, over: .network, deadline: Patience.deadline(seconds: 5))
+          _ = consume dialed
           let accepted = try #require(recorders[0].awaitConnection())
-          tutti_close(accepted.descriptor)
           #expect(accepted.peer == 1)
         }
         members[ranks.count - 1].report(FailureReport(.aborted, rank: ranks.count - 1, "in the child"))
@@ -87,7 +88,7 @@ extension OverSockets {
       let impostor = Membership(
         rank: 2, members: members[0].members, communicator: parent.members[0].communicator, secret: testSecret, service: nil)
       let error = #expect(throws: FailureReport.self) {
-        try impostor.connect(to: 0, role: .tcpLink, deadline: Patience.deadline(seconds: 5))
+        _ = try impostor.connect(to: 0, for: testTransport, over: .network, deadline: Patience.deadline(seconds: 5))
       }
       #expect(error?.message.contains("does not have this communicator") == true, "\(error?.description ?? "")")
     }

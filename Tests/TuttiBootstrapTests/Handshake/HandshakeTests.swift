@@ -18,7 +18,7 @@ import Testing
     from: Int = 5, to: Int = 2, version: UInt16 = protocolVersion, communicator: CommunicatorID = Self.communicator
   ) -> HandshakeHello {
     HandshakeHello(
-      version: version, role: .tcpLink, from: from, to: to, rankCount: 8, communicator: communicator,
+      version: version, role: .link, from: from, to: to, rankCount: 8, communicator: communicator, transport: testTransport,
       nonce: Handshake.freshNonce())
   }
 

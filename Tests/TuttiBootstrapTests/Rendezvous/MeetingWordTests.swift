@@ -1,5 +1,6 @@
 import Testing
 import TuttiSystem
+import TuttiTransport
 import TuttiTopology
 
 @testable import TuttiBootstrap
@@ -75,10 +76,14 @@ import TuttiTopology
   @Test func aTableOfAllRanksSurvivesTheTrip() throws {
     let rankCount = 65_536
     let address = SocketAddress.ipv6(0xFD00_0000_0000_0001, 2, port: 40_000)
+    let record = MemberRecord(
+      facts: RankFacts(rank: 0, process: .current(), host: .current(), abilities: .current(), offers: testOffers),
+      addresses: [SocketAddress](repeating: address, count: 8), unixName: String(repeating: "n", count: 40),
+      processors: .current())
     let members = (0..<rankCount).map { rank in
-      MemberRecord(
-        rank: rank, process: .current(), host: .current(), addresses: [SocketAddress](repeating: address, count: 8),
-        unixName: String(repeating: "n", count: 40), transports: [.tcp], processors: .current(), abilities: .current())
+      var member = record
+      member.rank = rank
+      return member
     }
     let bytes = RendezvousMessage.table(CommunicatorID(high: 1, low: 2), members).bytes
     #expect(bytes.count < RendezvousMessage.tableBytesMax / 2)

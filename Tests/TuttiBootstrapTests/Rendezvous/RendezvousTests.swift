@@ -1,5 +1,6 @@
 import Patience
 import TuttiSystem
+import TuttiTransport
 import CTuttiFork
 import CTuttiLinux
 import Glibc
@@ -16,7 +17,7 @@ extension OverSockets {
     ) throws(FailureReport) -> Membership {
       try Membership.join(
         identity: identity(rank, rankCount, rendezvous), secret: secret, settings: settings,
-        transports: [.tcp, .sharedMemory],
+        offers: testOffers,
         network: network, deadline: Patience.deadline(seconds: seconds), version: version)
     }
 
@@ -45,11 +46,12 @@ extension OverSockets {
         #expect(member.rankCount == 4 && member.members.map(\.rank) == [0, 1, 2, 3])
         #expect(member.members == members[0].members)
         #expect(member.members[member.rank].process.pid == getpid())
-        #expect(member.members[member.rank].transports == [.tcp, .sharedMemory])
+        #expect(member.members.allSatisfy { $0.facts.offers == testOffers })
+        #expect(member.members[0].facts.offer(of: TransportKind("other")) == [1, 2, 3])
         #expect(member.members.allSatisfy { !$0.addresses.isEmpty && $0.addresses.allSatisfy { $0.port != 0 } })
       }
-      let link = try members[3].connect(to: 0, role: .tcpLink, deadline: Patience.deadline(seconds: 5))
-      tutti_close(link)
+      let link = try members[3].connect(to: 0, for: testTransport, over: .network, deadline: Patience.deadline(seconds: 5))
+      _ = consume link
       for member in members { member.leave() }
     }
 

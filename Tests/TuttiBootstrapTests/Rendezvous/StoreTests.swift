@@ -3,6 +3,7 @@ import Glibc
 import Patience
 import Testing
 import TuttiSystem
+import TuttiTransport
 
 @testable import TuttiBootstrap
 
@@ -17,7 +18,7 @@ extension OverSockets {
       guard let key = MeetingPlace.key(name) else { throw FailureReport(.invalidArgument, "a bad name") }
       return try Membership.join(
         identity: LaunchIdentity(rank: rank, rankCount: rankCount, place: .store(store, key: key), source: "the test"),
-        secret: secret, settings: settings, transports: [.tcp, .sharedMemory], network: network,
+        secret: secret, settings: settings, offers: testOffers, network: network,
         deadline: Patience.deadline(seconds: seconds), version: version)
     }
 
@@ -31,7 +32,8 @@ extension OverSockets {
       let members = try (0..<rankCount).map { try #require(results[$0]).get() }
       for member in members { #expect(member.members == members[0].members && member.rankCount == rankCount) }
       if rankCount > 1 {
-        tutti_close(try members[rankCount - 1].connect(to: 0, role: .tcpLink, deadline: Patience.deadline(seconds: 5)))
+        _ = try members[rankCount - 1].connect(
+          to: 0, for: testTransport, over: .network, deadline: Patience.deadline(seconds: 5))
       }
       for member in members { member.leave() }
     }
@@ -232,7 +234,7 @@ extension OverSockets {
         try Membership.join(
           identity: LaunchIdentity(
             rank: rank, rankCount: 3, place: .address(address, listener: rank == 0 ? socket : nil), source: "the test"),
-          secret: testSecret, transports: [.tcp], deadline: Patience.deadline(seconds: 5))
+          secret: testSecret, offers: testOffers, deadline: Patience.deadline(seconds: 5))
       }
       try Self.check(results, 3)
       // Closed when the ranks had met.

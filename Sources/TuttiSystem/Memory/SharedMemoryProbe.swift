@@ -1,6 +1,5 @@
 import CTuttiLinux
 import Glibc
-import TuttiSystem
 
 /// Finds out whether this process can share memory by doing once, with itself, all that a link needs: an anonymous sealed
 /// file, its mappings, and descriptors passed over a Unix socket. A sandbox may forbid each. Takes some 50 microseconds.

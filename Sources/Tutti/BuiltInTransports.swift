@@ -1,0 +1,43 @@
+import TuttiRDMA
+import TuttiSharedMemory
+import TuttiTCP
+import TuttiTransport
+
+// The one place above the transports' own modules that names them.
+
+enum BuiltInTransports {
+  /// All that processes can join with, in the order of their choice. `auto` prefers the quicker medium.
+  static let all: [any Transport] = [SharedMemoryTransport(), RDMATransport(), TCPTransport()]
+
+  /// The order in which ``OperationInfo/transport`` joins their names, which readers of results compare; others follow.
+  static let namesInResults = ["inprocess", "shm", "tcp", "rdma"]
+}
+
+/// Which transport carries the data.
+public struct TransportChoice: Hashable, Sendable, CaseIterable {
+  /// The name on the command line, in JSON and in errors.
+  public let name: String
+
+  package init(_ kind: TransportKind) { name = kind.name }
+
+  private init(named name: String) { self.name = name }
+
+  /// Shared memory between ranks of one host; between hosts RDMA where both have devices on one subnet, TCP elsewhere.
+  public static let auto = TransportChoice(named: "auto")
+  /// Shared memory only: an error where two ranks are not on one host.
+  public static let sharedMemory = TransportChoice(SharedMemoryTransport.kind)
+  /// RDMA verbs only, also between ranks of one host: an error where two ranks cannot.
+  public static let rdma = TransportChoice(RDMATransport.kind)
+  public static let tcp = TransportChoice(TCPTransport.kind)
+  /// Ranks are threads of this process: see ``Communicator/inProcess(rankCount:options:)``.
+  public static let inProcess = TransportChoice(.inProcess)
+
+  /// What can be chosen, in the order in which tools list it.
+  public static let allCases = [auto] + BuiltInTransports.all.map { TransportChoice($0.kind) } + [inProcess]
+
+  /// The transport of that ``name``; nil when there is none.
+  public init?(name: String) {
+    guard let known = Self.allCases.first(where: { $0.name == name }) else { return nil }
+    self = known
+  }
+}

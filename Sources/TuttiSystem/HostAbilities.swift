@@ -1,0 +1,58 @@
+import CTuttiLinux
+import Glibc
+
+/// What a process may do on its host, found out by trying when it joins. Travels, so that all ranks decide alike whom it shares memory with, at
+/// the join and at every split.
+package struct HostAbilities: Hashable, Sendable {
+  /// What kept it from sharing memory, as the system said it: `memfd_create: Operation not permitted`. Empty when nothing
+  /// does.
+  package var memoryObstacle: String
+  /// What keeps it from watching the other processes of its host, in the same form. Empty when nothing does.
+  package var watchObstacle: String
+  /// Its effective user, a number of `userNamespace`.
+  package var user: UInt32
+  /// Inode of the user namespace: `user` means nothing in another one.
+  package var userNamespace: UInt64
+
+  static let obstacleBytesMax = 128
+
+  /// Of this process.
+  package static func current() -> HostAbilities {
+    HostAbilities(
+      memoryObstacle: bounded(SharedMemoryProbe.obstacle()), watchObstacle: bounded(tryToWatch()), user: geteuid(),
+      userNamespace: namespaceInode("user"))
+  }
+
+  /// pidfd_open(2) of this process itself.
+  private static func tryToWatch() -> String {
+    let descriptor = tutti_pidfd_open(getpid())
+    if descriptor < 0 { return "pidfd_open: \(errorText(errno))" }
+    tutti_close(descriptor)
+    return ""
+  }
+
+  private static func bounded(_ text: String) -> String {
+    text.utf8.count <= obstacleBytesMax ? text : String(decoding: text.utf8.prefix(obstacleBytesMax - 4), as: UTF8.self)
+  }
+
+  package func encode(into encoder: inout WireEncoder) {
+    encoder.put(memoryObstacle, bytesMax: Self.obstacleBytesMax)
+    encoder.put(watchObstacle, bytesMax: Self.obstacleBytesMax)
+    encoder.put(user)
+    encoder.put(userNamespace)
+  }
+
+  package init(memoryObstacle: String = "", watchObstacle: String = "", user: UInt32, userNamespace: UInt64) {
+    self.memoryObstacle = memoryObstacle
+    self.watchObstacle = watchObstacle
+    self.user = user
+    self.userNamespace = userNamespace
+  }
+
+  package init(from decoder: inout WireDecoder) throws(MalformedMessage) {
+    memoryObstacle = try decoder.takeText(bytesMax: Self.obstacleBytesMax, "obstacle")
+    watchObstacle = try decoder.takeText(bytesMax: Self.obstacleBytesMax, "obstacle")
+    user = try decoder.take("user")
+    userNamespace = try decoder.take("user namespace")
+  }
+}

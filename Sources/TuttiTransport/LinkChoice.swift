@@ -1,0 +1,174 @@
+// Which transport carries data between which ranks, from what all ranks know of each other: pure, so all decide alike. For joins and for
+// splits: the ranks of a split have the transports that they had before.
+
+/// Which transport each pair of ranks uses: the first of those on offer over which they can meet.
+package struct LinkChoice: Sendable {
+  package let rank: Int
+  package let ranks: [RankFacts]
+  /// Those on offer, the preferred first.
+  package let transports: [any Transport]
+  /// Whether the only one was asked for by name: it is an error when it cannot be used.
+  package let isNamed: Bool
+  /// For each transport and rank, the numbers of its grounds, ascending.
+  private let grounds: [[[Int]]]
+  /// For each transport, whether some pair of ranks uses it.
+  private let used: [Bool]
+
+  /// - Parameter transports: What may be used. What each rank offers of it is in its facts.
+  package init(rank: Int, ranks: [RankFacts], transports: [any Transport], isNamed: Bool) {
+    self.rank = rank
+    self.ranks = ranks
+    self.transports = transports
+    self.isNamed = isNamed
+    var numbers: [TransportGround: Int] = [:]
+    grounds = transports.map { transport in
+      numbers.removeAll(keepingCapacity: true)
+      return ranks.map { rank in
+        transport.grounds(of: rank, isNamed: isNamed).map { ground in
+          let number = numbers[ground] ?? numbers.count
+          numbers[ground] = number
+          return number
+        }.sorted()
+      }
+    }
+    used = LinkSurvey(grounds, rankCount: ranks.count).used
+  }
+
+  // MARK: Pairs
+
+  /// The place among ``transports`` of the one that two ranks use; nil when none will do.
+  private func carrier(_ one: Int, _ other: Int) -> Int? {
+    transports.indices.first { LinkSurvey.meet(grounds[$0][one], grounds[$0][other]) }
+  }
+
+  private func index(of kind: TransportKind) -> Int? { transports.firstIndex { $0.kind == kind } }
+
+  /// What carries data between this rank and another one; nil when nothing can.
+  package func transport(to peer: Int) -> (any Transport)? { carrier(rank, peer).map { transports[$0] } }
+
+  /// The ranks that this one has links to over a transport, ascending.
+  package func peers(over kind: TransportKind) -> [Int] {
+    ranks.indices.filter { $0 != rank && transport(to: $0)?.kind == kind }
+  }
+
+  // MARK: Groups
+
+  /// The ranks that this one meets on a transport's grounds, itself among them, ascending; empty where it meets nobody.
+  package func group(over kind: TransportKind) -> [Int] {
+    guard let index = index(of: kind) else { return [] }
+    let group = ranks.indices.filter { LinkSurvey.meet(grounds[index][rank], grounds[index][$0]) }
+    return group.count > 1 ? group : []
+  }
+
+  /// How many ranks meet over a transport: equal on all ranks.
+  private func use(_ index: Int) -> TransportUse {
+    var sizes: [Int: Int] = [:]
+    for ground in grounds[index].joined() { sizes[ground, default: 0] += 1 }
+    return TransportUse(rankCount: ranks.count, groupSizes: sizes.values.filter { $0 > 1 })
+  }
+
+  // MARK: All ranks
+
+  /// Whether any two ranks use a transport: equal on all ranks.
+  package func isUsed(_ kind: TransportKind) -> Bool { index(of: kind).map { used[$0] } ?? false }
+
+  /// What most data goes through: the slowest medium that some pair uses. Equal on all ranks.
+  package var medium: TransportMedium {
+    let isOneHost = ranks.allSatisfy { $0.host == ranks[0].host }
+    let media = transports.indices.filter { used[$0] }.map { transports[$0].medium(isOneHost: isOneHost) }
+    return media.max() ?? (isOneHost ? .loopback : .network)
+  }
+
+  /// The largest segment that every link of the communicator carries: equal on all ranks.
+  ///
+  /// - Parameter limit: The most that is wanted.
+  package func segmentBytesMax(limit: Int) -> Int {
+    transports.indices.filter { used[$0] }.map { transports[$0].segmentBytesMax(use($0)) }.reduce(limit, min)
+  }
+
+  /// The lowest rank with a higher one to which neither this transport leads nor one that is preferred to it, and the lowest such peer; nil
+  /// when there are none: equal on all ranks.
+  ///
+  /// - Parameter candidates: The ranks to look at, ascending; nil for all.
+  package func firstPair(beyond kind: TransportKind, among candidates: [Int]? = nil) -> (Int, Int)? {
+    guard let last = index(of: kind) else { return nil }
+    // Ranks with equal grounds are alike but for those of the other transports; most often all are.
+    let candidates = candidates ?? Array(ranks.indices)
+    let groups = Dictionary(grouping: candidates) { grounds[last][$0] }
+    var apart: [[Int]: [[Int]]] = [:]
+    for rank in candidates {
+      let own = grounds[last][rank]
+      let others = apart[own] ?? groups.filter { !LinkSurvey.meet(own, $0.key) }.map(\.value)
+      apart[own] = others
+      let peers = others.compactMap { group in group.first { $0 > rank && carrier(rank, $0).map { $0 > last } ?? true } }
+      if let peer = peers.min() { return (rank, peer) }
+    }
+    return nil
+  }
+}
+
+/// Finds out which transports some pair of ranks uses, without looking at every pair: hosts may be thousands.
+///
+/// Ranks that are alike for all transports but the one that tells most of them apart, usually shared memory, make a class. Classes are few, so
+/// all their pairs are looked at; within a pair of classes only that transport decides, by counting.
+struct LinkSurvey {
+  private let grounds: [[[Int]]]
+  /// The transport that tells most ranks apart.
+  private let finest: Int
+  private(set) var used: [Bool]
+
+  private struct Class {
+    let grounds: [[Int]]
+    var rankCount = 0
+    /// Of the finest transport: how many ranks have each ground, and each list of grounds.
+    var members: [Int: Int] = [:]
+    var lists: [[Int]: Int] = [:]
+  }
+
+  init(_ grounds: [[[Int]]], rankCount: Int) {
+    self.grounds = grounds
+    used = grounds.map { _ in false }
+    let distinct = grounds.map { Set($0).count }
+    finest = distinct.indices.max { distinct[$0] < distinct[$1] } ?? 0
+    if grounds.isEmpty { return }
+    var classes: [[[Int]]: Class] = [:]
+    for rank in 0..<rankCount {
+      let key = grounds.indices.map { $0 == finest ? [] : grounds[$0][rank] }
+      var found = classes[key] ?? Class(grounds: key)
+      found.rankCount += 1
+      for ground in grounds[finest][rank] { found.members[ground, default: 0] += 1 }
+      found.lists[grounds[finest][rank], default: 0] += 1
+      classes[key] = found
+    }
+    let all = Array(classes.values)
+    for one in all.indices {
+      for other in one..<all.count where one != other || all[one].rankCount > 1 { look(all[one], all[other], one == other) }
+    }
+  }
+
+  /// Whether two sorted lists have a number in common.
+  static func meet(_ one: [Int], _ other: [Int]) -> Bool {
+    var (left, right) = (0, 0)
+    while left < one.count, right < other.count {
+      if one[left] == other[right] { return true }
+      if one[left] < other[right] { left += 1 } else { right += 1 }
+    }
+    return false
+  }
+
+  private mutating func look(_ one: Class, _ other: Class, _ isSame: Bool) {
+    let coarse = grounds.indices.first { $0 != finest && Self.meet(one.grounds[$0], other.grounds[$0]) }
+    if let coarse, coarse < finest {
+      used[coarse] = true
+      return
+    }
+    let someMeet =
+      isSame ? one.members.values.contains { $0 > 1 } : one.members.keys.contains { other.members[$0] != nil }
+    if someMeet { used[finest] = true }
+    guard let coarse, !used[coarse] else { return }
+    let someDoNot = one.lists.contains { list, count in
+      other.lists.contains { isSame && $0.key == list ? count > 1 && list.isEmpty : !Self.meet(list, $0.key) }
+    }
+    if someDoNot { used[coarse] = true }
+  }
+}
