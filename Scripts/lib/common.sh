@@ -73,10 +73,11 @@ patience() {
     echo "$TUTTI_TEST_PATIENCE"
     return
   fi
-  local TIMEFORMAT='%R %U'
+  # Numbers with a point, whatever the locale.
+  local TIMEFORMAT='%R %U' LC_ALL=C
   compute() { time for ((turn = 0; turn < 100000; turn++)); do :; done; } 2>&1
   # A third more than the least is noise.
-  { compute & compute; wait; } | LC_ALL=C awk '{ times = $1 / ($2 > 0.01 ? $2 : 0.01); if (times > most) most = times }
+  { compute & compute; wait; } | awk '{ times = $1 / ($2 > 0.01 ? $2 : 0.01); if (times > most) most = times }
     END { most = int(most + 0.65); print (most < 1 ? 1 : most > 20 ? 20 : most) }'
 }
 

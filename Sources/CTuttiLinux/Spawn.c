@@ -73,6 +73,9 @@ int tutti_pipe(int ends[2]) {
   return 0;
 }
 
+// Of CTuttiLinux.c.
+extern _Thread_local int tutti_is_spawning;
+
 pid_t tutti_spawn(const struct tutti_spawn_request *what) {
   if (what->descriptor_count > SPAWN_DESCRIPTOR_MAX) return -EINVAL;
   int report[2];
@@ -82,8 +85,10 @@ pid_t tutti_spawn(const struct tutti_spawn_request *what) {
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   pid_t parent = getpid();
+  tutti_is_spawning = 1;
   pid_t child = vfork();
   if (child == 0) become(what, parent, report[1]);
+  tutti_is_spawning = 0;
   int code = child < 0 ? errno : 0;
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   tutti_close(report[1]);

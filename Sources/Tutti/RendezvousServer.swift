@@ -31,12 +31,16 @@ public final class RendezvousServer: Rendezvous {
   public func close() { server.close() }
 
   public func put(_ value: [UInt8], for key: String, timeout: Duration) throws {
+    try RendezvousClient.check(key, value)
     if !server.put(value, for: key) {
       throw TuttiError(FailureReport(.resources, "the store is full", advice: "Start a new one for each job"))
     }
   }
 
-  public func get(_ key: String, timeout: Duration) throws -> [UInt8]? { server.get(key) }
+  public func get(_ key: String, timeout: Duration) throws -> [UInt8]? {
+    try RendezvousClient.check(key)
+    return server.get(key)
+  }
 }
 
 /// The store of a ``RendezvousServer`` in another process.
@@ -54,15 +58,29 @@ public struct RendezvousClient: Rendezvous {
   }
 
   public func put(_ value: [UInt8], for key: String, timeout: Duration) throws {
+    try Self.check(key, value)
     try reporting { () throws(FailureReport) in try client.put(value, for: key, deadline: Self.deadline(timeout)) }
   }
 
   public func get(_ key: String, timeout: Duration) throws -> [UInt8]? {
-    try reporting { () throws(FailureReport) in try client.get(key, deadline: Self.deadline(timeout)) }
+    try Self.check(key)
+    return try reporting { () throws(FailureReport) in try client.get(key, deadline: Self.deadline(timeout)) }
   }
 
   public func wait(for key: String, timeout: Duration) throws -> [UInt8]? {
-    try reporting { () throws(FailureReport) in try client.wait(for: key, deadline: Self.deadline(timeout)) }
+    try Self.check(key)
+    return try reporting { () throws(FailureReport) in try client.wait(for: key, deadline: Self.deadline(timeout)) }
+  }
+
+  /// Refuses what does not fit ``RendezvousLimits``, before anything of it is sent or stored.
+  static func check(_ key: String, _ value: [UInt8] = []) throws(TuttiError) {
+    let (keyMax, valueMax) = (RendezvousLimits.keyBytesMax, RendezvousLimits.valueBytesMax)
+    if (1...keyMax).contains(key.utf8.count) && value.count <= valueMax { return }
+    throw TuttiError(
+      FailureReport(
+        .invalidArgument,
+        "a store takes keys of 1 to \(keyMax) bytes and values of up to \(valueMax), not \(key.utf8.count) and \(value.count)",
+        advice: "Choose a shorter key, or put larger values elsewhere"))
   }
 
   private func reporting<Value>(_ body: () throws(FailureReport) -> Value) throws(TuttiError) -> Value {

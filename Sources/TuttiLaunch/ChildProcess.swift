@@ -34,10 +34,13 @@ package final class ChildProcess: Sendable {
     var isReaped = false
   }
 
+  private let forks = tutti_current_fork_generation()
+
   /// - Throws: `.program` when there is none, `.resources` when the system refuses.
   package init(_ program: ChildProgram) throws(LaunchError) { pid = try ChildStarter.shared.start(program) }
 
-  deinit { stop() }
+  // A child of a fork has a copy of this, and its parent's ranks are none of its business.
+  deinit { if tutti_current_fork_generation() == forks { stop() } }
 
   /// How it ended; nil while it runs.
   ///
@@ -59,7 +62,12 @@ package final class ChildProcess: Sendable {
 
   /// Sends a signal to it and to what else is in its group, unless it has been reaped.
   package func send(_ signal: Int32) {
-    state.withLock { state in if !state.isReaped { _ = kill(-pid, signal) } }
+    state.withLock { state in
+      if state.isReaped { return }
+      _ = kill(-pid, signal)
+      // It may have gone to another group.
+      _ = kill(pid, signal)
+    }
   }
 
   /// Kills it with its group, and reaps it.

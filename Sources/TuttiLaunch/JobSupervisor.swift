@@ -104,7 +104,13 @@ final class JobSupervisor: Sendable {
   /// Stops with all ranks, as Ctrl-Z asks for, and goes on with them.
   private func pause() {
     for rank in ranks { rank.process.send(SIGSTOP) }
-    raise(SIGSTOP)
+    // Not SIGSTOP: where nobody could have this program go on, the kernel has the signal do nothing.
+    var stop = sigset_t()
+    sigemptyset(&stop)
+    sigaddset(&stop, SIGTSTP)
+    pthread_sigmask(SIG_UNBLOCK, &stop, nil)
+    raise(SIGTSTP)
+    pthread_sigmask(SIG_BLOCK, &stop, nil)
     for rank in ranks { rank.process.send(SIGCONT) }
   }
 

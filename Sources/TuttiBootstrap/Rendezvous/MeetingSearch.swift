@@ -136,6 +136,9 @@ struct MeetingSearch {
         } catch .refused(.unknownCommunicator) where number != .meeting {
           lastProblem = "a rank of another communicator listens at \(address)"
           continue
+        } catch  where number != .meeting && Self.mayBeLeftBehind(error) {
+          lastProblem = "another program listens at \(address)"
+          continue
         } catch .silent where limit < deadline {
           lastProblem = "\(address) accepted a connection but does not answer"
           continue
@@ -154,6 +157,15 @@ struct MeetingSearch {
     }
     if let finding { throw finding }
     return nil
+  }
+
+  /// Whether what listens at an address from a store may be another program than rank 0, because the address is of an earlier run. Who
+  /// refuses the proof, or does not prove the secret, is of this meeting.
+  private static func mayBeLeftBehind(_ failure: HandshakeDialer.Failure) -> Bool {
+    switch failure {
+    case .unproven, .refused, .silent, .closedBeforeAnswer: false
+    default: true
+    }
   }
 
   private var publishedJobSecret: JobSecret? {

@@ -70,6 +70,9 @@ package struct StoreClient: Sendable {
       return true
     } catch .closedBeforeAnswer {
       return false
+    } catch .broken {
+      // It had too many connections at once, or ends.
+      return false
     } catch {
       throw HandshakeFailureText.report(error, rank: -1, peer: -1, what: name, secret: secret)
     }

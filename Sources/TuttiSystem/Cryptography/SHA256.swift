@@ -7,7 +7,8 @@ package enum SHA256 {
 
   /// The digest of the bytes.
   package static func digest(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
-    [UInt8](unsafeUninitializedCapacity: byteCount) { digest, count in
+    precondition(OpenSSL.isReady, "OpenSSL could not be started")
+    return [UInt8](unsafeUninitializedCapacity: byteCount) { digest, count in
       // It fails only where memory has run out or an administrator has switched the algorithm off: nothing could go on without.
       let isComputed = EVP_Digest(bytes.baseAddress, bytes.count, digest.baseAddress, nil, EVP_sha256(), nil)
       precondition(isComputed == 1, "OpenSSL could not compute SHA-256")
