@@ -29,7 +29,7 @@ public struct TransportChoice: Hashable, Sendable, CaseIterable {
   /// RDMA verbs only, also between ranks of one host: an error where two ranks cannot.
   public static let rdma = TransportChoice(RDMATransport.kind)
   public static let tcp = TransportChoice(TCPTransport.kind)
-  /// Ranks are threads of this process: see ``Communicator/inProcess(rankCount:options:)``.
+  /// Ranks are threads of this process: see ``Communicator/makeInProcess(rankCount:options:)``.
   public static let inProcess = TransportChoice(.inProcess)
 
   /// What can be chosen, in the order in which tools list it.

@@ -21,7 +21,7 @@ extension Communicator {
   public func allocate<Element: TuttiElement>(
     _ element: Element.Type = Element.self, count: Int, repeating value: Element
   ) throws(TuttiError) -> TuttiBuffer<Element> {
-    try checkLayout(element)
+    if MemoryLayout<Element>.stride != Element.dataType.size { throw TuttiError(badLayout(Element.dataType)) }
     do throws(FailureReport) {
       try member.checkProcess()
       if count < 0 || count > Self.countMax { throw badCount(count) }

@@ -63,7 +63,7 @@ extension Communicator {
     if options.transport == .inProcess {
       throw FailureReport(
         .configuration, "the in-process transport joins threads of one process, not processes",
-        advice: "Call Communicator.inProcess(rankCount:), or choose shm, rdma or tcp")
+        advice: "Call Communicator.makeInProcess(rankCount:), or choose shm, rdma or tcp")
     }
     let network = try NetworkSettings.read(environment)
     let offered = try OfferedTransports(
@@ -108,14 +108,14 @@ extension Communicator {
   ///
   /// For tests, and for trying algorithms: every rank calls its own element from a thread of its own.
   /// - Parameter rankCount: 1 to 512.
-  public static func inProcess(
+  public static func makeInProcess(
     rankCount: Int, options: CommunicatorOptions = CommunicatorOptions()
   ) throws(TuttiError) -> [Communicator] {
-    try inProcess(rankCount: rankCount, options: options, faults: nil)
+    try makeInProcess(rankCount: rankCount, options: options, faults: nil)
   }
 
   /// The same, over links that misbehave as the seed says.
-  package static func inProcess(
+  package static func makeInProcess(
     rankCount: Int, options: CommunicatorOptions, faults: InProcessFaults?
   ) throws(TuttiError) -> [Communicator] {
     do throws(FailureReport) {

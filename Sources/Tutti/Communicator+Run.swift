@@ -1,12 +1,87 @@
-// How every collective call is run or started, and how arrays become memory.
+// How every collective is run or started, whatever memory it is called with.
 
 import TuttiEngine
+import TuttiSchedule
 import TuttiSystem
 
 extension Communicator {
+  /// Runs a collective to its end on this thread: what every blocking call comes down to.
+  @usableFromInline
+  func run(
+    _ collective: Collective, _ input: RawMemory?, _ output: RawMemory?, _ blocks: BlockSizes, _ operation: ReduceOp,
+    root: Int, _ algorithm: AlgorithmName, _ timeout: Duration?, outputBlocks: BlockSizes = .equal
+  ) throws(TuttiError) {
+    try run(
+      CollectiveCall(
+        collective: collective, input: input, output: output, blocks: blocks, outputBlocks: outputBlocks,
+        operation: operation, root: root, algorithm: algorithm, timeout: timeout))
+  }
+
+  /// Runs an all-reduce to its end on this thread. Small ones cost little more than the call, so that the memories are alike
+  /// is asked where the compiler often knows it, and nothing is asked that only other collectives need.
+  @inlinable
+  func runAllReduce(
+    _ input: RawMemory, _ output: RawMemory, _ operation: ReduceOp, _ algorithm: AlgorithmName, _ timeout: Duration?
+  ) throws(TuttiError) {
+    if input.count != output.count || input.type != output.type {
+      return try run(.allReduce, input, output, .equal, operation, root: 0, algorithm, timeout)
+    }
+    try runAllReduce(input.address, output.address, input.count, input.type, operation, algorithm, timeout)
+  }
+
+  @usableFromInline
+  func runAllReduce(
+    _ input: UnsafeMutableRawPointer?, _ output: UnsafeMutableRawPointer?, _ count: Int, _ type: DataType,
+    _ operation: ReduceOp, _ algorithm: AlgorithmName, _ timeout: Duration?
+  ) throws(TuttiError) {
+    try runWhole(.allReduce, input, output, count, type, operation, algorithm, timeout)
+  }
+
+  /// Runs an all-reduce or a barrier to its end on this thread.
+  @inline(__always)
+  func runWhole(
+    _ collective: Collective, _ input: UnsafeMutableRawPointer?, _ output: UnsafeMutableRawPointer?, _ count: Int,
+    _ type: DataType, _ operation: ReduceOp, _ algorithm: AlgorithmName, _ timeout: Duration?
+  ) throws(TuttiError) {
+    do throws(FailureReport) {
+      var request = try request(collective, input, output, count, type, operation, algorithm, timeout)
+      if strictCheck != nil { try agree(on: &request) }
+      try engine.run(request)
+    } catch { throw TuttiError(error) }
+  }
+
+  /// Runs a collective over memory that stays where it is, which lives until the call has ended.
+  @inlinable
+  func run<Memory: LastingMemory>(
+    _ collective: Collective, lasting input: Memory?, _ output: Memory?, _ blocks: BlockSizes, _ operation: ReduceOp,
+    root: Int, _ algorithm: AlgorithmName, _ timeout: Duration?, outputBlocks: BlockSizes = .equal
+  ) throws(TuttiError) {
+    // A buffer whose last use is this call could be freed as soon as its address is known.
+    defer {
+      withExtendedLifetime(input) {}
+      withExtendedLifetime(output) {}
+    }
+    try run(
+      collective, input?.rawMemory, output?.rawMemory, blocks, operation, root: root, algorithm, timeout,
+      outputBlocks: outputBlocks)
+  }
+
+  /// Starts a collective: what every start comes down to.
+  @inlinable
+  func start<Memory: LastingMemory>(
+    _ collective: Collective, _ input: Memory?, _ output: Memory?, _ blocks: BlockSizes, _ operation: ReduceOp, root: Int,
+    _ algorithm: AlgorithmName, _ timeout: Duration?, outputBlocks: BlockSizes = .equal
+  ) throws(TuttiError) -> Work {
+    try start(
+      CollectiveCall(
+        collective: collective, input: input?.rawMemory, output: output?.rawMemory, blocks: blocks,
+        outputBlocks: outputBlocks, operation: operation, root: root, algorithm: algorithm, timeout: timeout),
+      owner: Self.keeper(input?.keeper, output?.keeper))
+  }
+
   /// Runs a call to its end on this thread.
   @inline(__always)
-  func run(_ call: CollectiveCall) throws(TuttiError) {
+  package func run(_ call: CollectiveCall) throws(TuttiError) {
     do throws(FailureReport) {
       var request = try request(call)
       if strictCheck != nil { try agree(on: &request) }
@@ -15,8 +90,8 @@ extension Communicator {
   }
 
   /// Starts a call, which keeps `owner` alive until it ends.
-  @inline(__always)
-  func start(_ call: CollectiveCall, owner: AnyObject? = nil) throws(TuttiError) -> Work {
+  @usableFromInline
+  package func start(_ call: CollectiveCall, owner: AnyObject? = nil) throws(TuttiError) -> Work {
     do throws(FailureReport) {
       var request = try request(call)
       if strictCheck != nil { try agree(on: &request) }
@@ -24,71 +99,78 @@ extension Communicator {
     } catch { throw TuttiError(error) }
   }
 
-  /// Under the strict check: returns once all ranks have said that they are about to make the same call. Takes of the
-  /// call's time.
+  /// Under the strict check: returns once all ranks have said that they are about to make the same call. Takes of the call's
+  /// time.
   @inline(never)
   private func agree(on request: inout Request) throws(FailureReport) {
     request.limit = engine.begun(request.limit)
     try strictCheck?.agree(on: request, of: self)
   }
 
-  /// An array of `count` elements that `body` writes.
+  /// What keeps the memory of a call alive.
+  @usableFromInline
+  static func keeper(_ first: AnyObject?, _ second: AnyObject?) -> AnyObject? {
+    guard let first else { return second }
+    guard let second, second !== first else { return first }
+    return KeeperPair(first, second)
+  }
+
+  // MARK: Arrays
+
+  /// A result, because closures of the standard library lose the error's type.
+  @inlinable
+  func result(_ body: () throws(TuttiError) -> Void) -> Result<Void, TuttiError> {
+    do throws(TuttiError) { return .success(try body()) } catch { return .failure(error) }
+  }
+
+  /// An array of `count` elements that `body` writes, from another one that it reads.
+  @inlinable
   func makeArray<Element: TuttiElement>(
-    count: Int, _ body: (UnsafeMutableRawPointer) throws(TuttiError) -> Void
+    count: Int, from values: [Element], _ body: (RawMemory, RawMemory) throws(TuttiError) -> Void
   ) throws(TuttiError) -> [Element] {
-    try checkLayout(Element.self)
-    // The standard library's closures lose the error's type.
     var failure: TuttiError?
-    let result = [Element](unsafeUninitializedCapacity: count) { buffer, initializedCount in
-      do throws(TuttiError) {
-        try body(Self.address(UnsafeMutableRawBufferPointer(buffer)))
-        initializedCount = count
-      } catch { failure = error }
+    let result = [Element](unsafeUninitializedCapacity: max(count, 0)) { buffer, initializedCount in
+      values.withRawMemory { input in
+        do throws(TuttiError) {
+          try body(input, RawMemory(buffer.baseAddress, count: count, of: Element.self))
+          initializedCount = count
+        } catch { failure = error }
+      }
     }
     if let failure { throw failure }
     return result
   }
 
-  /// Calls `body` with the elements' memory.
-  func withBytes<Element: TuttiElement>(
-    _ values: [Element], _ body: (UnsafeRawPointer) throws(TuttiError) -> Void
-  ) throws(TuttiError) {
-    try checkLayout(Element.self)
-    try values.withUnsafeBytes { bytes -> Result<Void, TuttiError> in
-      do throws(TuttiError) {
-        return .success(try body(bytes.baseAddress ?? UnsafeRawPointer(Self.nowhere)))
-      } catch { return .failure(error) }
-    }.get()
+  /// Elements of this rank's block of `count`.
+  @usableFromInline
+  func ownBlock(of count: Int, _ blocks: BlockSizes) throws(TuttiError) -> Int {
+    do throws(FailureReport) {
+      switch blocks {
+      case .equal: return try equalBlock(of: count)
+      case .each(let counts):
+        _ = try sum(counts)
+        return counts[rank]
+      }
+    } catch { throw TuttiError(error) }
   }
 
-  /// Calls `body` with the elements' memory.
-  func withMutableBytes<Element: TuttiElement>(
-    _ values: inout [Element], _ body: (UnsafeMutableRawPointer) throws(TuttiError) -> Void
-  ) throws(TuttiError) {
-    try checkLayout(Element.self)
-    try values.withUnsafeMutableBytes { bytes -> Result<Void, TuttiError> in
-      do throws(TuttiError) { return .success(try body(Self.address(bytes))) } catch { return .failure(error) }
-    }.get()
-  }
-
-  static func address(_ bytes: UnsafeMutableRawBufferPointer) -> UnsafeMutableRawPointer { bytes.baseAddress ?? nowhere }
-
-  /// The address of no elements: an empty collection has none. Nothing is read or written there.
-  static var nowhere: UnsafeMutableRawPointer { UnsafeMutableRawPointer(bitPattern: 64).unsafelyUnwrapped }
-
-  /// Elements of each rank's block of `count`.
-  func block(of count: Int) throws(TuttiError) -> Int {
-    if count % rankCount == 0 { return count / rankCount }
-    throw TuttiError(
-      refused(
-        "\(count) elements cannot be divided into \(rankCount) equal blocks",
-        "Give a multiple of \(rankCount), or a count for each rank"))
+  /// Elements of all blocks, where this rank's has `count`.
+  @usableFromInline
+  func total(of blocks: BlockSizes, own count: Int) throws(TuttiError) -> Int {
+    do throws(FailureReport) {
+      switch blocks {
+      case .equal:
+        if count > Self.countMax / rankCount { throw badCount(count) }
+        return count * rankCount
+      case .each(let counts): return try sum(counts)
+      }
+    } catch { throw TuttiError(error) }
   }
 }
 
-/// Two buffers that one operation keeps alive.
-final class BufferPair: Sendable {
-  private let buffers: (any Sendable & AnyObject, any Sendable & AnyObject)
+/// Two owners of memory that one operation keeps alive.
+private final class KeeperPair {
+  private let keepers: (AnyObject, AnyObject)
 
-  init(_ first: any Sendable & AnyObject, _ second: any Sendable & AnyObject) { buffers = (first, second) }
+  init(_ first: AnyObject, _ second: AnyObject) { keepers = (first, second) }
 }

@@ -110,10 +110,8 @@ extension Communicator {
   ) throws(FailureReport) -> [Value] {
     let buffer = TuttiBuffer<Int64>(count: own.count * rankCount, repeating: 0)
     for (index, word) in own.enumerated() { buffer[rank * own.count + index] = Int64(bitPattern: word) }
-    let memory = UnsafeMutableRawPointer(buffer.pointer.baseAddress!)
     do throws(TuttiError) {
-      try allReduce(
-        from: memory, to: memory, count: buffer.count, type: .int64, .sum, timeout: .nanoseconds(Int64(clamping: timeout)))
+      try allReduce(buffer, .sum, timeout: .nanoseconds(Int64(clamping: timeout)))
     } catch {
       let report = error.report
       let advice = report.advice + (report.advice.isEmpty ? "" : ". ") + "A split is made of all-reduces of int64"

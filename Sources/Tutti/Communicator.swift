@@ -50,7 +50,7 @@ public final class Communicator: Sendable {
   /// dropping the last reference does the same.
   public func close() { member.close() }
 
-  /// How the last call ran.
+  /// How the last call ran. Where several threads make calls, it is that of whichever came last.
   public var lastOperation: OperationInfo {
     let last = engine.lastCall
     let order = BuiltInTransports.namesInResults

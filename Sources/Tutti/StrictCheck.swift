@@ -38,8 +38,7 @@ final class StrictCheck: Sendable {
       words[own + 1] = Int64(bitPattern: count)
       words[own + 2] = Int64(bitPattern: algorithm.rawValue)
       var request = try communicator.request(
-        CollectiveCall(
-          collective: .allReduce, input: words.memory, output: words.mutableMemory, sizes: .each(words.count), type: .int64))
+        CollectiveCall(collective: .allReduce, input: words.rawMemory, output: words.rawMemory))
       request.limit = limit
       try member.engine.run(request)
       for rank in 1..<member.rankCount {

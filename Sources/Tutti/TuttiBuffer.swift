@@ -68,4 +68,20 @@ public final class TuttiBuffer<Element: TuttiElement>: @unchecked Sendable {
 
   /// The elements as an array.
   public var elements: [Element] { Array(pointer) }
+
+  // MARK: Access
+
+  /// Calls `body` with the elements.
+  public func withUnsafeBufferPointer<Result, Failure: Error>(
+    _ body: (UnsafeBufferPointer<Element>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try body(UnsafeBufferPointer(pointer))
+  }
+
+  /// Calls `body` with the elements, which it may write.
+  public func withUnsafeMutableBufferPointer<Result, Failure: Error>(
+    _ body: (UnsafeMutableBufferPointer<Element>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try body(pointer)
+  }
 }

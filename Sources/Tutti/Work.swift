@@ -1,21 +1,24 @@
 import TuttiEngine
 import TuttiSystem
 
-/// A started operation, send or receive. Dropping it does not cancel anything: the operation runs on, and its buffers stay in use.
+/// A started operation, send or receive. Dropping it does not cancel anything: the operation runs on, and its buffers stay
+/// in use.
 public struct Work: Sendable {
   let communicator: Communicator
-  /// A collective's number on its communicator, from 1. Sends and receives, which are matched by pair and have no such number, have one
-  /// above `1 << 63` that no other operation of the communicator has.
-  public let number: UInt64
+  /// A collective's number on its communicator, from 1. Sends and receives, which are matched by pair and have no such
+  /// number, have one above `1 << 63` that no other operation of the communicator has.
+  package let number: UInt64
 
   /// Whether the operation has ended well.
   public var isDone: Bool { communicator.engine.isDone(number) }
 
   /// Blocks until the operation has ended; this thread makes the progress meanwhile.
   ///
-  /// The deadline is the one given at the start. Several threads may wait for one operation, in any order on any rank.
+  /// The operation has its own limit, given at the start. Several threads may wait for one operation, in any order on any
+  /// rank.
+  ///
   /// - Throws: ``TuttiError``: the communicator is then aborted, and the buffers are unspecified.
-  @available(*, noasync, message: "use 'try await work.value'")
+  @available(*, noasync, message: "use 'try await work.finish()'")
   public func wait() throws(TuttiError) {
     do throws(FailureReport) {
       try communicator.member.checkProcess()
@@ -23,22 +26,38 @@ public struct Work: Sendable {
     } catch { throw TuttiError(error) }
   }
 
-  /// Suspends until the operation has ended; the progress thread makes the progress meanwhile.
+  /// Blocks until the operation has ended, but no longer than `timeout`; this thread makes the progress meanwhile.
   ///
-  /// - Throws: As ``wait()``.
-  public var value: Void {
-    get async throws(TuttiError) {
-      do throws(FailureReport) { try communicator.member.checkProcess() } catch { throw TuttiError(error) }
-      await withCheckedContinuation { continuation in
-        communicator.engine.notify(number) { continuation.resume() }
-      }
-      if isDone { return }
-      throw TuttiError(communicator.engine.failure ?? communicator.member.closedReport())
-    }
+  /// - Parameter timeout: How long this call may wait. The operation's own limit, given at the start, is another one.
+  /// - Returns: Whether the operation has ended. `false` says that `timeout` passed before: the operation goes on, and can
+  ///   be waited for again.
+  /// - Throws: ``TuttiError`` as ``wait()``.
+  @available(*, noasync, message: "use 'try await work.finish()'")
+  public func wait(timeout: Duration) throws(TuttiError) -> Bool {
+    do throws(FailureReport) {
+      try communicator.member.checkProcess()
+      return try communicator.engine.wait(for: number, atMost: Communicator.nanoseconds(timeout))
+    } catch { throw TuttiError(error) }
   }
 
-  /// Calls `handler` once, when the operation has ended, well or not: on the thread that notices, which may be this one, or at once. It may
-  /// start operations, any number: with as many under way as a communicator queues, a start waits, and makes the progress meanwhile.
+  /// Suspends until the operation has ended; the progress thread makes the progress meanwhile.
+  ///
+  /// Cancelling the task changes nothing: the operation and its buffers belong to all ranks, so this returns when the
+  /// operation ends, or at its limit. To give up, abort the communicator.
+  ///
+  /// - Throws: ``TuttiError`` as ``wait()``.
+  public func finish() async throws(TuttiError) {
+    do throws(FailureReport) { try communicator.member.checkProcess() } catch { throw TuttiError(error) }
+    await withCheckedContinuation { continuation in
+      communicator.engine.notify(number) { continuation.resume() }
+    }
+    if isDone { return }
+    throw TuttiError(communicator.engine.failure ?? communicator.member.closedReport())
+  }
+
+  /// Calls `handler` once, when the operation has ended, well or not: on the thread that notices, which may be this one, or
+  /// at once. It must not block. It may start operations, any number: with as many under way as a communicator queues, a
+  /// start waits, and makes the progress meanwhile.
   package func whenEnded(_ handler: @escaping @Sendable () -> Void) {
     communicator.engine.notify(number, handler)
   }

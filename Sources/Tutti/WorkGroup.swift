@@ -1,19 +1,17 @@
 /// Several started operations as one: of one communicator or of several, in any mixture.
 ///
-/// A start never waits for another rank's, so operations need no bracket around them as NCCL's do in order not to wait for each other: start
-/// them, and wait for the group.
+/// A start never waits for another rank's, so operations need no bracket around them as NCCL's do in order not to wait for
+/// each other: start them, and wait for the group.
 ///
 /// ```swift
-/// let exchange = try communicator.group {
-///   () throws(TuttiError) in
-///   try [
-///     communicator.startSend(outgoing, to: next),
-///     communicator.startReceive(into: incoming, from: previous),
-///     communicator.startAllReduce(gradients, .average),
-///   ]
-/// }
+/// let exchange = WorkGroup([
+///   try communicator.startSend(outgoing, to: next),
+///   try communicator.startReceive(into: incoming, from: previous),
+///   try communicator.startAllReduce(gradients, .average),
+/// ])
 /// try exchange.wait()
 /// ```
+/// - SeeAlso: `ncclGroupStart`, `MPI_Waitall`.
 public struct WorkGroup: Sendable {
   /// The operations, in the order they are waited for.
   public let works: [Work]
@@ -27,27 +25,15 @@ public struct WorkGroup: Sendable {
   /// Blocks until all operations have ended; this thread makes the progress meanwhile.
   ///
   /// - Throws: ``TuttiError``, the first in the order of ``works``: its communicator is then aborted.
-  @available(*, noasync, message: "use 'try await group.value'")
+  @available(*, noasync, message: "use 'try await group.finish()'")
   public func wait() throws(TuttiError) {
     for work in works { try work.wait() }
   }
 
-  /// Suspends until all operations have ended.
+  /// Suspends until all operations have ended. Cancelling the task changes nothing.
   ///
-  /// - Throws: As ``wait()``.
-  public var value: Void {
-    get async throws(TuttiError) {
-      for work in works { try await work.value }
-    }
-  }
-}
-
-extension Communicator {
-  /// Starts the operations that `body` starts, and returns them as one.
-  ///
-  /// All ranks start their collectives in the same order, in a group or not. When `body` throws, what it had started runs on.
-  /// - SeeAlso: `ncclGroupStart`, `MPI_Waitall`.
-  public func group(_ body: () throws(TuttiError) -> [Work]) throws(TuttiError) -> WorkGroup {
-    WorkGroup(try body())
+  /// - Throws: ``TuttiError`` as ``wait()``.
+  public func finish() async throws(TuttiError) {
+    for work in works { try await work.finish() }
   }
 }

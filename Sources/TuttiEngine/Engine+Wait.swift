@@ -48,8 +48,8 @@ extension Engine {
     try driveSlowly(number, isLeading: isLeading)
   }
 
-  /// Whether a call that is not alone is one of those that look at what could be wrong: a stream of short ones would never do so otherwise,
-  /// and hide that another is stuck. Under the lock.
+  /// Whether a call that is not alone is one of those that look at what could be wrong: a stream of short ones would never
+  /// do so otherwise, and hide that another is stuck. Under the lock.
   @inline(never)
   func mustLook() -> Bool {
     core.pointee.crowdedCalls &+= 1
@@ -94,10 +94,10 @@ extension Engine {
   /// The waiting that takes time. The lock is held on entry and not at the end.
   @inline(never)
   private func driveSlowly(
-    _ number: UInt64, isLeading: Bool, looksFirst: Bool = false
+    _ number: UInt64, isLeading: Bool, looksFirst: Bool = false, until: UInt64 = .max
   ) throws(FailureReport) {
     var isLeading = isLeading
-    var idle = IdleTime()
+    var idle = IdleTime(until: until)
     if looksFirst, let cause = findFailure(&idle) {
       leave(isLeading)
       throw failed(cause())
@@ -109,7 +109,7 @@ extension Engine {
         settle()
         throw failure!
       }
-      if isDone(number) {
+      if isDone(number) || until != .max && clock.now() >= until {
         leave(isLeading)
         return
       }
@@ -120,7 +120,7 @@ extension Engine {
         }
         core.pointee.hasLeader = true
         isLeading = true
-        idle = IdleTime()
+        idle = IdleTime(until: until)
       }
       let hasMoved = pass()
       if hasMoved {
@@ -137,6 +137,15 @@ extension Engine {
       core.pointee.awaited = number
       if !hasMoved { rest(&idle, yieldAfter: policy.yieldAfter, parkAfter: policy.parkAfter) }
     }
+  }
+
+  /// Waits as ``wait(for:)`` does, but no longer than so many nanoseconds. Returns whether the operation or transfer has
+  /// ended.
+  package func wait(for number: UInt64, atMost nanoseconds: UInt64) throws(FailureReport) -> Bool {
+    if isDone(number) { return true }
+    lock.lock()
+    try driveSlowly(number, isLeading: false, until: clock.now() &+ nanoseconds)
+    return isDone(number)
   }
 
   private func leave(_ isLeading: Bool) {
@@ -188,8 +197,10 @@ extension Engine {
     var now: UInt64 = 0
     /// When the clock was last read by this driver; 0 before. By the clock.
     var lastLook: UInt64 = 0
+    /// When the driver gives up waiting, though its call goes on; by the clock.
+    var until: UInt64 = .max
 
-    mutating func reset() { self = IdleTime(busyPasses: busyPasses, looks: looks & 15, lastLook: lastLook) }
+    mutating func reset() { self = IdleTime(busyPasses: busyPasses, looks: looks & 15, lastLook: lastLook, until: until) }
   }
 
   /// Spins, yields or parks, by how long nothing has moved. May drop the lock meanwhile.
@@ -239,6 +250,7 @@ extension Engine {
       if limit.deadline != 0 { bound = min(bound, deadline > idle.now ? deadline - idle.now : 0) }
     }
     if core.pointee.transfersInFlight != 0 { bound = min(bound, transferParkBound(idle.now)) }
+    if idle.until != .max { bound = min(bound, idle.until - min(idle.until, clock.now())) }
     withUnsafeTemporaryAllocation(of: pollfd.self, capacity: core.pointee.ownedLinks.count + 1) { descriptors in
       descriptors[0] = pollfd(fd: doorbell.descriptor, events: Int16(POLLIN), revents: 0)
       var count = 1

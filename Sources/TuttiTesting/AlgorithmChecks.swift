@@ -129,7 +129,7 @@ private func exerciseOnce(
   _ algorithm: any Algorithm, _ servesUneven: Bool, _ communicator: Communicator, _ registers: Bool,
   _ generator: inout SeededGenerator
 ) throws {
-  if algorithm.collective == .barrier { return try communicator.barrier(algorithm: algorithm.name) }
+  if algorithm.collective == .barrier { return try communicator.barrier(algorithm: AlgorithmName(algorithm.name)) }
   let exercise = Exercise(
     rankCount: communicator.rankCount, algorithm.collective, algorithm.name, servesUneven: servesUneven, using: &generator)
   let memory = try ExerciseMemory(

@@ -160,71 +160,63 @@ package struct Exercise: Sendable, CustomStringConvertible {
   // MARK: The call
 
   package func run(_ communicator: Communicator, _ memory: ExerciseMemory) throws(TuttiError) {
-    let (input, output, each) = (memory.input, memory.output, blocks[0])
+    let (input, output) = (input(communicator.rank, memory), output(communicator.rank, memory))
+    let (sizes, name) = (isUneven ? BlockSizes.each(blocks) : .equal, AlgorithmName(algorithm))
     switch collective {
-    case .allReduce, .barrier:
-      try communicator.allReduce(from: input, to: output, count: each, type: type, operation, algorithm: algorithm)
-    case .reduceScatter where isUneven:
-      try communicator.reduceScatter(from: input, to: output, counts: blocks, type: type, operation, algorithm: algorithm)
-    case .reduceScatter:
-      try communicator.reduceScatter(from: input, to: output, count: each, type: type, operation, algorithm: algorithm)
-    case .allGather where isUneven:
-      try communicator.allGather(from: input, to: output, counts: blocks, type: type, algorithm: algorithm)
-    case .allGather: try communicator.allGather(from: input, to: output, count: each, type: type, algorithm: algorithm)
-    case .broadcast:
-      try communicator.broadcast(from: input, to: output, count: each, type: type, root: root, algorithm: algorithm)
-    case .reduce:
-      try communicator.reduce(from: input, to: output, count: each, type: type, operation, root: root, algorithm: algorithm)
-    case .gather where isUneven:
-      try communicator.gather(from: input, to: output, counts: blocks, type: type, root: root, algorithm: algorithm)
-    case .gather:
-      try communicator.gather(from: input, to: output, count: each, type: type, root: root, algorithm: algorithm)
-    case .scatter where isUneven:
-      try communicator.scatter(from: input, to: output, counts: blocks, type: type, root: root, algorithm: algorithm)
-    case .scatter:
-      try communicator.scatter(from: input, to: output, count: each, type: type, root: root, algorithm: algorithm)
-    case .allToAll where isUneven:
-      try communicator.allToAll(
-        from: input, sendCounts: matrix[communicator.rank], to: output, receiveCounts: matrix.map { $0[communicator.rank] },
-        type: type, algorithm: algorithm)
+    case .allReduce, .barrier: try communicator.allReduce(input, to: output, operation, algorithm: name)
+    case .reduceScatter: try communicator.reduceScatter(input, to: output, operation, blocks: sizes, algorithm: name)
+    case .allGather: try communicator.allGather(input, to: output, blocks: sizes, algorithm: name)
+    case .broadcast: try communicator.broadcast(input, to: output, root: root, algorithm: name)
+    case .reduce: try communicator.reduce(input, to: output, operation, root: root, algorithm: name)
+    case .gather: try communicator.gather(input, to: output, root: root, blocks: sizes, algorithm: name)
+    case .scatter: try communicator.scatter(input, to: output, root: root, blocks: sizes, algorithm: name)
     case .allToAll:
-      try communicator.allToAll(from: input, to: output, count: matrix[0][0], type: type, algorithm: algorithm)
+      let (sent, received) = exchanged(communicator.rank)
+      try communicator.allToAll(input, blocks: sent, to: output, blocks: received, algorithm: name)
     }
   }
 
   package func start(_ communicator: Communicator, _ memory: ExerciseMemory) throws(TuttiError) -> Work {
-    let (input, output, each) = (memory.input, memory.output, blocks[0])
-    return switch collective {
-    case .allReduce, .barrier:
-      try communicator.startAllReduce(from: input, to: output, count: each, type: type, operation, algorithm: algorithm)
-    case .reduceScatter where isUneven:
-      try communicator.startReduceScatter(
-        from: input, to: output, counts: blocks, type: type, operation, algorithm: algorithm)
+    let (input, output) = (input(communicator.rank, memory), output(communicator.rank, memory))
+    let (sizes, name) = (isUneven ? BlockSizes.each(blocks) : .equal, AlgorithmName(algorithm))
+    switch collective {
+    case .allReduce, .barrier: return try communicator.startAllReduce(input, to: output, operation, algorithm: name)
     case .reduceScatter:
-      try communicator.startReduceScatter(from: input, to: output, count: each, type: type, operation, algorithm: algorithm)
-    case .allGather where isUneven:
-      try communicator.startAllGather(from: input, to: output, counts: blocks, type: type, algorithm: algorithm)
-    case .allGather: try communicator.startAllGather(from: input, to: output, count: each, type: type, algorithm: algorithm)
-    case .broadcast:
-      try communicator.startBroadcast(from: input, to: output, count: each, type: type, root: root, algorithm: algorithm)
-    case .reduce:
-      try communicator.startReduce(
-        from: input, to: output, count: each, type: type, operation, root: root, algorithm: algorithm)
-    case .gather where isUneven:
-      try communicator.startGather(from: input, to: output, counts: blocks, type: type, root: root, algorithm: algorithm)
-    case .gather:
-      try communicator.startGather(from: input, to: output, count: each, type: type, root: root, algorithm: algorithm)
-    case .scatter where isUneven:
-      try communicator.startScatter(from: input, to: output, counts: blocks, type: type, root: root, algorithm: algorithm)
-    case .scatter:
-      try communicator.startScatter(from: input, to: output, count: each, type: type, root: root, algorithm: algorithm)
-    case .allToAll where isUneven:
-      try communicator.startAllToAll(
-        from: input, sendCounts: matrix[communicator.rank], to: output, receiveCounts: matrix.map { $0[communicator.rank] },
-        type: type, algorithm: algorithm)
+      return try communicator.startReduceScatter(input, to: output, operation, blocks: sizes, algorithm: name)
+    case .allGather: return try communicator.startAllGather(input, to: output, blocks: sizes, algorithm: name)
+    case .broadcast: return try communicator.startBroadcast(input, to: output, root: root, algorithm: name)
+    case .reduce: return try communicator.startReduce(input, to: output, operation, root: root, algorithm: name)
+    case .gather: return try communicator.startGather(input, to: output, root: root, blocks: sizes, algorithm: name)
+    case .scatter: return try communicator.startScatter(input, to: output, root: root, blocks: sizes, algorithm: name)
     case .allToAll:
-      try communicator.startAllToAll(from: input, to: output, count: matrix[0][0], type: type, algorithm: algorithm)
+      let (sent, received) = exchanged(communicator.rank)
+      return try communicator.startAllToAll(input, blocks: sent, to: output, blocks: received, algorithm: name)
     }
+  }
+
+  private func input(_ rank: Int, _ memory: ExerciseMemory) -> RawMemory {
+    let count =
+      switch collective {
+      case .allReduce, .reduceScatter, .reduce, .barrier, .broadcast, .scatter: total
+      case .allGather, .gather: blocks[rank]
+      case .allToAll: matrix[rank].reduce(0, +)
+      }
+    return RawMemory(memory.input, count: count, type: type)
+  }
+
+  private func output(_ rank: Int, _ memory: ExerciseMemory) -> RawMemory {
+    let count =
+      switch collective {
+      case .allReduce, .barrier, .reduce, .broadcast, .allGather, .gather: total
+      case .reduceScatter, .scatter: blocks[rank]
+      case .allToAll: matrix.reduce(0) { $0 + $1[rank] }
+      }
+    return RawMemory(memory.output, count: count, type: type)
+  }
+
+  /// What a rank sends and receives in an all-to-all.
+  private func exchanged(_ rank: Int) -> (BlockSizes, BlockSizes) {
+    isUneven ? (.each(matrix[rank]), .each(matrix.map { $0[rank] })) : (.equal, .equal)
   }
 }
 

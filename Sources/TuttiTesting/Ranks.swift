@@ -77,7 +77,7 @@ package func makeCommunicators(
   var options = options
   options.transport = transport
   if transport == .inProcess {
-    return try Communicator.inProcess(rankCount: rankCount, options: options, faults: faults)
+    return try Communicator.makeInProcess(rankCount: rankCount, options: options, faults: faults)
   }
   let rendezvous = "unix:@tutti-test-\(UUID().uuidString.prefix(12))"
   let joined = Lock<[Int: Communicator]>([:])

@@ -124,10 +124,8 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
   }
 
   private func startAnnouncement(_ position: Int) throws(TuttiError) {
-    let word = UnsafeMutableRawPointer(announcements.pointer.baseAddress! + position)
-    watch(
-      .announcement(position),
-      try communicator.startBroadcast(from: word, to: word, count: 1, type: .int32, root: 0, timeout: options.timeout))
+    let word = RawMemory(announcements.pointer.baseAddress! + position, count: 1, type: .int32)
+    watch(.announcement(position), try communicator.startBroadcast(word, root: 0, timeout: options.timeout))
   }
 
   private func startReduction(_ bucket: Int) throws(TuttiError) {
@@ -140,14 +138,17 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
       watch(
         .bucket(bucket),
         try communicator.startAllReduce(
-          from: input, to: output, count: range.count, type: memory.reducedType, operation,
-          algorithm: options.reductionAlgorithm, timeout: options.timeout))
+          RawMemory(input, count: range.count, type: memory.reducedType),
+          to: RawMemory(output, count: range.count, type: memory.reducedType), operation,
+          algorithm: AlgorithmName(options.reductionAlgorithm), timeout: options.timeout))
     case .sharded:
+      let counts = shardCounts(bucket)
       watch(
         .bucket(bucket),
         try communicator.startReduceScatter(
-          from: input, to: output, counts: shardCounts(bucket), type: memory.reducedType, operation,
-          algorithm: options.reductionAlgorithm, timeout: options.timeout))
+          RawMemory(input, count: range.count, type: memory.reducedType),
+          to: RawMemory(output, count: counts[communicator.rank], type: memory.reducedType), operation,
+          blocks: .each(counts), algorithm: AlgorithmName(options.reductionAlgorithm), timeout: options.timeout))
     }
   }
 
@@ -242,9 +243,11 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
   /// Starts to give every rank all shards of a bucket's memory.
   func startGather(_ bucket: Int) throws(TuttiError) -> Work {
     let base = memory.gradients.pointer.baseAddress!
+    let (own, all) = (ownRange(bucket), layout.buckets[bucket].range)
     return try communicator.startAllGather(
-      from: base + ownRange(bucket).lowerBound, to: base + layout.buckets[bucket].range.lowerBound,
-      counts: shardCounts(bucket), type: Element.dataType, timeout: options.timeout)
+      RawMemory(base + own.lowerBound, count: own.count, type: Element.dataType),
+      to: RawMemory(base + all.lowerBound, count: all.count, type: Element.dataType),
+      blocks: .each(shardCounts(bucket)), timeout: options.timeout)
   }
 
   /// Forgets the step that has ended.

@@ -13,10 +13,8 @@ extension GradientSynchronizer {
     var works: [Work] = []
     for parameter in parameters {
       let memory = UnsafeMutableRawPointer(parameter.values.baseAddress ?? conductor.memory.gradients.pointer.baseAddress!)
-      works.append(
-        try conductor.communicator.startBroadcast(
-          from: memory, to: memory, count: parameter.values.count, type: Element.dataType, root: root,
-          timeout: options.timeout))
+      let values = RawMemory(memory, count: parameter.values.count, type: Element.dataType)
+      works.append(try conductor.communicator.startBroadcast(values, root: root, timeout: options.timeout))
     }
     for work in works { try work.wait() }
   }

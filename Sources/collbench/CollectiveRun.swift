@@ -6,7 +6,7 @@ import TuttiSchedule
 struct CollectiveRun {
   private let communicator: Communicator
   private let configuration: RunConfiguration
-  private let algorithm: String?
+  private let algorithm: AlgorithmName
   /// Elements of the message, or of each rank's block.
   let count: Int
   /// The ranks that send and receive exchanges with.
@@ -29,7 +29,7 @@ struct CollectiveRun {
     self.communicator = communicator
     self.configuration = configuration
     self.pattern = pattern
-    self.algorithm = algorithm
+    self.algorithm = AlgorithmName(algorithm)
     let (rank, rankCount, size) = (communicator.rank, communicator.rankCount, configuration.type.size)
     nextRank = (rank + 1) % rankCount
     previousRank = (rank + rankCount - 1) % rankCount
@@ -71,37 +71,43 @@ struct CollectiveRun {
   /// The operation itself, and nothing else: this is what is timed.
   @inline(__always)
   func call() throws(TuttiError) {
-    let (type, root) = (configuration.type, configuration.root)
+    let (operation, root, name) = (configuration.operation, configuration.root, algorithm)
     // No memory where there are no elements.
     let input = input ?? Self.nowhere
     let output = output ?? Self.nowhere
     switch configuration.subject {
     case .collective(.allReduce):
-      try communicator.allReduce(
-        from: input, to: output, count: count, type: type, configuration.operation, algorithm: algorithm)
+      try communicator.allReduce(elements(input, count), to: elements(output, count), operation, algorithm: name)
     case .collective(.barrier):
-      try communicator.barrier(algorithm: algorithm)
+      try communicator.barrier(algorithm: name)
     case .collective(.reduceScatter):
-      try communicator.reduceScatter(
-        from: input, to: output, count: count, type: type, configuration.operation, algorithm: algorithm)
+      try communicator.reduceScatter(elements(input, countOfAll), to: elements(output, count), operation, algorithm: name)
     case .collective(.allGather):
-      try communicator.allGather(from: input, to: output, count: count, type: type, algorithm: algorithm)
+      try communicator.allGather(elements(input, count), to: elements(output, countOfAll), algorithm: name)
     case .collective(.broadcast):
-      try communicator.broadcast(
-        from: self.input, to: output, count: count, type: type, root: root, algorithm: algorithm)
+      try communicator.broadcast(elements(self.input, count), to: elements(output, count), root: root, algorithm: name)
     case .collective(.reduce):
       try communicator.reduce(
-        from: input, to: self.output, count: count, type: type, configuration.operation, root: root, algorithm: algorithm)
+        elements(input, count), to: elements(self.output, count), operation, root: root, algorithm: name)
     case .collective(.gather):
-      try communicator.gather(from: input, to: self.output, count: count, type: type, root: root, algorithm: algorithm)
+      try communicator.gather(elements(input, count), to: elements(self.output, countOfAll), root: root, algorithm: name)
     case .collective(.scatter):
-      try communicator.scatter(from: self.input, to: output, count: count, type: type, root: root, algorithm: algorithm)
+      try communicator.scatter(elements(self.input, countOfAll), to: elements(output, count), root: root, algorithm: name)
     case .collective(.allToAll):
-      try communicator.allToAll(from: input, to: output, count: count, type: type, algorithm: algorithm)
+      try communicator.allToAll(elements(input, countOfAll), to: elements(output, countOfAll), algorithm: name)
     case .sendReceive:
       try communicator.sendReceive(
-        input, count: count, to: nextRank, into: output, count: count, from: previousRank, type: type)
+        elements(input, count), to: nextRank, into: elements(output, count), from: previousRank)
     }
+  }
+
+  /// Elements of all ranks' blocks.
+  @inline(__always)
+  private var countOfAll: Int { count * communicator.rankCount }
+
+  @inline(__always)
+  private func elements(_ address: UnsafeMutableRawPointer?, _ count: Int) -> RawMemory {
+    RawMemory(address, count: count, type: configuration.type)
   }
 
   private static var nowhere: UnsafeMutableRawPointer { UnsafeMutableRawPointer(bitPattern: 64).unsafelyUnwrapped }

@@ -34,7 +34,7 @@ func runThreads(_ configuration: RunConfiguration, ranks: Int) throws {
   options.timeout = configuration.timeoutDuration
   let communicators: [Communicator]
   do {
-    communicators = try Communicator.inProcess(rankCount: ranks, options: options)
+    communicators = try Communicator.makeInProcess(rankCount: ranks, options: options)
   } catch {
     throw CommandFailure("\(error)")
   }

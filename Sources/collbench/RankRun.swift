@@ -75,7 +75,7 @@ struct RankRun {
       wrong += run.wrongElements()
     }
     // What counts is the slowest rank of each iteration.
-    try communicator.allReduce(from: times.pointer, to: times.pointer, count: iterations, type: .float64, .max)
+    try communicator.allReduce(RawMemory(times.pointer, count: iterations, type: .float64), .max)
     return Measurement(
       subject: subject, bytes: run.bytes, count: run.count, type: subject.carriesData ? configuration.type.name : nil,
       operation: subject.combines ? configuration.operation.name : nil, root: subject.hasRoot ? configuration.root : nil,
@@ -88,8 +88,7 @@ struct RankRun {
   private func sumOverRanks(_ value: Int) throws -> Int {
     let cell = try RunBuffer(bytes: 8)
     cell.pointer.storeBytes(of: Int64(value), as: Int64.self)
-    try communicator.allReduce(
-      from: cell.pointer, to: cell.pointer, count: 1, type: .int64, .sum)
+    try communicator.allReduce(RawMemory(cell.pointer, count: 1, type: .int64), .sum)
     return Int(cell.pointer.load(as: Int64.self))
   }
 }

@@ -58,7 +58,7 @@ import TuttiLaunch
       if manner == "waiting", communicator.rank == communicator.rankCount - 1 { pause() }
       for _ in 0..<(rounds ?? Int.max) {
         try communicator.allReduce(
-          from: memory, to: memory, count: bytes / 4, type: .int32, .sum, algorithm: arguments[2])
+          RawMemory(memory, count: bytes / 4, type: .int32), .sum, algorithm: AlgorithmName(arguments[2]))
       }
       say("over \(communicator.lastOperation.transport)", STDOUT_FILENO)
     } catch {

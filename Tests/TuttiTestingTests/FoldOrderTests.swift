@@ -97,7 +97,7 @@ import TuttiTesting
           var results: [[Element]] = []
           for count in [1, 100, Self.values] {
             var values = Array(inputs[communicator.rank].prefix(count))
-            try communicator.allReduce(&values, .sum, algorithm: name)
+            try communicator.allReduce(&values, .sum, algorithm: AlgorithmName(name))
             results.append(values)
           }
           return results

@@ -21,7 +21,8 @@ struct WrongResult: Error, CustomStringConvertible {
     let pattern = Pattern(rankCount: communicator.rankCount, type: type, operation: operation, salt: salt)
     let memory = CallMemory(pattern, rank: communicator.rank, count: count, inPlace: inPlace, misalignment: misalignment)
     try communicator.allReduce(
-      from: memory.input, to: memory.output, count: count, type: type, operation, algorithm: algorithm)
+      RawMemory(memory.input, count: count, type: type), to: RawMemory(memory.output, count: count, type: type), operation,
+      algorithm: AlgorithmName(algorithm))
     if let error = memory.firstError() {
       throw WrongResult(
         description:

@@ -35,7 +35,7 @@ import TuttiTransport
         try communicator.register(memory)
         for index in memory.indices { memory[index] = UInt8(truncatingIfNeeded: index + communicator.rank) }
         let base = try #require(memory.baseAddress)
-        try communicator.allReduce(from: base, to: base, count: memory.count, type: .uint8, .sum)
+        try communicator.allReduce(RawMemory(base, count: memory.count, type: .uint8), .sum)
         let wrong = memory.indices.first { memory[$0] != UInt8(truncatingIfNeeded: 2 * $0 + 1) }
         #expect(wrong == nil, "round \(round), element \(wrong ?? 0)")
         if fabric == .rdma {
@@ -80,7 +80,7 @@ import TuttiTransport
           try communicator.startAllReduce(buffer, .sum).wait()
         } else {
           let base = UnsafeMutableRawPointer(buffer.pointer.baseAddress!)
-          try communicator.allReduce(from: base, to: base, count: count, type: .int32, .sum)
+          try communicator.allReduce(RawMemory(base, count: count, type: .int32), .sum)
         }
         let ranks = Int32(rankCount)
         let wrong = (0..<count).first {
@@ -142,7 +142,8 @@ import TuttiTransport
         do throws(TuttiError) {
           for _ in 0..<1000 {
             let work = try communicator.startAllReduce(
-              from: input.pointer.baseAddress!, to: output.pointer.baseAddress!, count: count, type: .int32, .sum)
+              RawMemory(input.pointer.baseAddress!, count: count, type: .int32),
+              to: RawMemory(output.pointer.baseAddress!, count: count, type: .int32), .sum)
             if communicator.rank == 1 {
               usleep(UInt32(isSlow ? 100 * round : 10 * round))
               communicator.abort("enough")
@@ -179,12 +180,12 @@ import TuttiTransport
         try communicator.barrier()
         // The first call opens what is needed.
         try communicator.broadcast(
-          from: communicator.rank == 0 ? UnsafeRawPointer(input.pointer.baseAddress!) : nil,
-          to: output.pointer.baseAddress!, count: count, type: .int32, root: 0, algorithm: "direct")
+          RawMemory(communicator.rank == 0 ? UnsafeRawPointer(input.pointer.baseAddress!) : nil, count: count, type: .int32),
+          to: RawMemory(output.pointer.baseAddress!, count: count, type: .int32), root: 0, algorithm: "direct")
         if communicator.rank == 1 { usleep(UInt32(3000 + 100 * round)) }
         let work = try communicator.startBroadcast(
-          from: communicator.rank == 0 ? UnsafeRawPointer(input.pointer.baseAddress!) : nil,
-          to: output.pointer.baseAddress!, count: count, type: .int32, root: 0, algorithm: "direct")
+          RawMemory(communicator.rank == 0 ? UnsafeRawPointer(input.pointer.baseAddress!) : nil, count: count, type: .int32),
+          to: RawMemory(output.pointer.baseAddress!, count: count, type: .int32), root: 0, algorithm: "direct")
         if communicator.rank == 0 {
           communicator.close()
           memset(input.pointer.baseAddress!, 0x11, count * 4)

@@ -58,13 +58,21 @@ import Testing
       case .barrier:
         try communicator.barrier()
       case .blocking, .registered:
-        try communicator.allReduce(from: memory, to: memory + bytes, count: bytes / 4, type: .float32, .sum)
+        try communicator.allReduce(
+          RawMemory(memory, count: bytes / 4, type: .float32),
+          to: RawMemory(memory + bytes, count: bytes / 4, type: .float32), .sum)
       case .started:
-        try communicator.startAllReduce(from: memory, to: memory + bytes, count: bytes / 4, type: .float32, .sum).wait()
+        try communicator.startAllReduce(
+          RawMemory(memory, count: bytes / 4, type: .float32),
+          to: RawMemory(memory + bytes, count: bytes / 4, type: .float32), .sum
+        ).wait()
       case .pairs:
-        let first = try communicator.startAllReduce(from: memory, to: memory + bytes, count: bytes / 4, type: .float32, .sum)
+        let first = try communicator.startAllReduce(
+          RawMemory(memory, count: bytes / 4, type: .float32),
+          to: RawMemory(memory + bytes, count: bytes / 4, type: .float32), .sum)
         let second = try communicator.startAllReduce(
-          from: memory + 2 * bytes, to: memory + 3 * bytes, count: bytes / 8, type: .float64, .max)
+          RawMemory(memory + 2 * bytes, count: bytes / 8, type: .float64),
+          to: RawMemory(memory + 3 * bytes, count: bytes / 8, type: .float64), .max)
         try second.wait()
         try first.wait()
       }

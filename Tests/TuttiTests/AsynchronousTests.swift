@@ -26,7 +26,8 @@ import TuttiTransport
       what =
         "started \(algorithm ?? "auto") on \(communicator.rankCount) ranks, \(operation) of \(count) \(type), in place \(inPlace)"
       work = try communicator.startAllReduce(
-        from: memory.input, to: memory.output, count: count, type: type, operation, algorithm: algorithm)
+        RawMemory(memory.input, count: count, type: type), to: RawMemory(memory.output, count: count, type: type), operation,
+        algorithm: AlgorithmName(algorithm))
     }
 
     func finish() throws {
@@ -112,7 +113,7 @@ import TuttiTransport
       var works: [Work] = []
       for algorithm in Self.algorithms {
         let buffer = TuttiBuffer<Float>(count: 300_000, repeating: 1)
-        works.append(try communicator.startAllReduce(buffer, .sum, algorithm: algorithm))
+        works.append(try communicator.startAllReduce(buffer, .sum, algorithm: AlgorithmName(algorithm)))
       }
       if communicator.rank == 1 {
         Thread.sleep(forTimeInterval: 1.5)
@@ -168,10 +169,10 @@ import TuttiTransport
             let second = TuttiBuffer<Double>(count: 3, repeating: Double(communicator.rank))
             let works = (try communicator.startAllReduce(first, .sum), try communicator.startAllReduce(second, .max))
             // Awaited in different orders, and after the end.
-            if communicator.rank == 1 { try await works.1.value }
-            try await works.0.value
-            try await works.1.value
-            try await works.0.value
+            if communicator.rank == 1 { try await works.1.finish() }
+            try await works.0.finish()
+            try await works.1.finish()
+            try await works.0.finish()
             guard first.elements.allSatisfy({ $0 == Int32(3 + 3 * round) }), second.elements == [2, 2, 2] else {
               throw WrongResult(description: "round \(round): \(first[0]), \(second[0])")
             }
@@ -183,13 +184,36 @@ import TuttiTransport
     communicators.forEach { $0.close() }
   }
 
+  /// Whoever waits for a while only gives up waiting: the operation goes on, and ends when all ranks are there.
+  @Test(arguments: Fabric.allCases)
+  func waitingHasALimitOfItsOwn(fabric: Fabric) throws {
+    let communicators = try makeCommunicators(2, fabric)
+    let buffers = (0..<2).map { TuttiBuffer<Int32>(count: 1000, repeating: Int32($0 + 1)) }
+    let work = try communicators[0].startAllReduce(buffers[0], .sum)
+    let start = ContinuousClock.now
+    #expect(try !work.wait(timeout: .milliseconds(50)), "rank 1 has not started")
+    let waited = ContinuousClock.now - start
+    #expect(waited >= .milliseconds(50) && waited < .milliseconds(1000 * slowness), "waited \(waited)")
+    #expect(try !work.wait(timeout: .zero) && !work.isDone)
+    let other = try communicators[1].startAllReduce(buffers[1], .sum)
+    #expect(try work.wait(timeout: .seconds(60)) && other.wait(timeout: .seconds(60)))
+    #expect(try work.wait(timeout: .zero), "it has ended")
+    #expect(buffers.allSatisfy { $0.elements.allSatisfy { $0 == 3 } })
+
+    let lost = try communicators[0].startAllReduce(buffers[0], .sum)
+    communicators[1].abort("enough")
+    let error = #expect(throws: TuttiError.self) { try lost.wait(timeout: .seconds(60)) }
+    #expect(error?.code == .aborted)
+    communicators.forEach { $0.close() }
+  }
+
   @Test(arguments: Fabric.allCases)
   func aFailureReachesTasks(fabric: Fabric) async throws {
     let communicators = try makeCommunicators(3, fabric)
     let buffer = TuttiBuffer<Float>(count: 10, repeating: 1)
     let work = try communicators[0].startAllReduce(buffer, .sum)
     let waiting = Task { () async -> TuttiError? in
-      do throws(TuttiError) { try await work.value } catch { return error }
+      do throws(TuttiError) { try await work.finish() } catch { return error }
       return nil
     }
     try await Task.sleep(for: .milliseconds(20))

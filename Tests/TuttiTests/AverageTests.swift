@@ -25,17 +25,15 @@ import TuttiTesting
     let isBlock = collective == .reduceScatter
     let count = isBlock ? values.count / communicator.rankCount : values.count
     let output = inPlace && !isBlock ? input : TuttiBuffer<Element>(count: count, repeating: 0)
-    let type = Element.dataType
     switch collective {
     case .reduceScatter:
       try communicator.reduceScatter(
-        from: input.memory, to: output.mutableMemory, count: count, type: type, .average, algorithm: name)
+        RawMemory(input.pointer.baseAddress, count: count * communicator.rankCount, type: Element.dataType),
+        to: output.rawMemory, .average, algorithm: AlgorithmName(name))
     case .reduce:
-      try communicator.reduce(
-        from: input.memory, to: output.mutableMemory, count: count, type: type, .average, root: 1, algorithm: name)
+      try communicator.reduce(input, to: output, .average, root: 1, algorithm: AlgorithmName(name))
     default:
-      try communicator.allReduce(
-        from: input.memory, to: output.mutableMemory, count: count, type: type, .average, algorithm: name)
+      try communicator.allReduce(input, to: output, .average, algorithm: AlgorithmName(name))
     }
     return collective == .reduce && communicator.rank != 1 ? [] : output.elements
   }

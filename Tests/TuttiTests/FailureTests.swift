@@ -20,7 +20,7 @@ import TuttiTransport
         return nil
       }
       let unknown = error { () throws(TuttiError) in
-        try communicator.allReduce(from: base, to: base, count: 4, type: .float32, .sum, algorithm: "rign")
+        try communicator.allReduce(RawMemory(base, count: 4, type: .float32), .sum, algorithm: "rign")
       }
       let started = error { () throws(TuttiError) in _ = try communicator.startAllReduce(memory, .sum, algorithm: "") }
       let barrier = error { () throws(TuttiError) in try communicator.barrier(algorithm: "ring") }
@@ -32,7 +32,7 @@ import TuttiTransport
       #expect(unknown?.message.contains("rign") == true && unknown?.advice.contains("ring") == true)
       for count in [-1, Int.min, Int.max, Int.max / 8] {
         let refused = error { () throws(TuttiError) in
-          try communicator.allReduce(from: base, to: base, count: count, type: .float64, .sum)
+          try communicator.allReduce(RawMemory(base, count: count, type: .float64), .sum)
         }
         #expect(refused?.code == .invalidArgument && refused?.message.contains("\(count)") == true)
       }
@@ -191,7 +191,8 @@ import TuttiTransport
         do throws(TuttiError) {
           works.append(
             try communicator.startAllReduce(
-              from: base, to: base, count: bytes / 4, type: .int32, .sum, algorithm: index == 0 ? "ring" : "two-shot"))
+              RawMemory(base, count: bytes / 4, type: .int32), .sum,
+              algorithm: AlgorithmName(index == 0 ? "ring" : "two-shot")))
         } catch { break }
       }
       if communicator.rank == 1 {
@@ -227,9 +228,11 @@ import TuttiTransport
       let algorithm = how == "started" ? "ring" : how
       var values: [Float] = Array(repeating: 1, count: 3000)
       if how == "started" {
-        try communicator.startAllReduce(TuttiBuffer(values), .sum, algorithm: algorithm, timeout: .seconds(timeout)).wait()
+        try communicator.startAllReduce(
+          TuttiBuffer(values), .sum, algorithm: AlgorithmName(algorithm), timeout: .seconds(timeout)
+        ).wait()
       } else {
-        try communicator.allReduce(&values, .sum, algorithm: algorithm, timeout: .seconds(timeout))
+        try communicator.allReduce(&values, .sum, algorithm: AlgorithmName(algorithm), timeout: .seconds(timeout))
       }
     }
     for (rank, ending) in ended.enumerated() where rank != 5 {

@@ -61,7 +61,7 @@ import Testing
   @Test func inOneProcess() throws {
     try expectNothingStays(Self.communicatorCount, "in one process") { count in
       for round in 0..<count / 2 {
-        let communicators = try Communicator.inProcess(rankCount: 2)
+        let communicators = try Communicator.makeInProcess(rankCount: 2)
         if round % 16 == 0 {
           let works = try communicators.map { try $0.startAllReduce(TuttiBuffer<Float>(count: 100, repeating: 1), .sum) }
           for work in works { try work.wait() }

@@ -57,8 +57,8 @@ final class Letter: @unchecked Sendable {
     let count = bytes / type.size
     work =
       isSend
-      ? try communicator.startSend(base, count: count, type: type, to: peer)
-      : try communicator.startReceive(into: base, count: count, type: type, from: peer)
+      ? try communicator.startSend(RawMemory(base, count: count, type: type), to: peer)
+      : try communicator.startReceive(into: RawMemory(base, count: count, type: type), from: peer)
   }
 
   func finish() throws {
@@ -71,9 +71,9 @@ final class Letter: @unchecked Sendable {
   func perform(_ communicator: Communicator) throws {
     let count = bytes / type.size
     if isSend {
-      try communicator.send(base, count: count, type: type, to: peer)
+      try communicator.send(RawMemory(base, count: count, type: type), to: peer)
     } else {
-      try communicator.receive(into: base, count: count, type: type, from: peer)
+      try communicator.receive(into: RawMemory(base, count: count, type: type), from: peer)
     }
     try check()
   }

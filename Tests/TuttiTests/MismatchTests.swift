@@ -40,11 +40,11 @@ import TuttiBootstrap
       case .order:
         let operations: [ReduceOp] = odd ? [.max, .sum] : [.sum, .max]
         for operation in operations {
-          try communicator.allReduce(from: base, to: base, count: count, type: type, operation)
+          try communicator.allReduce(RawMemory(base, count: count, type: type), operation)
         }
         return
       }
-      try communicator.allReduce(from: base, to: base, count: count, type: type, operation, algorithm: algorithm)
+      try communicator.allReduce(RawMemory(base, count: count, type: type), operation, algorithm: AlgorithmName(algorithm))
     }
   }
 
@@ -120,7 +120,7 @@ import TuttiBootstrap
         let communicators = try makeCommunicators(6, fabric, timeout: .seconds(1))
         let ended = try endings(communicators) { communicator throws(TuttiError) in
           var values: [Float] = Array(repeating: 1, count: 100)
-          try communicator.allReduce(&values, .sum, algorithm: communicator.rank == 2 ? first : second)
+          try communicator.allReduce(&values, .sum, algorithm: AlgorithmName(communicator.rank == 2 ? first : second))
         }
         for ending in ended {
           #expect(ending.error?.code == .mismatch, "\(first) against \(second): \(ending.error?.description ?? "no error")")

@@ -40,7 +40,7 @@ import TuttiTransport
       }
       for count in [-1, Int.max / 8] {
         let refused = Self.error { () throws(TuttiError) in
-          try communicator.send(base, count: count, type: .float64, to: 0)
+          try communicator.send(RawMemory(base, count: count, type: .float64), to: 0)
         }
         #expect(refused?.code == .invalidArgument && refused?.message.contains("\(count)") == true)
       }
@@ -115,11 +115,12 @@ import TuttiTransport
         let isLast = index == 2
         if communicator.rank == 1 {
           try communicator.send(
-            base, count: isLast ? difference.sent.count : 5, type: isLast ? difference.sent.type : .int64, to: 0)
+            RawMemory(base, count: isLast ? difference.sent.count : 5, type: isLast ? difference.sent.type : .int64), to: 0)
         } else if communicator.rank == 0 {
           try communicator.receive(
-            into: base, count: isLast ? difference.received.count : 5, type: isLast ? difference.received.type : .int64,
-            from: 1)
+            into: RawMemory(
+              base, count: isLast ? difference.received.count : 5, type: isLast ? difference.received.type : .int64), from: 1
+          )
         }
       }
       try communicator.barrier()
@@ -372,8 +373,8 @@ import TuttiTransport
       var work: Work?
       var thrown: TuttiError?
       do throws(TuttiError) {
-        work = try communicator.startReceive(into: memory, count: bytes / 4, type: .int32, from: other)
-        _ = try communicator.startSend(memory + bytes, count: bytes / 4, type: .int32, to: other)
+        work = try communicator.startReceive(into: RawMemory(memory, count: bytes / 4, type: .int32), from: other)
+        _ = try communicator.startSend(RawMemory(memory + bytes, count: bytes / 4, type: .int32), to: other)
         if communicator.rank == 1 {
           Thread.sleep(forTimeInterval: 0.0005)
           communicator.abort("stop")

@@ -141,10 +141,10 @@ import TuttiTransport
       if communicator.rank == 0 {
         try communicator.send(values, to: 1)
         try communicator.send(values.span, to: 1)
-        try values.withUnsafeBytes { try communicator.send($0.baseAddress!, count: 3, type: .float64, to: 1) }
+        try values.withUnsafeBytes { try communicator.send(RawMemory($0.baseAddress!, count: 3, type: .float64), to: 1) }
         let buffer = TuttiBuffer<Double>(values)
         try communicator.startSend(buffer, to: 1).wait()
-        try communicator.startSend(buffer.pointer.baseAddress!, count: 3, type: .float64, to: 1).wait()
+        try communicator.startSend(RawMemory(buffer.pointer.baseAddress!, count: 3, type: .float64), to: 1).wait()
         try communicator.send([Int64](), to: 1)
         return
       }
@@ -158,7 +158,9 @@ import TuttiTransport
       var span = got.mutableSpan
       try communicator.receive(into: &span, from: 0)
       try check()
-      try got.withUnsafeMutableBytes { try communicator.receive(into: $0.baseAddress!, count: 3, type: .float64, from: 0) }
+      try got.withUnsafeMutableBytes {
+        try communicator.receive(into: RawMemory($0.baseAddress!, count: 3, type: .float64), from: 0)
+      }
       try check()
       let buffer = TuttiBuffer<Double>(count: 3, repeating: 0)
       let work = try communicator.startReceive(into: buffer, from: 0)
@@ -166,7 +168,7 @@ import TuttiTransport
       guard work.isDone && work.number > 1 << 63 else { throw WrongResult(description: "number \(work.number)") }
       got = buffer.elements
       try check()
-      try communicator.startReceive(into: buffer.pointer.baseAddress!, count: 3, type: .float64, from: 0).wait()
+      try communicator.startReceive(into: RawMemory(buffer.pointer.baseAddress!, count: 3, type: .float64), from: 0).wait()
       got = buffer.elements
       try check()
       var none: [Int64] = []
@@ -222,8 +224,8 @@ import TuttiTransport
     let buffers = (0..<2).map { _ in TuttiBuffer<Int64>(count: 100_000, repeating: 3) }
     let receive = try communicators[1].startReceive(into: buffers[1], from: 0)
     let send = try communicators[0].startSend(buffers[0], to: 1)
-    try await receive.value
-    try await send.value
+    try await receive.finish()
+    try await send.finish()
     #expect(buffers[1].elements == buffers[0].elements)
     communicators.forEach { $0.close() }
   }
@@ -242,7 +244,7 @@ import TuttiTransport
         let work = try? communicator.startSend(buffers[1], to: other)
         second.withLock { $0 = work }
       }
-      try communicator.receive(into: buffers[3].pointer.baseAddress!, count: 5000, type: .int32, from: other)
+      try communicator.receive(into: RawMemory(buffers[3].pointer.baseAddress!, count: 5000, type: .int32), from: other)
       try first.wait()
       let end = ContinuousClock.now + .seconds(10 * slowness)
       while second.withLock({ $0 == nil }) && ContinuousClock.now < end { Thread.sleep(forTimeInterval: 0.001) }
@@ -335,11 +337,11 @@ import TuttiTransport
       let source = TuttiBuffer<Int32>((0..<count).map { Int32($0) })
       let base = UnsafeMutableRawPointer(buffer.pointer.baseAddress!)
       var works = try (0..<count).map {
-        try communicator.startReceive(into: base + 4 * $0, count: 1, type: .int32, from: other)
+        try communicator.startReceive(into: RawMemory(base + 4 * $0, count: 1, type: .int32), from: other)
       }
       for index in 0..<count {
         works.append(
-          try communicator.startSend(source.pointer.baseAddress! + index, count: 1, type: .int32, to: other))
+          try communicator.startSend(RawMemory(source.pointer.baseAddress! + index, count: 1, type: .int32), to: other))
       }
       for work in works { try work.wait() }
       guard buffer.elements == source.elements else { throw WrongResult(description: "received \(buffer.elements)") }
@@ -436,20 +438,22 @@ import TuttiTransport
       switch style {
       case .blocking:
         if communicator.rank == 0 {
-          try communicator.send(memory, count: count, type: .float32, to: other)
-          try communicator.receive(into: memory + bytes, count: count, type: .float32, from: other)
+          try communicator.send(RawMemory(memory, count: count, type: .float32), to: other)
+          try communicator.receive(into: RawMemory(memory + bytes, count: count, type: .float32), from: other)
         } else {
-          try communicator.receive(into: memory + bytes, count: count, type: .float32, from: other)
-          try communicator.send(memory, count: count, type: .float32, to: other)
+          try communicator.receive(into: RawMemory(memory + bytes, count: count, type: .float32), from: other)
+          try communicator.send(RawMemory(memory, count: count, type: .float32), to: other)
         }
       case .started:
-        let receive = try communicator.startReceive(into: memory + bytes, count: count, type: .float32, from: other)
-        let send = try communicator.startSend(memory, count: count, type: .float32, to: other)
+        let receive = try communicator.startReceive(
+          into: RawMemory(memory + bytes, count: count, type: .float32), from: other)
+        let send = try communicator.startSend(RawMemory(memory, count: count, type: .float32), to: other)
         try send.wait()
         try receive.wait()
       case .exchanged:
         try communicator.sendReceive(
-          memory, count: count, to: other, into: memory + bytes, count: count, from: other, type: .float32)
+          RawMemory(memory, count: count, type: .float32), to: other,
+          into: RawMemory(memory + bytes, count: count, type: .float32), from: other)
       }
     }
   }

@@ -114,7 +114,7 @@ import TuttiTransport
     var options = CommunicatorOptions()
     options.checksStrictly = true
     options.timeout = .seconds(7)
-    let communicators = try Communicator.inProcess(rankCount: 3, options: options)
+    let communicators = try Communicator.makeInProcess(rankCount: 3, options: options)
     let ended = try endings(communicators) { communicator throws(TuttiError) in
       let child = try communicator.duplicate()
       guard child.defaultTimeout == 7_000_000_000, child.options.checksStrictly else { return child.abort("other options") }
@@ -387,7 +387,7 @@ import TuttiTransport
 
   /// A rank of an in-process communicator that closes before it has taken its member of the new one: its peers hear, and nothing stays.
   @Test func untakenMembersAreClosed() throws {
-    let communicators = try Communicator.inProcess(rankCount: 3)
+    let communicators = try Communicator.makeInProcess(rankCount: 3)
     let members = communicators.compactMap { $0.member as? InProcessMember }
     let number = CommunicatorID.random()
     func group(_ rank: Int) -> SplitGroup {

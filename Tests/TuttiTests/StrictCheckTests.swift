@@ -8,7 +8,7 @@ import Testing
   private func withStrictRanks(_ rankCount: Int, _ body: @escaping @Sendable (Communicator) throws -> Void) throws {
     var options = CommunicatorOptions()
     options.checksStrictly = true
-    let communicators = try Communicator.inProcess(rankCount: rankCount, options: options)
+    let communicators = try Communicator.makeInProcess(rankCount: rankCount, options: options)
     let failures = Lock<[any Error]>([])
     try onThreads(rankCount) { rank in
       do { try body(communicators[rank]) } catch { failures.withLock { $0.append(error) } }
@@ -46,7 +46,7 @@ import Testing
   @Test func anAllToAllWithCounts() throws {
     var options = CommunicatorOptions()
     options.checksStrictly = true
-    let communicators = try Communicator.inProcess(rankCount: 2, options: options)
+    let communicators = try Communicator.makeInProcess(rankCount: 2, options: options)
     for ending in try endings(
       communicators,
       { communicator throws(TuttiError) in
@@ -54,7 +54,9 @@ import Testing
         let receives = communicator.rank == 0 ? [1, 3] : [2, 4]
         let memory = UnsafeMutableRawPointer.allocate(byteCount: 128, alignment: 64)
         defer { memory.deallocate() }
-        try communicator.allToAll(from: memory, sendCounts: sends, to: memory + 64, receiveCounts: receives, type: .int32)
+        try communicator.allToAll(
+          RawMemory(memory, count: sends.reduce(0, +), type: .int32), blocks: .each(sends),
+          to: RawMemory(memory + 64, count: receives.reduce(0, +), type: .int32), blocks: .each(receives))
       })
     {
       #expect(ending.error == nil)

@@ -31,10 +31,13 @@ struct AsyncCost {
   private func reduce(_ mode: Mode) throws {
     switch mode {
     case .blocking:
-      try communicator.allReduce(from: buffers.input, to: buffers.output, count: buffers.count, type: .float32, .sum)
+      try communicator.allReduce(
+        RawMemory(buffers.input, count: buffers.count, type: .float32),
+        to: RawMemory(buffers.output, count: buffers.count, type: .float32), .sum)
     case .async:
       let work = try communicator.startAllReduce(
-        from: buffers.input, to: buffers.output, count: buffers.count, type: .float32, .sum)
+        RawMemory(buffers.input, count: buffers.count, type: .float32),
+        to: RawMemory(buffers.output, count: buffers.count, type: .float32), .sum)
       try work.wait()
     }
   }

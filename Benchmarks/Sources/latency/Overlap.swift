@@ -13,7 +13,8 @@ struct Overlap {
     let samples = Samples(communicator: communicator, iterations: options.iterations)
     func start() throws -> Work {
       try communicator.startAllReduce(
-        from: buffers.input, to: buffers.output, count: buffers.count, type: .float32, .sum)
+        RawMemory(buffers.input, count: buffers.count, type: .float32),
+        to: RawMemory(buffers.output, count: buffers.count, type: .float32), .sum)
     }
     for _ in 0..<3 { try start().wait() }
     let computation = Computation()

@@ -51,7 +51,7 @@ struct Samples {
       try body()
       times[iteration] = Double(nanoseconds() - start)
     }
-    try communicator.allReduce(from: times, to: times, count: iterations, type: .float64, .max)
+    try communicator.allReduce(RawMemory(times, count: iterations, type: .float64), .max)
     let sorted = UnsafeBufferPointer(start: times, count: iterations).sorted()
     return (sorted[(iterations - 1) / 2] + sorted[iterations / 2]) / 2 / 1000
   }

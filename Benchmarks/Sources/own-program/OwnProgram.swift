@@ -30,7 +30,10 @@ enum OwnProgram {
     let (input, output) = (pages(), pages())
     for index in 0..<count { input[index] = Float(index % 1000 + communicator.rank) }
     output.initialize(repeating: -1, count: count)
-    func reduce() throws { try communicator.allReduce(from: input, to: output, count: count, type: .float32, .sum) }
+    func reduce() throws {
+      try communicator.allReduce(
+        RawMemory(input, count: count, type: .float32), to: RawMemory(output, count: count, type: .float32), .sum)
+    }
 
     for _ in 0..<max(1, iterations / 10) { try reduce() }
     var times = [Double](repeating: 0, count: iterations)

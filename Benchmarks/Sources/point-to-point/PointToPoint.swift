@@ -49,9 +49,9 @@ enum PointToPoint {
       for index in 0..<count {
         let place = memory + index % slots * bytes
         if communicator.rank == 0 {
-          try communicator.receive(into: place, count: bytes, type: .uint8, from: 1)
+          try communicator.receive(into: RawMemory(place, count: bytes, type: .uint8), from: 1)
         } else {
-          try communicator.send(place, count: bytes, type: .uint8, to: 0)
+          try communicator.send(RawMemory(place, count: bytes, type: .uint8), to: 0)
         }
       }
     }
@@ -79,9 +79,9 @@ enum PointToPoint {
     for number in -max(1, batches / 10)..<batches {
       let start = seconds()
       for _ in 0..<batch {
-        if communicator.rank == 1 { try communicator.receive(into: memory, count: bytes, type: .uint8, from: 0) }
-        try communicator.send(memory, count: bytes, type: .uint8, to: 1 - communicator.rank)
-        if communicator.rank == 0 { try communicator.receive(into: memory, count: bytes, type: .uint8, from: 1) }
+        if communicator.rank == 1 { try communicator.receive(into: RawMemory(memory, count: bytes, type: .uint8), from: 0) }
+        try communicator.send(RawMemory(memory, count: bytes, type: .uint8), to: 1 - communicator.rank)
+        if communicator.rank == 0 { try communicator.receive(into: RawMemory(memory, count: bytes, type: .uint8), from: 1) }
       }
       if number >= 0 { times.append((seconds() - start) / Double(batch)) }
     }

@@ -20,7 +20,7 @@ if CommandLine.arguments.contains("--broken") {
   options.algorithms = [broken]
   try withRanks(3, options: options) { communicator in
     var values: [Float] = [1]
-    do throws(TuttiError) { try communicator.allReduce(&values, .sum, algorithm: broken.name) } catch {
+    do throws(TuttiError) { try communicator.allReduce(&values, .sum, algorithm: AlgorithmName(broken.name)) } catch {
       if communicator.rank == 0 { print("\non 3 ranks: \(error.code), and without it all goes well:") }
     }
     try communicator.allReduce(&values, .sum)

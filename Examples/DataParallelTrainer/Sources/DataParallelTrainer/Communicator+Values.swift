@@ -20,7 +20,7 @@ extension Communicator {
   /// Gives every rank's bytes to every rank, by rank.
   func exchange(_ bytes: [UInt8]) throws(TuttiError) -> [[UInt8]] {
     let counts = try allGather([Int64(bytes.count)]).map { Int($0) }
-    let all = try allGather(bytes, counts: counts)
+    let all = try allGather(bytes, blocks: .each(counts))
     var parts: [[UInt8]] = []
     var start = 0
     for count in counts {

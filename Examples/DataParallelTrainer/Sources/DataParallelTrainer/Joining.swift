@@ -64,7 +64,7 @@ extension JobOptions {
       options.transport = transportChoice
       return try Communicator.join(options: options)
     }
-    return try Communicator.inProcess(rankCount: 1, options: options)[0]
+    return try Communicator.makeInProcess(rankCount: 1, options: options)[0]
   }
 }
 

@@ -19,7 +19,7 @@ import TuttiTraining
   private func run<Rule: TrainingRule>(_ rule: Rule, parameter: Int) throws -> [Double] {
     typealias Element = Rule.Element
     #expect(rule.stateCount == rule.stateNames.count)
-    let communicator = try Communicator.inProcess(rankCount: 1)[0]
+    let communicator = try Communicator.makeInProcess(rankCount: 1)[0]
     defer { communicator.close() }
     let values = (0..<2).map { _ in UnsafeMutableBufferPointer<Element>.allocate(capacity: Self.count) }
     defer { for buffer in values { buffer.deallocate() } }

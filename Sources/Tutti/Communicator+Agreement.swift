@@ -1,14 +1,13 @@
 // Whether ranks were started with the same settings.
 
-import Tutti
 import TuttiSystem
 
 extension Communicator {
   /// Checks that every rank has the same settings, such as a model's sizes and hyper-parameters. Every rank calls this.
   ///
   /// - Parameter settings: Names, which differ, and values.
-  /// - Throws: ``TuttiError``: `.mismatch`, the same on every rank, with the first setting that differs, its values, and their ranks; the communicator goes
-  ///   on. Otherwise as of any collective.
+  /// - Throws: ``TuttiError``: `.mismatch`, the same on every rank, with the first setting that differs, its values, and
+  ///   their ranks; the communicator goes on. Otherwise as of any collective.
   /// - Complexity: An all-gather of 32 bytes, where all agree.
   @available(*, noasync, message: "an agreement blocks its thread")
   public func checkAgreement(_ settings: [(name: String, value: String)], timeout: Duration? = nil) throws(TuttiError) {
@@ -19,7 +18,7 @@ extension Communicator {
     if isSame { return }
 
     let lengths = try allGather([Int64(own.count)], timeout: timeout).map { Int($0) }
-    let bytes = try allGather(own, counts: lengths, timeout: timeout)
+    let bytes = try allGather(own, blocks: .each(lengths), timeout: timeout)
     var all: [[(name: String, value: String)]] = []
     var start = 0
     for length in lengths {
