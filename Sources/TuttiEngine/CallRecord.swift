@@ -75,8 +75,9 @@ struct RecentCalls: @unchecked Sendable {
   @inline(__always)
   func note(_ packed: UInt64, _ count: UInt64, as number: UInt64) {
     let entry = words + 2 * Int(number & (Self.capacity - 1))
-    entry.pointee.store(packed, ordering: .relaxed)
-    (entry + 1).pointee.store(count, ordering: .relaxed)
+    // Releasing: who reads one of these sees `entered` as it was before, at least.
+    entry.pointee.store(packed, ordering: .releasing)
+    (entry + 1).pointee.store(count, ordering: .releasing)
   }
 
   /// The record of a call; nil when it has not been made, or was made too long ago.

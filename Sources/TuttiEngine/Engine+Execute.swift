@@ -340,6 +340,8 @@ extension Engine {
         if fused < 0
           || !combineIntoSend(slot, slotIndex, index, fused, cursor, destination, sourceCount, bytes, step, isBorrowing)
         {
+          // Operands of a peer that has failed meanwhile may have been combined in vain.
+          if fused >= 0 && isBorrowing && !operandsAreIntact(tables, step, lane) { return false }
           // What is sent next is read again.
           let streaming = step.pointee.isStreaming && fused < 0 ? TUTTI_STREAM_DESTINATION : TUTTI_STREAM_NOTHING
           combine(slot, destination, nil, sourceCount, bytes, streaming, step, cursor.pointee.position)

@@ -18,8 +18,14 @@ extension Engine {
   func findFailure(_ idle: inout IdleTime) -> (() -> FailureReport)? {
     idle.looks += 1
     let time = clock.now()
-    if idle.lastLook != 0 && time - idle.lastLook >= Self.stoppedFrom { core.pointee.stoppedTime += time - idle.lastLook }
+    // Where another thread has made calls meanwhile, it was only this driver that did not look.
+    if idle.lastLook != 0 && idle.lastStarted == core.pointee.lastStarted {
+      let gap = time - max(idle.lastLook, core.pointee.lastLook)
+      if gap >= Self.stoppedFrom { core.pointee.stoppedTime += gap }
+    }
+    core.pointee.lastLook = time
     idle.lastLook = time
+    idle.lastStarted = core.pointee.lastStarted
     idle.now = time - core.pointee.stoppedTime
     if idle.since == 0 { idle.since = idle.now }
     if let mismatch = core.pointee.pendingMismatch { return { [unowned self] in explain(mismatch) } }
@@ -29,8 +35,8 @@ extension Engine {
     }
     // All links take in what their credit allows, so that no peer is stuck on a full socket because this rank waits
     // for another.
-    if idle.looks & 15 == 0 || idle.now - idle.since >= policy.parkAfter {
-      let isLate = idle.now - idle.since >= Self.uncalledLinksAfter
+    if idle.looks & 15 == 0 || idle.elapsed >= policy.parkAfter {
+      let isLate = idle.elapsed >= Self.uncalledLinksAfter
       if isLate { takeInLinks() }
       // By index: an array's iterator allocates memory in an unoptimised build.
       for index in 0..<core.pointee.ownedLinks.count {

@@ -8,7 +8,10 @@ struct CallMismatch {
   /// This rank's operation, and the number of the peer's.
   var number: UInt64
   var theirNumber: UInt64
-  /// The number of elements that the peer says.
+  /// The call is the same, and each message of it says its own number of elements.
+  var isOfMessages: Bool
+  /// The numbers of elements that this rank and the peer say.
+  var ourCount: UInt64
   var theirCount: UInt64
 }
 
@@ -36,13 +39,22 @@ extension Engine {
     core.pointee.pendingMismatch = CallMismatch(
       peer: link.peer, transport: link.transport.name, number: number,
       theirNumber: UInt64(truncatingIfNeeded: Int64(truncatingIfNeeded: number) &+ Int64(difference)),
-      theirCount: arrival.pointee.count)
+      isOfMessages: arrival.pointee.call == operation.pointee.call && operation.pointee.tables.pointee.countsByMessage,
+      ourCount: count, theirCount: arrival.pointee.count)
   }
 
   /// Asks the peer what it called. Without the lock.
   func explain(_ mismatch: CallMismatch) -> FailureReport {
     let ours = describe(mismatch.number)
     let peer = mismatch.peer
+    if mismatch.isOfMessages {
+      return FailureReport(
+        .mismatch, rank: rank, peer: peer,
+        "ranks disagree about operation \(mismatch.number): rank \(peer) sends \(mismatch.theirCount) elements where rank \(rank) "
+          + "expects \(mismatch.ourCount)",
+        advice: "What a rank sends to another must be what that one expects from it", operation: ours,
+        operationNumber: mismatch.number, transport: mismatch.transport)
+    }
     let known = PlanKey.isDigest(mismatch.theirCount) ? "unequal blocks" : "\(mismatch.theirCount) elements"
     let theirs =
       delegate.askCall(of: peer, operationNumber: mismatch.theirNumber)

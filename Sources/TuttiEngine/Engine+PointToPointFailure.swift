@@ -17,14 +17,16 @@ extension Engine {
     for place in 0..<transfers.pointee.activeCount {
       let peer = Int(transfers.pointee.activePeers[place])
       for side in 0..<2 {
-        var index = transfers.pointee.queue(peer, isSend: side == 0).pointee.first
+        let first = transfers.pointee.queue(peer, isSend: side == 0).pointee.first
+        var index = first
         while index >= 0 {
           let transfer = transfers.pointee.record(index)
           transfer.pointee.limit.begin(at: now)
           let deadline = transfer.pointee.limit.deadline
           if now >= deadline { return timeout(of: transfer) }
           if now >= transfer.pointee.limit.askTime {
-            if !transfer.pointee.limit.isAsked {
+            // What comes later in the queue waits for the same.
+            if index == first && !transfer.pointee.limit.isAsked {
               transfer.pointee.limit.isAsked = true
               inquire(wait(of: transfer), until: deadline)
             }

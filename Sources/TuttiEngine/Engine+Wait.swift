@@ -98,6 +98,8 @@ extension Engine {
   ) throws(FailureReport) {
     var isLeading = isLeading
     var idle = IdleTime(until: until)
+    // Links are looked at in one look of sixteen: in this one.
+    if looksFirst { idle.looks = 15 }
     if looksFirst, let cause = findFailure(&idle) {
       leave(isLeading)
       throw failed(cause())
@@ -197,10 +199,18 @@ extension Engine {
     var now: UInt64 = 0
     /// When the clock was last read by this driver; 0 before. By the clock.
     var lastLook: UInt64 = 0
+    /// The last operation that had been started then.
+    var lastStarted: UInt64 = 0
     /// When the driver gives up waiting, though its call goes on; by the clock.
     var until: UInt64 = .max
 
-    mutating func reset() { self = IdleTime(busyPasses: busyPasses, looks: looks & 15, lastLook: lastLook, until: until) }
+    /// Nanoseconds without progress, as of the last look. 0 also where another driver has noticed since that the process was stopped.
+    var elapsed: UInt64 { now > since ? now - since : 0 }
+
+    mutating func reset() {
+      self = IdleTime(
+        busyPasses: busyPasses, looks: looks & 15, lastLook: lastLook, lastStarted: lastStarted, until: until)
+    }
   }
 
   /// Spins, yields or parks, by how long nothing has moved. May drop the lock meanwhile.
@@ -209,7 +219,7 @@ extension Engine {
       lock.yield()
       return
     }
-    let elapsed = idle.now - idle.since
+    let elapsed = idle.elapsed
     if elapsed < yieldAfter {
       for _ in 0..<16 { tutti_pause() }
       return
@@ -246,8 +256,9 @@ extension Engine {
     for index in 0..<Lane.operationSlots where core.pointee.slots[index].isActive {
       if !core.pointee.slots[index].operation.pointee.tables.pointee.linksReady { bound = min(bound, 1_000_000) }
       let limit = core.pointee.slots[index].operation.pointee.limit
+      if limit.deadline == 0 { continue }
       let deadline = limit.isAsked ? limit.deadline : limit.askTime
-      if limit.deadline != 0 { bound = min(bound, deadline > idle.now ? deadline - idle.now : 0) }
+      bound = min(bound, deadline > idle.now ? deadline - idle.now : 0)
     }
     if core.pointee.transfersInFlight != 0 { bound = min(bound, transferParkBound(idle.now)) }
     if idle.until != .max { bound = min(bound, idle.until - min(idle.until, clock.now())) }

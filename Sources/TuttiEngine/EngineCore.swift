@@ -33,6 +33,8 @@ struct EngineCore {
   var lastBegin: UInt64 = 0
   /// Nanoseconds in which this process was seen to be stopped: no deadline counts them.
   var stoppedTime: UInt64 = 0
+  /// When any driver last read the clock to look for failures; by the clock.
+  var lastLook: UInt64 = 0
   /// Calls that began to wait while others were in flight; some of them look at what could be wrong.
   var crowdedCalls: UInt64 = 0
   /// The last questions to other ranks, about calls that were near their deadlines.

@@ -33,6 +33,9 @@ final class Inquiry: Sendable {
     news.wake()
   }
 
+  /// Whether there is an answer, or it is known that there will be none.
+  var hasEnded: Bool { isOver.load(ordering: .acquiring) }
+
   /// What was found out; waits for it until `deadline`, in monotonic nanoseconds. nil when there is nothing by then.
   func result(until deadline: UInt64) -> FailureReport? {
     while !isOver.load(ordering: .acquiring) {
@@ -47,11 +50,16 @@ final class Inquiry: Sendable {
 extension Engine {
   /// The most that finding out why a call did not end adds to its limit.
   private static let tellingNanoseconds: UInt64 = 150_000_000
-  /// Inquiries that are kept.
+  /// Inquiries that are kept, and run at the same time.
   private static let inquiriesMax = 8
 
-  /// Starts to ask the other ranks about a call whose deadline, in the engine's time, comes soon. Under the lock.
+  /// Starts to ask the other ranks about a call whose deadline, in the engine's time, comes soon. Under the lock. Where
+  /// as many as may be are being asked about, this call's are asked at its deadline.
   func inquire(_ call: AwaitedCall, until deadline: UInt64) {
+    if core.pointee.inquiries.count >= Self.inquiriesMax {
+      guard let ended = core.pointee.inquiries.firstIndex(where: \.hasEnded) else { return }
+      core.pointee.inquiries.remove(at: ended)
+    }
     let inquiry = Inquiry(call)
     let end = monotonicNanoseconds() &+ (deadline &- ownTime()) &+ Self.tellingNanoseconds
     // Strongly: a thread that asks must not outlive whom it asks through.
@@ -59,7 +67,6 @@ extension Engine {
     do throws(FailureReport) {
       try startDetachedThread("tutti-inquiry", rank: rank) { inquiry.run(delegate, until: end) }
       core.pointee.inquiries.append(inquiry)
-      if core.pointee.inquiries.count > Self.inquiriesMax { core.pointee.inquiries.removeFirst() }
     } catch {
       // Without the thread they are asked at the deadline.
     }
@@ -69,11 +76,13 @@ extension Engine {
   /// already, if the call still waits for the same rank.
   func timeout(of call: AwaitedCall) -> () -> FailureReport {
     let (delegate, rank) = (delegate, rank)
-    let inquiry = core.pointee.inquiries.last { $0.call.number == call.number && $0.call.peer == call.peer }
+    let inquiry = core.pointee.inquiries.last { other in
+      // Sends and receives have no numbers.
+      other.call.number == call.number && other.call.peer == call.peer && other.call.description == call.description
+    }
     return { [failure] in
-      let end = monotonicNanoseconds() &+ Self.tellingNanoseconds
-      if let found = inquiry?.result(until: end) { return found }
-      if let found = delegate.diagnose(call, until: end) { return found }
+      if let found = inquiry?.result(until: monotonicNanoseconds() &+ Self.tellingNanoseconds) { return found }
+      if let found = delegate.diagnose(call, until: monotonicNanoseconds() &+ Self.tellingNanoseconds) { return found }
       return failure
         ?? FailureReport(
           .closed, rank: rank, "the communicator was closed during the operation", operation: call.description)

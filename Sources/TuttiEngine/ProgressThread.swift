@@ -79,6 +79,8 @@ extension Engine {
     while !background.mustStop.load(ordering: .sequentiallyConsistent) {
       let seen = background.word.value
       guard lock.tryLock() else {
+        // Another thread leads, or has led.
+        idle = IdleTime()
         background.word.wait(while: seen, nanoseconds: BackgroundState.nap)
         continue
       }
@@ -102,6 +104,7 @@ extension Engine {
           _ = failed(cause())
           continue
         }
+        if core.pointee.hasDueHandlers { idle = IdleTime() }
         stepAside(seen)
         continue
       }
@@ -112,6 +115,7 @@ extension Engine {
       }
       core.pointee.awaited = 0
       rest(&idle, yieldAfter: 0, parkAfter: policy.backgroundParkAfter)
+      if core.pointee.hasDueHandlers { idle = IdleTime() }
       stepAside(seen)
     }
   }

@@ -12,6 +12,8 @@ struct Diagnosis {
     case left(Int)
     /// This rank did not answer: the one asked, or the nearest one on the way to it that did not.
     case silent(Int)
+    /// There was no time to wait for an answer.
+    case unasked
     /// The communicator has failed meanwhile.
     case overtaken
   }
@@ -48,6 +50,10 @@ struct Diagnosis {
         return report(
           peer: peer, "\(describe(peer)) does not answer" + (waiter == rank ? "" : via(waiter, suspect)),
           "It is stopped, swapping, or cut off from the others: look at its process and host")
+      case .unasked:
+        return report(
+          peer: suspect, "\(describe(suspect)) could not be asked in time" + (waiter == rank ? "" : via(waiter, suspect)),
+          "Raise the timeout, or look at what that rank does")
       case .left(let peer):
         return report(
           peer: peer, "\(describe(peer)) has closed the communicator" + (peer == suspect ? "" : via(waiter, suspect)),
@@ -83,6 +89,7 @@ struct Diagnosis {
     for other in 0..<rankCount where !asked.contains(other) && monotonicNanoseconds() < deadline {
       switch ask(other) {
       case .overtaken: return .overtaken
+      case .unasked: return departure
       case .silent(let peer):
         return .found(
           report(

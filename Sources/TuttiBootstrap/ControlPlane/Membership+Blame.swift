@@ -52,6 +52,10 @@ extension Membership {
     return status.asked.isEmpty ? nil : status.asked
   }
 
+  /// Looks, a millisecond or more apart, after which a rank that has not answered is silent. Fewer are too few to tell: the deadline was near,
+  /// or this process was stopped.
+  private static let looksMin = 10
+
   /// Asks `target` and every rank on the way to it; waits 200 ms for all, or until the deadline.
   private func ask(_ target: Int, about operationNumber: UInt64 = 0, until deadline: UInt64) -> Diagnosis.Reply {
     let path = tree.path(from: rank, to: target)
@@ -68,15 +72,18 @@ extension Membership {
       }
       return id
     }
+    var looks = 0
     _ = Clock.wait(until: min(deadline, monotonicNanoseconds() + 200 * Clock.millisecond)) {
-      state.withLock { state in
+      looks += 1
+      return state.withLock { state in
         state.firstCause != nil || state.hasLeft || settled(path, state.questions[id]?.answers ?? [:]) != nil
       }
     }
     return state.withLock { state in
       let answers = state.questions.removeValue(forKey: id)?.answers ?? [:]
       if state.firstCause != nil || state.hasLeft { return .overtaken }
-      return settled(path, answers) ?? .silent(path.first { answers[$0] == nil } ?? target)
+      if let reply = settled(path, answers) { return reply }
+      return looks < Self.looksMin ? .unasked : .silent(path.first { answers[$0] == nil } ?? target)
     }
   }
 
