@@ -139,9 +139,13 @@ import Testing
     #expect(!children.contains(where: Self.isAlive))
   }
 
+  /// The kernel lists children by the thread that started them, and any thread of the launcher may have.
   private static func children(of parent: pid_t) -> [pid_t] {
-    let tasks = (try? String(contentsOfFile: "/proc/\(parent)/task/\(parent)/children", encoding: .utf8)) ?? ""
-    return tasks.split(separator: " ").compactMap { pid_t($0) }
+    let threads = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(parent)/task")) ?? []
+    return threads.flatMap { thread in
+      let children = (try? String(contentsOfFile: "/proc/\(parent)/task/\(thread)/children", encoding: .utf8)) ?? ""
+      return children.split(separator: " ").compactMap { pid_t($0) }
+    }
   }
 
   /// Whether there is such a process that is not a zombie.
