@@ -1,4 +1,5 @@
-// Schedules within schedules: an algorithm of a few ranks and of a part of the data becomes a part of the program of all of them.
+// Schedules within schedules: an algorithm of a few ranks and of a part of the data becomes a part of the program of all
+// of them.
 //
 // Invariant: what both ends of a message say of it stays equal, because the same chunks are renamed alike on both.
 
@@ -6,24 +7,40 @@
 public struct Embedding {
   /// The rank, in the larger schedule, of a rank of the smaller one.
   public var ranks: (Int) -> Int
-  /// The chunks, in the larger schedule, that a chunk of the smaller one is; no chunks: none of its data exists. Chunks that follow one
-  /// another in the smaller schedule need not do so in the larger one. Every rank that takes part says the same.
-  public var chunks: (Int) -> Range<Int>
+  /// The chunks, in the larger schedule, that a chunk of the smaller one is, in order; no chunks: none of its data exists.
+  /// Neither they, nor the chunks of neighbours in the smaller schedule, need to be neighbours in the larger one. Every
+  /// rank that takes part says the same.
+  public var chunks: (Int) -> [Range<Int>]
   /// The buffer its input is. May be the same as ``output``: then it works in place.
   public var input: Buffer
   /// The buffer its output is.
   public var output: Buffer
-  /// The larger schedule's scratch buffer that its first one is, the others following; nil: they come behind all that there are.
+  /// The larger schedule's scratch buffer that its first one is, the others following; nil: they come behind all that
+  /// there are.
   public var scratch: Int?
   /// The larger schedule's channel that its first one is.
   public var channel: Int
   /// Whether what completes the smaller schedule's data has every rank's contribution in the larger one, too.
   public var completes: Bool
 
-  /// - Parameters: See the properties of these names.
+  /// An embedding in which a chunk becomes consecutive chunks.
+  ///
+  /// - Parameters: See the properties of these names; no chunks are an empty range.
   public init(
     ranks: @escaping (Int) -> Int, chunks: @escaping (Int) -> Range<Int>, input: Buffer = .input, output: Buffer = .output,
     scratch: Int? = nil, channel: Int = 0, completes: Bool = false
+  ) {
+    self.init(
+      ranks: ranks, scattered: { [chunks($0)] }, input: input, output: output, scratch: scratch, channel: channel,
+      completes: completes)
+  }
+
+  /// An embedding in which a chunk becomes chunks that lie anywhere.
+  ///
+  /// - Parameters: See the properties of these names; `scattered` is ``chunks``.
+  public init(
+    ranks: @escaping (Int) -> Int, scattered chunks: @escaping (Int) -> [Range<Int>], input: Buffer = .input,
+    output: Buffer = .output, scratch: Int? = nil, channel: Int = 0, completes: Bool = false
   ) {
     self.ranks = ranks
     self.chunks = chunks
@@ -54,7 +71,8 @@ extension Schedule {
 extension ScheduleBuilder {
   /// Adds all steps of another schedule, renamed. Channels and scratch buffers that it needs are added to those there are.
   ///
-  /// Messages and combines of chunks that do not exist are left out, on both ends alike, and so are copies of chunks onto themselves.
+  /// Messages and combines of chunks that do not exist are left out, on both ends alike, and so are copies of chunks onto
+  /// themselves.
   ///
   /// ```swift
   /// // The same sum on every rank, by a reduce to rank 0 and a broadcast from there.
@@ -147,8 +165,7 @@ private struct Renaming {
     for range in part.ranges(message) {
       let buffer = buffer(range.buffer)
       let first = list.count
-      for chunk in range.chunks {
-        let chunks = embedding.chunks(chunk)
+      for chunks in range.chunks.lazy.flatMap(embedding.chunks) {
         if chunks.isEmpty { continue }
         if joins, list.count > first, list[list.count - 1].chunks.upperBound == chunks.lowerBound {
           list[list.count - 1].chunks = list[list.count - 1].chunks.lowerBound..<chunks.upperBound

@@ -4,10 +4,10 @@
 
 /// The ranks of a communicator in groups, level by level. Immutable, and shared: copying one copies a reference.
 ///
-/// Level 0 is one group of all ranks, and is always there. Each further level divides the groups of the one before it: racks, hosts in
-/// racks, sockets in hosts. Groups may be of different sizes, and their ranks numbered in any order. Groups of a level are numbered, and
-/// their members listed, so that those of one group of an outer level come one after the other: within that, the group with the lowest
-/// rank first.
+/// Level 0 is one group of all ranks, and is always there. Each further level divides the groups of the one before it:
+/// racks, hosts in racks, sockets in hosts. Groups may be of different sizes, and their ranks numbered in any order.
+/// Groups of a level are numbered, and their members listed, so that those of one group of an outer level come one after
+/// the other: within that, the group with the lowest rank first.
 ///
 /// ```swift
 /// let hosts = try Grouping([[0, 0, 0, 1, 1]])  // ranks 0 to 2 on one host, 3 and 4 on another
@@ -53,9 +53,10 @@ public struct Grouping: Sendable {
     table = Table(rankCount: rankCount, sizes: [rankCount...rankCount])
   }
 
-  /// - Parameter levels: From the outermost level inside of all ranks to the innermost: a number for each rank, equal for the ranks of one
-  ///   group. The numbers say nothing else.
-  /// - Throws: ``GroupingError`` where a level has another number of ranks than the first, or divides no group of the one before it.
+  /// - Parameter levels: From the outermost level inside of all ranks to the innermost: a number for each rank, equal for
+  ///   the ranks of one group. The numbers say nothing else.
+  /// - Throws: ``GroupingError`` where a level has another number of ranks than the first, or divides no group of the one
+  ///   before it.
   public init(_ levels: [[Int]]) throws(GroupingError) {
     guard let rankCount = levels.first?.count, rankCount > 0 else { throw .noRanks }
     guard rankCount <= Grouping.rankCountMax else { throw .tooManyRanks(rankCount) }
@@ -136,6 +137,27 @@ public struct Grouping: Sendable {
   /// The group of a level that a rank is in.
   public func group(of rank: Int, at level: Int) -> RankGroup {
     group(level == 0 ? 0 : Int(table.numbers[level][place(of: rank)]), at: level)
+  }
+
+  /// The members of a group as ranks of their own, numbered in the group's order, in the groups of the levels inside of it.
+  ///
+  /// - Complexity: O(members) where there are such levels.
+  public func members(of group: RankGroup) -> Grouping {
+    let inner = (group.level + 1..<levelCount).map { level in group.map { self.group(of: $0, at: level).number } }
+    guard !inner.isEmpty, let members = try? Grouping(inner) else { return Grouping(rankCount: group.count) }
+    return members
+  }
+
+  /// The groups of a level as ranks, numbered as they are, in the groups of the levels outside of it.
+  ///
+  /// - Complexity: O(groups) where there are such levels.
+  public func groups(at level: Int) -> Grouping {
+    let count = groupCount(at: level)
+    guard level > 1 else { return Grouping(rankCount: count) }
+    let outer = (1..<level).map { outer in
+      (0..<count).map { self.group(of: self.group($0, at: level)[0], at: outer).number }
+    }
+    return (try? Grouping(outer)) ?? Grouping(rankCount: count)
   }
 
   /// The rank that is somewhere in the order in which the groups lie one after the other.

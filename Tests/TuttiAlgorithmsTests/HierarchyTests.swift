@@ -157,7 +157,7 @@ import TuttiSchedule
 }
 
 /// What is sent between pairs of ranks that are counted.
-private struct Traffic {
+struct Traffic {
   var messages = 0
   var volume = 0.0
   var totalMessages = 0
