@@ -39,6 +39,31 @@ import Testing
     try check(BrainFloat.self)
   }
 
+  /// An average that divides some of its sources as they enter, and not their sum: every choice of up to four, in every
+  /// kind of loop and way to store.
+  @Test(arguments: allVariants) func sourcesDividedAsTheyEnter(variant: Int32) throws {
+    try requireSupport(variant)
+    func check<Element: FloatingKernelElement>(_: Element.Type) throws where Element.Bits == UInt16 {
+      var generator = SeededGenerator(seed: SeededGenerator.seed &+ 5)
+      for sourceCount in 1...4 {
+        let values = KernelCase<Element>(operation: .average, sourceCount: sourceCount, count: 350, using: &generator)
+        for choice in 0..<(1 << sourceCount) {
+          // Any byte but 0 says yes.
+          let divided = (0..<sourceCount).map { UInt8(choice >> $0 & 1) << UInt8(($0 + choice) % 8) }
+          let kernelCase = KernelCase<Element>(
+            operation: .average, sources: values.sources, divisor: values.divisor, divided: divided)
+          for count in [1, 5, 16, 33, 350] {
+            let call = KernelCall(
+              destinationOffset: choice % 3 * 2, streaming: Int32((choice + count) % 3), second: choice % 2 == 1)
+            try requireRight(kernelCase.run(variant, call, count: count))
+          }
+        }
+      }
+    }
+    try check(Float16.self)
+    try check(BrainFloat.self)
+  }
+
   /// A number, half a unit of its last place, and nothing or a little on either side: ties go to even, and what is next to
   /// a tie goes to its nearer neighbour. The sum of the three is exact in float32, so it would show if it were rounded twice.
   @Test(arguments: allVariants) func halfwayCases(variant: Int32) throws {

@@ -74,6 +74,8 @@ struct KernelCase<Element: KernelElement> {
   let sources: [[Element.Bits]]
   /// Of an average.
   let divisor: Double
+  /// Of an average that divides sources as they enter instead of their sum: a byte for each, not 0 where it does.
+  let divided: [UInt8]?
   let expected: [Element.Bits]
 
   /// Edge values and random bits, half and half.
@@ -90,20 +92,22 @@ struct KernelCase<Element: KernelElement> {
       divisor: [1, 2, 3, 7, 1000, 0.1, -5, 0x1p100][Int(generator.next() % 8)])
   }
 
-  init(operation: KernelOperation, sources: [[Element.Bits]], divisor: Double = 3) {
+  init(operation: KernelOperation, sources: [[Element.Bits]], divisor: Double = 3, divided: [UInt8]? = nil) {
     self.operation = operation
     self.sources = sources
     self.divisor = divisor
+    self.divided = divided
     if sources.count == 1 && operation != .average {
       expected = sources[0]
       return
     }
     expected = sources[0].indices.map { index in
-      var value = Element.widened(sources[0][index])
-      for source in sources.dropFirst() {
-        value = Element.combined(operation, value, Element.widened(source[index]))
+      let operands = sources.enumerated().map { number, source in
+        let value = Element.widened(source[index])
+        return (divided?[number] ?? 0) != 0 ? Element.divided(value, by: divisor) : value
       }
-      return Element.rounded(operation == .average ? Element.divided(value, by: divisor) : value)
+      let value = operands.dropFirst().reduce(operands[0]) { Element.combined(operation, $0, $1) }
+      return Element.rounded(operation == .average && divided == nil ? Element.divided(value, by: divisor) : value)
     }
   }
 
@@ -128,7 +132,7 @@ struct KernelCase<Element: KernelElement> {
       kernel(destination.start, second?.start, pointers, sourceCount, count, call.streaming)
     } else {
       let kernel = tutti_average_variant(variant, Element.dataType)!
-      kernel(destination.start, second?.start, pointers, sourceCount, count, call.streaming, divisor, nil)
+      kernel(destination.start, second?.start, pointers, sourceCount, count, call.streaming, divisor, divided)
     }
 
     lazy var place = "\(Element.self) \(operation) (divisor \(divisor)), \(sources.count) sources of \(count), \(call)"

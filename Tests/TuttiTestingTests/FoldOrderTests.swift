@@ -66,7 +66,7 @@ import TuttiTesting
   }
 
   /// The plain fold: pairs at the front until a power of two is left, then halves.
-  private static func fold<Element: BinaryFloatingPoint>(_ operands: [Element]) -> Element {
+  private static func fold<Element: AdditiveArithmetic>(_ operands: [Element]) -> Element {
     let power = 1 << (Int.bitWidth - 1 - operands.count.leadingZeroBitCount)
     let pairs = operands.count - power
     var level: [Element] = (0..<pairs).map { operands[2 * $0] + operands[2 * $0 + 1] }
@@ -115,10 +115,51 @@ import TuttiTesting
     try check(transport, Float16.self)
   }
 
+  /// Averages of 16-bit numbers divide contributions as they enter the tree, where each combine of two rounds; others
+  /// divide the sum, once.
+  @Test("averages follow the tree", arguments: [TransportChoice.inProcess, .sharedMemory])
+  func averages(transport: TransportChoice) throws {
+    var options = CommunicatorOptions()
+    options.algorithms = [BalancedExchange()]
+    for rankCount in [3, 5, 7, 8] {
+      let divisor = Float(rankCount)
+      let halves = Self.inputs(rankCount, UInt64(rankCount) + 100, of: Float16.self)
+      let floats = Self.inputs(rankCount, UInt64(rankCount) + 200, of: Float.self)
+      // A contribution is divided in float32 and is not rounded before it is added.
+      let halfMeans = (0..<Self.values).map { index in
+        Self.fold(halves.map { Operand.contribution(Float($0[index]) / divisor) }).rounded
+      }
+      let floatMeans = (0..<Self.values).map { index in Self.fold(floats.map { $0[index] }) / divisor }
+      let results = try withRanks(rankCount, over: transport, options: options) { communicator in
+        var (half, float) = (halves[communicator.rank], floats[communicator.rank])
+        try communicator.allReduce(&half, .average, algorithm: "balanced-exchange")
+        try communicator.allReduce(&float, .average, algorithm: "balanced-exchange")
+        return (half, float)
+      }
+      for (half, float) in results {
+        #expect(half == halfMeans, "\(rankCount) ranks")
+        #expect(float == floatMeans, "\(rankCount) ranks")
+      }
+    }
+  }
+
   @Test("they are proven and right like all others") func exercised() throws {
     try exercise(BalancedExchange(), rankCounts: 1...7, over: [.inProcess, .sharedMemory], seed: 3)
     try exercise(BalancedForward(), rankCounts: 3...7, over: [.inProcess, .tcp], seed: 4)
   }
+}
+
+/// An operand of a tree of averages of float16: of its contributions, or of partial sums, each rounded where it was made.
+private struct Operand: AdditiveArithmetic {
+  let value: Float
+  var rounded: Float16 { Float16(value) }
+
+  static var zero: Operand { Operand(value: 0) }
+  static func contribution(_ value: Float) -> Operand { Operand(value: value) }
+  static func + (left: Operand, right: Operand) -> Operand {
+    Operand(value: Float(Float16(left.value + right.value)))
+  }
+  static func - (left: Operand, right: Operand) -> Operand { left + Operand(value: -right.value) }
 }
 
 private struct SplitMix {
