@@ -62,10 +62,9 @@ ensure_toolchain() {
 
 # How packages are built: this one, the examples and the benchmarks, all in one folder. SwiftPM finds what it has compiled there
 # for one of them when it builds another, so Tutti is compiled once in each configuration. Not its plan of the last build, which it
-# would follow for another package too, and no index, which is for editors. (Not .build, where whoever builds by hand would meet
-# the plan of a script.)
+# would follow for another package too. (Not .build, where whoever builds by hand would meet the plan of a script.)
 # shellcheck disable=SC2034
-BUILD_OPTIONS=(--scratch-path "$ROOT/.build-scripts" --disable-build-manifest-caching --disable-index-store)
+BUILD_OPTIONS=(--scratch-path "$ROOT/.build-scripts" --disable-build-manifest-caching)
 
 # Prints how patient limits of time must be, as a whole number: TUTTI_TEST_PATIENCE, or, as measured, how many times longer than
 # they would alone two processes take that compute. 1 on a machine that has two processors for us.
