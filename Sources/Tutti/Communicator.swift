@@ -50,15 +50,14 @@ public final class Communicator: Sendable {
   /// dropping the last reference does the same.
   public func close() { member.close() }
 
-  /// How the last call ran. Where several threads make calls, it is that of whichever came last.
-  public var lastOperation: OperationInfo {
-    let last = engine.lastCall
-    let order = BuiltInTransports.namesInResults
-    let names = last.transports.map(\.name).sorted {
-      (order.firstIndex(of: $0) ?? order.count, $0) < (order.firstIndex(of: $1) ?? order.count, $1)
-    }
-    return OperationInfo(algorithm: last.algorithm, transport: names.joined(separator: "+"))
-  }
+  /// How the last collective call ran, whichever thread made it.
+  ///
+  /// Where several threads make calls, another one's may come in between: start the operation then, and ask its
+  /// ``Work/info``.
+  public var lastOperation: OperationInfo { OperationInfo(algorithm: engine.lastAlgorithm, transports: transports) }
+
+  /// The transports of this rank's links, which are opened when calls first need them.
+  var transports: TransportSet { TransportSet(engine.transports.map(TransportChoice.init)) }
 
   // MARK: Requests
 
@@ -103,10 +102,11 @@ public final class Communicator: Sendable {
   }
 }
 
-/// How a call ran.
+/// How an operation runs, or ran.
 public struct OperationInfo: Sendable, Hashable {
-  /// The algorithm's name; what `auto` stood for.
+  /// The algorithm's name, never `auto` but what that stood for; empty for a send or receive, which has none.
   public let algorithm: String
-  /// The transports that carried it: `shm`, `tcp`, `inprocess`, or `shm+tcp`; empty for a single rank.
-  public let transport: String
+  /// The transports of the links that this rank has so far, at the moment of asking; empty for a single rank. As text:
+  /// `shm`, `tcp`, `rdma`, `inprocess`, or several, such as `shm+tcp`.
+  public let transports: TransportSet
 }
