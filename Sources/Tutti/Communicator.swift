@@ -5,8 +5,21 @@ import TuttiSystem
 
 /// A fixed group of ranks that communicate: this process's (or thread's) membership of it.
 ///
-/// Every rank makes the same collective calls in the same order. Calls from several threads are serialised in call order; several
-/// operations can be in flight. After the first error the communicator is aborted on every rank, and every call throws that error.
+/// Every rank makes the same collective calls in the same order. A communicator can be used from any thread, and several
+/// operations can be in flight. But which of two threads calls first is then a part of the order: if thread A starts an
+/// all-reduce before thread B does on one rank, it must on every rank. Threads that call at moments of their own need a
+/// communicator each: ``duplicate(timeout:)``. Sends and receives are ordered apart from collectives, for each pair of
+/// ranks.
+///
+/// A call whose arguments make no sense, such as a root that is no rank or a negative count, throws `.invalidArgument`
+/// before anything is sent, and the communicator goes on. Such mistakes do not trap, because some callers are written in
+/// other languages. After most other errors of a collective the communicator is aborted on every rank, and every call
+/// throws that error: see <doc:Errors>.
+///
+/// Calls that wait for other ranks block their thread, and do not compile in asynchronous code. There, `start...` and
+/// ``Work/finish()`` take the place of collectives, sends and receives; `join`, `split`, `duplicate`, `checkAgreement`
+/// and `close` have asynchronous forms of the same names, in which a thread of the library's own waits. Cancelling a task
+/// ends none of them: other ranks count on this one. To give up, call ``abort(_:)``.
 public final class Communicator: Sendable {
   let member: CommunicatorMember
   /// The member's; here so that a call does not go through it.
@@ -46,9 +59,21 @@ public final class Communicator: Sendable {
     engine.abort(member.engineFailed(cause))
   }
 
-  /// Ends this rank's membership, after its last operation. Later calls throw `.closed`; peers do not take it for a death. Idempotent;
-  /// dropping the last reference does the same.
+  /// Ends this rank's membership, after its last operation: later calls throw `.closed`, and peers do not take it for a
+  /// death.
+  ///
+  /// It blocks its thread until what it has sent is on its way, a second at most. Idempotent; dropping the last reference
+  /// does the same, on the thread that drops it.
+  @available(*, noasync, message: "use 'await communicator.close()'")
   public func close() { member.close() }
+
+  /// Ends this rank's membership, after its last operation: suspends while a thread of the library's own closes it.
+  ///
+  /// Cancelling the task changes nothing. Where no thread can be started, it is closed on this one.
+  public func close() async {
+    let member = member
+    do throws(TuttiError) { try await onOwnThread { member.close() } } catch { member.close() }
+  }
 
   /// How the last collective call ran, whichever thread made it.
   ///
