@@ -1,8 +1,12 @@
 import CTuttiLinux
 
 /// A descriptor closed when it goes out of scope, unless it was handed on: the one owner of a descriptor.
+///
+/// In a child that was forked after it was made, it closes nothing: what is registered is closed there already, and the
+/// number may belong to something else by now.
 package struct OwnedDescriptor: ~Copyable {
   package let raw: Int32
+  private let generation = tutti_current_fork_generation()
 
   package init(_ raw: Int32) { self.raw = raw }
 
@@ -12,10 +16,13 @@ package struct OwnedDescriptor: ~Copyable {
     return descriptor
   }
 
-  deinit { tutti_close(raw) }
+  deinit {
+    if generation == tutti_current_fork_generation() { tutti_close(raw) }
+  }
 }
 
-/// A descriptor on its way from one thread to another, in a list that cannot hold its owner: closed with the last reference, unless it was taken.
+/// A descriptor in a list that cannot hold its owner, or on its way from one thread to another: closed with the last
+/// reference, unless it was taken.
 package final class PassedDescriptor: Sendable {
   package let raw: Int32
   private let isTaken = Lock(false)
@@ -33,7 +40,6 @@ package final class PassedDescriptor: Sendable {
   }
 
   deinit {
-    // In a forked child the number may belong to something else by now.
     if !isTaken.withLock({ $0 }), generation == tutti_current_fork_generation() { tutti_close(raw) }
   }
 }
