@@ -82,7 +82,7 @@ package struct ExpiredWait: Sendable {
   }
 }
 
-/// How the ranks of one communicator fail together and find out who is to blame. One object a rank.
+/// How the ranks of one communicator fail together, and how they find the rank at fault. One object a rank.
 ///
 /// Everything may be called from any thread.
 package protocol ControlPlane: AnyObject, Sendable {
