@@ -3,8 +3,8 @@ import TuttiEngine
 import TuttiSystem
 import TuttiTransport
 
-/// The links of one joined rank: an end for each transport that it uses, and who is dialed or answered over which. Links are opened when a plan
-/// first needs them, by the higher of the two ranks.
+/// The links of one joined rank: an end for each transport that it uses, and over which of them each peer is dialed or
+/// answered. The higher of two ranks opens their link when a plan first needs it.
 final class PeerLinks: LinkSource {
   private let membership: Membership
   /// Which transport leads to which rank.
@@ -13,7 +13,7 @@ final class PeerLinks: LinkSource {
   private let used: [any Transport]
   private let ends: [TransportKind: any TransportEnd]
   let doorbell: Doorbell
-  /// What peers reach in place; nil where there are none, or it could not be made.
+  /// The memory that peers reach in place; nil where there are no such peers, or it could not be made.
   let memory: RegisteredMemory?
   /// Why there is no registered memory though there are peers for it.
   let registrationFailure: FailureReport?
@@ -30,7 +30,7 @@ final class PeerLinks: LinkSource {
   ///
   /// - Parameters:
   ///   - registered: The memory that this rank has registered before; nil to make the arena for it.
-  ///   - memoryNode: The node to take memory from that peers read; nil for that of whoever touches it first.
+  ///   - memoryNode: The NUMA node for memory that peers read; nil for that of the thread that touches it first.
   init(
     _ membership: Membership, _ choice: LinkChoice, _ offered: OfferedTransports, registered: RegisteredMemory?,
     memoryNode: Int?
@@ -61,7 +61,7 @@ final class PeerLinks: LinkSource {
     return choice.transports.filter { kinds.contains($0.kind) }
   }
 
-  /// Nothing but `allocate` and `register` need it, so failing to make it is news for who calls those.
+  /// Only `allocate` and `register` need the memory, so failing to make it is an error only of those calls.
   private static func makeMemory(
     _ used: [any Transport], _ choice: LinkChoice, _ registered: RegisteredMemory?
   ) -> (RegisteredMemory?, FailureReport?) {
@@ -75,10 +75,10 @@ final class PeerLinks: LinkSource {
 
   var waiting: WaitingHints { used.reduce(WaitingHints()) { $0.union($1.waiting) } }
 
-  /// The transport that has most to do with registered memory, by name; empty where none has.
+  /// The name of the first transport that uses registered memory; empty where none does.
   var memoryTransport: String { used.first { $0.memory != .none }?.kind.name ?? "" }
 
-  /// The transport whose devices reach memory of the caller's own, by name; nil where none does.
+  /// The name of the transport whose devices reach memory of the caller's own; nil where there is none.
   var deviceTransport: String? { used.first { $0.memory == .devices }?.kind.name }
 
   // MARK: Links
@@ -89,7 +89,7 @@ final class PeerLinks: LinkSource {
     guard let transport = choice.transport(to: peer), let end = ends[transport.kind] else {
       throw FailureReport(
         .configuration, rank: rank, peer: peer, "no transport leads from rank \(rank) to rank \(peer)",
-        advice: "Choose --transport auto or tcp")
+        advice: "Choose the transport auto or tcp")
     }
     do throws(FailureReport) {
       let socket = try membership.connect(to: peer, for: transport.kind, over: transport.connection, deadline: deadline)
@@ -97,13 +97,13 @@ final class PeerLinks: LinkSource {
     } catch { throw error.about(rank: rank, peer: peer) }
   }
 
-  /// A peer has dialed this rank for a link. On the service thread; must not block.
+  /// Answers a peer that has dialed this rank for a link. Runs on the service thread, so it must not block.
   func accept(from peer: Int, _ kind: TransportKind, _ socket: consuming OwnedDescriptor) {
-    // Both ends know from the table of ranks which transport it is.
+    // Both ends know from the table of ranks which transport connects them.
     guard peer > choice.rank, let transport = choice.transport(to: peer), transport.kind == kind, let end = ends[kind] else {
       return
     }
-    // Memory is for processes of this user alone, whatever they have proven.
+    // Memory is shared with processes of this user alone, whatever the others have proven.
     if transport.connection == .ownUser, !Sockets.isOfOwnUser(socket.raw) { return }
     let isNew = state.withLock { $0.known.insert(peer).inserted && !$0.isClosed }
     guard isNew else { return }
@@ -116,9 +116,23 @@ final class PeerLinks: LinkSource {
 
   func takeLinks() throws(FailureReport) -> [Link] {
     if let failure = state.withLock({ $0.failure }) { throw failure }
-    var links: [Link] = []
-    for end in ends.values { links += try end.takeLinks() }
+    let (links, failure) = Self.takeLinks(of: Array(ends.values))
+    guard let failure else { return links }
+    // The engine gets the links that there are, and the failure when it asks again.
+    state.withLock { $0.failure = $0.failure ?? failure }
+    if links.isEmpty { throw failure }
     return links
+  }
+
+  /// The links of all ends, and the first failure. No link is dropped because of another end's failure: that would close it,
+  /// and its peer would report this rank as lost instead of the cause.
+  static func takeLinks(of ends: [any TransportEnd]) -> (links: [Link], failure: FailureReport?) {
+    var links: [Link] = []
+    var failure: FailureReport?
+    for end in ends {
+      do throws(FailureReport) { try end.takeLinks(into: &links) } catch { failure = failure ?? error }
+    }
+    return (links, failure)
   }
 
   /// Gives up everything but the links that were taken. Idempotent.

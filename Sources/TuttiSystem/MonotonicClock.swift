@@ -1,9 +1,9 @@
-/// What time it is, for deadlines: the system's monotonic clock, or one that a test moves.
+/// Tells the time for deadlines: by the system's monotonic clock, or by one that a test moves.
 ///
-/// A value that the engine, the control plane and the bootstrap are given. The system's costs a comparison more than
-/// reading it directly.
+/// The engine, the control plane and the bootstrap are given one. Reading the system's clock through it costs one comparison
+/// more.
 package struct MonotonicClock: Sendable {
-  /// The system's.
+  /// The system's clock.
   package static let system = MonotonicClock(read: nil)
 
   /// Gives the time in nanoseconds, never less than before; nil for the system's clock.
@@ -11,7 +11,7 @@ package struct MonotonicClock: Sendable {
 
   private init(read: (@Sendable () -> UInt64)?) { self.read = read }
 
-  /// A clock of the caller's own: `read` is called from any thread and gives nanoseconds, never less than before.
+  /// Makes a clock of the caller's own. `read` is called from any thread and gives nanoseconds, never less than before.
   package init(_ read: @escaping @Sendable () -> UInt64) { self.init(read: read) }
 
   /// The time in nanoseconds.

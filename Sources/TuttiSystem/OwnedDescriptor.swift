@@ -1,21 +1,28 @@
 import CTuttiLinux
 
-/// A descriptor closed when it goes out of scope, unless it was handed on: the one owner of a descriptor.
-package struct OwnedDescriptor: ~Copyable {
+/// The one owner of a descriptor: closes it when it goes out of scope, unless it was handed on.
+///
+/// It closes nothing in a forked child, where the number may belong to something else by now: the library's descriptors are
+/// closed there when the child begins.
+package struct OwnedDescriptor: ~Copyable, Sendable {
+  /// The number, for system calls. Whoever keeps it must not use it longer than this owner lives.
   package let raw: Int32
+  private let generation = tutti_current_fork_generation()
 
   package init(_ raw: Int32) { self.raw = raw }
 
+  /// Gives the number to a new owner, and closes nothing.
   package consuming func handOver() -> Int32 {
     let descriptor = raw
     discard self
     return descriptor
   }
 
-  deinit { tutti_close(raw) }
+  deinit { if generation == tutti_current_fork_generation() { tutti_close(raw) } }
 }
 
-/// A descriptor on its way from one thread to another, in a list that cannot hold its owner: closed with the last reference, unless it was taken.
+/// Carries a descriptor from one thread to another in a list that cannot hold its owner. The descriptor is closed with the
+/// last reference, unless it was taken.
 package final class PassedDescriptor: Sendable {
   package let raw: Int32
   private let isTaken = Lock(false)
@@ -23,7 +30,7 @@ package final class PassedDescriptor: Sendable {
 
   package init(_ descriptor: consuming OwnedDescriptor) { raw = descriptor.handOver() }
 
-  /// Takes it. Once.
+  /// Takes the descriptor. May be called once.
   package func take() -> OwnedDescriptor {
     isTaken.withLock { isTaken in
       precondition(!isTaken, "a descriptor has one owner")

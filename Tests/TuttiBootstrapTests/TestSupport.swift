@@ -69,7 +69,8 @@ func runRanks<Value: Sendable>(
   return values
 }
 
-/// The transport that tests open links for, and what ranks offer of it and of another: the bootstrap passes both on as they are.
+/// The transport that tests open links for, and what ranks offer of it and of another: the bootstrap passes both on as they
+/// are.
 let testTransport = TransportKind("test")
 let testOffers = [TransportOffer(testTransport, []), TransportOffer(TransportKind("other"), [1, 2, 3])]
 

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 import TuttiSystem
 
-/// What a demand is refused for, and what the refusal says.
+/// Tests why a demand is refused, and what the refusal says.
 @Suite struct ResourceLimitsTests {
   private static func refusal(_ limits: ResourceLimits, _ change: (inout ResourceDemand) -> Void) -> FailureReport? {
     var demand = ResourceDemand()

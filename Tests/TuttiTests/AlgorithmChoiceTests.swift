@@ -11,8 +11,8 @@ import TuttiTransport
     "sharedMemory": .sharedMemory, "loopback": .loopback, "network": .network, "rdma": .rdma,
   ]
 
-  /// Lines are `medium collective ranks/processors [unequal]: bytes algorithm bytes algorithm...`: which algorithm is chosen from how many
-  /// bytes on, for 8 B times 1, 1.25, 1.5, 2... up to 800 MB.
+  /// Lines are `medium collective ranks/processors [unequal]: bytes algorithm bytes algorithm...`: which algorithm is chosen
+  /// from how many bytes on, for 8 B times 1, 1.25, 1.5, 2... up to 800 MB.
   @Test("the choices are those of the table", arguments: media.keys.sorted()) func choices(medium: String) throws {
     let file = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "AlgorithmChoices.txt")
     let lines = try String(contentsOf: file, encoding: .utf8).split(separator: "\n").filter { $0.hasPrefix(medium + " ") }

@@ -6,8 +6,8 @@ import TuttiTransport
 
 @testable import Tutti
 
-/// `Communicator.allocate`: what it gives, to whom it is registered, and what calls on it leave behind. That results are right is for
-/// `RandomRunTests` and `CollectiveTests`, which mix registered and ordinary memory.
+/// `Communicator.allocate`: what it gives, to whom it is registered, and what calls on it leave behind. That results are
+/// right is for `RandomRunTests` and `CollectiveTests`, which mix registered and ordinary memory.
 @Suite(.serialized) struct AllocateTests {
   @Test(arguments: Fabric.allCases) func isRegisteredWherePeersReachIt(fabric: Fabric) throws {
     try withRanks(2, fabric) { communicator in
@@ -69,7 +69,8 @@ import TuttiTransport
     }
   }
 
-  /// Calls on the same memory again and again, with its contents changed in between: what one call's peers read is not the next one's.
+  /// Calls on the same memory again and again, with its contents changed in between: what one call's peers read is not the
+  /// next one's.
   @Test(arguments: [2, 3, 4]) func repeatedCalls(rankCount: Int) throws {
     try withRanks(rankCount, .sharedMemory) { communicator in
       let count = 40_000
@@ -130,7 +131,8 @@ import TuttiTransport
     }
   }
 
-  /// After an error the caller's memory is the caller's: the others neither write into it, nor end well with what they read of it.
+  /// After an error the caller's memory is the caller's: the others neither write into it, nor end well with what they read
+  /// of it.
   @Test(.timeLimit(.minutes(2 * slowness)), arguments: [false, true]) func failureInTheMiddle(isSlow: Bool) throws {
     for round in 0..<20 {
       let communicators = try makeCommunicators(3, .sharedMemory)
@@ -166,7 +168,8 @@ import TuttiTransport
     }
   }
 
-  /// A rank that closes in the middle of a call gets its memory back at once: no other rank ends well with what it then reads there.
+  /// A rank that closes in the middle of a call gets its memory back at once: no other rank ends well with what it then
+  /// reads there.
   @Test(.timeLimit(.minutes(2 * slowness)), arguments: [false, true]) func closedInTheMiddle(isRegistered: Bool) throws {
     for round in 0..<10 {
       let communicators = try makeCommunicators(2, .sharedMemory)

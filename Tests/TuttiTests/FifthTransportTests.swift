@@ -6,7 +6,8 @@ import TuttiTransport
 
 @testable import Tutti
 
-/// A transport that the library does not know: everything works over it that works over the others, and nothing but a list names it.
+/// A transport that the library does not know: everything works over it that works over the others, and nothing but a list
+/// names it.
 @Suite(.serialized) struct FifthTransportTests {
   private static let choice = TransportChoice(FifthTransport.kind)
 

@@ -11,7 +11,8 @@ import TuttiTransport
 @Suite struct LinkChoiceTests {
   private static let rdma = RDMATransport.kind
 
-  /// Ranks by host and rails: `a 10.1.0.7/24` is a rank on host a with that rail; `b -` one without; `c ib 10.1.0.7/24` one on InfiniBand.
+  /// Ranks by host and rails: `a 10.1.0.7/24` is a rank on host a with that rail; `b -` one without; `c ib 10.1.0.7/24` one
+  /// on InfiniBand.
   static func ranks(_ texts: [String], _ choice: TransportChoice = .auto) -> [RankFacts] {
     texts.enumerated().map { rank, text in
       let words = text.split(separator: " ").map(String.init)

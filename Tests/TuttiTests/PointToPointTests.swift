@@ -18,8 +18,8 @@ import TuttiTransport
     fabric == nil ? InProcessFaults(seed: seed) : nil
   }
 
-  /// Many messages both ways between all pairs of 1 to 5 ranks, self included, started in an order of each rank's own, among collectives, and
-  /// waited for in another.
+  /// Many messages both ways between all pairs of 1 to 5 ranks, self included, started in an order of each rank's own, among
+  /// collectives, and waited for in another.
   @Test(arguments: carriers)
   func manyInFlight(fabric: Fabric?) throws {
     let seed = testSeed("PointToPointTests.manyInFlight")

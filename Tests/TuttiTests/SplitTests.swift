@@ -9,9 +9,11 @@ import TuttiTransport
 
 @testable import Tutti
 
-/// Communicators made from others: who is in them, in which order, and that nothing one of them does or suffers reaches another.
+/// Communicators made from others: who is in them, in which order, and that nothing one of them does or suffers reaches
+/// another.
 @Suite(.serialized) struct SplitTests {
-  /// Fails unless the communicator's ranks are exactly `names`, in order, where this rank's name is `name`: all exchange their names.
+  /// Fails unless the communicator's ranks are exactly `names`, in order, where this rank's name is `name`: all exchange
+  /// their names.
   static func expect(_ communicator: Communicator, consistsOf names: [Int], name: Int) throws {
     guard communicator.rankCount == names.count, names[communicator.rank] == name else {
       throw WrongResult(
@@ -130,8 +132,8 @@ import TuttiTransport
 
   // MARK: Side by side
 
-  /// Operations in flight on a communicator, its children and a grandchild, started in the same order and waited for in any; and a thread
-  /// for each at the same time.
+  /// Operations in flight on a communicator, its children and a grandchild, started in the same order and waited for in any;
+  /// and a thread for each at the same time.
   @Test(arguments: Fabric.allCases)
   func parentsAndChildrenAtOnce(fabric: Fabric) throws {
     let seed = testSeed("parentsAndChildrenAtOnce")
@@ -288,8 +290,8 @@ import TuttiTransport
     communicators.forEach { $0.close() }
   }
 
-  /// Ports for three ranks of a communicator, but for one rank's share in a second one: those of its color throw and name it, the others
-  /// and the parent go on.
+  /// Ports for three ranks of a communicator, but for one rank's share in a second one: those of its color throw and name
+  /// it, the others and the parent go on.
   @Test func aRankWithoutPortsIsNamed() throws {
     let first = UInt16.random(in: 20_000...28_000)
     var options = CommunicatorOptions()
@@ -385,7 +387,8 @@ import TuttiTransport
     communicators.forEach { $0.close() }
   }
 
-  /// A rank of an in-process communicator that closes before it has taken its member of the new one: its peers hear, and nothing stays.
+  /// A rank of an in-process communicator that closes before it has taken its member of the new one: its peers hear, and
+  /// nothing stays.
   @Test func untakenMembersAreClosed() throws {
     let communicators = try Communicator.makeInProcess(rankCount: 3)
     let members = communicators.compactMap { $0.member as? InProcessMember }

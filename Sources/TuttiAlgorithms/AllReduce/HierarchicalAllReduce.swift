@@ -1,12 +1,12 @@
 import TuttiSchedule
 
-/// An all-reduce over groups of ranks, composed of any three algorithms: a reduce-scatter inside each group, an all-reduce of each shard
-/// across the groups, an all-gather inside each group.
+/// An all-reduce over groups of ranks, composed of any three algorithms: a reduce-scatter inside each group, an all-reduce
+/// of each shard across the groups, an all-gather inside each group.
 ///
-/// The data is cut into as many shards as the smallest group has ranks. Shard s belongs to member s of each group: these reduce it across.
-/// A member beyond that owns none: its block of the inner collectives has no data, so that it gives its input, passes on what the inner
-/// algorithm has it pass on, and gets the result. Only a shard's part of the data crosses from group to group, and what one group has
-/// reduced crosses while it reduces the rest.
+/// The data is cut into as many shards as the smallest group has ranks. Shard s belongs to member s of each group: these
+/// reduce it across. A member beyond those owns none: its block of the inner collectives has no data, so it gives its input,
+/// passes on what the inner algorithm tells it to, and gets the result. Only a shard of the data crosses from group to
+/// group, and what one group has reduced crosses while it reduces the rest.
 ///
 /// All results are folded inside groups first, in the order of the members, then across, in the order of the groups.
 public struct HierarchicalAllReduce: Algorithm {
@@ -54,7 +54,7 @@ public struct HierarchicalAllReduce: Algorithm {
     let groupCount = grouping.groupCount(at: level)
     let shardCount = grouping.groupSizes(at: level).lowerBound
     let outside = allReduce.schedule(for: .flat(rank: group.number, rankCount: groupCount))
-    // The chunks of a shard are the outer algorithm's; a block of the inner ones is a shard.
+    // The outer algorithm cuts a shard into its chunks; a block of the inner ones is a shard.
     let perShard = outside.chunkCount
     func shard(_ index: Int) -> Range<Int> { index * perShard..<(index + 1) * perShard }
 
@@ -80,7 +80,7 @@ public struct HierarchicalAllReduce: Algorithm {
     return program.finish()
   }
 
-  /// What a chunk of an inner algorithm is: its part of its block's shard, and nothing where the block's member owns none.
+  /// Maps a chunk of an inner algorithm to its part of its block's shard, and to nothing where the block's member owns none.
   private func blocks(
     of inner: Schedule, of memberCount: Int, shardCount: Int, perShard: Int
   ) -> (Int) -> Range<Int> {
@@ -92,7 +92,7 @@ public struct HierarchicalAllReduce: Algorithm {
     }
   }
 
-  /// The outer algorithm's cost, of a shard, and the inner ones', of the largest group.
+  /// The outer algorithm's cost for a shard, and the inner ones' for the largest group.
   public func cost(for grouping: Grouping) -> AlgorithmCost? {
     let groupCount = grouping.groupCount(at: level)
     let sizes = grouping.groupSizes(at: level)

@@ -7,14 +7,15 @@ import TuttiSystem
   import Synchronization
   import TuttiTransport
 
-  /// What a link is made of: registered memory, a completion queue for each device, queue pairs, and the identifiers under which the
-  /// connection manager knows them.
+  /// What a link is made of: registered memory, a completion queue for each device, queue pairs, and the identifiers under
+  /// which the connection manager knows them.
   ///
-  /// Made by whoever connects; given to the link, which ends it. Invariant: `close` gives everything up, once, in the order that verbs ask for.
+  /// Whoever connects makes it and gives it to the link, which ends it. Invariant: `close` gives everything up, once, in the
+  /// order that verbs require.
   final class RDMAConnection: @unchecked Sendable {
     // @unchecked: one thread at a time: its maker, then the holder of the link's lock. `news` is for the others.
 
-    /// Work requests a queue pair holds: more than all lanes can have outstanding.
+    /// How many work requests a queue pair holds: more than all lanes can have outstanding.
     static let sendDepth: UInt32 = 128
     static let receiveDepth: UInt32 = 128
 
@@ -34,26 +35,27 @@ import TuttiSystem
     private(set) var completions: [Completions] = []
 
     struct QueuePair {
-      /// Of this rank's rails.
+      /// Which of this rank's rails it uses.
       let rail: Int
       let pair: VerbsLibrary.QueuePair
       let inlineBytesMax: Int
       var id: VerbsLibrary.ID?
-      /// What both ends can take (`enum ibv_mtu`): they have to agree, or the receiver takes long packets for broken ones.
+      /// The longest packet that both ends can take (`enum ibv_mtu`). They have to agree, or the receiver takes long packets
+      /// for broken ones.
       var mtu: UInt32
       /// The key of the peer's memory over this queue pair.
       var remoteKey: UInt32 = 0
     }
     /// By their number on the link.
     var queuePairs: [QueuePair] = []
-    /// How many there will be.
+    /// How many queue pairs there will be.
     var queuePairsExpected = 0
     /// The channel that the identifiers are on, which has to outlive them.
     var events: RDMAEvents?
     /// Where the peer's memory begins, in its process.
     var remoteBase: UInt64 = 0
 
-    /// What the connection manager says, for whoever polls the link: see ``News``.
+    /// News from the connection manager, for whoever polls the link: see ``News``.
     let news = Atomic<UInt32>(0)
     enum News {
       static let disconnected: UInt32 = 1
@@ -70,7 +72,8 @@ import TuttiSystem
       let flags = MAP_PRIVATE | MAP_ANONYMOUS
       guard let mapped = mmap(nil, layout.totalBytes, PROT_READ | PROT_WRITE, flags, -1, 0), mapped != MAP_FAILED else {
         throw FailureReport(
-          .resources, rank: rank, peer: peer, "no \(layout.totalBytes) bytes of memory for the link to rank \(peer)",
+          .resources, rank: rank, peer: peer,
+          "cannot reserve \(layout.totalBytes) bytes of memory for the link to rank \(peer)",
           advice: "Raise the limits of address space (ulimit -v) and memory", transport: "rdma", systemError: errno)
       }
       memory = mapped
@@ -92,12 +95,12 @@ import TuttiSystem
 
     // MARK: Queue pairs
 
-    /// Makes the next queue pair, over one of this rank's rails, and has it ready to receive what may come once the peer knows it.
+    /// Makes the next queue pair, over one of this rank's rails, ready to receive what may come once the peer knows it.
     func addQueuePair(rail: Int) throws(FailureReport) {
       let port = fabric.ports[rail]
       let queue = try completions(of: port.device).queue
       var last: Int32 = 0
-      // The more goes inline, the fewer reads a device needs; what it can is found by asking.
+      // The more goes inline, the fewer reads a device needs. How much it can take is found by trying.
       for inlineBytes: UInt32 in [512, 256, 128, 64, 0] {
         var attributes = ibv_qp_init_attr()
         attributes.send_cq = queue
@@ -137,7 +140,8 @@ import TuttiSystem
       return made
     }
 
-    /// Posts receives for everything the peer may send before it hears of this rank: they hold no data, that is written.
+    /// Posts receives for everything the peer may send before it hears of this rank. They hold no data, because data is
+    /// written.
     func postReceives(_ index: Int, _ count: Int) -> Int32 {
       withUnsafeTemporaryAllocation(of: ibv_recv_wr.self, capacity: count) { requests in
         for number in 0..<count {
@@ -150,7 +154,7 @@ import TuttiSystem
       }
     }
 
-    /// Moves a queue pair to a state with the attributes that the connection manager has for it, and this fabric's settings.
+    /// Moves a queue pair to a state, with the connection manager's attributes for it and this fabric's settings.
     func move(_ index: Int, to state: ibv_qp_state, isAccepting: Bool = false) throws(FailureReport) {
       let entry = queuePairs[index]
       let settings = fabric.settings
@@ -164,10 +168,10 @@ import TuttiSystem
         attributes.qp_access_flags = IBV_ACCESS_LOCAL_WRITE.rawValue | IBV_ACCESS_REMOTE_WRITE.rawValue
         mask |= Int32(IBV_QP_ACCESS_FLAGS.rawValue)
       } else if state == IBV_QPS_RTR {
-        // The accepting end knows the path's limit, and says what it takes in its answer; the connecting one does as it is told.
+        // The accepting end knows the path's limit and states it in its answer; the connecting end follows.
         if isAccepting { queuePairs[index].mtu = min(queuePairs[index].mtu, attributes.path_mtu.rawValue) }
         attributes.path_mtu = ibv_mtu(queuePairs[index].mtu)
-        // 0.64 ms: a receiver that has run out of receives, which the protocol does not let happen.
+        // 0.64 ms. It counts when a receiver has run out of receives, which the protocol does not let happen.
         attributes.min_rnr_timer = 12
         if let level = settings.serviceLevel { attributes.ah_attr.sl = level }
         if let trafficClass = settings.trafficClass { attributes.ah_attr.grh.traffic_class = trafficClass }
@@ -183,7 +187,7 @@ import TuttiSystem
 
     enum Answer { case connect, accept }
 
-    /// Sends the request to connect a queue pair, or accepts one: what the peer has to know is in the private data.
+    /// Sends the request to connect a queue pair, or accepts one. The private data carries what the peer has to know.
     func answer(_ index: Int, _ answer: Answer, token: RDMAToken? = nil, railNumber: Int = 0) throws(FailureReport) {
       let entry = queuePairs[index]
       let introduction = RDMAIntroduction(
@@ -213,8 +217,8 @@ import TuttiSystem
 
     // MARK: The end
 
-    /// Stops all traffic: from here on the device reads and writes none of this process's memory for this link, once what was posted is
-    /// flushed.
+    /// Stops all traffic: from here on the device reads and writes none of this process's memory for this link, once what
+    /// was posted is flushed.
     func stop() {
       for entry in queuePairs {
         var attributes = ibv_qp_attr()
@@ -226,14 +230,14 @@ import TuttiSystem
     /// Whether this process made it: in a forked child descriptors and queues are the parent's.
     var isOwn: Bool { generation == tutti_current_fork_generation() }
 
-    /// Changes when everything was given up.
+    /// Wakes who waits for `close` once everything was given up.
     private let closed = WakeWord()
 
     /// Whether everything was given up.
     var hasClosed: Bool { closed.value != 0 || !isOwn }
 
-    /// Gives everything up on a thread of its own: a driver may keep whoever destroys a queue pair until the last of its packets has left
-    /// the network card (soft-RoCE does), though nothing of this process is touched any more.
+    /// Gives everything up on a thread of its own: a driver may block whoever destroys a queue pair until the last of its
+    /// packets has left the network card (soft-RoCE does), even though it touches nothing of this process any more.
     func startClosing() {
       do throws(FailureReport) {
         try startDetachedThread("tutti-rdma-end") { [self] in close() }

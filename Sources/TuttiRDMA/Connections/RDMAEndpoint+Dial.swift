@@ -7,12 +7,12 @@ import TuttiTopology
   import Glibc
   import TuttiTransport
 
-  /// Dialing: reading the invitation, then connecting one queue pair after the other.
+  /// Dials: reads the invitation, then connects one queue pair after the other.
   extension RDMAEndpoint {
     /// Opens the link to a peer that was dialed on `socket`. Blocks, until the deadline at most.
     ///
     /// - Parameters:
-    ///   - rails: The peer's.
+    ///   - rails: The peer's rails.
     ///   - giveUp: Asked now and then; what it returns is thrown.
     package func connect(
       over socket: consuming OwnedDescriptor, to peer: Int, rails: [Rail], deadline: UInt64, giveUp: () -> FailureReport?
@@ -24,13 +24,14 @@ import TuttiTopology
           .configuration, rank: rank, peer: peer,
           "ranks \(rank) and \(peer) have no RDMA fabric in common (\(fabric.rails.map(\.description).joined(separator: ", ")); "
             + "\(rails.map(\.description).joined(separator: ", ")))",
-          advice: "Choose --transport auto or tcp, or name devices of one fabric with TUTTI_RDMA_DEVICES", transport: "rdma")
+          advice: "Name devices of one fabric with TUTTI_RDMA_DEVICES, or choose the transport auto or tcp",
+          transport: "rdma")
       }
       let count = min(
         RDMALayout.queuePairsMax, max(pairs.count, min(fabric.settings.queuePairs, invitation.queuePairs)))
       let connection = try RDMAConnection(fabric: fabric, rank: rank, peer: peer, layout: layout)
       connection.queuePairsExpected = count
-      // Not the endpoint's: this thread waits for its own events alone.
+      // The endpoint's channel will not do: this thread waits for its own events alone.
       let channel = try RDMAEvents(fabric.verbs, rank: rank)
       connection.events = channel
       do throws(FailureReport) {
@@ -46,7 +47,7 @@ import TuttiTopology
           if fabric.verbs.migrate(entry.id, events.channel) != 0 { throw connection.failure("rdma_migrate_id", errno) }
         }
         connection.events = events
-        // What came before they were moved wakes nobody.
+        // Events that came before the identifiers were moved to the endpoint's channel wake nobody.
         service()
         return try RDMALink(connection, registered: registered)
       } catch {
@@ -108,7 +109,7 @@ import TuttiTopology
       RDMAErrorText.Connection(rank: connection.rank, peer: connection.peer, from: own, to: peerRail)
     }
 
-    /// The kernel's own limit for resolving an address or route; ours is the deadline.
+    /// The kernel's own time limit for resolving an address or route; ours is the deadline.
     private static let resolveMilliseconds: Int32 = 5000
 
     func run(token: RDMAToken, railNumber: Int, _ giveUp: () -> FailureReport?) throws(FailureReport) {
@@ -174,7 +175,7 @@ import TuttiTopology
       while true {
         if let event = channel.next() {
           defer { _ = verbs.acknowledgeEvent(event) }
-          // Of queue pairs before this one.
+          // Such an event belongs to a queue pair before this one.
           if event.pointee.id != id, event.pointee.event == RDMA_CM_EVENT_ESTABLISHED {
             continue
           }

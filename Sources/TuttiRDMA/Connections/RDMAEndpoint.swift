@@ -8,11 +8,12 @@ import TuttiTopology
   import Synchronization
   import TuttiTransport
 
-  /// One rank's half of all RDMA links of one communicator: it is dialed by higher ranks, and dials lower ones.
+  /// One rank's half of all RDMA links of one communicator. Higher ranks dial it, and it dials lower ones.
   ///
-  /// Whoever wants a link proves the job's secret over TCP first, and is sent an ``RDMAInvitation``: addresses, and a token that is good once.
-  /// It then connects each queue pair through librdmacm, with the token in the private data. Connections without one are refused.
-  /// Invariant: an identifier is destroyed without the lock, because that waits for its events to be given back.
+  /// Whoever wants a link proves the job's secret over TCP first, and gets an ``RDMAInvitation``: addresses, and a token
+  /// that is valid once. It then connects each queue pair through librdmacm, with the token in the private data. Connections
+  /// without one are refused. Invariant: an identifier is destroyed without the lock, because that waits for its events to
+  /// be given back.
   package final class RDMAEndpoint: @unchecked Sendable {
     // @unchecked: constants, and a lock.
 
@@ -44,9 +45,9 @@ import TuttiTopology
     package static func segmentBytesMax(rankCount: Int) -> Int { RDMALayout.segmentBytesMax(rankCount: rankCount) }
 
     /// - Parameters:
-    ///   - doorbell: The rank's; rung when a link was made or has ended.
-    ///   - registered: What of this rank's memory links use without copies; the fabric is attached to it.
-    ///   - segmentBytesMax: Of its links; nil for what ``segmentBytesMax(rankCount:)`` says.
+    ///   - doorbell: The rank's doorbell, which is rung when a link was made or has ended.
+    ///   - registered: The memory of this rank that links use without copies; the fabric is attached to it.
+    ///   - segmentBytesMax: The largest segment of its links; nil for what ``segmentBytesMax(rankCount:)`` gives.
     package init(
       fabric: RDMAFabric, rank: Int, rankCount: Int, doorbell: Doorbell, registered: RegisteredMemory?,
       segmentBytesMax: Int? = nil
@@ -80,7 +81,7 @@ import TuttiTopology
     private static func listen(on rail: Rail, _ events: RDMAEvents, _ rank: Int) throws(FailureReport) -> VerbsLibrary.ID {
       guard let id = events.makeID(nil) else { throw failure("rdma_create_id", errno, rail, rank) }
       let isBound = RDMAEvents.withAddress(rail, port: 0) { events.verbs.bindAddress(id, $0) } == 0
-      // Bound without an error, and yet to no device: the call has left no code.
+      // The call bound without an error, yet to no device, and has left no code.
       var code = isBound ? ENODEV : errno
       if isBound, id.pointee.verbs != nil {
         if events.verbs.listen(id, 1024) == 0 { return id }
@@ -98,13 +99,13 @@ import TuttiTopology
         transport: "rdma", systemError: code)
     }
 
-    /// Becomes readable when the connection manager has news; to be watched by somebody who then calls ``service()``.
+    /// Becomes readable when the connection manager has news. Whoever watches it then calls ``service()``.
     package var descriptor: Int32 { events.descriptor }
 
     // MARK: Being dialed
 
-    /// Answers a dialer that has proven the job's secret on `socket`: where to connect, and a token to show there. Never blocks; the link
-    /// comes with ``takeLinks()``.
+    /// Tells a dialer that has proven the job's secret on `socket` where to connect, and gives it a token to show there.
+    /// Never blocks; the link comes with ``takeLinks(into:)``.
     package func invite(over socket: consuming OwnedDescriptor, from peer: Int) throws(FailureReport) {
       let token = RDMAToken.fresh()
       let isOpen = state.withLock { state in
@@ -113,14 +114,14 @@ import TuttiTopology
       }
       guard isOpen else { return }
       let bytes = RDMAInvitation(queuePairs: fabric.settings.queuePairs, token: token, ports: ports).bytes
-      // An empty socket's buffer takes so little at once.
+      // The buffer of an empty socket takes this little at once.
       guard tutti_socket_send(socket.raw, bytes, bytes.count, nil, 0) == bytes.count else {
         throw FailureReport(
           .peerLost, rank: rank, peer: peer, "rank \(peer) went away while a link to it was opened", transport: "rdma")
       }
     }
 
-    /// Takes in what the connection manager says. Never blocks for long. Any thread.
+    /// Handles news from the connection manager. Never blocks for long. Any thread.
     package func service() {
       for _ in 0..<256 {
         guard let event = events.next() else { return }
@@ -147,7 +148,7 @@ import TuttiTopology
       _ = fabric.verbs.destroyID(id)
     }
 
-    /// A queue pair of a link that was invited. Returns whether it was accepted.
+    /// Handles the request for a queue pair of a link that was invited. Returns whether it was accepted.
     private func takeRequest(_ id: VerbsLibrary.ID, _ introduction: RDMAIntroduction?) -> Bool {
       guard let introduction, introduction.segmentBytesMax == layout.segmentBytesMax,
         let rail = rail(of: id), rail == introduction.rail
@@ -167,7 +168,7 @@ import TuttiTopology
       }
     }
 
-    /// Which rail an identifier's device and port are.
+    /// The rail of an identifier's device and port.
     private func rail(of id: VerbsLibrary.ID) -> Int? {
       guard let verbs = id.pointee.verbs, let name = fabric.verbs.getDeviceName(verbs.pointee.device) else { return nil }
       let device = String(cString: name)
@@ -187,7 +188,7 @@ import TuttiTopology
         connection.remoteBase = introduction.address
         connection.queuePairsExpected = introduction.queuePairs
       }
-      // They come one after the other.
+      // Queue pairs come one after the other.
       guard connection.queuePairs.count == introduction.queuePair,
         connection.queuePairsExpected == introduction.queuePairs
       else { throw connection.failure("the order of queue pairs", EPROTO) }
@@ -205,7 +206,7 @@ import TuttiTopology
         try connection.move(index, to: IBV_QPS_RTS)
         try connection.answer(index, .accept)
       } catch {
-        // Its identifier is refused by the caller.
+        // The caller refuses its identifier.
         connection.queuePairs[index].id = nil
         throw error
       }
@@ -227,11 +228,12 @@ import TuttiTopology
         connection.news.bitwiseOr(RDMAConnection.News.deviceRemoved, ordering: .releasing)
         doorbell.ring()
       case RDMA_CM_EVENT_DISCONNECTED, RDMA_CM_EVENT_CONNECT_ERROR, RDMA_CM_EVENT_UNREACHABLE, RDMA_CM_EVENT_REJECTED:
-        // The link may not have come to be.
+        // The link may not have been made yet.
         state.withLock { state in
           guard let index = state.pending.firstIndex(where: { $0.connection === connection }) else { return }
           if kind == RDMA_CM_EVENT_DISCONNECTED, connection.queuePairs.count == connection.queuePairsExpected {
-            // It has: the peer's word that it is connected was lost, and it has left since. What it sent is there.
+            // All queue pairs are there: the peer's message that it is connected was lost, and the peer has left since. What
+            // it sent is there.
             state.pending.remove(at: index)
             state.arrivals.append(connection)
             return
@@ -248,21 +250,23 @@ import TuttiTopology
       }
     }
 
-    /// The links that peers have opened since the last call.
-    package func takeLinks() throws(FailureReport) -> [Link] {
-      let (arrivals, failure) = state.withLock { state in
-        defer { state.arrivals = [] }
-        return (state.arrivals, state.failure)
+    /// Appends the links that peers have opened since the last call: see ``TransportEnd/takeLinks(into:)``.
+    package func takeLinks(into links: inout [Link]) throws(FailureReport) {
+      while true {
+        let (connection, failure) = state.withLock { state -> (RDMAConnection?, FailureReport?) in
+          // After a failure, what has arrived stays here, for `close`.
+          if state.failure != nil || state.arrivals.isEmpty { return (nil, state.failure) }
+          return (state.arrivals.removeFirst(), nil)
+        }
+        if let failure { throw failure }
+        guard let connection else { return }
+        links.append(try RDMALink(connection, registered: registered))
       }
-      if let failure { throw failure }
-      var links: [Link] = []
-      for connection in arrivals { links.append(try RDMALink(connection, registered: registered)) }
-      return links
     }
 
     // MARK: The end
 
-    /// Gives up listeners, and connections that nobody has taken. Links go on. Idempotent.
+    /// Gives up listeners, and connections that nobody has taken. Links stay usable. Idempotent.
     package func close() {
       let (isFirst, unused) = state.withLock { state in
         defer {

@@ -7,7 +7,7 @@ import TuttiTopology
   import Glibc
   import TuttiTransport
 
-  /// A channel of the connection manager's events, and the calls that take sockets' addresses.
+  /// A channel of the connection manager's events, with helpers for calls that take socket addresses.
   final class RDMAEvents: @unchecked Sendable {
     // @unchecked: set in `init`; librdmacm is thread-safe.
 
@@ -37,7 +37,7 @@ import TuttiTopology
 
     var descriptor: Int32 { channel.pointee.fd }
 
-    /// The next event; nil when there is none now. To be given back with `verbs.acknowledgeEvent`.
+    /// The next event; nil when there is none now. The caller gives it back with `verbs.acknowledgeEvent`.
     func next() -> VerbsLibrary.Event? {
       var event: VerbsLibrary.Event?
       return verbs.getEvent(channel, &event) == 0 ? event : nil
@@ -48,13 +48,13 @@ import TuttiTopology
       return verbs.createID(channel, &id, context, RDMA_PS_TCP) == 0 ? id : nil
     }
 
-    /// Calls `body` with an address of a rail as the kernel takes it.
+    /// Calls `body` with an address of a rail in the form that the kernel takes.
     static func withAddress<Result>(
       _ rail: Rail, port: UInt16, _ body: (UnsafeMutablePointer<sockaddr>) -> Result
     ) -> Result {
       var storage = sockaddr_storage()
       withUnsafeMutableBytes(of: &storage) { bytes in
-        // sin_port and sin6_port lie at the same place.
+        // sin_port and sin6_port have the same offset.
         bytes.storeBytes(of: port.bigEndian, toByteOffset: 2, as: UInt16.self)
         let offset = rail.address.count == 4 ? 4 : 8
         for (index, byte) in rail.address.enumerated() { bytes[offset + index] = byte }

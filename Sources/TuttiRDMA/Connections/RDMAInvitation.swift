@@ -1,14 +1,15 @@
-/// What a rank answers to one that wants to open a link, over a connection that has proven the job's secret: where its listeners are, and
-/// what to show there. Little-endian, 32 bytes: magic 4, version 1, queue pairs 1, zero 2, token 16, a port 2 for each of four rails.
+/// A rank's answer to one that wants to open a link, over a connection that has proven the job's secret: where its listeners
+/// are, and what to show there. Little-endian, 32 bytes: magic 4, version 1, queue pairs 1, zero 2, token 16, a port 2 for
+/// each of four rails.
 struct RDMAInvitation: Equatable {
   static let byteCount = 32
   private static let magic: [UInt8] = Array("TuRI".utf8)
   static let version: UInt8 = 1
 
-  /// The most queue pairs the rank would use.
+  /// The most queue pairs that the rank would use.
   var queuePairs: Int
   var token: RDMAToken
-  /// Of the listener on each rail; 0 for none.
+  /// The port of the listener on each rail; 0 for none.
   var ports: [UInt16]
 
   init(queuePairs: Int, token: RDMAToken, ports: [UInt16]) {
@@ -33,7 +34,7 @@ struct RDMAInvitation: Equatable {
   }
 }
 
-/// Good for one link, from one peer.
+/// A secret that is valid for one link, from one peer.
 struct RDMAToken: Equatable, Hashable, Sendable {
   static let byteCount = 16
   let bytes: [UInt8]
@@ -45,7 +46,7 @@ struct RDMAToken: Equatable, Hashable, Sendable {
     return RDMAToken((0..<byteCount).map { _ in UInt8.random(in: 0...255, using: &generator) })
   }
 
-  /// In constant time.
+  /// Compares in constant time.
   func isEqual(to other: RDMAToken) -> Bool {
     var difference: UInt8 = bytes.count == other.bytes.count ? 0 : 1
     for (own, others) in zip(bytes, other.bytes) { difference |= own ^ others }
@@ -53,24 +54,24 @@ struct RDMAToken: Equatable, Hashable, Sendable {
   }
 }
 
-/// The private data of a connection request (56 bytes at most) and of its answer: who, and where its memory is. Little-endian:
-/// magic 4, version 1, queue pair 1, queue pairs 1, the dialed rail 1, token 16 (zero in the answer), segment bytes 4, key 4, address 8, MTU
-/// 1 (`enum ibv_mtu`), zero 3.
+/// The private data of a connection request (56 bytes at most) and of its answer: who, and where its memory is.
+/// Little-endian: magic 4, version 1, queue pair 1, queue pairs 1, the dialed rail 1, token 16 (zero in the answer), segment
+/// bytes 4, key 4, address 8, MTU 1 (`enum ibv_mtu`), zero 3.
 struct RDMAIntroduction: Equatable {
   static let byteCount = 44
   private static let magic: [UInt8] = Array("TuRC".utf8)
   static let version: UInt8 = 1
 
-  /// Number of this queue pair on the link, and how many it has.
+  /// The number of this queue pair on the link, and how many the link has.
   var queuePair: Int
   var queuePairs: Int
-  /// Of the listener's rails.
+  /// The rail of the listener.
   var rail: Int
   var token: RDMAToken
   var segmentBytesMax: Int
   /// The longest packet (`enum ibv_mtu`: 1 to 5) that the sender takes.
   var mtu: Int
-  /// Of the sender's memory for this link, over this queue pair.
+  /// The key of the sender's memory for this link, over this queue pair.
   var key: UInt32
   var address: UInt64
 

@@ -16,7 +16,7 @@ import TuttiTopology
     let verbs: VerbsLibrary
     let context: VerbsLibrary.Context
     let domain: VerbsLibrary.Domain
-    /// It failed or was taken away.
+    /// Whether it failed or was removed.
     let isGone = Atomic<Bool>(false)
     private let generation = tutti_current_fork_generation()
 
@@ -70,11 +70,11 @@ import TuttiTopology
       throw RDMAErrorText.resource(call: "ibv_reg_mr", error: errno, bytes: bytes, device: name, rank: rank)
     }
 
-    /// Takes in what the device says; returns whether any of it matters to links.
+    /// Handles the device's events; returns whether any of them matters to links.
     func takeEvents(ports: [RDMAPort]) -> Bool {
       var hasNews = false
       var event = ibv_async_event()
-      // Bounded, though a device that never stops is not known.
+      // The loop is bounded, although no device is known that never stops.
       for _ in 0..<256 {
         guard verbs.getAsyncEvent(context, &event) == 0 else {
           if errno == EAGAIN || errno == EINTR { break }
@@ -105,28 +105,28 @@ import TuttiTopology
         }
         return false
       case IBV_EVENT_GID_CHANGE:
-        // Also how a device says that its driver is being taken from it.
+        // A device whose driver is being removed says so by this, too.
         for port in own where port.isRemoved() {
           isGone.store(true, ordering: .releasing)
           return true
         }
         return false
       default:
-        // Of queue pairs: completions tell.
+        // For other events of queue pairs, completions tell.
         return event.event_type == IBV_EVENT_QP_FATAL || event.event_type == IBV_EVENT_QP_ACCESS_ERR
           || event.event_type == IBV_EVENT_CQ_ERR
       }
     }
   }
 
-  /// A rail's port, and what its queue pairs are made with.
+  /// A rail's port, and what is needed to make its queue pairs.
   final class RDMAPort: @unchecked Sendable {
     // @unchecked: set in `init`, but for an atomic.
 
     let rail: Rail
     let device: RDMADevice
     let mtu: ibv_mtu
-    /// Bytes of the longest message.
+    /// The number of bytes of the longest message.
     let messageBytesMax: Int
     /// When it went down; 0 while it is up.
     let downSince = Atomic<UInt64>(0)
@@ -146,7 +146,7 @@ import TuttiTopology
       messageBytesMax = min(settings.messageBytesMax ?? Int.max, max(4096, Int(attributes.max_msg_sz)), 1 << 30)
     }
 
-    /// Why nothing gets through this port now, asked of the device; nil when something may.
+    /// Asks the device why nothing gets through this port now; nil when something may.
     func presentFailure(rank: Int, peer: Int) -> FailureReport? {
       var attributes = ibv_port_attr()
       let code = query(&attributes)
@@ -171,7 +171,7 @@ import TuttiTopology
 
     private static func meansRemoval(_ code: Int32) -> Bool { code == ENODEV || code == EIO }
 
-    /// How long a port may be down before links over it are given up: as long as a cable takes to be plugged in again is too long.
+    /// How long a port may be down before links over it are given up. Plugging a cable in again takes longer.
     static let downNanosecondsMax: UInt64 = 500_000_000
 
     /// Why links over this port cannot go on; nil while they can.

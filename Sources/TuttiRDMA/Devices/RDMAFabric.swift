@@ -8,23 +8,23 @@ import TuttiTopology
   import Synchronization
   import TuttiTransport
 
-  /// The RDMA devices that a communicator uses, and those split from it: opened devices, protection domains, registered memory.
+  /// The opened RDMA devices of a communicator and those split from it, with their protection domains and registered memory.
   ///
-  /// A device is opened for this fabric alone (librdmacm has a context of its own), so that nobody else takes its events. Links keep the
-  /// fabric alive; the devices are closed with the last reference.
+  /// A device is opened for this fabric alone (librdmacm has a context of its own), so that nobody else takes its events.
+  /// Links keep the fabric alive; the devices are closed with the last reference.
   package final class RDMAFabric: MemoryRegistrar, @unchecked Sendable {
     // @unchecked: devices are set in `init`; the rest is locks and atomics.
 
-    /// At least one.
+    /// The rails, at least one.
     package let rails: [Rail]
     package let settings: RDMASettings
     let rank: Int
     let verbs: VerbsLibrary
 
-    /// One for each rail, in its order; rails of one device share a context.
+    /// One port for each rail, in the order of the rails; rails of one device share a context.
     let ports: [RDMAPort]
     private let devices: [RDMADevice]
-    /// Some device or port has had news that concern links.
+    /// Whether some device or port has had news that concern links.
     let hasTrouble = Atomic<Bool>(false)
     private let doorbells = Lock<[ObjectIdentifier: Doorbell]>([:])
     /// Regions of registered memory, one for each rail; rails of a device share theirs.
@@ -33,7 +33,8 @@ import TuttiTopology
 
     /// Opens the devices of these rails.
     ///
-    /// - Throws: `.configuration`, `.resources`, `.transport`: the libraries, a device or its protection domain cannot be had.
+    /// - Throws: `.configuration`, `.resources`, `.transport`: the libraries, a device or its protection domain cannot be
+    ///   had.
     package init(rails: [Rail], settings: RDMASettings, rank: Int) throws(FailureReport) {
       precondition(!rails.isEmpty && rails.count <= Rail.countMax, "a fabric has 1 to \(Rail.countMax) rails")
       self.rails = rails
@@ -53,13 +54,14 @@ import TuttiTopology
 
     // MARK: Events
 
-    /// Descriptors that become readable when a device or port has news; to be watched by somebody who then calls ``serviceEvents(of:)``.
+    /// Descriptors that become readable when a device or port has news. Whoever watches them then calls
+    /// ``serviceEvents(of:)``. The devices' contexts own them.
     package var eventDescriptors: [Int32] { devices.map { $0.context.pointee.async_fd } }
 
-    /// Takes in what a device says: a port that went down, its removal. Never blocks. Any thread.
+    /// Handles what a device reports, such as a port that went down or its own removal. Never blocks. Any thread.
     ///
     /// - Parameter descriptor: One of ``eventDescriptors``.
-    /// - Returns: Whether the device may have more to say; if not, its descriptor is to be watched no longer.
+    /// - Returns: Whether the device may have more to report; if not, stop watching its descriptor.
     @discardableResult
     package func serviceEvents(of descriptor: Int32) -> Bool {
       guard generation == tutti_current_fork_generation(),
@@ -89,7 +91,7 @@ import TuttiTopology
       for region in Set(keys.withLock({ $0.remove(UInt(bitPattern: memory)) }) ?? []) { _ = verbs.deregisterMemory(region) }
     }
 
-    /// A memory region for each rail, in their order; one device's rails share it.
+    /// Makes a memory region for each rail, in their order; the rails of one device share it.
     func makeRegions(_ memory: UnsafeMutableRawPointer, _ bytes: Int) throws(FailureReport) -> [VerbsLibrary.Region] {
       var byDevice: [ObjectIdentifier: VerbsLibrary.Region] = [:]
       for device in devices {

@@ -6,7 +6,7 @@ import TuttiTopology
 // make no sense leave a device or port that cannot be used, never an error: they may vanish while they are read.
 
 extension RDMAHost {
-  /// Every device, with obstacles of its own; those of ports and GIDs are judged later.
+  /// Reads every device, with its own obstacles; those of ports and GIDs are judged later.
   func readDevices() -> [RDMASurvey.Device] {
     let nodes = deviceNodes()
     return names(in: "\(sysfs)/class/infiniband").map { name in
@@ -27,10 +27,10 @@ extension RDMAHost {
     }
     guard let node else { return "it has no uverbs device: is the kernel module ib_uverbs loaded?" }
     return obstacle(
-      to: "\(deviceFolder)/infiniband/\(node)", whenMissing: "containers are given it by --device=/dev/infiniband")
+      to: "\(deviceFolder)/infiniband/\(node)", whenMissing: "containers get it with --device=/dev/infiniband")
   }
 
-  /// Names of devices to those of their files in /dev/infiniband: `rxe0` to `uverbs0`.
+  /// Maps names of devices to those of their files in /dev/infiniband: `rxe0` to `uverbs0`.
   private func deviceNodes() -> [String: String] {
     let folder = "\(sysfs)/class/infiniband_verbs"
     var nodes: [String: String] = [:]
@@ -61,7 +61,7 @@ extension RDMAHost {
   /// The entries of a port's table that are not empty. Tables of a thousand entries are usual, and nearly all are empty:
   /// those that verbs' 8 bits cannot name are not read, and of empty ones nothing but the GID, whose attributes give EINVAL.
   ///
-  /// - Parameter interfaces: On InfiniBand; nil on Ethernet.
+  /// - Parameter interfaces: The IPoIB interfaces on InfiniBand; nil on Ethernet.
   private func readGIDs(_ folder: String, _ interfaces: [IPoIB]?) -> [RDMASurvey.GID] {
     let table = open("\(folder)/gids", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard table >= 0 else { return [] }
@@ -81,7 +81,7 @@ extension RDMAHost {
     return gids
   }
 
-  /// The text of an entry, empty when it cannot be read; nil when there is no such entry.
+  /// Reads the text of an entry; empty when it cannot be read, nil when there is no such entry.
   private func readEntry(_ index: Int, of table: Int32) -> String? {
     let file = openat(table, "\(index)", O_RDONLY | O_CLOEXEC)
     guard file >= 0 else { return errno == ENOENT ? nil : "" }
@@ -100,10 +100,10 @@ extension RDMAHost {
     return words.flatMap { [UInt8($0 >> 8), UInt8($0 & 0xFF)] }
   }
 
-  /// All zero, or InfiniBand's subnet prefix without a GUID: an alias that nobody has.
+  /// Whether an entry is all zero, or InfiniBand's subnet prefix without a GUID, which is an alias that nobody has.
   private static func isEmpty(_ bytes: [UInt8]) -> Bool { bytes[8...].allSatisfy { $0 == 0 } }
 
-  /// RoCE: the address that the GID is, on the interface that the kernel names for it.
+  /// For RoCE: finds the address that the GID is, on the interface that the kernel names for it.
   private func ownAddress(_ bytes: [UInt8], _ interface: String?) -> InterfaceAddress? {
     let same = addresses.filter { $0.bytes == bytes }
     return same.first { $0.interface == interface } ?? same.first
@@ -137,7 +137,7 @@ extension RDMAHost {
 
   // MARK: Files
 
-  /// Entries of a folder, numbers in them compared as numbers; empty when it cannot be read.
+  /// The entries of a folder, sorted with numbers in them compared as numbers; empty when it cannot be read.
   private func names(in folder: String) -> [String] {
     guard let stream = opendir(folder) else { return [] }
     defer { closedir(stream) }
@@ -151,7 +151,7 @@ extension RDMAHost {
     return names.sorted { Self.sortKey($0) < Self.sortKey($1) }
   }
 
-  /// `mlx5_10` as `mlx5_` and 10.
+  /// Splits `mlx5_10` into `mlx5_` and 10.
   private static func sortKey(_ name: String) -> (String, Int) {
     let digits = name.utf8.reversed().prefix { (0x30...0x39).contains($0) }.count
     return (String(name.dropLast(digits)), Int(name.suffix(digits)) ?? -1)
@@ -162,7 +162,7 @@ extension RDMAHost {
     readSmallFile(path, bytesMax: 256)?.split(separator: "\n").first.map(String.init)
   }
 
-  /// What is behind the number in `4: ACTIVE`.
+  /// The text behind the number in `4: ACTIVE`.
   private func value(_ path: String) -> String? {
     guard let line = line(path), let colon = line.firstIndex(of: ":") else { return nil }
     let value = line[line.index(after: colon)...].drop { $0 == " " }

@@ -2,16 +2,16 @@ import CTuttiLinux
 import Glibc
 import TuttiSystem
 
-/// Where a survey reads: the folders of the kernel, the addresses, and what the process may do there.
+/// Tells a survey where to read: the folders of the kernel, the addresses, and what the process may do there.
 package struct RDMAHost: Sendable {
   /// /sys.
   package var sysfs: String
   /// /dev.
   package var deviceFolder: String
   package var addresses: [InterfaceAddress]
-  /// What this build or its libraries lack for any RDMA; nil when nothing.
+  /// What this build or its libraries lack for any RDMA; nil when they lack nothing.
   package var obstacle: String?
-  /// The `errno` of why a file cannot be opened for reading and writing, 0 when it can: access(2).
+  /// Returns the `errno` that says why a file cannot be opened for reading and writing, or 0 when it can: access(2).
   package var access: @Sendable (String) -> Int32
 
   package init(
@@ -35,7 +35,8 @@ package struct RDMAHost: Sendable {
   }
 
   #if RDMA
-    /// Opened and left open, as a device that is used needs them anyhow, and libibverbs is not made for being closed.
+    /// The libraries are opened and left open: a device that is used needs them anyway, and libibverbs is not made to be
+    /// closed.
     private static let libraryObstacle: String? = {
       for (name, package) in [("libibverbs.so.1", "libibverbs1"), ("librdmacm.so.1", "librdmacm1")]
       where dlopen(name, RTLD_NOW | RTLD_LOCAL) == nil {

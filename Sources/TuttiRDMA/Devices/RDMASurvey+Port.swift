@@ -46,7 +46,7 @@ extension RDMASurvey.Port {
 extension RDMASurvey.GID {
   static let linkLocal = "link-local: other hosts cannot be told its scope"
 
-  /// What is wrong with it whatever the others are.
+  /// What is wrong with the GID, whatever the others are.
   fileprivate func ownObstacle(_ addresses: [InterfaceAddress]) -> String? {
     guard type != .infiniband else { return address == nil ? "no IP address: librdmacm connects by address" : nil }
     let own = InterfaceAddress.unmapped(bytes)

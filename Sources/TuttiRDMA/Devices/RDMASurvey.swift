@@ -4,7 +4,7 @@ import TuttiTopology
 
 /// The RDMA devices of this host as the kernel's files show them, and which of them a rank can use: nothing is opened.
 ///
-/// A reading of the moment. ``rails`` is empty exactly when ``obstacle`` says why.
+/// It holds for the moment. ``rails`` is empty exactly when ``obstacle`` says why.
 package struct RDMASurvey: Sendable {
   package enum GIDType: String, Sendable {
     case roceV1 = "RoCE v1"
@@ -25,22 +25,22 @@ package struct RDMASurvey: Sendable {
     /// Why it cannot be used, in a few words; nil when it can.
     package internal(set) var obstacle: String?
 
-    /// As IPv6 addresses are written: `::ffff:10.77.0.1`.
+    /// The GID written as an IPv6 address: `::ffff:10.77.0.1`.
     package var text: String { InterfaceAddress.text(bytes) }
   }
 
   package struct Port: Sendable {
-    /// From 1.
+    /// The port's number, from 1.
     package let number: UInt8
-    /// nil when it is neither InfiniBand nor Ethernet.
+    /// The link layer; nil when it is neither InfiniBand nor Ethernet.
     package let linkLayer: Rail.LinkLayer?
-    /// `ACTIVE`, `DOWN`, `INIT`, `ARMED`; what the kernel says.
+    /// The state in the kernel's words: `ACTIVE`, `DOWN`, `INIT`, `ARMED`.
     package let state: String
-    /// `LinkUp`, `Disabled`, `Polling`.
+    /// The physical state in the kernel's words: `LinkUp`, `Disabled`, `Polling`.
     package let physicalState: String
     /// InfiniBand's local identifier; 0 without one.
     package let lid: Int
-    /// Gb/s; 0 when the kernel does not say.
+    /// The rate in Gb/s; 0 when the kernel does not say.
     package let gigabits: Double
     package internal(set) var gids: [GID]
     /// Index of the GID that is used, if this port is.
@@ -54,14 +54,14 @@ package struct RDMASurvey: Sendable {
     package internal(set) var obstacle: String?
   }
 
-  /// All there are, in the order of their names, numbers as numbers.
+  /// All devices in the order of their names, with numbers in them compared as numbers.
   package private(set) var devices: [Device]
-  /// What a rank uses, best first, one a port, up to `Rail.countMax`.
+  /// The rails that a rank uses, best first: one for each port, up to `Rail.countMax`.
   package private(set) var rails: [Rail] = []
   /// Why there are no rails, in one sentence without a full stop.
   package private(set) var obstacle: String?
-  /// What the environment asks for and cannot have: a device, port or GID that is not there or cannot be used. An error
-  /// also for those who would do without RDMA, as somebody wanted it.
+  /// The failure where the environment asks for a device, port or GID that is not there or cannot be used. It is an error
+  /// even for those who would do without RDMA, because somebody wanted it.
   package private(set) var settingsFailure: FailureReport?
 
   package static func current(_ settings: RDMASettings, on host: RDMAHost = .current()) -> RDMASurvey {
@@ -136,7 +136,7 @@ package struct RDMASurvey: Sendable {
             order: order, gigabits: port.gigabits))
       }
     }
-    // Devices are in the order of their names, and sorting keeps the order of equals.
+    // Devices are in the order of their names, and the sort keeps the order of equals.
     let isListed = !settings.devices.isEmpty
     candidates.sort { isListed && $0.order != $1.order ? $0.order < $1.order : $0.gigabits > $1.gigabits }
     rails = candidates.prefix(Rail.countMax).map(\.rail)
@@ -173,7 +173,7 @@ package struct RDMASurvey: Sendable {
     return port.obstacle.map { "which cannot be used: \($0)" }
   }
 
-  /// `TUTTI_RDMA_GID_INDEX`, when it is what no port can meet.
+  /// The failure where no port can meet `TUTTI_RDMA_GID_INDEX`.
   private func unmetGID(_ settings: RDMASettings) -> FailureReport? {
     guard let wanted = settings.gidIndex else { return nil }
     for device in devices where device.obstacle == nil {

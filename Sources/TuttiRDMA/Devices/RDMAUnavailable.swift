@@ -6,7 +6,7 @@ import TuttiTopology
 
   // The module without the package's trait RDMA: the survey finds no rails, so nobody comes to make these.
 
-  /// See the one of builds with RDMA.
+  /// Stands in for the type of the same name in builds with RDMA.
   package final class RDMAFabric: MemoryRegistrar, Sendable {
     package let rails: [Rail] = []
 
@@ -23,7 +23,7 @@ import TuttiTopology
     package func unregister(_ memory: UnsafeMutableRawPointer) {}
   }
 
-  /// See the one of builds with RDMA.
+  /// Stands in for the type of the same name in builds with RDMA.
   package final class RDMAEndpoint: Sendable {
     package static func segmentBytesMax(rankCount: Int) -> Int { RDMALayout.segmentBytesMax(rankCount: rankCount) }
 
@@ -42,7 +42,7 @@ import TuttiTopology
       throw FailureReport(.configuration, rank: -1, peer: peer, "Tutti was built without RDMA", transport: "rdma")
     }
 
-    package func takeLinks() throws(FailureReport) -> [Link] { [] }
+    package func takeLinks(into links: inout [Link]) throws(FailureReport) {}
     package func close() {}
   }
 #endif

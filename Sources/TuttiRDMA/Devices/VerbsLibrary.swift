@@ -5,8 +5,9 @@ import TuttiSystem
   import Glibc
   import TuttiTransport
 
-  /// The functions of libibverbs and librdmacm that this module calls, found when it first looks for them: so a program starts on hosts
-  /// without the libraries. What posts and polls is inline in the headers, and jumps straight to the device's provider.
+  /// The functions of libibverbs and librdmacm that this module calls. They are looked up at first use, so that a program
+  /// starts on hosts without the libraries. The functions that post and poll are inline in the headers, and jump straight to
+  /// the device's provider.
   struct VerbsLibrary: Sendable {
     typealias Context = UnsafeMutablePointer<ibv_context>
     typealias Domain = UnsafeMutablePointer<ibv_pd>
@@ -115,12 +116,13 @@ import TuttiSystem
       setOption = try Self.find(manager, "rdma_set_option")
       getEvent = try Self.find(manager, "rdma_get_cm_event")
       acknowledgeEvent = try Self.find(manager, "rdma_ack_cm_event")
-      // Kernels before 5.12 do not copy pinned pages for a forked child themselves; those that do need nothing of the library.
+      // Kernels before 5.12 do not copy pinned pages for a forked child themselves; later ones need nothing from the
+      // library.
       let forkInit: @convention(c) () -> Int32 = try Self.find(verbs, "ibv_fork_init")
       _ = forkInit()
     }
 
-    /// Has a descriptor that one of the libraries opened give its events without waiting.
+    /// Makes a descriptor that one of the libraries opened non-blocking.
     static func makeNonBlocking(_ descriptor: Int32) {
       _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
     }

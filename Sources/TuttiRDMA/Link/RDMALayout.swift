@@ -1,19 +1,20 @@
 import TuttiTransport
 
-/// How a link's memory is laid out, the same at both ends, so that an offset here is an offset there:
+/// The layout of a link's memory, the same at both ends, so that an offset here is an offset there:
 /// - the *inbox*: for each lane ``Lane/credit`` slots, which the peer writes;
 /// - the *outbox*: as many slots, from which this rank sends;
-/// - the *grants*: for each lane ``Lane/credit`` entries and a count, which the peer writes; and this rank's own of these, to be sent from.
+/// - the *grants*: for each lane ``Lane/credit`` entries and a count, which the peer writes; and this rank's own of these,
+///   to be sent from.
 ///
 /// A slot holds a ``RDMAHeader`` and, right behind it, the payload, aligned to 64 bytes.
 struct RDMALayout: Equatable, Sendable {
   static let payloadOffset = 64
   static let headerOffset = payloadOffset - RDMAHeader.byteCount
   static let grantBytes = 64
-  /// Entries, and the line of what was declined.
+  /// The bytes of a lane's entries and of the line that says what was declined.
   static let grantLaneBytes = (Lane.credit + 1) * grantBytes
 
-  /// Queue pairs of a link.
+  /// The most queue pairs of a link.
   static let queuePairsMax = 8
 
   let segmentBytesMax: Int
@@ -24,7 +25,7 @@ struct RDMALayout: Equatable, Sendable {
     slotBytes = (Self.payloadOffset + segmentBytesMax + 63) & ~63
   }
 
-  /// The largest segment between so many ranks: a link takes pinned memory for 40 of them.
+  /// The largest segment between `rankCount` ranks: a link takes pinned memory for 40 of them.
   static func segmentBytesMax(rankCount: Int) -> Int {
     let budget = 128 << 20
     var bytes = 256 << 10
@@ -37,15 +38,15 @@ struct RDMALayout: Equatable, Sendable {
 
   func inbox(_ lane: Int, _ slot: Int) -> Int { (lane * Lane.credit + slot) * slotBytes }
   func outbox(_ lane: Int, _ slot: Int) -> Int { boxBytes + inbox(lane, slot) }
-  /// What the peer has granted.
+  /// The offset of what the peer has granted.
   func grants(_ lane: Int) -> Int { grantsOffset + lane * Self.grantLaneBytes }
-  /// What this rank is about to tell the peer of grants.
+  /// The offset of what this rank is about to tell the peer of grants.
   func ownGrants(_ lane: Int) -> Int { grantsOffset + (Lane.count + lane) * Self.grantLaneBytes }
 
   var totalBytes: Int { (grantsOffset + 2 * Lane.count * Self.grantLaneBytes + 4095) & ~4095 }
 }
 
-/// What precedes a segment's payload, little-endian, 32 bytes.
+/// The header of 32 bytes, little-endian, that precedes a segment's payload.
 ///
 /// | offset | bits | field |
 /// | --- | --- | --- |
@@ -68,7 +69,7 @@ struct RDMAImmediate: Equatable {
     case data = 1
     /// The number of segments of the lane that the sender of this has consumed.
     case credit = 2
-    /// The sender would like to know where the segment with this sequence may be written.
+    /// The sender asks where the segment with this sequence may be written.
     case question = 3
     /// The answer is in the grants.
     case answer = 4

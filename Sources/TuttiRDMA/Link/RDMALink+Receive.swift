@@ -9,9 +9,9 @@ import TuttiSystem
   /// A word that a device writes.
   typealias DeviceWord = Atomic<UInt64>
 
-  /// Completions: what has arrived, and what of the sent is over. Every byte that the peer wrote is checked here.
+  /// Handles completions: what has arrived, and which sends are over. Every byte that the peer wrote is checked here.
   extension RDMALink {
-    /// Takes all completions that are there, and does what follows from them. Returns whether there were any.
+    /// Takes all completions that are there, and acts on them. Returns whether there were any.
     @discardableResult
     func poll() -> Bool {
       guard takeCompletions() else { return false }
@@ -25,7 +25,7 @@ import TuttiSystem
     func takeCompletions() -> Bool {
       var any = false
       for index in 0..<queueCount {
-        // Bounded, though the peer cannot send more than its credit: the loop must not depend on that.
+        // The peer cannot send more than its credit, but the bound of this loop must not depend on that.
         for _ in 0..<65 {
           let count = ibv_poll_cq(queues[index], Int32(Self.foundMax), found)
           if count < 0 { failPolling() }
@@ -48,7 +48,7 @@ import TuttiSystem
         pairs[pair].usedReceives += 1
         if isGood { return takeImmediate(UInt32(bigEndian: completion.pointee.imm_data)) }
       } else {
-        // What was posted before is over as well.
+        // All that was posted before it is over as well.
         pairs[pair].retired = RequestID.posted(id)
         if isGood {
           if RequestID.isHeld(id) { lanes[RequestID.lane(id)].held &= ~(1 << UInt32(RequestID.slot(id))) }
@@ -109,7 +109,7 @@ import TuttiSystem
         lanes[lane].acknowledged = count
         return
       }
-      // Queue pairs overtake each other: an older count is no news.
+      // Queue pairs overtake each other, so an older count may follow a newer one.
       if pairCount == 1 { refuse("an acknowledgement of segments of lane \(lane) that were never sent") }
     }
 
@@ -130,7 +130,7 @@ import TuttiSystem
       }
     }
 
-    /// Posts new receives for those that were used, many at a time.
+    /// Replaces used receives by new ones, many at a time.
     private func refill() {
       if status.pointee.failed || state.pointee.suspectSince != 0 { return }
       for index in 0..<pairCount where pairs[index].usedReceives >= Int(RDMAConnection.receiveDepth) / 4 {
@@ -142,7 +142,7 @@ import TuttiSystem
 
     // MARK: Failures
 
-    /// Looks at what others have noticed: the connection manager, and the devices.
+    /// Looks at what the connection manager and the devices have noticed.
     func noticeNews() {
       if connection.news.load(ordering: .relaxed) != 0 || connection.fabric.hasTrouble.load(ordering: .relaxed) {
         noticeNewsSlowly()
@@ -178,7 +178,7 @@ import TuttiSystem
 
     private func endAfterGoodbye() {
       if status.pointee.failed { return }
-      // All it sent has arrived; other queues may still have to tell.
+      // All that the peer sent has arrived, but other queues may not have shown it yet.
       takeCompletions()
       takeBackConsumed()
       fail(
@@ -187,10 +187,11 @@ import TuttiSystem
           advice: "Look at the output of rank \(peer) for the cause", transport: transport.name))
     }
 
-    /// How long requests take to come back from a queue pair that was stopped: microseconds, unless the device is in trouble.
+    /// How long requests take to come back from a queue pair that was stopped: microseconds, unless the device is in
+    /// trouble.
     private static let flushNanosecondsMax: UInt64 = 100_000_000
 
-    /// What the peer has consumed it has, though its device's last acknowledgements to this one may be lost.
+    /// Counts segments that the peer has consumed as delivered, although its device's last acknowledgements may be lost.
     private func takeBackConsumed() {
       guard (0..<Lane.count).contains(where: { lanes[$0].held != 0 }) else { return }
       state.pointee.isStopped = true
@@ -211,7 +212,7 @@ import TuttiSystem
 
     @inline(never)
     private func failCompletion(_ status: ibv_wc_status, _ vendor: UInt32, _ pair: Int, isReceive: Bool) {
-      // After the first, all others are flushed.
+      // After the first failure, all other requests are flushed.
       if failure != nil || state.pointee.isStopped { return }
       if state.pointee.suspectSince != 0 { return }
       suspicion = RDMAErrorText.completion(
@@ -221,16 +222,16 @@ import TuttiSystem
       resolveSuspicion()
     }
 
-    /// How long the cause of a failed request is looked for: requests fail some moments before a device says that its port went down, and
-    /// the connection manager that the peer is gone.
+    /// How long the cause of a failed request is looked for: requests fail some moments before a device says that its port
+    /// went down, and the connection manager that the peer is gone.
     private static let suspicionNanoseconds: UInt64 = 100_000_000
 
-    /// Fails the link for its true cause, when that has shown up or does not.
+    /// Fails the link: with its true cause once that has shown up, or with the suspicion after a while.
     @inline(never)
     func resolveSuspicion() {
       if status.pointee.failed { return }
       for index in 0..<pairCount {
-        // Nothing gets through a port that is down: that is the cause, and not the peer.
+        // Nothing gets through a port that is down, so the port is the cause, and not the peer.
         let port = connection.fabric.ports[pairs[index].rail]
         if let report = port.presentFailure(rank: connection.rank, peer: peer) { return fail(report) }
       }

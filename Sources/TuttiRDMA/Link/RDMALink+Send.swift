@@ -5,9 +5,9 @@ import TuttiSystem
   import Glibc
   import TuttiTransport
 
-  /// Sending: from a call of the engine to work requests. All requests of one segment are posted with one call.
+  /// Turns the engine's calls into work requests. All requests of one segment are posted with one call.
   extension RDMALink {
-    /// Send queue entries that are kept for messages of the link's own.
+    /// How many entries of the send queue are kept for messages of the link's own.
     static let ownRequests: UInt32 = 24
     /// Every so many requests, one makes a completion, so that the queue's entries come free.
     private static let signalEvery: UInt32 = 16
@@ -31,11 +31,11 @@ import TuttiSystem
     /// Whether the peer has granted a place for a segment, of whatever size.
     func isGranted(_ lane: Int, _ sequence: UInt64) -> Bool {
       let entry = grantEntry(lane, sequence)
-      // The number is at both ends, so that a part of an entry is none.
+      // The number is at both ends, so that a partly written entry does not count.
       return Self.load(entry) == sequence && Self.load(entry + 32) == sequence
     }
 
-    /// What the peer has granted for a segment of this size.
+    /// The memory that the peer has granted for a segment of this size.
     private func peerGrant(_ lane: Int, _ sequence: UInt64, _ bytes: Int) -> (address: UInt64, key: UInt32)? {
       let entry = grantEntry(lane, sequence)
       guard isGranted(lane, sequence), entry.load(fromByteOffset: 16, as: UInt32.self) == UInt32(truncatingIfNeeded: bytes)
@@ -52,8 +52,8 @@ import TuttiSystem
 
     enum Way { case inlined, staged, held }
 
-    /// Posts one segment: payload and header together to a slot of the peer's inbox; or, where the peer has granted a place or a message is
-    /// not to be that long, the payload first.
+    /// Posts one segment: payload and header together to a slot of the peer's inbox; or, where the peer has granted a place
+    /// or a message may not be that long, the payload first.
     func post(
       _ lane: Int, _ call: CallSignature, _ count: UInt64, _ source: UInt, _ key: UInt32, _ bytes: Int, _ way: Way
     ) -> UInt64 {
@@ -88,7 +88,7 @@ import TuttiSystem
           requestCount += 1
         }
       }
-      // The header's piece, and after it that of a payload that goes along.
+      // The piece of the header, and after it that of a payload that goes along.
       let last = pieces + (isTogether ? 0 : requestCount + 1)
       let isContiguous = isTogether && way == .staged
       last[0] = ibv_sge(
@@ -122,7 +122,7 @@ import TuttiSystem
       request.pointee.num_sge = pieceCount
       request.pointee.wr.rdma.remote_addr = address
       request.pointee.wr.rdma.rkey = key
-      // What comes with immediate data wakes a peer that sleeps.
+      // A request with immediate data wakes a peer that sleeps.
       request.pointee.send_flags = flags | (opcode == IBV_WR_RDMA_WRITE ? 0 : IBV_SEND_SOLICITED.rawValue)
     }
 
@@ -188,7 +188,7 @@ import TuttiSystem
       submit(0, 1, held: nil, isSignalled: isSignalled)
     }
 
-    /// Tells the peer which segments are declined; grants it sees by itself.
+    /// Tells the peer which segments are declined. It sees grants by itself.
     private func postAnswer(_ lane: Int) {
       let offset = Lane.credit * RDMALayout.grantBytes
       let line = memory + layout.ownGrants(lane) + offset
@@ -217,12 +217,13 @@ import TuttiSystem
       flush()
     }
 
-    /// Sends an empty write over every queue pair on which nothing is known to be under way: if it is not acknowledged, the peer's host is gone.
+    /// Sends an empty write over every queue pair on which nothing is known to be under way: if it is not acknowledged, the
+    /// peer's host is gone.
     func probe() {
       let now = monotonicNanoseconds()
       if now &- state.pointee.lastProbe < Self.probeNanoseconds { return }
       state.pointee.lastProbe = now
-      // Where the last request is to make a completion, that tells.
+      // Where the last request makes a completion, that tells.
       for pair in 0..<pairCount where pairs[pair].posted == pairs[pair].retired || pairs[pair].unsignalled > 0 {
         if hasRoom(pair, 1) { postEmpty(pair) }
       }
@@ -230,7 +231,7 @@ import TuttiSystem
 
     private static let probeNanoseconds: UInt64 = 250_000_000
 
-    /// Has all that is posted make a completion in the end.
+    /// Makes sure that everything posted is followed by a completion.
     func signalTails() {
       for pair in 0..<pairCount where pairs[pair].unsignalled > 0 && hasRoom(pair, 1) { postEmpty(pair) }
     }

@@ -7,13 +7,16 @@ import TuttiSystem
   import Synchronization
   import TuttiTransport
 
-  /// A link between two ranks over RDMA: the sender writes each segment to where it belongs at the receiver, and its immediate data says so.
+  /// A link between two ranks over RDMA. The sender writes each segment to where it belongs at the receiver, and immediate
+  /// data announces it.
   ///
-  /// A small segment goes inline; one of ordinary memory through the outbox to a slot of the peer's inbox; one in registered memory from where
-  /// it lies; and any of them straight to its destination, where the receiver has granted that in registered memory. Segment k of a lane goes
-  /// over queue pair k mod count. `docs/RDMA.md` has a picture. Nothing a peer writes is trusted as an index or a length without a check.
+  /// A small segment goes inline. A segment of ordinary memory goes through the outbox to a slot of the peer's inbox, and
+  /// one in registered memory goes from where it lies. Any of them goes straight to its destination where the receiver has
+  /// granted that in registered memory. Segment k of a lane goes over queue pair k mod count. `docs/RDMA.md` has a picture.
+  /// Nothing a peer writes is trusted as an index or a length without a check.
   ///
-  /// Files: this one holds the state, what the engine calls, and the end; `+Send` what is posted, `+Receive` what has come, and failures.
+  /// This file holds the state, what the engine calls, and the end; `+Send` posts; `+Receive` handles what has come, and
+  /// failures.
   package final class RDMALink: InPlaceLink {
     let connection: RDMAConnection
     let layout: RDMALayout
@@ -21,11 +24,11 @@ import TuttiSystem
     /// This rank's registered memory, for the addresses of its offsets.
     let registered: RegisteredMemory?
     let lanes: UnsafeMutablePointer<RDMALane>
-    /// Of each lane's ``Lane/credit`` slots: what has arrived, and what was granted to the peer.
+    /// For each lane's ``Lane/credit`` slots: what has arrived, and what was granted to the peer.
     let arrivals: UnsafeMutablePointer<Arrival>
     let grants: UnsafeMutablePointer<RDMAGrant>
     let state: UnsafeMutablePointer<RDMALinkState>
-    /// One for each queue pair.
+    /// The state of each queue pair.
     let pairs: UnsafeMutablePointer<RDMAPair>
     let pairCount: Int
     /// The completion queues.
@@ -35,28 +38,29 @@ import TuttiSystem
     let requests: UnsafeMutablePointer<ibv_send_wr>
     let pieces: UnsafeMutablePointer<ibv_sge>
     let found: UnsafeMutablePointer<ibv_wc>
-    /// What a waiter sleeps on: the completion channel, or an epoll of several.
+    /// The descriptor that a waiter sleeps on: the completion channel's, or `epoll` over several.
     private let waiting: Int32
-    private let ownsWaiting: Bool
+    /// The owner of `waiting` where it is an epoll: `connection` owns the channels.
+    private var epoll: OwnedDescriptor?
 
     static let foundMax = 16
-    /// What the link fails with, unless the true cause shows up: see ``RDMALinkState/suspectSince``.
+    /// The failure of the link, unless the true cause shows up: see ``RDMALinkState/suspectSince``.
     var suspicion: FailureReport?
-    /// Bytes of the longest message, and the requests that a segment takes then.
+    /// The bytes of the longest message, and how many requests a segment takes then.
     let messageBytesMax: Int
     let requestsMax: Int
 
-    /// Payload that was copied into the outbox, and that went without; for tests and for people.
+    /// The bytes of payload that were copied into the outbox; for tests and for people.
     package var copiedBytes: UInt64 { state.pointee.copiedBytes }
     package var uncopiedBytes: UInt64 { state.pointee.uncopiedBytes }
-    /// Payload that came straight to its destination.
+    /// The bytes of payload that came straight to their destination.
     package var placedBytes: UInt64 { state.pointee.placedBytes }
 
-    /// - Parameter connection: Established; owned from here on.
+    /// - Parameter connection: An established connection, which the link owns from here on.
     init(_ connection: RDMAConnection, registered: RegisteredMemory?) throws(FailureReport) {
       self.connection = connection
-      ownsWaiting = connection.completions.count > 1
       waiting = try Self.waitingDescriptor(connection)
+      epoll = connection.completions.count > 1 ? OwnedDescriptor(waiting) : nil
       layout = connection.layout
       memory = connection.memory
       self.registered = registered
@@ -98,6 +102,7 @@ import TuttiSystem
         abilities: InPlaceAbilities(reachesRegisteredMemory: registered != nil, reachesCallersMemory: registered != nil))
     }
 
+    /// The descriptor to sleep on: the completion channel's, or a new epoll that watches all of several channels.
     private static func waitingDescriptor(_ connection: RDMAConnection) throws(FailureReport) -> Int32 {
       let channels = connection.completions.map(\.channel.pointee.fd)
       if channels.count == 1 { return channels[0] }
@@ -130,12 +135,12 @@ import TuttiSystem
       let sent = lanes[lane].sent
       if sent &- lanes[lane].acknowledged >= UInt64(Lane.credit) || status.pointee.failed { return false }
       if state.pointee.suspectSince != 0 { return false }
-      // A source that is still read keeps its slot's header.
+      // While a source is still read, its slot's header must stay.
       if lanes[lane].held & (1 << UInt32(slotIndex(sent + 1))) != 0 { return false }
       return hasRoom(pairIndex(sent + 1), requestsRoom)
     }
 
-    /// Entries of a send queue that a segment may take, and those that are kept.
+    /// The entries of a send queue that a segment may take, and those that are kept.
     private var requestsRoom: UInt32 { UInt32(truncatingIfNeeded: requestsMax) + Self.ownRequests }
 
     package override func send(
@@ -190,7 +195,7 @@ import TuttiSystem
 
     package override func awaitsGrant(_ lane: Int, _ bytes: Int) -> Bool {
       let sequence = lanes[lane].sent + 1
-      // A place of another size is an answer too: the segment goes to its slot, and the peer tells what differs.
+      // A grant of another size is an answer too: the segment goes to its slot, and the peer reports what differs.
       if isGranted(lane, sequence) || declinedByPeer(lane) >= sequence { return false }
       if lanes[lane].asked < sequence {
         lanes[lane].asked = sequence
@@ -255,13 +260,13 @@ import TuttiSystem
 
     package override func prepareToPark() -> Bool {
       if status.pointee.failed { return true }
-      // The last pass may have taken them for a step that it had gone past.
+      // The last pass may have taken completions for a step that it had already gone past.
       if state.pointee.hasTaken {
         state.pointee.hasTaken = false
         return false
       }
       takeQueueEvents()
-      // The end of this rank's own sends wakes nobody, unless somebody may wait for it. Errors wake in any case.
+      // The end of this rank's own sends wakes nobody, unless somebody may be waiting for it. Errors always wake.
       let solicitedOnly: Int32 = waitsForOwnSends ? 0 : 1
       for index in 0..<queueCount where ibv_req_notify_cq(queues[index], solicitedOnly) != 0 { return false }
       state.pointee.mayHaveEvents = true
@@ -305,7 +310,7 @@ import TuttiSystem
       connection.stop()
     }
 
-    /// Everything posted comes back, flushed; until then the device may still be reading.
+    /// Everything posted comes back, flushed. Until then the device may still be reading.
     package override func hasRevoked(peerIsLost: Bool) -> Bool {
       if state.pointee.isClosed || !state.pointee.isStopped { return true }
       takeCompletions()
@@ -326,7 +331,7 @@ import TuttiSystem
 
     package override func drain() -> Bool {
       if isBeyondHelp { return true }
-      // The peer is to know all that was consumed: it may wait for that.
+      // The peer must learn of all that was consumed: it may be waiting for that.
       for lane in 0..<Lane.count where lanes[lane].announced != lanes[lane].consumed {
         state.pointee.creditDue |= 1 << UInt32(lane)
       }
@@ -335,7 +340,7 @@ import TuttiSystem
       return isDrained && state.pointee.creditDue == 0 || isBeyondHelp
     }
 
-    /// Everything this rank sent is to arrive before the peer hears that no more will come.
+    /// Everything this rank sent must arrive before the peer hears that no more will come.
     package override func windDown() -> Bool {
       if isBeyondHelp { return true }
       if !state.pointee.hasSaidGoodbye {
@@ -361,7 +366,7 @@ import TuttiSystem
       // In a forked child the queues are the parent's.
       guard connection.isOwn else { return }
       takeQueueEvents()
-      if ownsWaiting { tutti_close(waiting) }
+      epoll = nil
       connection.startClosing()
     }
 

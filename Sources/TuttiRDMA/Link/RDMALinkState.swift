@@ -60,19 +60,20 @@
 
   /// What concerns the link as a whole.
   struct RDMALinkState {
-    /// Lanes (bits) on which half the credit or more has not been given back, whose questions are to go out, and whose answers are.
+    /// Lanes (bits) on which half the credit or more has not been given back; likewise, those with a question to send, and
+    /// with an answer.
     var creditDue: UInt32 = 0
     var questionDue: UInt32 = 0
     var answerDue: UInt32 = 0
-    /// The queues were armed once, so the channels may have something to say.
+    /// Whether the queues were armed once, so that the channels may have an event.
     var mayHaveEvents = false
-    /// Completions were taken since the link last said whether its rank may park.
+    /// Whether completions were taken since the link last said whether its rank may park.
     var hasTaken = false
     var isStopped = false
     var isClosed = false
     var peerHasClosed = false
     var hasSaidGoodbye = false
-    /// When a request failed for a reason that may turn out to be another; 0 while none has.
+    /// When a request failed for a reason that may turn out to be a different one; 0 while none has.
     var suspectSince: UInt64 = 0
     /// When the peer's host was last probed.
     var lastProbe: UInt64 = 0
@@ -82,8 +83,8 @@
   }
 
   extension RDMALink {
-    /// What a completion says about its request: bits 0-31 the queue pair's count of posted requests, 32-39 its number on the link, 40-47
-    /// lane and slot of a held segment.
+    /// The number by which a completion identifies its request: bits 0-31 hold the queue pair's count of posted requests,
+    /// 32-39 its number on the link, 40-47 lane and slot of a held segment.
     enum RequestID {
       private static let receiveBit: UInt64 = 1 << 63
       private static let heldBit: UInt64 = 1 << 62

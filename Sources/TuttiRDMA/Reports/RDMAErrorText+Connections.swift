@@ -6,10 +6,10 @@ import TuttiTopology
 // volume 1, 12.6.7.2), and the errno of its calls.
 
 extension RDMAErrorText {
-  /// What a link hands to its queue pairs.
+  /// A kind of request that a link hands to its queue pairs.
   package enum Post: Sendable { case send, receive }
 
-  /// A request could not be handed to a queue pair of a link that stands.
+  /// The failure of a request that could not be handed to a queue pair of an open link.
   package static func posting(_ post: Post, error: Int32, rank: Int, peer: Int) -> FailureReport {
     let what =
       switch post {
@@ -40,7 +40,7 @@ extension RDMAErrorText {
     fileprivate var fromText: String { from.description }
   }
 
-  /// An event that ends the opening of a connection, or a connection.
+  /// The failure for an event that ends a connection, or its opening.
   ///
   /// - Parameters:
   ///   - event: `enum rdma_cm_event_type`.
@@ -55,7 +55,7 @@ extension RDMAErrorText {
       systemError: status < 0 && status > Int32.min ? -status : 0)
   }
 
-  /// A call of librdmacm that failed at once.
+  /// The failure for a call of librdmacm that failed at once.
   package static func connecting(call: String, error: Int32, _ link: Connection) -> FailureReport {
     let (code, meaning, advice) = callText(error, link)
     return FailureReport(
@@ -88,7 +88,7 @@ extension RDMAErrorText {
     case 7:
       (
         .peerLost, "\(link.peerText) does not answer over RDMA from \(link.fromText)",
-        "Look whether its process lives. " + sameFabric(link)
+        "Check whether its process is alive. " + sameFabric(link)
       )
     case 10: (.peerLost, "\(link.peerText) closed the connection", "See the log of rank \(link.peer)")
     case 11:
@@ -112,7 +112,7 @@ extension RDMAErrorText {
     switch reason {
     case 8, -ECONNREFUSED:
       (
-        .peerLost, "\(link.peerText) listens no more where it said it would",
+        .peerLost, "\(link.peerText) no longer listens where it said it would",
         "Its process has ended or closed the communicator: see its log"
       )
     case 1, 3, 27:
@@ -120,7 +120,7 @@ extension RDMAErrorText {
         .resources, "\(link.peerText) has no room for another connection",
         "See its log; raise its limit of locked memory (ulimit -l), or use fewer queue pairs (TUTTI_RDMA_QUEUE_PAIRS)"
       )
-    case 4: (.timeout, "\(link.peerText) waited too long for this rank", "Look whether hosts stall or lose packets")
+    case 4: (.timeout, "\(link.peerText) waited too long for this rank", "Check whether hosts stall or lose packets")
     case 10:
       (
         .transport, "\(link.peerText) still has an earlier connection with the same number",
@@ -162,7 +162,7 @@ extension RDMAErrorText {
     case ETIMEDOUT:
       (
         .peerLost, "\(link.peerText) does not answer over RDMA from \(link.fromText)",
-        "Look whether its process lives. " + sameFabric(link)
+        "Check whether its process is alive. " + sameFabric(link)
       )
     case ECONNREFUSED, ECONNRESET:
       (.peerLost, "\(link.peerText) refused the connection from \(link.fromText)", "See the log of rank \(link.peer)")

@@ -3,7 +3,7 @@ import TuttiSystem
 // Asynchronous events of devices and ports (ibv_get_async_event(3)).
 
 extension RDMAErrorText {
-  /// What an event is the end of.
+  /// What an event ends.
   package enum EventScope: Sendable {
     case nothing
     /// The link of the queue pair, completion queue or receive queue that the event names.
@@ -19,11 +19,11 @@ extension RDMAErrorText {
     package let name: String
     /// A sentence without a full stop, with the device.
     package let meaning: String
-    /// What to do about it; empty when nothing.
+    /// What to do about it; empty when there is nothing to do.
     package let advice: String
     package let ends: EventScope
 
-    /// What the calls of a link fail with that the event has ended. The rank at fault is the device's.
+    /// The failure of the calls on a link that the event has ended. The rank at fault is the device's.
     package func failure(rank: Int, peer: Int) -> FailureReport {
       FailureReport(
         .transport, rank: rank, peer: rank, "\(meaning) [\(name)]; the link to rank \(peer) ended", advice: advice,
@@ -33,7 +33,7 @@ extension RDMAErrorText {
 
   /// - Parameters:
   ///   - type: `enum ibv_event_type`.
-  ///   - port: The event's, where it is about one; 0 else.
+  ///   - port: The port that the event is about; 0 when it is about none.
   package static func event(type: UInt32, device: String, port: UInt8 = 0) -> Event {
     let place = port > 0 ? "\(device) port \(port)" : device
     guard type < eventNames.count else {
@@ -71,7 +71,7 @@ extension RDMAErrorText {
     case 8: ("\(device) broke or was removed", .device)
     case 9: ("\(port) is up", .nothing)
     case 10: ("\(port) went down", .port)
-    // What is still addressed to the old one stays without acknowledgement, which ends the link.
+    // Packets still addressed to the old one get no acknowledgement, which ends the link.
     case 11: ("\(port) has a new LID", .nothing)
     case 12: ("\(port) has new partition keys", .nothing)
     case 13: ("\(port) has a new subnet manager", .nothing)
@@ -79,7 +79,7 @@ extension RDMAErrorText {
     case 15: ("a shared receive queue of \(device) runs low", .nothing)
     case 16: ("a broken queue pair of \(device) has used its last receive", .link)
     case 17: ("the subnet manager wants \(port) to register anew", .nothing)
-    // Any address that comes or goes; that of a link which goes stays without acknowledgement.
+    // Any address that comes or goes causes it. Packets to a link's address that is gone get no acknowledgement.
     case 18: ("\(port) has other GIDs", .nothing)
     default: ("a work queue of \(device) broke", .link)
     }

@@ -1,11 +1,11 @@
 import Glibc
 import TuttiSystem
 
-// Making the things of a device: registering memory, queue pairs, completion queues. Most often the limit on locked memory
-// is what fails, and the kernel says only ENOMEM.
+// Failures to make a device's resources: memory regions, queue pairs, completion queues. Most often the limit on locked
+// memory is the cause, and the kernel says only ENOMEM.
 
 extension RDMAErrorText {
-  /// What this process may lock in memory, which registered memory counts as.
+  /// How much this process may lock in memory. Registered memory counts as locked.
   package struct LockedMemory: Sendable {
     /// RLIMIT_MEMLOCK in bytes; nil without a limit.
     package let limit: UInt64?
@@ -31,12 +31,12 @@ extension RDMAErrorText {
     "Raise the limit of locked memory (ulimit -l unlimited; memlock in /etc/security/limits.conf, LimitMEMLOCK= of systemd, "
     + "docker --ulimit memlock=-1)"
 
-  /// A call that makes something failed.
+  /// The failure of a call that makes something.
   ///
   /// - Parameters:
   ///   - call: `ibv_reg_mr`, `ibv_create_qp`, `ibv_create_cq`, `ibv_alloc_pd`, `ibv_open_device`.
   ///   - error: Its errno.
-  ///   - bytes: Of memory that it was to register or needs for its queues; 0 when not known.
+  ///   - bytes: The bytes of memory that it should register or needs for its queues; 0 when not known.
   package static func resource(
     call: String, error: Int32, bytes: Int = 0, device: String, rank: Int, peer: Int = -1,
     locked: LockedMemory = .current()

@@ -2,12 +2,13 @@ import Glibc
 import TuttiSystem
 import TuttiTopology
 
-/// What verbs and librdmacm say, in words: what happened, to whom, and what to do. Numbers as the libraries give them, so
-/// that this needs neither their headers nor a device; pure but for the limits it reads by default.
+/// Turns what verbs and librdmacm report into words: what happened, to whom, and what to do. It takes numbers as the
+/// libraries give them, so that it needs neither their headers nor a device. It is pure, except for the limits it reads by
+/// default.
 package enum RDMAErrorText {
   static let transport = "rdma"
 
-  /// What one number means, before it is known to whom.
+  /// What one number means, before it is known whom it concerns.
   struct Entry {
     let name: String
     let code: FailureCode
@@ -16,13 +17,13 @@ package enum RDMAErrorText {
     var advice = ""
   }
 
-  /// A work request that did not succeed.
+  /// The failure of a work request that did not succeed.
   ///
   /// - Parameters:
   ///   - status: `enum ibv_wc_status`.
-  ///   - vendorError: The device's own number, for its makers; 0 is not shown.
-  ///   - isReceive: Whether it was to receive what the peer sends; anything but a flush is then about that.
-  ///   - rail: Of this rank.
+  ///   - vendorError: The device's own number, for its vendor; 0 is not shown.
+  ///   - isReceive: Whether it was a request to receive from the peer; anything but a flush is then about that.
+  ///   - rail: The rail of this rank.
   package static func completion(
     status: UInt32, vendorError: UInt32 = 0, isReceive: Bool = false, rank: Int, peer: Int, rail: Rail,
     settings: RDMASettings
@@ -121,7 +122,7 @@ package enum RDMAErrorText {
   }
 
   private static func retryAdvice(_ peer: String) -> String {
-    "Look whether the process and host of \(peer) live and its port is up; on a network that loses packets or a host that "
+    "Check whether the process and host of \(peer) are alive and its port is up; on a network that loses packets or a host that "
       + "stalls, raise TUTTI_RDMA_TIMEOUT"
   }
 

@@ -1,6 +1,6 @@
 import TuttiTransport
 
-// What `collbench list` says about RDMA: each device, port and GID, and why it is used or not.
+// Writes what `collbench list` says about RDMA: each device, port and GID, and why it is used or not.
 
 extension RDMAReport {
   var report: TransportReport { TransportReport(obstacle: shortObstacle, text: text, details: details) }
@@ -72,7 +72,8 @@ extension RDMAReport {
       ] + members(gid.verdict))
   }
 
-  /// `used`: by ranks started like this. `usable`: nothing speaks against it itself.
+  /// In the result, `used` means used by ranks started like this one, and `usable` that nothing is wrong with the entry
+  /// itself.
   private func members(_ verdict: RDMAReport.Verdict) -> [(String, ReportValue)] {
     switch verdict {
     case .used: [("used", .flag(true)), ("usable", .flag(true)), ("reason", .null)]

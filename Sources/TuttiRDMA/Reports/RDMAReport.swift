@@ -1,14 +1,15 @@
 import TuttiSystem
 import TuttiTransport
 
-/// The RDMA devices of this host and what speaks against each, for tools that show them: as text in `RDMAReport+Text.swift`. What ranks use is `RDMASurvey`'s.
+/// The RDMA devices of this host and what is wrong with each, for tools that show them. `RDMAReport+Text.swift` writes it as
+/// text. `RDMASurvey` decides what ranks use.
 struct RDMAReport: Sendable {
   /// Whether something can be used, and why not.
   enum Verdict: Hashable, Sendable {
     case used
-    /// Nothing speaks against it, and another is preferred or something around it is in the way.
+    /// Nothing is wrong with it, but another is preferred, or something around it is in the way.
     case unused
-    /// In a few words.
+    /// It cannot be used; the reason, in a few words.
     case unusable(String)
   }
 
@@ -16,10 +17,10 @@ struct RDMAReport: Sendable {
     let index: Int
     /// `RoCE v2`.
     let type: String
-    /// As IPv6 addresses are written.
+    /// The GID, written as an IPv6 address.
     let text: String
     let interface: String?
-    /// By which peers connect: `10.77.0.1/24`.
+    /// The address by which peers connect: `10.77.0.1/24`.
     let address: String?
     let verdict: Verdict
   }
@@ -33,7 +34,7 @@ struct RDMAReport: Sendable {
     let physicalState: String
     /// Gb/s; 0 when the kernel does not say.
     let gigabits: Double
-    /// From 1, in the order of preference; nil when it is not used.
+    /// Its rank in the order of preference, from 1; nil when it is not used.
     let rail: Int?
     let gids: [GID]
     let verdict: Verdict
@@ -48,10 +49,11 @@ struct RDMAReport: Sendable {
   let devices: [Device]
   /// Why none is used; nil when one is.
   let obstacle: String?
-  /// The same without what to do about it.
+  /// The same reason without what to do about it.
   let shortObstacle: String?
 
-  /// - Parameter environment: Whose `TUTTI_RDMA_*` count. If one is wrong, that is the obstacle, and the devices are shown as without it.
+  /// - Parameter environment: The environment whose `TUTTI_RDMA_*` count. If one is wrong, that is the obstacle, and the
+  ///   devices are shown as if it were not set.
   init(_ environment: [String: String]) {
     do throws(FailureReport) { self.init(.current(try RDMASettings.read(environment))) } catch {
       self.init(.current(RDMASettings()), settingsFailure: error)

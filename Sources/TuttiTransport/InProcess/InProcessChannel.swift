@@ -3,8 +3,8 @@ import Glibc
 import Synchronization
 import TuttiSystem
 
-/// What the two ends of an in-process link share: one ring of descriptors per direction and lane, and the windows that
-/// copied and composed segments travel in.
+/// What the two ends of an in-process link share: a ring of descriptors for each direction and lane, and the windows in
+/// which copied and composed segments travel.
 ///
 /// Owned by both ends together and freed with the second. A *side* is 0 or 1; side s sends in direction s. Invariants: a
 /// slot is written by the sender only while its sequence number is consumed or never used, and published by storing its
@@ -32,7 +32,7 @@ final class InProcessChannel: @unchecked Sendable {
     let page = 4096
     windowBytes = (max(segmentBytesMax, 1) + page - 1) / page * page
     mappedBytes = Self.laneCount * Lane.credit * windowBytes
-    // Reserved, not used: only windows that something is written into cost memory.
+    // The memory is only reserved: a window costs memory once something is written into it.
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
     guard let mapped = mmap(nil, mappedBytes, PROT_READ | PROT_WRITE, flags, -1, 0), mapped != MAP_FAILED else {
       throw FailureReport(
@@ -67,7 +67,7 @@ final class InProcessChannel: @unchecked Sendable {
     slots + (direction * Lane.count + lane) * credit
   }
 
-  /// What the receiver of a direction's lane shows to its sender.
+  /// What the receiver of a direction's lane tells its sender.
   func receiver(direction: Int, lane: Int) -> UnsafeMutablePointer<InProcessReceiver> {
     receivers + (direction * Lane.count + lane)
   }
@@ -95,7 +95,7 @@ struct InProcessSlot: ~Copyable {
   }
 }
 
-/// What a receiver shows to its sender, apart from everything the sender writes.
+/// What a receiver tells its sender, apart from everything the sender writes.
 struct InProcessReceiver: ~Copyable {
   /// Segments of this lane and direction that were consumed.
   let consumed = Atomic<UInt64>(0)

@@ -1,20 +1,20 @@
 import Glibc
 import TuttiSystem
 
-/// How an in-process link misbehaves. Everything it does is allowed by ``Link``'s contract; an engine or a schedule that
-/// breaks under it has relied on luck.
+/// Says how an in-process link misbehaves. Everything it does is allowed by ``Link``'s contract; an engine or a schedule
+/// that breaks under it has relied on luck.
 ///
-/// What befalls a segment is a function of the seed, the two ranks, direction, lane and sequence number alone, so a
+/// What happens to a segment is a function of the seed, the two ranks, direction, lane and sequence number alone, so a
 /// failing run is replayed by its seed. A *poll* is a call that looks for progress on the lane.
 package struct InProcessFaults: Sendable {
   package var seed: UInt64
-  /// A late arrival stays hidden for up to this many polls. One in four is.
+  /// A late arrival stays hidden for up to this many polls. One arrival in four is late.
   package var latePollsMax = 40
-  /// Another one in eight stays hidden for up to this long instead.
+  /// Another one in eight stays hidden for up to this time instead.
   package var lateMicrosecondsMax = 200
   /// Payloads are read in up to this many pieces, one a poll, so the sender's source is read late.
   package var piecesMax = 4
-  /// Credit and released sources are seen by the sender up to this many polls late. One in four is.
+  /// The sender sees one credit or released source in four late, by up to this many polls.
   package var returnPollsMax = 20
   /// One link in this many is slow; 0 for none.
   package var slowOneIn = 4
@@ -28,7 +28,7 @@ package struct InProcessFaults: Sendable {
   /// The longest a waiter may sleep: nothing rings when a hidden arrival shows up.
   static let maximumParkNanoseconds: UInt64 = 1_000_000
 
-  /// A number that depends on nothing but its arguments (SplitMix64's finaliser over each in turn).
+  /// Mixes its arguments into one number (SplitMix64's finaliser over each in turn).
   static func mix(_ first: UInt64, _ second: UInt64, _ third: UInt64) -> UInt64 {
     func step(_ state: UInt64, _ value: UInt64) -> UInt64 {
       SeededGenerator.mixed((state ^ value) &+ 0x9E37_79B9_7F4A_7C15)
@@ -79,7 +79,7 @@ final class InProcessFaultState {
     return segmentsSent == faults.severAtSegment
   }
 
-  /// How many of `consumed` segments the sender sees in this poll.
+  /// How many of the `consumed` segments the sender sees in this poll.
   func delayed(_ consumed: UInt64, _ lane: Int, _ view: View) -> UInt64 {
     let state = lanes + lane
     return view == .credit
@@ -104,10 +104,10 @@ final class InProcessFaultState {
     return seen
   }
 
-  /// What became of the segment being taken in.
+  /// What happened to the segment being taken in.
   enum Intake {
     case hidden, shown
-    /// The next piece of the payload is to be copied now.
+    /// The caller has to copy the next piece of the payload now.
     case piece(into: UnsafeMutableRawPointer, from: Int, bytes: Int)
   }
 
@@ -145,12 +145,12 @@ final class InProcessFaultState {
     state.pointee.arrival.payload = UnsafeRawPointer(target)
   }
 
-  /// The segment taken in. Its payload lies in this object's memory.
+  /// The segment that was taken in. Its payload lies in this object's memory.
   func arrival(_ lane: Int) -> UnsafePointer<Arrival> {
     UnsafeRawPointer(lanes + lane).assumingMemoryBound(to: Arrival.self)
   }
 
-  /// The segment was consumed; the next one is drawn anew.
+  /// Forgets a segment that was consumed, so that the next one's faults are drawn.
   func forget(_ lane: Int) { lanes[lane].sequence = 0 }
 }
 
@@ -174,12 +174,12 @@ struct InProcessFaultLane {
 }
 
 extension InProcessLink {
-  /// One poll on every lane, so that hidden segments of a lane nobody looks at come nearer too.
+  /// Polls every lane once, so that hidden segments of a lane nobody looks at come nearer too.
   func progress(_ faults: InProcessFaultState) {
     for lane in 0..<Lane.count { _ = peek(lane, faults) }
   }
 
-  /// One poll: takes in a piece of the oldest segment, and shows it once all of it is in and its time has come.
+  /// Polls once: takes in a piece of the oldest segment, and shows it once all of it is in and its time has come.
   func peek(_ lane: Int, _ faults: InProcessFaultState) -> UnsafePointer<Arrival>? {
     guard let slot = next(lane) ?? lastLook(lane) else { return nil }
     switch faults.poll(lane, lanes[lane].consumed &+ 1, slot.pointee.arrival) {

@@ -26,7 +26,7 @@ package final class InProcessLink: Link, @unchecked Sendable {
   /// Kept so that `bell` stays valid.
   private let peerDoorbell: Doorbell
   private let doorbell: Doorbell
-  /// From when on a reader's announcement is certain to be seen by this rank, which has closed its end.
+  /// The time from which this rank, having closed its end, is certain to see a reader's announcement.
   private let certainty: UnsafeMutablePointer<UInt64>
 
   /// Makes both ends of a link between `rankA` (the first result) and `rankB`.
@@ -116,7 +116,8 @@ package final class InProcessLink: Link, @unchecked Sendable {
     return publish(lane, index, call, count, window(lane, index), bytes, held: false)
   }
 
-  /// The slot of the next segment to be sent. What was in it and in its window has been consumed: the receiver reads neither.
+  /// The slot of the next segment to be sent. Its previous contents and those of its window have been consumed, so the
+  /// receiver reads neither.
   @inline(__always)
   private func nextIndex(_ lane: Int) -> Int {
     let sequence = lanes[lane].sent &+ 1
@@ -207,7 +208,7 @@ package final class InProcessLink: Link, @unchecked Sendable {
     return slot.pointee.sequence.load(ordering: .acquiring) == sequence ? slot : nil
   }
 
-  /// Nothing has come. If nothing can come any more the link fails, but only after one more look: the peer may have sent its
+  /// Looks once more after nothing has come, and fails the link if nothing can come any more: the peer may have sent its
   /// last segment just before it left.
   @inline(__always)
   func lastLook(_ lane: Int) -> UnsafeMutablePointer<InProcessSlot>? {

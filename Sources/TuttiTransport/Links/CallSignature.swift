@@ -1,8 +1,8 @@
 /// What a rank says about its call in every segment it sends, so that ranks which call different things find out.
 ///
-/// Two ranks are in the same call when their signatures and element counts are equal. Packed into 64 bits because the comparison happens
-/// once per segment: the low 32 bits of the operation's number below, and above them what the call is: a hash of it, or a word that says
-/// all there is to say.
+/// Two ranks are in the same call when their signatures and element counts are equal. It is packed into 64 bits because the
+/// comparison happens once per segment. The lower half holds the low 32 bits of the operation's number. The upper half says
+/// what the call is: it is a hash of the call, or a word that says everything about it.
 @frozen
 public struct CallSignature: Equatable, Sendable {
   @usableFromInline package var rawValue: UInt64
@@ -14,7 +14,7 @@ public struct CallSignature: Equatable, Sendable {
     rawValue = UInt64(call) << 32 | (operationNumber & 0xFFFF_FFFF)
   }
 
-  /// What the call is.
+  /// The word that says what the call is.
   @inlinable package var call: UInt32 { UInt32(truncatingIfNeeded: rawValue >> 32) }
   @inlinable package var operationNumber: UInt32 { UInt32(truncatingIfNeeded: rawValue) }
 }

@@ -7,15 +7,16 @@ import TuttiSystem
 /// at most ``Lane/credit`` segments outstanding on a lane, and a link always takes in what its credit allowed, whether or
 /// not the engine asks for that lane, so that no lane can block another.
 ///
-/// This class is what every link does; ``InPlaceLink`` adds what only links do whose peer reaches memory where it lies. By itself it is a link
-/// that carries nothing: it never gives credit and nothing arrives. A transport overrides ``canSend(_:)``, ``send(_:_:_:_:_:copied:)``,
-/// ``released(_:)``, ``peek(_:)`` and ``consume(_:)``, and what else its kind of connection needs.
+/// This class has what every link does; ``InPlaceLink`` adds what only links do whose peer reaches memory where it lies. By
+/// itself it is a link that carries nothing: it never gives credit and nothing arrives. A transport overrides
+/// ``canSend(_:)``, ``send(_:_:_:_:_:copied:)``, ``released(_:)``, ``peek(_:)`` and ``consume(_:)``, and what else its kind
+/// of connection needs.
 ///
 /// Threads: whoever holds the engine's lock calls; a link needs no locks of its own. Transports are `final` subclasses whose
 /// hot state is raw memory; the engine keeps links unmanaged in raw memory, so that a call costs one indirect jump.
 ///
-/// Public types and `open` members here are no API (no product has this module): Swift lets another module of the package
-/// override nothing less than `open`.
+/// Public types and `open` members here are no API, because no product has this module: Swift lets another module of the
+/// package override only what is `open`.
 ///
 /// Errors: a link never throws on the data path. It sets ``LinkStatus/failed`` and ``failure``; from then on it gives no
 /// credit and takes nothing in, but what arrived in full before stays readable, so that a peer may finish and leave. The
@@ -28,18 +29,19 @@ open class Link {
   package let segmentBytesMax: Int
   /// Whether ``progress()`` must be called for segments to move. Shared memory needs no such call.
   package let needsProgress: Bool
-  /// Whether the memory that ``reserve(_:_:)`` gives is the one the receiver reads, and ``send`` copies into it. Composing there
-  /// then saves a pass even where the result is stored as well; elsewhere such a result is better sent from where it is stored.
+  /// Whether the memory that ``reserve(_:_:)`` gives is the one the receiver reads, and ``send`` copies into it. Composing
+  /// there then saves a pass even where the result is stored as well; elsewhere such a result is better sent from where it
+  /// is stored.
   package let composesInPlace: Bool
-  /// What the memory in place is good for. Anything but nothing means that this is an ``InPlaceLink``.
+  /// What the link can do with memory in place. A link with any such ability is an ``InPlaceLink``.
   package let inPlace: InPlaceAbilities
   /// State the engine reads without a call.
   package let status: UnsafeMutablePointer<LinkStatus>
   /// Why the link failed. Set before ``LinkStatus/failed``.
   package var failure: FailureReport?
-  /// It has been closed: set by `close`.
+  /// Whether it has been closed. `close` sets it.
   final var isEnded = false
-  /// For each lane, where a link composes that has no better place; made when first needed.
+  /// Memory in which a link without a better place composes, for each lane; made when first needed.
   private var composed: UnsafeMutableRawPointer?
 
   package init(
@@ -55,7 +57,7 @@ open class Link {
     status.initialize(to: LinkStatus())
   }
 
-  /// For ``InPlaceLink`` alone: whoever sees an ability takes the link for one.
+  /// Only for ``InPlaceLink``: whoever sees an ability takes the link for one.
   init(
     inPlace: InPlaceAbilities, peer: Int, transport: TransportKind, segmentBytesMax: Int, needsProgress: Bool,
     composesInPlace: Bool
@@ -82,7 +84,7 @@ open class Link {
     status.pointee.failed = true
   }
 
-  /// Fails the link because its transport was asked for what it has not.
+  /// Fails the link because its transport was asked for something that it cannot do.
   @inline(never)
   final func failIncapable(_ what: StaticString) -> UInt64 {
     fail(
@@ -97,7 +99,7 @@ open class Link {
   /// Moves bytes: flushes what is queued, reads what has come. Never blocks.
   open func progress() {}
 
-  /// Whether one more segment can be sent on `lane` now: credit is there and the transport has room.
+  /// Whether one more segment can be sent on `lane` now, because there is credit and the transport has room.
   open func canSend(_ lane: Int) -> Bool { false }
 
   /// Sends one segment. Precondition: ``canSend(_:)``.
@@ -115,12 +117,13 @@ open class Link {
 
   /// Memory in which to compose the next segment of `lane`, followed by ``commit``. Precondition: ``canSend(_:)``.
   ///
-  /// Calling it again for the same size returns the same memory with what was written; one lane's memory is never another's. A
-  /// reservation binds nobody: a ``send`` instead of the commit goes before it, and what was composed is lost.
+  /// Calling it again for the same size returns the same memory with what was written; one lane's memory is never another's.
+  /// A reservation need not be committed: a ``send`` instead of the commit is allowed, and what was composed is lost.
   /// - Parameter bytes: The size of the segment; up to ``segmentBytesMax``, and the same as at the commit.
-  /// - Returns: The link's own memory, aligned to 32 bytes. It can be read unchanged until the next call of `reserve` or a send
-  ///   on this lane of this link, also after the commit. To send what was composed to further peers, reserve on each of their
-  ///   links too, copy, and commit there (or ``InPlaceLink/sendShared``): a ``send`` from this memory would still read it after that.
+  /// - Returns: The link's own memory, aligned to 32 bytes. It can be read unchanged until the next call of `reserve` or a
+  ///   send on this lane of this link, also after the commit. To send what was composed to further peers, reserve on each of
+  ///   their links too, copy, and commit there (or ``InPlaceLink/sendShared``): a ``send`` from this memory would still read
+  ///   it after that.
   open func reserve(_ lane: Int, _ bytes: Int) -> UnsafeMutableRawPointer {
     precondition(bytes >= 0 && bytes <= segmentBytesMax, "segment larger than the link takes")
     let stride = (segmentBytesMax + 63) & ~63
@@ -130,8 +133,8 @@ open class Link {
     return memory + lane * stride
   }
 
-  /// Sends the segment composed in ``reserve(_:_:)``'s memory. Precondition: ``canSend(_:)``, which another lane's segment may
-  /// have ended since.
+  /// Sends the segment composed in ``reserve(_:_:)``'s memory. Precondition: ``canSend(_:)``, which another lane's segment
+  /// may have ended since.
   ///
   /// What it was composed from is free at once. ``released(_:)`` treats it like a copied ``send``: it does not wait for the
   /// receiver to consume, but where bytes must be flushed for the peer to get them, it says when they are.
@@ -145,8 +148,8 @@ open class Link {
   /// Offers the destination of the next segment on `lane`, so that bytes that have not come yet may be read straight into
   /// it.
   ///
-  /// A hint, repeated as often as the engine looks. The link uses it only for a segment whose call, count and size are equal
-  /// to these, and then says so in ``Arrival/placed``.
+  /// This is a hint, repeated as often as the engine looks. The link uses it only for a segment whose call, count and size
+  /// are equal to these, and then says so in ``Arrival/placed``.
   open func offer(
     _ lane: Int, _ call: CallSignature, _ count: UInt64, _ destination: UnsafeMutableRawPointer, _ bytes: Int
   ) {}
@@ -166,8 +169,8 @@ open class Link {
   /// A descriptor to wait on (`poll`) for this link to make progress; -1 when the peer rings the doorbell instead.
   open var descriptor: Int32 { -1 }
 
-  /// A waiter is about to sleep on ``descriptor``. Returns whether it may: not when something has come that the descriptor will not tell of,
-  /// even if the waiter's last look has taken it in. The waiter then looks at its steps again, and asks again.
+  /// Returns whether a waiter may sleep on ``descriptor``. It may not when something has come that the descriptor will not
+  /// report, even if the waiter's last look has taken it in. The waiter then looks at its steps again, and asks again.
   open func prepareToPark() -> Bool { true }
 
   /// Whether output is queued, so that a waiter must also wait for the descriptor to become writable.
@@ -179,22 +182,24 @@ open class Link {
 
   // MARK: The end: see `Link+Close.swift`, which goes through these for many links at once
 
-  /// Moves what was sent towards the peer. Returns whether all of it will arrive though this process ends; where the kernel sends, that is at
-  /// once. Never blocks; the caller asks again, for a bounded time.
+  /// Moves what was sent towards the peer. Returns whether all of it will arrive even if this process ends; where the kernel
+  /// sends, that is true at once. Never blocks; the caller asks again, for a bounded time.
   open func drain() -> Bool { true }
 
-  /// Does what a good end needs before the link is closed: the peer gets what was sent, and hears that no more will come. Returns whether that
-  /// is done, or has become impossible. Never blocks; the caller asks again, for a bounded time.
+  /// Ends the link in good order before it is closed: the peer gets what was sent, and hears that no more will come. Returns
+  /// whether that is done, or has become impossible. Never blocks; the caller asks again, for a bounded time.
   open func windDown() -> Bool { drain() }
 
-  /// Says that no arrival will be looked at any more, because the owner has failed: a peer that closes need not wait for that.
+  /// Tells the link that the owner has failed and will look at no arrival any more, so that a peer that closes need not wait
+  /// for that.
   open func abandonArrivals() {}
 
   /// Begins to release descriptors and mappings. Idempotent and never blocks; no data-path call follows.
   open func startClosing() {}
 
-  /// Whether the peer no longer reads sources sent here, and what was to be released is. A failed operation closes its links before it gives
-  /// the caller's buffers back. Never blocks; the caller asks again, for a bounded time.
+  /// Whether the peer no longer reads sources sent here, and everything that ``startClosing()`` began to release is
+  /// released. A failed operation closes its links before it gives the caller's buffers back. Never blocks; the caller asks
+  /// again, for a bounded time.
   open func hasClosed() -> Bool { true }
 }
 
@@ -202,7 +207,8 @@ open class Link {
 @frozen @usableFromInline
 package struct LinkStatus {
   @usableFromInline package var failed = false
-  /// Lanes (bits) whose sender wants to know where a segment may be written: see ``InPlaceLink/awaitsGrant(_:_:)``. Other links ask nothing.
+  /// The lanes (bits) whose sender asks where a segment may be written: see ``InPlaceLink/awaitsGrant(_:_:)``. Only in-place
+  /// links ask.
   @usableFromInline package var asked: UInt32 = 0
   @inlinable package init() {}
 }

@@ -1,6 +1,6 @@
 import TuttiSystem
 
-/// Links on their way from the threads that make them to the engine that will own them.
+/// Passes links from the threads that make them to the engine that will own them.
 package final class LinkArrivals: Sendable {
   private struct Passed: @unchecked Sendable {
     // @unchecked: its maker lets go of it when it adds it; from then on the holder of the engine's lock uses it.
@@ -24,7 +24,7 @@ package final class LinkArrivals: Sendable {
     if !isKept { passed.link.close() }
   }
 
-  /// Those that were added since the last call.
+  /// Takes the links that were added since the last call.
   package func take() -> [Link] {
     state.withLock { state in
       defer { state.links = [] }

@@ -1,9 +1,9 @@
 /// What a transport says about waiting for its links.
 package struct WaitingHints: Hashable, Sendable {
-  /// To sleep and be woken costs several system calls and an interrupt, so a waiter parks later.
+  /// Whether sleeping and being woken costs several system calls and an interrupt, so that a waiter should park later.
   package var isWakingCostly = false
-  /// A look at its links takes long enough by itself: between two of them a waiter needs no pause instruction, which in an emulated machine
-  /// takes as long as a message, and looks at the clock less often.
+  /// Whether a look at its links takes long enough by itself. Between two looks a waiter then needs no pause instruction,
+  /// which in an emulated machine takes as long as a message, and it looks at the clock less often.
   package var isPassLong = false
 
   package init(isWakingCostly: Bool = false, isPassLong: Bool = false) {
@@ -11,7 +11,7 @@ package struct WaitingHints: Hashable, Sendable {
     self.isPassLong = isPassLong
   }
 
-  /// What holds where links of both kinds are waited for.
+  /// The hints for waiting for links of both kinds.
   package func union(_ other: WaitingHints) -> WaitingHints {
     WaitingHints(
       isWakingCostly: isWakingCostly || other.isWakingCostly, isPassLong: isPassLong || other.isPassLong)

@@ -1,4 +1,5 @@
-/// Values by ranges of addresses: sorted, and no two ranges overlap. Finding takes logarithmic time, because it is done in every large call.
+/// Maps ranges of addresses to values. The ranges are sorted, and no two overlap. Finding takes logarithmic time, because
+/// every large call does it.
 package struct AddressTable<Value> {
   private struct Entry {
     let start: UInt
@@ -13,7 +14,7 @@ package struct AddressTable<Value> {
 
   package var values: [Value] { entries.map(\.value) }
 
-  /// What ``find(_:bytes:)`` would look through, in order of address.
+  /// All ranges, in order of address.
   package var ranges: [(start: UInt, bytes: Int)] { entries.map { ($0.start, Int($0.bytes)) } }
 
   /// The number of entries that begin at `address` or before.
@@ -27,7 +28,7 @@ package struct AddressTable<Value> {
     return low
   }
 
-  /// Adds a range. Precondition: it overlaps none that is there.
+  /// Adds a range. Precondition: it overlaps no other.
   package mutating func insert(_ start: UInt, bytes: Int, _ value: Value) {
     precondition(!overlaps(start, bytes: bytes), "ranges of addresses must not overlap")
     entries.insert(Entry(start: start, bytes: UInt(bytes), value: value), at: count(upTo: start))
@@ -40,7 +41,7 @@ package struct AddressTable<Value> {
     return entries.remove(at: index).value
   }
 
-  /// Whether a part of the range is there.
+  /// Whether the range overlaps one of the table.
   package func overlaps(_ start: UInt, bytes: Int) -> Bool {
     let index = count(upTo: start)
     if index > 0, start - entries[index - 1].start < entries[index - 1].bytes { return true }

@@ -6,15 +6,16 @@ import TuttiSystem
 /// Constants of segments that are read or written where they are.
 @frozen @usableFromInline
 package enum InPlace {
-  /// The least that such a segment has: below it, the copy through a window costs less than the news.
+  /// The smallest such segment: below this, a copy through a window costs less than telling the peer.
   @inlinable package static var segmentBytesMin: Int { 16 << 10 }
-  /// What ``RegisteredMemory/offset(of:)`` gives for other memory.
+  /// The value of ``RegisteredMemory/offset(of:)`` for other memory.
   @inlinable package static var nowhere: UInt64 { .max }
-  /// Set in what ``RegisteredMemory/offset(of:)`` gives for the caller's own registered memory; the other bits are then the address.
+  /// Set in what ``RegisteredMemory/offset(of:)`` gives for the caller's own registered memory; the other bits are then the
+  /// address.
   @inlinable package static var callers: UInt64 { 1 << 62 }
 }
 
-/// What else is told of registered memory: the devices that are to reach it.
+/// A device that is told of registered memory so that it can reach it.
 package protocol MemoryRegistrar: AnyObject, Sendable {
   /// - Throws: `.resources` where a limit forbids it.
   func register(_ memory: UnsafeMutableRawPointer, bytes: Int) throws(FailureReport)
@@ -22,17 +23,18 @@ package protocol MemoryRegistrar: AnyObject, Sendable {
   func unregister(_ memory: UnsafeMutableRawPointer)
 }
 
-/// Memory of one rank that its peers may read and write in place: an arena in a sealed memfd, which links pass on when they are opened, and
-/// which devices have registered. Allocating needs no peer: the arena has its full size from the start, and only what was allocated takes
-/// memory. Beside it, memory of the caller's own, which devices reach, but not the other processes of the host.
+/// Memory of one rank that its peers may read and write in place: an arena in a sealed memfd, which links pass on when they
+/// are opened, and which devices have registered. Allocating needs no peer: the arena has its full size from the start, and
+/// only what was allocated takes memory. Beside it, memory of the caller's own, which devices reach, but not the other
+/// processes of the host.
 ///
-/// Whoever allocates owns the memory until ``deallocate(_:bytes:)``. Peers touch it only for segments of running operations that said so,
-/// and not after ``Link/revoke(_:lost:)``. An address in the arena is an offset in its file, the same for all ranks.
+/// Whoever allocates owns the memory until ``deallocate(_:bytes:)``. Peers touch it only for segments of running operations
+/// that said so, and not after ``Link/revoke(_:lost:)``. An address in the arena is an offset in its file, the same for all
+/// ranks.
 package final class RegisteredMemory: @unchecked Sendable {
   // @unchecked: the mapping is set once under the lock and read through an atomic; free ranges are under the lock.
 
-  /// The memfd. Owned; close-on-exec, registered.
-  package let descriptor: Int32
+  private let file: OwnedDescriptor
   /// Bytes of the whole arena: as much as the machine has memory, or as the limits of this process allow.
   package let capacity: Int
   /// Address of the arena in this process; 0 until something is allocated.
@@ -49,14 +51,14 @@ package final class RegisteredMemory: @unchecked Sendable {
     /// The caller's own.
     var callers = AddressTable<Void>()
 
-    /// All there is: address and bytes.
+    /// All registered memory: address and bytes.
     var all: [(UInt, Int)] { allocated.map { ($0.key, $0.value) } + callers.ranges.map { ($0.start, $0.bytes) } }
   }
   private let registrations = Lock(Registrations())
-  /// Whether there is any of the caller's own.
+  /// Whether any of the caller's own memory is registered.
   private let hasCallers = Atomic<Bool>(false)
 
-  /// - Parameter ranksOnHost: Ranks that will map it, each once for every communicator in which it meets the owner.
+  /// - Parameter ranksOnHost: How many ranks will map it, each once for every communicator in which it meets the owner.
   /// - Throws: `.resources` or `.transport` where the limits of this process, or its sandbox, forbid it.
   package init(ranksOnHost: Int = 2) throws(FailureReport) {
     let capacity = Self.capacityWithinLimits(ranksOnHost: ranksOnHost)
@@ -66,24 +68,26 @@ package final class RegisteredMemory: @unchecked Sendable {
         advice: "Raise the limits of file size (ulimit -f) and address space (ulimit -v), or use ordinary memory")
     }
     self.capacity = capacity
-    descriptor = try systemCall("memfd_create", advice: "A seccomp filter may forbid it; use ordinary memory") {
-      tutti_memfd("tutti-registered", capacity)
-    }
+    file = OwnedDescriptor(
+      try systemCall("memfd_create", advice: "A seccomp filter may forbid it; use ordinary memory") {
+        tutti_memfd("tutti-registered", capacity)
+      })
     free = Lock([0..<capacity])
   }
 
   deinit {
     let address = base.load(ordering: .relaxed)
     if address != 0 { munmap(UnsafeMutableRawPointer(bitPattern: address), capacity) }
-    // A forked child's number may be another file's by now.
-    if generation == tutti_current_fork_generation() { tutti_close(descriptor) }
   }
+
+  /// The memfd, close-on-exec and registered. It is open as long as this object lives.
+  package var descriptor: Int32 { file.raw }
 
   private static let page = max(4096, sysconf(Int32(_SC_PAGESIZE)))
   private static let hugePage = 2 << 20
-  /// Communicators of one process whose links may all map all arenas.
+  /// How many communicators of one process are expected to map all arenas.
   private static let communicatorsExpected = 16
-  /// What a process has on the smallest processors: 47 bits, with room for everything else.
+  /// The address space to plan with. The smallest processors give a process 47 bits; this leaves room for everything else.
   private static let addressSpace = 1 << 46
 
   private static func capacityWithinLimits(ranksOnHost: Int) -> Int {
@@ -101,11 +105,11 @@ package final class RegisteredMemory: @unchecked Sendable {
 
   // MARK: Allocating
 
-  /// Memory of at least so many bytes, aligned to a page, or to a huge page where it is that large. Zero.
+  /// Allocates at least `bytes` bytes, all zero, aligned to a page, or to a huge page where they are that many.
   ///
-  /// The pages are there when this returns, so that no access can fail for want of memory later; huge ones where the kernel gives them
-  /// (madvise(2), `MADV_HUGEPAGE`).
-  /// - Throws: `.resources` with what is wanted and what is there.
+  /// The pages are there when this returns, so that no access can fail for want of memory later; huge ones where the kernel
+  /// gives them (madvise(2), `MADV_HUGEPAGE`).
+  /// - Throws: `.resources`, which says how much is wanted and how much is available.
   package func allocate(bytes: Int) throws(FailureReport) -> UnsafeMutableRawPointer {
     let size = Self.rounded(bytes)
     let alignment = size >= Self.hugePage ? Self.hugePage : Self.page
@@ -129,7 +133,7 @@ package final class RegisteredMemory: @unchecked Sendable {
     }
     guard let range else {
       throw FailureReport(
-        .resources, "\(bytes) bytes of registered memory are wanted, and no \(bytes) of \(capacity) are free in one piece",
+        .resources, "cannot allocate \(bytes) bytes of registered memory: no such piece is free in \(capacity) bytes",
         advice: "Allocate less, free buffers that are no longer used, or raise ulimit -f and ulimit -v")
     }
     let memory = arena + range.lowerBound
@@ -138,7 +142,7 @@ package final class RegisteredMemory: @unchecked Sendable {
       tutti_memfd_release(descriptor, range.lowerBound, range.count)
       give(back: range)
       throw FailureReport(
-        .resources, "\(bytes) bytes of registered memory are wanted, and the system does not have them",
+        .resources, "cannot allocate \(bytes) bytes of registered memory: the system does not have them",
         advice: "Check free memory and the limit of the control group (memory.max)", systemError: code)
     }
     do throws(FailureReport) {
@@ -154,7 +158,7 @@ package final class RegisteredMemory: @unchecked Sendable {
     return memory
   }
 
-  /// Gives memory of ``allocate(bytes:)`` back, and its pages to the system. No operation may be using it.
+  /// Gives back memory from ``allocate(bytes:)``, and its pages to the system. No operation may be using it.
   package func deallocate(_ memory: UnsafeMutableRawPointer, bytes: Int) {
     // In a forked child the descriptor's number may be another file's, and the pages are the parent's.
     if generation != tutti_current_fork_generation() { return }
@@ -229,7 +233,7 @@ package final class RegisteredMemory: @unchecked Sendable {
     }
   }
 
-  /// Has the devices reach memory of the caller's own, until ``unregister(_:)``. Without devices nothing changes.
+  /// Lets the devices reach memory of the caller's own, until ``unregister(_:)``. Without devices nothing changes.
   ///
   /// - Throws: `.invalidArgument` for memory that was registered before, `.resources` where a limit forbids it.
   package func register(_ memory: UnsafeMutableRawPointer, bytes: Int) throws(FailureReport) {
@@ -239,7 +243,7 @@ package final class RegisteredMemory: @unchecked Sendable {
       let base = base.load(ordering: .acquiring)
       guard !overlaps, base == 0 || address >= base + UInt(capacity) || address + UInt(bytes) <= base else {
         throw FailureReport(
-          .invalidArgument, "\(bytes) bytes of memory are to be registered, and a part of them is registered already",
+          .invalidArgument, "cannot register \(bytes) bytes of memory, because a part of them is registered already",
           advice: "Register each buffer once, and unregister it before it is freed")
       }
       try Self.tell(state.registrars, memory, bytes)
@@ -253,7 +257,7 @@ package final class RegisteredMemory: @unchecked Sendable {
     try registrations.withLock { state throws(FailureReport) in
       guard state.callers.remove(UInt(bitPattern: memory)) != nil else {
         throw FailureReport(
-          .invalidArgument, "memory is to be unregistered that was not registered",
+          .invalidArgument, "cannot unregister memory that was not registered",
           advice: "Pass the address that was given to register")
       }
       hasCallers.store(!state.callers.isEmpty, ordering: .releasing)
@@ -275,8 +279,8 @@ package final class RegisteredMemory: @unchecked Sendable {
 
   // MARK: Addresses
 
-  /// Where an address lies in the arena; for the caller's own registered memory, the address and ``InPlace/callers``; ``InPlace/nowhere``
-  /// for other memory.
+  /// The offset of an address in the arena; for the caller's own registered memory, the address together with
+  /// ``InPlace/callers``; ``InPlace/nowhere`` for other memory.
   package func offset(of address: UnsafeRawPointer) -> UInt64 {
     let base = base.load(ordering: .acquiring)
     let offset = UInt(bitPattern: address) &- base
@@ -313,13 +317,14 @@ package struct PeerMemory: ~Copyable {
     if let base { munmap(base, capacity) }
   }
 
-  /// The address of `bytes` bytes at an offset that the peer gave; nil where they are not in the arena. Throws `.resources` when it cannot be mapped.
+  /// The address of `bytes` bytes at an offset that the peer gave; nil where they are not in the arena. Throws `.resources`
+  /// when it cannot be mapped.
   @inline(__always)
   package mutating func address(of offset: UInt64, bytes: Int) throws(FailureReport) -> UnsafeMutableRawPointer? {
     guard offset <= UInt64(capacity), bytes <= capacity - Int(offset) else { return nil }
     if let base { return base + Int(offset) }
     let mapped = try RegisteredMemory.map(descriptor.raw, capacity)
-    // A core dump is to hold this process's memory once.
+    // A core dump should hold this process's memory once.
     madvise(mapped, capacity, MADV_DONTDUMP)
     base = mapped
     return mapped + Int(offset)

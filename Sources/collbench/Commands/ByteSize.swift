@@ -1,6 +1,6 @@
-/// Byte counts as people write them: `8`, `4K`, `2M`, `1G`, in powers of 1024.
+/// Reads and writes byte counts as people do: `8`, `4K`, `2M`, `1G`, in powers of 1024.
 enum ByteSize {
-  /// - Returns: Bytes; nil when the text is not a count or does not fit 63 bits.
+  /// - Returns: The bytes; nil when the text is not a count or does not fit 63 bits.
   static func parse(_ text: String) -> Int? {
     var digits = text[...]
     var shift = 0
@@ -21,7 +21,7 @@ enum ByteSize {
     return "\(bytes)"
   }
 
-  /// Rounded for messages: `1.5 GiB`.
+  /// A rounded count for messages: `1.5 GiB`.
   static func approximate(_ bytes: Int) -> String {
     for (unit, shift) in [("GiB", 30), ("MiB", 20), ("KiB", 10)] where bytes >= 1 << shift {
       return "\(decimal(Double(bytes) / Double(1 << shift), digits: 1)) \(unit)"
@@ -30,7 +30,7 @@ enum ByteSize {
   }
 }
 
-/// `value` with exactly `digits` digits after the point, whatever the locale.
+/// Writes `value` with exactly `digits` digits after the point, whatever the locale.
 func decimal(_ value: Double, digits: Int) -> String {
   guard value.isFinite else { return "\(value)" }
   var scale = 1.0

@@ -2,7 +2,7 @@ import ArgumentParser
 import Tutti
 import TuttiTransport
 
-/// `collbench list`: what this build and this machine have.
+/// `collbench list` shows what this build and this machine have.
 struct ListCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "list",

@@ -2,7 +2,7 @@ import ArgumentParser
 import TuttiAlgorithms
 import TuttiSchedule
 
-/// `collbench plan`: shows what the ranks would do in an algorithm. Nothing is sent anywhere.
+/// `collbench plan` shows what the ranks would do in an algorithm. It sends nothing.
 struct PlanCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plan",
@@ -19,7 +19,7 @@ struct PlanCommand: ParsableCommand {
       its part of them; links do not disturb each other, and local work takes no time.
       """)
 
-  /// More than this would be too much to look at.
+  /// More ranks than this would be too much to look at.
   static let ranksMax = 64
   static let formats = ["text", "dot", "svg"]
 
@@ -57,7 +57,7 @@ struct PlanCommand: ParsableCommand {
     if let file { try file.write(text) } else { try Terminal.write(text) }
   }
 
-  /// The algorithm asked for, with all that was asked for checked.
+  /// Checks everything that was asked for, and returns the algorithm.
   private func selection() throws -> any Algorithm {
     guard let wanted = Collective(name: collective) else {
       throw ValidationError(unknown("collective", collective, known: Catalog.collectives))
@@ -71,7 +71,7 @@ struct PlanCommand: ParsableCommand {
     guard selected.isDefined(for: Grouping(rankCount: ranks)) else {
       let defined = (1...PlanCommand.ranksMax).filter { selected.isDefined(for: Grouping(rankCount: $0)) }
         .map(String.init).joined(separator: ", ")
-      throw ValidationError("--ranks \(ranks): \(collective) \(algorithm) is not defined for it, but for \(defined).")
+      throw ValidationError("--ranks \(ranks): \(collective) \(algorithm) is not defined for it. It is for \(defined).")
     }
     if let root {
       guard wanted.hasRoot else {

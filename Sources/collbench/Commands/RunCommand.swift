@@ -2,7 +2,7 @@ import ArgumentParser
 import Glibc
 import TuttiLaunch
 
-/// `collbench run`: measures a collective (or send and receive), in one of three roles.
+/// `collbench run` measures a collective (or send and receive), in one of three roles.
 ///
 /// With `--ranks N` this process is the launcher and measures nothing itself (or, over `inprocess`, has N threads as ranks).
 /// Without, it is one rank of whatever started it.
@@ -11,8 +11,8 @@ struct RunCommand: ParsableCommand {
     commandName: "run", abstract: "Measures a collective and checks its results bit for bit. The default command.",
     discussion: """
       Sizes are those of nccl-tests: the bytes of the message, or, for collectives of blocks (reduce-scatter, all-gather, gather, \
-      scatter, all-to-all), of all ranks' blocks together. These are rounded down to whole elements for each rank, but to one at \
-      least, and the results tell the rounded bytes. send-receive sends to the next rank and receives from the one before.
+      scatter, all-to-all), of all ranks' blocks together. These are rounded down to whole elements for each rank, but to at least \
+      one, and the results show the rounded bytes. send-receive sends to the next rank and receives from the one before.
       """)
 
   @OptionGroup var options: RunOptions

@@ -1,9 +1,9 @@
 import ArgumentParser
 import Tutti
 
-// What was typed, checked: everything that can be known to be wrong before a rank starts is refused here.
+// Checks what was typed: everything that can be known to be wrong before a rank starts is refused here.
 
-/// Processes one `--ranks` may start.
+/// How many processes one `--ranks` may start.
 let ranksMax = 512
 
 extension RunOptions {
@@ -39,7 +39,7 @@ extension RunOptions {
       root: try root(for: subject), iterations: iterations, warmup: warmup, inPlace: inPlace, registered: registered,
       check: !noCheck,
       format: format, output: output, timeout: timeout)
-    // The launcher has looked at the memory already; by now its other ranks may have taken theirs.
+    // The launcher has checked the memory already; by now its other ranks may have taken theirs.
     if let ranks, !launched {
       if let obstacle = configuration.rootObstacle(rankCount: ranks) { throw ValidationError(obstacle) }
       if let obstacle = configuration.memoryObstacle(ranks: 0..<ranks, rankCount: ranks) { throw ValidationError(obstacle) }
@@ -64,7 +64,7 @@ extension RunOptions {
       throw ValidationError(unknown("operation", op, known: Catalog.operations))
     }
     guard subject.combines || operation == .sum else {
-      throw ValidationError("\(subject.name) combines nothing: leave --op out.")
+      throw ValidationError("\(subject.name) does not combine data: leave --op out.")
     }
     if operation.isDefined(for: type) { return operation }
     let types = Catalog.types(for: operation).joined(separator: ", ")

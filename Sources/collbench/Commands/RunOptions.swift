@@ -63,7 +63,7 @@ struct RunOptions: ParsableArguments {
   @Option(help: "Seconds an operation may take before it fails on every rank.")
   var timeout = 60.0
 
-  /// Set by collbench when it starts itself: this process is one of the ranks that `--ranks` asks for.
+  /// collbench sets this when it starts itself: this process is one of the ranks that `--ranks` asks for.
   @Flag(help: .private)
   var launched = false
 }

@@ -2,13 +2,14 @@ import Tutti
 import TuttiAlgorithms
 import TuttiSchedule
 
-/// What a run measures: a collective, or send and receive, which is none and has no algorithms.
+/// What a run measures: a collective, or send and receive, which is not a collective and has no algorithms.
 enum Subject: Hashable, Sendable {
   case collective(Collective)
-  /// Every rank sends to the next one and receives from the one before, as nccl-tests' `sendrecv` does. A single rank sends to itself.
+  /// Every rank sends to the next one and receives from the one before, as nccl-tests' `sendrecv` does. A single rank sends
+  /// to itself.
   case sendReceive
 
-  /// All there are, in the order they are listed to users.
+  /// All subjects, in the order in which they are listed to users.
   static let all = Collective.allCases.map(Subject.collective) + [.sendReceive]
 
   var name: String {
@@ -27,7 +28,7 @@ enum Subject: Hashable, Sendable {
     if case .collective(let collective) = self { collective } else { nil }
   }
 
-  /// In the registry's order.
+  /// The algorithms in the registry's order.
   var algorithms: [any Algorithm] { collective.map(AlgorithmRegistry.algorithms) ?? [] }
 
   var carriesData: Bool { self != .collective(.barrier) }
@@ -35,18 +36,19 @@ enum Subject: Hashable, Sendable {
   var combines: Bool { collective?.combines ?? false }
   /// Whether the bytes of a size are one block for each rank, rather than one message.
   var hasBlocks: Bool { collective?.hasBlocks ?? false }
-  /// Whether one buffer can be both what is given and what is got.
+  /// Whether one buffer can be both input and output.
   var canRunInPlace: Bool { carriesData && self != .sendReceive }
 
-  /// The elements that a size means: of the message, or of each rank's block, rounded down, but at least one unless the size is 0.
+  /// The number of elements that a size means: those of the message, or of each rank's block, rounded down, but at least one
+  /// unless the size is 0.
   ///
-  /// - Parameter bytes: Of the message, or of all ranks' blocks together: what nccl-tests calls the size.
+  /// - Parameter bytes: The bytes of the message, or of all ranks' blocks together, which nccl-tests calls the size.
   func count(bytes: Int, elementBytes: Int, rankCount: Int) -> Int {
     guard hasBlocks, bytes > 0 else { return bytes / elementBytes }
     return max(1, bytes / elementBytes / rankCount)
   }
 
-  /// What the busiest wire carries, as a multiple of the size: nccl-tests, doc/PERFORMANCE.md.
+  /// How much the busiest wire carries, as a multiple of the size (nccl-tests, doc/PERFORMANCE.md).
   func busFactor(rankCount: Int) -> Double {
     let ranks = Double(rankCount)
     return switch self {
@@ -60,7 +62,8 @@ enum Subject: Hashable, Sendable {
   }
 }
 
-/// Where one rank's buffers lie in the data of all ranks, in elements: in the message, or in all ranks' blocks in rank order.
+/// Where one rank's buffers lie in the data of all ranks, in elements: in the message, or in all ranks' blocks in rank
+/// order.
 struct BufferLayout {
   /// Elements of the message, or of all ranks' blocks.
   let total: Int
@@ -86,13 +89,13 @@ struct BufferLayout {
     }
   }
 
-  /// The elements of the one buffer that holds both; nil where there is at most one.
+  /// The elements of the one buffer that holds input and output; nil where the rank has at most one of them.
   var shared: Range<Int>? {
     input.isEmpty || output.isEmpty
       ? nil : min(input.lowerBound, output.lowerBound)..<max(input.upperBound, output.upperBound)
   }
 
-  /// Elements of all buffers of the rank. A double, because two counts below 2^63 can add up to more.
+  /// The number of elements of all buffers of the rank. It is a double, because two counts below 2^63 can add up to more.
   func elements(inPlace: Bool) -> Double {
     if inPlace, let shared { return Double(shared.count) }
     return Double(input.count) + Double(output.count)

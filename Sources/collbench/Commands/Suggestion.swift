@@ -1,4 +1,4 @@
-/// The message for a name nobody knows: what is known, and the nearest of it.
+/// Writes the message for an unknown name: which names are known, and the nearest of them.
 ///
 /// - Parameter what: What the name should have named: `algorithm`.
 func unknown(_ what: String, _ name: String, known: [String]) -> String {

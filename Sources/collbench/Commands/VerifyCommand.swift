@@ -3,7 +3,7 @@ import CTuttiLinux
 import TuttiAlgorithms
 import TuttiSchedule
 
-/// `collbench verify`: proves the algorithms, for every rank count of a range, by symbolic execution. Nothing is sent anywhere.
+/// `collbench verify` proves the algorithms, for every rank count of a range, by symbolic execution. It sends nothing.
 struct VerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify",
@@ -56,12 +56,13 @@ struct VerifyCommand: ParsableCommand {
       total += report
       Terminal.progress("")
       try Terminal.write(
-        "\(label): proven for \(proven) rank counts, \(schedules - firstSchedule) schedules, \(report.messages) messages\n")
+        "\(label): proven for \(counted(proven, "rank count")), \(counted(schedules - firstSchedule, "schedule")), "
+          + "\(counted(report.messages, "message"))\n")
     }
     let seconds = decimal(Double(tutti_now_ns() - start) / 1e9, digits: 1)
     try Terminal.write(
-      "\(algorithms.count) algorithm\(algorithms.count == 1 ? "" : "s"), \(minRanks) to \(maxRanks) ranks: "
-        + "\(schedules) schedules with \(total.steps) steps proven in \(seconds) s\n")
+      "\(counted(algorithms.count, "algorithm")), \(minRanks) to \(maxRanks) ranks: "
+        + "\(counted(schedules, "schedule")) with \(counted(total.steps, "step")) proven in \(seconds) s\n")
   }
 
   /// The roots to prove with: the first rank, the last, and one that is neither where there is one.

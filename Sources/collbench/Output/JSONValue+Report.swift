@@ -1,6 +1,6 @@
 import TuttiTransport
 
-/// What a transport reports of itself, as JSON.
+/// Turns what a transport reports of itself into JSON.
 extension JSONValue {
   init(_ value: ReportValue) {
     self =

@@ -18,7 +18,7 @@ enum JSONValue {
     }
   }
 
-  /// One member a line down to `depth` levels; compact below, and lists of plain values.
+  /// Writes one member on each line down to `depth` levels; below that, and for lists of plain values, it is compact.
   func text(expanded depth: Int = 3, indent: Int = 0) -> String {
     switch self {
     case .null: return "null"

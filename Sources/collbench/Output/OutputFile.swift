@@ -1,12 +1,12 @@
 import Glibc
 import TuttiLaunch
 
-/// Where `--output` goes. A regular file appears complete or not at all: it is written beside its name, then renamed. Links
-/// are followed, and what is no regular file, such as a device or a FIFO, is written to and stays what it is.
+/// The file of `--output`. A regular file appears complete or not at all: it is written beside its name, then renamed. Links
+/// are followed, and a device, FIFO or other file that is not regular is written to and stays what it is.
 struct OutputFile {
   let path: String
-  /// The regular file that is replaced, or made, with the permissions that it has; nil where the text is written to what is
-  /// there.
+  /// The regular file that is replaced or made, with the permissions that it has; nil where the text is written to what
+  /// exists.
   private let replaced: (path: String, mode: mode_t?)?
 
   /// - Throws: ``CommandFailure`` when the folder is missing or cannot be written, so that nobody measures for an hour
@@ -25,7 +25,8 @@ struct OutputFile {
     }
     let target = Self.target(of: path)
     var found = stat()
-    // Links of /proc lead to files by other ways than their text: `/dev/stdout` to one that has no name any more.
+    // Links of /proc lead to files by other ways than their text: `/dev/stdout` may lead to a file that has no name any
+    // more.
     if exists, stat(target, &found) != 0 || found.st_ino != status.st_ino || found.st_dev != status.st_dev {
       replaced = nil
       return
@@ -68,10 +69,10 @@ struct OutputFile {
 
   private func failure() -> CommandFailure { CommandFailure("--output \(path): \(systemErrorText()).") }
 
-  /// The name at the end of a path's links, also where nothing has it yet.
+  /// The name at the end of a path's links, even where nothing has that name yet.
   private static func target(of path: String) -> String {
     var target = path
-    // As many links as the kernel follows.
+    // The kernel follows as many links.
     for _ in 0..<40 {
       var buffer = [CChar](repeating: 0, count: 4096)
       let length = readlink(target, &buffer, buffer.count - 1)

@@ -10,7 +10,7 @@ struct Report {
   private let system = SystemFacts.current()
   private let file: OutputFile?
   private var measurements: [Measurement] = []
-  /// Why what was to be printed has not arrived; nil while all has. Nothing is printed afterwards.
+  /// Why printed results have not arrived; nil while all have. Nothing is printed afterwards.
   private var failure: StandardStream.Failure?
 
   init(_ configuration: RunConfiguration, rankCount: Int) throws {
@@ -20,7 +20,7 @@ struct Report {
     if configuration.streams { emit(table.header) }
   }
 
-  /// Whether results still arrive where they are printed. Measuring more is of no use otherwise.
+  /// Whether results still arrive where they are printed. Otherwise it is no use to measure more.
   var arrives: Bool { failure == nil }
 
   private mutating func emit(_ text: String) {
@@ -35,8 +35,7 @@ struct Report {
     if configuration.streams { emit(table.line(measurement, highlight: Terminal.red)) }
   }
 
-  /// - Throws: `StandardStream.Failure` when results have not arrived where they were to be printed, ``CommandFailure`` for
-  ///   a file.
+  /// - Throws: `StandardStream.Failure` when printed results have not arrived, ``CommandFailure`` for a file.
   mutating func finish() throws {
     let text: String
     switch configuration.format {

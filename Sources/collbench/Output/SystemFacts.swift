@@ -2,11 +2,12 @@ import Glibc
 import Tutti
 import TuttiSystem
 
-/// What a reader needs to judge a number: the machine it was measured on. Never the environment, which holds secrets.
+/// Describes the machine that a number was measured on, so that a reader can judge it. It never holds the environment, which
+/// holds secrets.
 struct SystemFacts {
   let host: String
   let cpu: String
-  /// Logical processors this process may use.
+  /// The number of logical processors that this process may use.
   let cores: Int
   let kernel: String
   let memoryBytes: Int
@@ -21,9 +22,9 @@ struct SystemFacts {
       memoryBytes: memory("MemTotal") ?? 0)
   }
 
-  /// Bytes that programs started by this process may use together without swapping, and the file that limits them where it
-  /// is not the whole machine's memory: of a control group, whose processes the kernel kills beyond it. nil where the kernel
-  /// does not say.
+  /// The bytes that programs started by this process may use together without swapping. With them comes the file that limits
+  /// them, where it is not the whole machine's memory but a control group's, whose processes the kernel kills beyond it. nil
+  /// where the kernel does not say.
   static func availableMemory() -> (bytes: Int, limit: String?)? {
     let machine = memory("MemAvailable")
     guard let group = MemoryGroup.current().min(by: { $0.left < $1.left }) else { return machine.map { ($0, nil) } }

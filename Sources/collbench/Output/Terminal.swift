@@ -9,7 +9,7 @@ enum Terminal {
 
   /// Writes results.
   ///
-  /// - Throws: ``CommandFailure`` when they did not arrive: then the exit status must not be 0.
+  /// - Throws: ``CommandFailure`` when they did not arrive, so that the exit status is not 0.
   static func write(_ text: String) throws(CommandFailure) {
     do throws(StandardStream.Failure) {
       try StandardStream.output.write(text)
@@ -21,8 +21,8 @@ enum Terminal {
     "standard output: \(failure). Results are missing there."
   }
 
-  /// Nobody can be told that nobody is told.
-  static func error(_ text: String) { try? StandardStream.error.write(text + "\n") }
+  /// Writes an error. If that fails, there is nobody left to tell.
+  static func error(_ text: String) { try? StandardStream.error.write(inFlags(text) + "\n") }
 
   /// Replaces the progress line; only where someone can see it replaced.
   static func progress(_ text: String) {
@@ -33,11 +33,19 @@ enum Terminal {
   static func red(_ text: String) -> String { coloured ? "\u{1B}[31m\(text)\u{1B}[0m" : text }
 }
 
-/// What ends a command with exit status 1: a message for standard error, one screen at most.
+/// Ends a command with exit status 1, and a message for standard error of one screen at most.
 struct CommandFailure: Error, CustomStringConvertible {
   let description: String
   init(_ description: String) { self.description = description }
 }
+
+/// Puts a library's error into this tool's words: "choose the transport tcp" becomes "choose --transport tcp".
+func inFlags(_ text: String) -> String {
+  text.replacing(/\bthe transport (auto|inprocess|shm|tcp|rdma)\b/) { "--transport \($0.1)" }
+}
+
+/// A count with its noun: `1 rank`, `4 ranks`.
+func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
 
 /// The text of `errno`.
 func systemErrorText(_ code: Int32 = errno) -> String { String(cString: strerror(code)) }

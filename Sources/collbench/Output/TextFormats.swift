@@ -1,4 +1,4 @@
-/// Lines for people, in the columns of nccl-tests. GB are 10^9 bytes.
+/// Writes lines for people, in the columns of nccl-tests. GB are 10^9 bytes.
 struct TableFormat {
   let configuration: RunConfiguration
   let rankCount: Int
@@ -53,7 +53,7 @@ struct TableFormat {
   }
 }
 
-/// The JSON results as comma-separated values, one line each; no field ever holds a comma or a quote.
+/// Writes the results of the JSON as comma-separated values, one line each. No field ever holds a comma or a quote.
 enum CSVFormat {
   static func text(_ measurements: [Measurement]) -> String {
     let header = """

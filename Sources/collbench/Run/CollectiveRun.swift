@@ -1,13 +1,13 @@
 import Tutti
 import TuttiSchedule
 
-/// One collective (or send and receive) on this rank, at one size and by one algorithm: its buffers, its call, and what must be in the
-/// buffers after it. All that differs between collectives is here and in ``Subject``.
+/// One collective (or send and receive) on this rank, at one size and by one algorithm: its buffers, its call, and what must
+/// be in the buffers after it. All that differs between collectives is here and in ``Subject``.
 struct CollectiveRun {
   private let communicator: Communicator
   private let configuration: RunConfiguration
   private let algorithm: AlgorithmName
-  /// Elements of the message, or of each rank's block.
+  /// The number of elements of the message, or of each rank's block.
   let count: Int
   /// The ranks that send and receive exchanges with.
   private let nextRank: Int
@@ -16,7 +16,7 @@ struct CollectiveRun {
   private let layout: BufferLayout
   /// Owns what `input` and `output` point to; calls are blocking, so nothing uses the memory longer.
   private let buffers: [RunBuffer]
-  /// nil where the rank gives nothing, or gets nothing.
+  /// The buffers; nil where the rank gives nothing, or gets nothing.
   private let input: UnsafeMutableRawPointer?
   private let output: UnsafeMutableRawPointer?
 
@@ -56,11 +56,11 @@ struct CollectiveRun {
     fill()
   }
 
-  /// Of the message, or of all ranks' blocks.
+  /// The bytes of the message, or of all ranks' blocks.
   var bytes: Int { layout.total * configuration.type.size }
 
-  /// Makes the buffers ready for a call whose result is to be checked. Outside it an input of its own is written once only, so that a
-  /// change of it shows.
+  /// Makes the buffers ready for a call whose result will be checked. An input that is not in place is written only once, so
+  /// that a change of it shows.
   func prepare() {
     poison()
     if configuration.inPlace { fill() }
@@ -68,11 +68,11 @@ struct CollectiveRun {
 
   // MARK: The call
 
-  /// The operation itself, and nothing else: this is what is timed.
+  /// Makes the call itself, and nothing else: this is what is timed.
   @inline(__always)
   func call() throws(TuttiError) {
     let (operation, root, name) = (configuration.operation, configuration.root, algorithm)
-    // No memory where there are no elements.
+    // There is no memory where there are no elements.
     let input = input ?? Self.nowhere
     let output = output ?? Self.nowhere
     switch configuration.subject {
@@ -101,7 +101,7 @@ struct CollectiveRun {
     }
   }
 
-  /// Elements of all ranks' blocks.
+  /// The number of elements of all ranks' blocks.
   @inline(__always)
   private var countOfAll: Int { count * communicator.rankCount }
 
@@ -114,8 +114,8 @@ struct CollectiveRun {
 
   // MARK: The data
 
-  /// - Returns: How many elements of this rank differ in any bit from what they must be: of the result, and of the input where the call
-  ///   must leave it alone.
+  /// - Returns: How many elements of this rank differ in any bit from what they must be: of the result, and of the input
+  ///   where the call must leave it alone.
   func wrongElements() -> Int {
     var wrong = 0
     if let output {
@@ -138,11 +138,11 @@ struct CollectiveRun {
   /// The number of the input's first element in the pattern.
   private var inputKey: Int {
     switch configuration.subject {
-    // By its place: there, all ranks' elements are combined, or each place is one rank's.
+    // It follows from the place: all ranks' elements there are combined, or each place belongs to one rank.
     case .collective(.allReduce), .collective(.barrier), .collective(.reduceScatter), .collective(.reduce),
       .collective(.allGather), .collective(.gather):
       layout.input.lowerBound
-    // Many ranks could have something there: each rank's data follows that of the one before.
+    // Many ranks could have data there, so each rank's numbers follow those of the rank before.
     case .collective(.broadcast), .collective(.scatter), .collective(.allToAll), .sendReceive:
       communicator.rank * layout.total + layout.input.lowerBound
     }
@@ -165,7 +165,7 @@ struct CollectiveRun {
     }
   }
 
-  /// The elements of the input that the call must not write: in place, those outside the output.
+  /// The elements of the input that the call must not write; in place, those outside the output.
   private var untouched: [Range<Int>] {
     let input = layout.input
     guard configuration.inPlace, layout.shared != nil else { return [input] }

@@ -1,24 +1,24 @@
 /// One line of results: one collective (or send and receive), size and algorithm.
 struct Measurement: Sendable {
   var subject: Subject
-  /// Of the message, or of all ranks' blocks, as nccl-tests counts them.
+  /// The bytes of the message, or of all ranks' blocks, as nccl-tests counts them.
   var bytes: Int
-  /// Elements of the message, or of each rank's block.
+  /// The number of elements of the message, or of each rank's block.
   var count: Int
-  /// nil where the collective carries no data.
+  /// The type of the elements; nil where the collective carries no data.
   var type: String?
-  /// nil where nothing is combined.
+  /// The operation; nil where nothing is combined.
   var operation: String?
-  /// nil where no rank plays a part of its own.
+  /// The root; nil where no rank has a role of its own.
   var root: Int?
   var rankCount: Int
   /// The algorithm and transport that ran, not those asked for; nil for send and receive, which has no algorithms.
   var algorithm: String?
   var transport: String
   var inPlace: Bool
-  /// Nanoseconds of each iteration, the maximum over ranks, ascending.
+  /// The nanoseconds of each iteration, the maximum over ranks, in ascending order.
   var times: [Double]
-  /// Over all ranks; nil when nothing was compared.
+  /// The number over all ranks; nil when nothing was compared.
   var wrongElements: Int?
 
   var minimum: Double { times[0] }
@@ -36,7 +36,7 @@ struct Measurement: Sendable {
   /// ``bytes`` over the median time, in 10^9 bytes a second.
   var algorithmBandwidth: Double { median > 0 ? Double(bytes) / median : 0 }
 
-  /// What the slowest wire carried, as nccl-tests defines it (doc/PERFORMANCE.md): comparable with the hardware's bandwidth
-  /// whatever the rank count.
+  /// The rate of the slowest wire, as nccl-tests defines it (doc/PERFORMANCE.md). It is comparable with the hardware's
+  /// bandwidth, whatever the rank count.
   var busBandwidth: Double { algorithmBandwidth * subject.busFactor(rankCount: rankCount) }
 }

@@ -1,13 +1,13 @@
 import Glibc
 import TuttiSystem
 
-/// Test data of any length, made of one table: element `key` is a pure function of its number.
+/// Makes test data of any length from one table. Element `key` is a pure function of its number.
 ///
-/// The elements are cut into tiles as long as the table, and each tile is the table turned by a hash of the tile's number. So data is
-/// written and compared at the speed of memory, and data that ends up in another place is not what belongs there: the length of the table
-/// is prime, so that no size people use is a multiple of it, and whole tiles differ by how they are turned.
+/// The elements are cut into tiles as long as the table, and each tile is the table turned by a hash of the tile's number.
+/// So data is written and compared at the speed of memory, and misplaced data is found: the length of the table is prime, so
+/// that no size people use is a multiple of it, and whole tiles differ by how they are turned.
 package struct PatternTable: Sendable {
-  /// Elements of the table.
+  /// The number of elements of the table.
   package static let period = 1021
 
   private let elementBytes: Int
@@ -31,7 +31,7 @@ package struct PatternTable: Sendable {
     self.bytes = bytes
   }
 
-  /// Data that differs from this in every element.
+  /// A table whose data differs from this one's in every element.
   package var complement: PatternTable { PatternTable(elementBytes: elementBytes, bytes: bytes.map { ~$0 }) }
 
   /// Writes elements `key ..< key + count`.
@@ -55,7 +55,7 @@ package struct PatternTable: Sendable {
     return wrong
   }
 
-  /// Calls `body` with a place in the buffer, in bytes, and what belongs there, tile by tile.
+  /// Calls `body` tile by tile, with a place in the buffer, in bytes, and the data that belongs there.
   private func forEachRun(from key: Int, count: Int, _ body: (Int, UnsafeRawBufferPointer) -> Void) {
     bytes.withUnsafeBytes { table in
       var done = 0
@@ -72,5 +72,5 @@ package struct PatternTable: Sendable {
   }
 }
 
-/// A bijection of 64 bits that looks random, with 0 -> 0.
+/// A bijection of 64 bits that looks random, and maps 0 to 0.
 package func mixed(_ value: UInt64) -> UInt64 { SeededGenerator.mixed(value) }

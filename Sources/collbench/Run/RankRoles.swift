@@ -3,12 +3,12 @@ import Glibc
 import Tutti
 import TuttiLaunch
 
-// The ways a process takes part in a run as ranks: as one, or with a thread for each of them.
+// How a process takes part in a run: as one rank, or with a thread for each rank.
 
-/// This process is one rank: of the launcher in another process of this program, or of any other launcher.
+/// Runs this process as one rank of a launcher: of this program in another process, or of any other.
 ///
-/// - Parameter checksMemory: Whether nobody has looked yet. Where the launcher has, its other ranks may have taken theirs by
-///   now.
+/// - Parameter checksMemory: Whether to check that there is enough memory. Where the launcher has checked, its other ranks
+///   may have taken theirs by now.
 func runLaunchedRank(_ configuration: RunConfiguration, checksMemory: Bool) throws {
   Lifeline.hold()
   StandardStream.outliveReaders()
@@ -26,7 +26,7 @@ func runLaunchedRank(_ configuration: RunConfiguration, checksMemory: Bool) thro
   try runRank(communicator, configuration, checksMemory: checksMemory).exit()
 }
 
-/// The ranks are threads of this process.
+/// Runs the ranks as threads of this process.
 func runThreads(_ configuration: RunConfiguration, ranks: Int) throws {
   StandardStream.outliveReaders()
   var options = CommunicatorOptions()
@@ -42,7 +42,7 @@ func runThreads(_ configuration: RunConfiguration, ranks: Int) throws {
   var result = RankResult.success
   for communicator in communicators.dropFirst() {
     var thread = pthread_t()
-    // Owned by the thread from here on: it takes the reference over.
+    // The thread takes the reference over, and owns it from here on.
     let task = Unmanaged.passRetained(RankThread(communicator, configuration)).toOpaque()
     let code = pthread_create(&thread, nil, rankThreadMain, task)
     guard code == 0 else {
@@ -63,15 +63,16 @@ func runThreads(_ configuration: RunConfiguration, ranks: Int) throws {
   try result.exit()
 }
 
-/// How a rank's part has ended.
+/// How a rank's part ended.
 private enum RankResult {
   case success
-  /// It has been said what failed.
+  /// It failed, and has said so.
   case failure
-  /// Whoever read the results has left, as `head` does, and all ranks have stopped: no failure, and nothing is said.
+  /// The reader of the results has left, as `head` does, and all ranks have stopped. That is no failure, and nothing is
+  /// said.
   case readerLeft
 
-  /// Ends the process as other tools do: without a reader by SIGPIPE, which a shell shows as status 141.
+  /// Ends the process as other tools do: without a reader, by SIGPIPE, which a shell shows as status 141.
   func exit() throws {
     switch self {
     case .success: return
@@ -79,13 +80,13 @@ private enum RankResult {
     case .readerLeft:
       signal(SIGPIPE, SIG_DFL)
       raise(SIGPIPE)
-      // Where it is blocked.
+      // The signal may be blocked.
       throw ExitCode(128 + SIGPIPE)
     }
   }
 }
 
-/// What a rank's thread needs.
+/// The arguments of a rank's thread.
 private final class RankThread {
   let communicator: Communicator
   let configuration: RunConfiguration
@@ -103,7 +104,7 @@ private func rankThreadMain(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutab
   return result == .success ? nil : UnsafeMutableRawPointer(bitPattern: 1)
 }
 
-/// Runs one rank and says, on standard error, what failed on it. Rank 0 reports the results.
+/// Runs one rank, and writes what failed on it to standard error. Rank 0 reports the results.
 ///
 /// - Returns: `.success` when everything ran and every result was right, and has arrived.
 private func runRank(_ communicator: Communicator, _ configuration: RunConfiguration, checksMemory: Bool) -> RankResult {
@@ -115,7 +116,7 @@ private func runRank(_ communicator: Communicator, _ configuration: RunConfigura
       if let obstacle = configuration.memoryObstacle(ranks: rank..<rank + 1, rankCount: rankCount) {
         throw CommandFailure(obstacle)
       }
-      // Nobody fills its memory for a run that another rank refuses.
+      // No rank fills its memory for a run that another rank refuses.
       try communicator.barrier()
     }
     var report: Report?
@@ -128,7 +129,7 @@ private func runRank(_ communicator: Communicator, _ configuration: RunConfigura
     }
     return correct ? .success : .failure
   } catch let failure as StandardStream.Failure {
-    // All ranks have made all their calls: none is left alone.
+    // All ranks have made all their calls, so none is left waiting.
     if failure.readerHasLeft { return .readerLeft }
     Terminal.error(errorLine(rank: "\(rank)", Terminal.resultsLost(failure)))
     return .failure

@@ -1,7 +1,7 @@
 import CTuttiLinux
 import Tutti
 
-/// One rank's part of a run: the same sequence of operations on every rank, so that they meet.
+/// Plays one rank's part of a run, which is the same sequence of operations on every rank, so that they meet.
 ///
 /// Between the two clock readings of a timed iteration there is nothing but the operation itself.
 struct RankRun {
@@ -23,7 +23,7 @@ struct RankRun {
   /// Measures everything. Returns false when a result was wrong on any rank.
   ///
   /// - Parameters:
-  ///   - arrives: Whether results still arrive where this rank prints them. All ranks stop where those of one do not.
+  ///   - arrives: Whether results still arrive where this rank prints them. All ranks stop when those of one do not.
   ///   - report: Called on every rank for every measurement; all ranks get equal ones.
   func run(arrives: () -> Bool, _ report: (Measurement) -> Void) throws -> Bool {
     let requests = configuration.algorithmRequests(rankCount: communicator.rankCount)
@@ -51,7 +51,7 @@ struct RankRun {
     let iterations = configuration.iterations(bytes: run.bytes)
     let times = try RunBuffer(bytes: iterations * 8)
     let samples = times.pointer.bindMemory(to: Double.self, capacity: iterations)
-    // Their memory is used through plain pointers.
+    // Their memory is used through plain pointers, so they must live until here.
     defer { withExtendedLifetime((run, times)) {} }
 
     for _ in 0..<configuration.warmup(bytes: run.bytes) { try run.call() }
@@ -74,7 +74,7 @@ struct RankRun {
       }
       wrong += run.wrongElements()
     }
-    // What counts is the slowest rank of each iteration.
+    // The slowest rank of each iteration counts.
     try communicator.allReduce(RawMemory(times.pointer, count: iterations, type: .float64), .max)
     return Measurement(
       subject: subject, bytes: run.bytes, count: run.count, type: subject.carriesData ? configuration.type.name : nil,

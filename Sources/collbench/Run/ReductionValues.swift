@@ -1,17 +1,18 @@
 import Tutti
 
-/// Inputs of a reduction, and its result to the last bit, whatever the order and the grouping in which ranks are combined.
+/// Gives the inputs of a reduction and its exact result, whatever the order and the grouping in which ranks are combined.
 ///
-/// So no result needs a tolerance. Integers are full-range random bits, because they wrap. Floating-point inputs are such that every
-/// partial result is exact: small integers for sums, few powers of two for products; what lies between bounds on the whole is within them
-/// for every subset of the ranks. An average rounds, once: the quotient of the exact sum. One of a 16-bit type divides each contribution, so
-/// those are multiples of the rank count, or, where the type has no such, one rank's alone.
+/// So no result needs a tolerance. Integers are full-range random bits, because they wrap. Floating-point inputs are chosen
+/// so that every partial result is exact: small integers for sums, few powers of two for products. A bound on the whole
+/// holds for every subset of the ranks, too. An average rounds once, the quotient of the exact sum. An average of a 16-bit
+/// type divides each contribution, so contributions are multiples of the rank count or, where the type has none, come from
+/// one rank alone.
 package struct ReductionValues {
   private let type: DataType
   private let operation: ReduceOp
   private let rankCount: Int
 
-  /// - Parameter operation: Defined for the type.
+  /// - Parameter operation: An operation that is defined for the type.
   package init(type: DataType, operation: ReduceOp, rankCount: Int) {
     precondition(operation.isDefined(for: type) && rankCount > 0)
     self.type = type
@@ -35,7 +36,8 @@ package struct ReductionValues {
     mixed(UInt64(rank * PatternTable.period + number) &* 0x9E37_79B9_7F4A_7C15 &+ round &+ 1)
   }
 
-  /// Whether a rank is one of the `most` at most that contribute something to a class which would add up otherwise.
+  /// Whether a rank is one of the at most `most` ranks that contribute to a class; more contributions would add up to too
+  /// much.
   private func contributes(_ rank: Int, _ number: Int, most: Int) -> Bool {
     (rank + number) % ((rankCount + most - 1) / most) == 0
   }
@@ -45,7 +47,7 @@ package struct ReductionValues {
   private func integer(_ rank: Int, _ number: Int) -> UInt64 {
     let value = random(rank, number)
     switch operation {
-    // An even factor would make zeros of many.
+    // Even factors would turn many products into zero.
     case .product: return value | 1
     case .bitwiseAnd: return ~rareOnes(rank, number)
     case .bitwiseOr: return rareOnes(rank, number)
@@ -54,7 +56,7 @@ package struct ReductionValues {
     }
   }
 
-  /// Each bit is set on about one rank of all, so that each rank shows in an `and` or `or`.
+  /// Bits of which each is set on about one rank, so that each rank shows in an `and` or `or`.
   private func rareOnes(_ rank: Int, _ number: Int) -> UInt64 {
     var value = random(rank, number)
     var share = 2
@@ -112,7 +114,7 @@ package struct ReductionValues {
     }
   }
 
-  /// A contribution to an average that divides each of them: parts of the average are exact.
+  /// A contribution to an average that divides each of them, chosen so that the parts of the average are exact.
   private func dividend(_ rank: Int, _ number: Int, _ value: UInt64) -> Double {
     let multiples = exactIntegerMax / rankCount
     guard multiples > 0 else {
@@ -132,7 +134,7 @@ package struct ReductionValues {
     }
   }
 
-  /// The largest integer up to which the type has all.
+  /// The largest integer up to which the type has all integers.
   private var exactIntegerMax: Int {
     switch type {
     case .float16: 1 << 11
@@ -151,7 +153,7 @@ package struct ReductionValues {
     }
   }
 
-  /// Of a value that the type has.
+  /// The bits of a value that the type can represent.
   private func bits(_ value: Double) -> UInt64 {
     switch type {
     case .float16: UInt64(Float16(value).bitPattern)

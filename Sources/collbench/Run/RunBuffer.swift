@@ -1,11 +1,12 @@
 import Glibc
 import Tutti
 
-/// Page-aligned memory of one rank: from the ordinary heap, as a program's tensors have it, or registered with the communicator. Freed with this
-/// object; nothing keeps its pointer longer, because every operation on it is a blocking one.
+/// Page-aligned memory of one rank: from the ordinary heap, where a program's tensors lie, or registered with the
+/// communicator. It is freed with this object; nothing keeps its pointer longer, because every operation on it is a blocking
+/// one.
 final class RunBuffer {
   let pointer: UnsafeMutableRawPointer
-  /// Owns registered memory; nil for the heap's.
+  /// The owner of registered memory; nil for memory from the heap.
   private let registered: TuttiBuffer<UInt8>?
 
   init(bytes: Int) throws {

@@ -1,7 +1,8 @@
 import Foundation
 import Testing
 
-/// Whatever a user gets wrong ends at once, with a message that says what and what to do, and with nothing on standard output.
+/// Whatever a user gets wrong ends at once, with a message that says what and what to do, and with nothing on standard
+/// output.
 @Suite struct BadInputTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var arguments: String
@@ -31,7 +32,7 @@ import Testing
     Case(arguments: "all-reduce --ranks 2 --min-bytes 12 --dtype int64", says: ["--min-bytes", "not a multiple"]),
     Case(arguments: "all-reduce --ranks 2 --sizes 99999999999G", says: ["'99999999999G'", "8 EiB"]),
     Case(arguments: "all-reduce --ranks 2 --sizes 4000000G", says: ["do not fit", "available"]),
-    Case(arguments: "all-reduce --ranks 512 --sizes 8G", says: ["512 rank(s)", "do not fit", "--in-place"]),
+    Case(arguments: "all-reduce --ranks 512 --sizes 8G", says: ["512 ranks", "do not fit", "--in-place"]),
     Case(arguments: "all-reduce --ranks 2 --sizes 8 --min-bytes 8", says: ["exclude each other"]),
     Case(arguments: "all-reduce --ranks 2 --min-bytes 4K --max-bytes 8", says: ["--min-bytes 4K is more than"]),
     Case(arguments: "all-reduce --ranks 2 --min-bytes 0", says: ["--sizes 0"]),
@@ -45,7 +46,7 @@ import Testing
     Case(arguments: "all-reduce --ranks 1 --registered", says: ["--registered", "no other rank"]),
     Case(arguments: "all-reduce --ranks 2 --op average --dtype int32", says: ["average", "int32", "float16, bfloat16"]),
     Case(arguments: "reduce --ranks 2 --op bitwise-xor", says: ["bitwise-xor", "float32", "int8, uint8"]),
-    Case(arguments: "broadcast --ranks 2 --op max", says: ["broadcast combines nothing", "--op"]),
+    Case(arguments: "broadcast --ranks 2 --op max", says: ["broadcast does not combine data", "--op"]),
     Case(arguments: "broadcast --ranks 2 --root 2", says: ["--root 2", "0 to 1"]),
     Case(arguments: "gather --ranks 2 --root -1", says: ["--root"]),
     Case(arguments: "scatter --ranks 2 --root first", says: ["'first'", "--root"]),
@@ -56,7 +57,7 @@ import Testing
     Case(arguments: "send-receive --ranks 2 --algorithm ring", says: ["send-receive has no algorithms", "--algorithm"]),
     Case(arguments: "send-recieve --ranks 2", says: ["Did you mean 'send-receive'?"]),
     Case(arguments: "all-gather --ranks 2 --algorithm two-shot", says: ["unknown all-gather algorithm", "circulant"]),
-    Case(arguments: "all-to-all --ranks 512 --sizes 8G", says: ["512 rank(s)", "do not fit", "--in-place"]),
+    Case(arguments: "all-to-all --ranks 512 --sizes 8G", says: ["512 ranks", "do not fit", "--in-place"]),
     Case(arguments: "send-receive --ranks 2 --dtype int8 --sizes 8388607T", says: ["8388607T", "8 EiB"]),
     Case(arguments: "send-receive --ranks 2 --dtype int8 --sizes 8589934591G", says: ["do not fit"]),
     Case(arguments: "all-reduce --ranks 2 --iterations 0", says: ["--iterations 0"]),

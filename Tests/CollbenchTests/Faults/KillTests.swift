@@ -48,7 +48,7 @@ import TuttiSystem
     try await FaultRanks.awaitInside(ranks)
     let during = try traces().subtracting(before)
     #expect(during.allSatisfy { $0.hasPrefix("@") } && !during.isEmpty, "\(during)")
-    // None is to have the time to end by itself because of another's death.
+    // No rank must have the time to end by itself because of another's death.
     for signal in [SIGSTOP, SIGKILL] {
       for rank in ranks { Glibc.kill(rank.pid, signal) }
     }

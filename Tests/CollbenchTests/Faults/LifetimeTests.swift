@@ -65,7 +65,7 @@ import Testing
   }
 
   @Test(.enabled(if: access("/usr/bin/perl", X_OK) == 0, "needs perl")) func aParentMayIgnoreItsChildren() async throws {
-    // What perl ignores, the program after exec does; bash has no way to say it.
+    // A signal that perl ignores is ignored by the program after exec, too; bash has no way to do that.
     let words = ["-e", "$SIG{CHLD} = 'IGNORE'; exec @ARGV", Tool.path]
     let flags = "all-reduce --ranks 2 --sizes 8 --iterations 2".split(separator: " ").map(String.init)
     let outcome = try await Running("/usr/bin/perl", words + flags).outcome(limit: 20)

@@ -3,7 +3,7 @@ import Testing
 
 /// `TUTTI_CPU_AFFINITY`, and ranks that start with a part of the processors, as a user sees them.
 @Suite(.serialized) struct AffinityTests {
-  /// What this process may use: `Cpus_allowed_list` of a process or of one of its threads.
+  /// The processors that a process or one of its threads may use: its `Cpus_allowed_list`.
   static func allowed(_ process: String = "self") -> [Int] {
     let status = (try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)) ?? ""
     let line = status.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") } ?? ""

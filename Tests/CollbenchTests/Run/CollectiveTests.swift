@@ -73,7 +73,7 @@ import Tutti
     #expect(abs(bus - algorithm * testCase.busFactor) <= 1e-9 * algorithm)
   }
 
-  /// In place, and with the first and the last rank as root.
+  /// Runs in place, and with the first and the last rank as root.
   @Test(arguments: cases.filter { !["barrier", "send-receive"].contains($0.name) }) func inPlace(_ testCase: Case)
     async throws
   {
@@ -93,7 +93,8 @@ import Tutti
     }
   }
 
-  /// In registered memory, from segments too small to be read in place to several of the largest, in place and not.
+  /// Runs in registered memory, with segments from too small to be read in place to several of the largest, in place and
+  /// not.
   @Test(arguments: cases.filter { $0.name != "barrier" }) func registered(_ testCase: Case) async throws {
     for inPlace in testCase.name == "send-receive" ? [""] : ["", "--in-place"] {
       for ranks in [2, 3] {

@@ -4,7 +4,7 @@ import Tutti
 import TuttiSystem
 import collbench
 
-/// What results are compared with: it must be exact, and nothing else may look like it.
+/// The data that results are compared with must be exact, and nothing else may look like it.
 @Suite struct PatternTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var type: DataType
@@ -66,7 +66,7 @@ import collbench
     }
   }
 
-  /// What a rank puts into a combine: averages of 16-bit types divide it there, others the sum in the end.
+  /// What a rank puts into a combine. Averages of 16-bit types divide it there; others divide the sum in the end.
   private func contribution(
     _ rank: Int, of rankCount: Int, _ number: Int, _ values: ReductionValues, _ testCase: Case
   ) -> UInt64 {
@@ -103,7 +103,8 @@ import collbench
     }
   }
 
-  /// A rank whose contribution is lost, or is there twice, changes the result of some element; min, max, and, or are the same twice.
+  /// A rank whose contribution is lost, or is there twice, changes the result of some element; min, max, and, or are the
+  /// same twice.
   @Test(arguments: cases) func everyRankShows(_ testCase: Case) {
     for rankCount in [2, 5, 64] {
       let values = ReductionValues(type: testCase.type, operation: testCase.operation, rankCount: rankCount)

@@ -114,7 +114,7 @@ import Testing
     }
   }
 
-  /// What only a rank that has joined can know to be wrong ends all ranks, before they take memory.
+  /// A mistake that only a rank that has joined can see ends all ranks, before they take memory.
   @Test(arguments: [("gather --root 3 --sizes 8", "0 to 2"), ("all-gather --sizes 4000000G", "do not fit")])
   func joinedRanksRefuse(arguments: String, says: String) async throws {
     for (rank, running) in try launched(arguments).enumerated() {

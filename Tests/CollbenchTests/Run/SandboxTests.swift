@@ -7,7 +7,7 @@ import Testing
 @Suite(.serialized) struct SandboxTests {
   private static let isSanitized = ProcessInfo.processInfo.environment["TUTTI_TEST_SANITIZER"] != nil
 
-  /// What seccomp answers, and what a rank makes of it.
+  /// What seccomp answers, and how a rank reports it.
   static let obstacles: [(rule: String, obstacle: String)] = [
     ("memfd_create=1", "memfd_create: Operation not permitted"),
     ("memfd_create=38", "memfd_create: Function not implemented"),
@@ -35,7 +35,7 @@ import Testing
     let outcomes = try await FaultRanks.run(3, "shm auto 65536 30 3", inside: [hampered: FaultRanks.sandbox(sandbox.rule)])
     for outcome in outcomes {
       #expect(outcome.status == 1 && outcome.errors.hasPrefix("configuration \(hampered): "), "\(outcome.errors)")
-      #expect(outcome.errors.contains(sandbox.obstacle) && outcome.errors.contains("--transport auto or tcp"))
+      #expect(outcome.errors.contains(sandbox.obstacle) && outcome.errors.contains("the transport auto or tcp"))
     }
   }
 

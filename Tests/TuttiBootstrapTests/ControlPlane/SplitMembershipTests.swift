@@ -10,8 +10,8 @@ import Testing
 /// Memberships made from others, whose ranks already know and trust each other.
 extension OverSockets {
   @Suite(.serialized) struct SplitMembershipTests {
-    /// Makes all ranks' offers, and forms the communicator of `ranks`. Results are by rank of the parent. What `instead` does for a rank
-    /// is done instead of its part.
+    /// Makes all ranks' offers, and forms the communicator of `ranks`. Results are by rank of the parent. What `instead`
+    /// does for a rank is done instead of its part.
     private func split(
       _ group: TestGroup, _ ranks: [Int], seconds: Double = 10, absent: Set<Int> = [],
       instead: @escaping @Sendable (_ rank: Int, [SplitPlace]) -> Void = { _, _ in }
@@ -93,7 +93,8 @@ extension OverSockets {
       #expect(error?.message.contains("does not have this communicator") == true, "\(error?.description ?? "")")
     }
 
-    /// One rank cannot go on. All others hear of it long before the deadline, also those that have no edge to it and those that were done.
+    /// One rank cannot go on. All others hear of it long before the deadline, also those that have no edge to it and those
+    /// that were done.
     @Test(arguments: [0, 1, 2, 5])
     func oneRanksFailureReachesAll(victim: Int) throws {
       let parent = try TestGroup(6)

@@ -2,8 +2,8 @@ import Glibc
 import Testing
 import TuttiTransport
 
-/// Segments composed in the link's memory: ``Link/reserve(_:_:)`` and ``Link/commit(_:_:_:_:)``. Random mixtures with the other
-/// ways of sending are in ``ConformanceTrafficTests``.
+/// Segments composed in the link's memory: ``Link/reserve(_:_:)`` and ``Link/commit(_:_:_:_:)``. Random mixtures with the
+/// other ways of sending are in ``ConformanceTrafficTests``.
 @Suite(.serialized) struct ConformanceComposedTests {
   private let call = CallSignature(rawValue: 7)
 
@@ -96,8 +96,8 @@ import TuttiTransport
     }
   }
 
-  /// The rule for several peers: composed once, copied into the memory of each further link. The first link may go on at once,
-  /// whatever the others have still queued.
+  /// The rule for several peers: composed once, copied into the memory of each further link. The first link may go on at
+  /// once, whatever the others have still queued.
   @Test("what was composed for one link is copied into the next", arguments: conformanceFactories)
   func severalPeers(factory: any LinkPairFactory) throws {
     let (first, firstPeer) = try factory.makePair()

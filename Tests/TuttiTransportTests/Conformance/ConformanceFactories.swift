@@ -25,7 +25,8 @@ let conformanceSegmentBytesMax = 131_000
 let firstRank = 3
 let secondRank = 5
 
-/// Every transport the suite runs over. A new transport adds a line. `TUTTI_TEST_FABRICS=rdma` leaves those that need no device out.
+/// Every transport the suite runs over. A new transport adds a line. `TUTTI_TEST_FABRICS=rdma` leaves those that need no
+/// device out.
 let conformanceFactories: [any LinkPairFactory] =
   (getenv("TUTTI_TEST_FABRICS").map { String(cString: $0) } == "rdma" ? [] : softFactories)
   + (RDMABench.obstacle == nil ? [RDMAFactory(), RDMAStripedFactory()] as [any LinkPairFactory] : [])
@@ -59,7 +60,9 @@ struct FifthFactory: LinkPairFactory {
     try ends[0].answer(secondRank, over: OwnedDescriptor(near))
     try ends[1].dial(
       firstRank, over: OwnedDescriptor(far), deadline: monotonicNanoseconds() + 5_000_000_000, giveUp: { nil })
-    return (ends[0].takeLinks()[0], ends[1].takeLinks()[0])
+    var links: [Link] = []
+    for end in ends { end.takeLinks(into: &links) }
+    return (links[0], links[1])
   }
 }
 

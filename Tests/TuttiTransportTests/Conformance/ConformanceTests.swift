@@ -2,7 +2,7 @@ import Glibc
 import Testing
 import TuttiTransport
 
-/// What every transport owes its callers, by ``Link``'s contract: contents, order, lanes, credit.
+/// Tests what every transport owes its callers, by ``Link``'s contract: contents, order, lanes, credit.
 @Suite(.serialized) struct ConformanceTests {
   /// Around every threshold: one cache line's worth, a page, what is copied behind a header, what is read in place.
   static let sizes = [

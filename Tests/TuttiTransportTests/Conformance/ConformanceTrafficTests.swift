@@ -63,7 +63,8 @@ import TuttiTransport
 }
 
 /// One end of a random exchange: sends segments of random sizes on all lanes, composed in the link's memory or from reused
-/// buffers, overwrites each buffer as soon as it is free, consumes with random delay, and compares every byte when it arrives and again when it is consumed.
+/// buffers, overwrites each buffer as soon as it is free, consumes with random delay, and compares every byte when it
+/// arrives and again when it is consumed.
 final class RandomTraffic {
   private struct Outgoing {
     var sent: UInt64 = 0

@@ -8,7 +8,7 @@ import TuttiTransport
 @testable import TuttiRDMA
 
 #if RDMA
-  /// What RDMA links do beyond what all links do: registered memory, tokens, and taking memory back.
+  /// Tests what RDMA links do beyond what all links do: registered memory, tokens, and taking memory back.
   @Suite(
     .serialized,
     .enabled(if: RDMABench.obstacle == nil, "no RDMA device: Scripts/test --rdma runs this in a virtual machine"))

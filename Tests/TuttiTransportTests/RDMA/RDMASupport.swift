@@ -67,8 +67,10 @@ final class RDMABench: Sendable {
     let dialed = try second.connect(over: OwnedDescriptor(far), to: firstRank, rails: fabric.rails, deadline: deadline) {
       nil
     }
+    var accepted: [Link] = []
     while true {
-      if let link = try first.takeLinks().first { return (link, dialed) }
+      try first.takeLinks(into: &accepted)
+      if let link = accepted.first { return (link, dialed) }
       try #require(monotonicNanoseconds() < deadline, "the accepted link does not come")
       usleep(200)
     }

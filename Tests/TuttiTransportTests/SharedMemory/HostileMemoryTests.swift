@@ -74,7 +74,7 @@ import TuttiTransport
     }
   }
 
-  /// What a rank's engine does with its links, with every promise of a link checked. Returns a checksum, so that what was
+  /// Does what a rank's engine does with its links, and checks every promise of a link. Returns a checksum, so that what was
   /// read is used.
   private func use(_ scene: Scene, _ generator: inout SeededGenerator, _ sum: inout UInt64) {
     let lane = Int.random(in: 0..<Lane.count, using: &generator)

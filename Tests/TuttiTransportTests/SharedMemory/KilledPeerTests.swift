@@ -31,7 +31,7 @@ struct KilledPeerTests {
 
   private static func key(_ lane: Int, _ index: Int) -> UInt64 { UInt64(lane * 100 + index) }
 
-  /// What the victim does, a step a call. `publishes`: the lane and segment that the step makes visible, and to whom.
+  /// The steps of the victim, one for each call. `publishes`: the lane and segment that the step makes visible, and to whom.
   private struct Step {
     let run: (Ranks) -> Void
     var publishes: (survivor: Int, lane: Int, index: Int)?

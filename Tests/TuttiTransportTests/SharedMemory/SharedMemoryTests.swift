@@ -6,7 +6,7 @@ import TuttiTransport
 
 @testable import TuttiSharedMemory
 
-/// What only shared memory has: one window read by several peers, and regions that a peer may fill with anything.
+/// Tests what only shared memory has: one window read by several peers, and regions that a peer may fill with anything.
 @Suite struct SharedMemoryTests {
   /// Sends one segment from rank 0 to all others, the payload written once: copied, or composed in place.
   private func broadcast(

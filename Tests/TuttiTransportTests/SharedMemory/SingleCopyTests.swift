@@ -6,7 +6,8 @@ import TuttiTransport
 
 @testable import TuttiSharedMemory
 
-/// Segments that the receiver copies from the sender's process: where they go, how long the source is held, and what is never read so.
+/// Segments that the receiver copies from the sender's process: where they go, how long the source is held, and what is
+/// never read so.
 @Suite struct SingleCopyTests {
   private static let call = CallSignature(rawValue: 7)
   private static let bytes = 60_000
@@ -28,17 +29,17 @@ import TuttiTransport
     for number in 0..<UInt64(20) {
       let lane = Int(number) % Lane.count
       let isOffered = number % 3 != 0
-      // An offer for another segment is none.
+      // An offer for another segment does not count.
       if number % 3 == 2 { receiver.offer(lane, Self.call, 8, destination, Self.bytes) }
       if number % 3 == 1 { receiver.offer(lane, Self.call, 9, destination, Self.bytes) }
       let sequence = sender.send(lane, Self.call, 9, source, Self.bytes, copied: false)
       #expect(sender.released(lane) < sequence)
-      // Not before it is looked at.
+      // It is not copied before it is looked at.
       memcpy(source, BytePool.shared.content(number), Self.bytes)
       memset(destination, 0, Self.bytes)
       let found = try arrival(receiver, lane, from: sender)
       #expect(found.placed == (isOffered && number % 3 == 1) && !found.borrowed && found.bytes == Self.bytes)
-      // And once only.
+      // It is copied only once.
       memset(source, 0xEE, Self.bytes)
       let again = try #require(receiver.peek(lane)).pointee
       #expect(again.payload == found.payload)
@@ -100,7 +101,7 @@ import TuttiTransport
     #expect(receiver.failure?.code == .peerLost && receiver.failure?.peer == 0)
   }
 
-  /// As if its number had become another process's.
+  /// Makes it look as if its number had become another process's.
   @Test("a process that is not the peer's any more is not read") func anotherProcess() throws {
     let (sender, receiver) = try makePair()
     defer { [sender, receiver].forEach { $0.close() } }

@@ -223,7 +223,7 @@ import TuttiTransport
           if frame < expected.count { frameEnd += 40 + expected[frame].payload.count }
         }
       }
-      // Not after every piece, so that several frames are read at once as well.
+      // It does not read after every piece, so that several frames are read at once as well.
       if generator.next() % 4 == 0 || frame == expected.count { link.progress() }
       while next < expected.count, let found = link.peek(expected[next].lane) {
         let payload = UnsafeRawBufferPointer(start: found.pointee.payload, count: found.pointee.bytes)

@@ -5,7 +5,8 @@ import TuttiSystem
 import TuttiTCP
 import TuttiTransport
 
-/// A peer that is alive and does not read for long, because it computes. Its host answers for it, so only the call's own limit counts.
+/// A peer that is alive and does not read for long, because it computes. Its host answers for it, so only the call's own
+/// limit counts.
 @Suite(.serialized) struct TCPSilenceTests {
   /// Two connected sockets whose receiver has little room and whose sender is told to give up after a second.
   private func impatientSockets() throws -> (sender: Int32, receiver: Int32) {
@@ -32,7 +33,7 @@ import TuttiTransport
     #expect(userTimeout(sender) == 0)
     // The receiving end stays a plain socket with its small window, so that the sender's queue fills.
     defer { Glibc.close(receiver) }
-    // The same without a link, to see that the kernel would have ended it.
+    // This does the same without a link, to see that the kernel would have ended it.
     let canary = try impatientSockets()
     defer { for socket in [canary.sender, canary.receiver] { Glibc.close(socket) } }
     let filler = [UInt8](repeating: 1, count: 1 << 20)

@@ -1,4 +1,4 @@
-/// What of a model the outside needs to know about one parameter tensor.
+/// What the outside needs to know about one parameter tensor of a model.
 public struct ParameterDefinition: Sendable, Equatable {
   /// Where it is in the model, such as `blocks.3.attention.qkv.weight`.
   public let name: String

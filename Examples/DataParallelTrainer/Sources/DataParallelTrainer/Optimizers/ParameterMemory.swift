@@ -32,7 +32,7 @@ final class ParameterMemory<Element: TrainedElement> {
     for buffer in values { free(buffer.baseAddress) }
   }
 
-  /// As Tutti registers them.
+  /// The parameters in the form that Tutti registers.
   var parameters: [Parameter<Element>] { zip(definitions, values).map { Parameter($0.name, $1) } }
 
   /// Tells the model where its values and gradients are.

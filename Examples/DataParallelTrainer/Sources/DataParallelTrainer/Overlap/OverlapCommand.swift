@@ -3,14 +3,14 @@ import Datasets
 import Models
 import Tutti
 
-/// `DataParallelTrainer overlap`: measures, on a job of its own, how much of the communication hides behind the computation,
+/// `DataParallelTrainer overlap` measures, in a job of its own, how much of the communication hides behind the computation,
 /// and how much could.
 struct OverlapCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "overlap", abstract: "Measures how much of the communication hides behind the computation.",
     discussion: """
       Trains a transformer and measures in turn, round by round: computation alone, communication alone, and steps with \
-      and without overlap. A time is the slowest rank's; each number is the median over the rounds, and of ratios that of the rounds' ratios.
+      and without overlap. Times are those of the slowest rank. Each number is the median over the rounds; for ratios, it is the median of the rounds' ratios.
 
       What is possible is computed from the first two: each bucket is sent when it was ready in the computation alone, at \
       the earliest when the one before it is done, and takes its share of the communication alone, by bytes.

@@ -50,8 +50,8 @@ final class OverlapMeasurement {
     sequential.close()
   }
 
-  /// - Parameter rows: Of a rank in a step; nil to find out.
-  /// - Returns: The same on every rank.
+  /// - Parameter rows: The rows of a rank in a step; nil to find out.
+  /// - Returns: The report, the same on every rank.
   func run(rows: Int?, rounds: Int) throws -> OverlapReport {
     batch = makeBatch(rows: rows ?? 2)
     for _ in 0..<Self.warmups { try measureAll() }
@@ -101,7 +101,7 @@ final class OverlapMeasurement {
     return pass
   }
 
-  /// All buckets, of gradients that are ready at once, in the order in which they become ready in a step.
+  /// Reduces all buckets, whose gradients are ready at once, in the order in which they become ready in a step.
   private func communicate() throws -> Double {
     try prepare(overlapped)
     let began = clock.now
@@ -118,7 +118,7 @@ final class OverlapMeasurement {
     return (clock.now - began) / .seconds(1)
   }
 
-  /// Has the ranks begin together. What comes before is not measured.
+  /// Makes the ranks begin together. What comes before is not measured.
   private func prepare(_ synchronizer: GradientSynchronizer<Float>) throws {
     memory.bind(model, synchronizer)
     synchronizer.zeroGradients()
@@ -134,15 +134,16 @@ final class OverlapMeasurement {
     return Batch(tokens: inputs, targets: targets, rows: rows)
   }
 
-  /// So many rows that communication can hide: only behind the backward pass, because there is nothing to send before.
+  /// Finds a number of rows with which communication can hide. It can hide only behind the backward pass, because there is
+  /// nothing to send before.
   private func findRows() throws -> Int {
-    // The shortest of a few, so that no chance delay makes the job smaller.
+    // The shortest of a few counts, so that no chance delay makes the job smaller.
     let backward = try (0..<3).map { _ in try compute().backward }.min() ?? 0
     let slowest = try communicator.maximum([backward / Double(batch.rows), try communicate()])
     return min(max(1, Int((Self.reserve * slowest[1] / slowest[0]).rounded(.up))), 4096)
   }
 
-  /// What AdamW would keep on this rank, the largest of all ranks.
+  /// The bytes that AdamW would keep on a rank: the largest number of all ranks.
   private func stateBytes(shards: Bool) throws -> Int {
     var options = job.synchronizerOptions(overlaps: true, shards: shards)
     options.readyOrder = overlapped.readyOrder

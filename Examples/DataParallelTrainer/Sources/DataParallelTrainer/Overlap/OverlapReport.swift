@@ -4,11 +4,11 @@ import Foundation
 struct OverlapReport {
   struct Bucket: Codable, Equatable {
     var bytes: Int
-    /// In the computation alone, from its begin.
+    /// When it was ready in the computation alone, counted from its beginning.
     var ready: Double
   }
 
-  /// What one round has taken, on the slowest rank. Of times that drift, only those of one round are compared.
+  /// The times of one round, on the slowest rank. Times drift, so only those of one round are compared.
   struct Round: Codable, Equatable {
     /// Forward and backward alone.
     var computation: Double
@@ -40,11 +40,11 @@ struct OverlapReport {
   var transport: String
   var parameters: Int
   var rows: Int
-  /// At least one.
+  /// The rounds, at least one.
   var rounds: [Round]
-  /// In the order in which they become ready.
+  /// The buckets, in the order in which they become ready.
   var buckets: [Bucket]
-  /// Of AdamW, on a rank; and with ZeRO-1.
+  /// The bytes of AdamW's state on a rank, without and with ZeRO-1.
   var stateBytes: Int
   var shardedStateBytes: Int
 
@@ -59,7 +59,7 @@ struct OverlapReport {
   /// as the computation. The median of the rounds'.
   var overlap: Double { median(rounds.map { 1 - ($0.overlapped - $0.computation) / $0.communication }) }
 
-  /// A step with overlap, in parts of what it takes at least if the first bucket alone is not hidden. The median of the rounds'.
+  /// The time of a step with overlap over the least time if only the first bucket is not hidden. The median over the rounds.
   var stepRatio: Double {
     median(
       rounds.map {

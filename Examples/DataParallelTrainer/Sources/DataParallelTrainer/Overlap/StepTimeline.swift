@@ -16,10 +16,11 @@ struct StepTimeline {
   private var origin = ContinuousClock.now
   private static let barriers = 15
 
-  /// As ranks tell each other.
+  /// What ranks tell each other.
   private struct Record: Codable {
     var spans: [Span] = []
-    /// When barriers ended: moments that are the same on all ranks, but for how soon each was woken. Clocks of hosts differ.
+    /// When barriers ended. These moments are the same on all ranks, except for how soon each was woken, while the clocks of
+    /// hosts differ.
     var barriers: [Double] = []
   }
 
@@ -31,14 +32,14 @@ struct StepTimeline {
     var end: Double
   }
 
-  /// - Parameter steps: Those that this process makes.
+  /// - Parameter steps: The steps that this process makes.
   init(_ steps: Range<Int>, isWanted: Bool) {
     let count = isWanted ? min(Self.stepsMax, steps.count) : 0
     let first = steps.lowerBound + (steps.count - count) / 2
     recorded = first..<first + count
   }
 
-  /// Before a step: turns recording on or off. Every rank calls this.
+  /// Turns recording on or off before a step. Every rank calls this.
   mutating func begin(step: Int, _ communicator: Communicator) throws(TuttiError) {
     isRecording = recorded.contains(step)
     if step == recorded.lowerBound, isRecording {
@@ -61,7 +62,7 @@ struct StepTimeline {
         end: (end - origin) / .seconds(1)))
   }
 
-  /// What went on beside the computation, and where it had to wait.
+  /// Records what went on beside the computation, and where it had to wait.
   mutating func record(_ report: SynchronizationReport) {
     record(.waiting, "waiting", from: report.finishBegan, to: report.finishEnded)
     for (index, bucket) in report.buckets.enumerated() {
@@ -71,7 +72,7 @@ struct StepTimeline {
     }
   }
 
-  /// All ranks' spans, on every rank. Every rank calls this.
+  /// Gathers all ranks' spans on every rank. Every rank calls this.
   func gather(_ communicator: Communicator) throws -> [TimelineSpan] {
     let records = try communicator.exchange(Array(JSONEncoder().encode(record))).map {
       try JSONDecoder().decode(Record.self, from: Data($0))

@@ -9,14 +9,14 @@ struct RunRecord {
   struct Entry: Codable {
     /// Steps made, from 1.
     var step: Int
-    /// Of the training batch, in nats a target.
+    /// The loss of the training batch, in nats for each target.
     var loss: Double
     var learningRate: Double
-    /// Of the gradients before clipping; absent when they are not clipped.
+    /// The norm of the gradients before clipping; absent when they are not clipped.
     var gradientNorm: Double?
     var seconds: Double
     var exposedSeconds: Double
-    /// On held-out data; absent where nothing was evaluated after this step.
+    /// The loss on held-out data; absent where nothing was evaluated after this step.
     var evaluationLoss: Double?
     var evaluationAccuracy: Double?
   }
@@ -26,8 +26,8 @@ struct RunRecord {
   private var losses: String { "\(folder ?? "")/losses.jsonl" }
 
   /// - Parameters:
-  ///   - folder: Made where it is not there; nil to keep everything in memory.
-  ///   - firstStep: Steps made before; what is known of them is kept.
+  ///   - folder: The output folder, which is made where it does not exist; nil to keep everything in memory.
+  ///   - firstStep: The number of steps made before; what is known of them is kept.
   init(folder: String?, firstStep: Int) throws {
     self.folder = folder
     try Self.prepare(folder, resumes: firstStep > 0)
@@ -42,7 +42,7 @@ struct RunRecord {
     }
   }
 
-  /// Makes the folder, and sees to it that no other run's files are replaced.
+  /// Makes the folder, and makes sure that no other run's files are replaced.
   ///
   /// - Parameter resumes: Whether the run goes on with what is there.
   static func prepare(_ folder: String?, resumes: Bool) throws {
@@ -69,8 +69,8 @@ struct RunRecord {
 
   // MARK: Files and pictures
 
-  /// - Parameter points: About so many of training: each batch has its own loss, and means over several steps show the
-  ///   course.
+  /// - Parameter points: About how many points of training to show: each batch has its own loss, and means over several
+  ///   steps show the course.
   private func series(points: Int) -> [ChartSeries] {
     let width = max(1, entries.count / points)
     let training = ChartSeries(

@@ -6,7 +6,7 @@ import Foundation
 import Models
 import Tutti
 
-/// `DataParallelTrainer train`: trains a model, on every rank that takes part.
+/// `DataParallelTrainer train` trains a model, on every rank that takes part.
 struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "train", abstract: "Trains a model. The default command.",
@@ -21,7 +21,7 @@ struct TrainCommand: ParsableCommand {
 
   func run() throws {
     let configuration = try TrainConfiguration(options)
-    // What is wrong with data is said once, by the launcher.
+    // The launcher alone reports what is wrong with the data.
     let task = try makeTask(configuration)
     if !options.job.launched, LaunchVariables.present == nil {
       try RunRecord.prepare(configuration.output, resumes: configuration.resumes)
@@ -90,13 +90,13 @@ struct TrainCommand: ParsableCommand {
   }
 }
 
-/// A word as a shell takes it.
+/// Quotes a word for a shell.
 private func quoted(_ word: String) -> String {
   let isPlain = !word.isEmpty && word.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_./=,:+@".contains($0)) }
   return isPlain ? word : "'" + word.replacingOccurrences(of: "'", with: "'\\''") + "'"
 }
 
 extension TrainConfiguration {
-  /// The step of the newest checkpoint that there is.
+  /// The step of the newest checkpoint; nil when there is none.
   fileprivate var lastCheckpoint: Int? { checkpoint.flatMap { CheckpointFolder(path: $0).steps.last } }
 }

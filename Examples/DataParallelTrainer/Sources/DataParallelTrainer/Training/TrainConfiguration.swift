@@ -80,7 +80,7 @@ struct TrainConfiguration: Sendable {
     try checkFolders()
   }
 
-  /// Steps of the whole run, and of its warm-up.
+  /// The steps of the whole run, and of its warm-up.
   func steps(stepsPerEpoch: Int) -> Int {
     switch length {
     case .steps(let count): count
@@ -112,7 +112,7 @@ struct TrainConfiguration: Sendable {
     ]
   }
 
-  /// What a checkpoint keeps of them, for people.
+  /// The settings that a checkpoint keeps for people to read.
   var hyperParameters: [String: String] {
     Dictionary(
       uniqueKeysWithValues: [

@@ -7,7 +7,7 @@ struct TrainOptions: ParsableArguments {
 
   @OptionGroup(title: "Ranks and communication") var job: JobOptions
 
-  @Flag(inversion: .prefixedNo, help: "Sum gradients while others are still being computed, or all at the end.")
+  @Flag(inversion: .prefixedNo, help: "Sum gradients while others are still being computed, rather than all at the end.")
   var overlap = true
 
   @Flag(help: "Each rank keeps the optimizer's state of its share of the parameters only (ZeRO-1).")
@@ -36,16 +36,16 @@ struct TrainOptions: ParsableArguments {
   var optimizer: OptimizerKind?
 
   @Option(
-    help: "The highest, after the warm-up; falls to a tenth of it along half a cosine. (default: sgd 0.1; adamw 0.003)")
+    help: "The highest, after the warm-up; it falls to a tenth along half a cosine. (default: sgd 0.1; adamw 0.003)")
   var learningRate: Double?
 
-  @Option(help: "Of sgd. (default: 0.9)")
+  @Option(help: "The momentum of sgd. (default: 0.9)")
   var momentum: Double?
 
   @Flag(help: "Nesterov's momentum, for sgd.")
   var nesterov = false
 
-  @Option(help: "Of matrices, not of biases and norms. (default: sgd 0.002; adamw 0.1)")
+  @Option(help: "Weight decay of matrices, but not of biases and norms. (default: sgd 0.002; adamw 0.1)")
   var weightDecay: Double?
 
   @Option(help: "Steps in which the learning rate rises. (default: a tenth of the steps, at most 50)")
@@ -89,7 +89,7 @@ struct TrainOptions: ParsableArguments {
   @Option(help: "Write the loss curve, the timeline, a Perfetto trace and the losses to this folder.")
   var output: String?
 
-  @Option(help: "Compare the ranks' parameters every so many steps; 0 for never.")
+  @Option(help: "Compare the ranks' parameters after this many steps, again and again; 0 for never.")
   var checkReplicas = 1
 
   @Option(

@@ -3,7 +3,7 @@ import Foundation
 import Models
 import Tutti
 
-/// The course of a run: steps, evaluations, checkpoints, and what rank 0 tells about them.
+/// Runs a training: steps, evaluations, checkpoints, and what rank 0 reports about them.
 struct TrainingLoop<Rule: TrainingRule> {
   private let run: TrainingRun<Rule>
   private let isTelling: Bool
@@ -23,7 +23,7 @@ struct TrainingLoop<Rule: TrainingRule> {
     let configuration = run.configuration
     if run.firstStep > run.steps {
       throw CommandFailure(
-        "the checkpoint is of step \(run.firstStep), and the run has \(run.steps) steps only. Give more --steps or --epochs.",
+        "the checkpoint is of step \(run.firstStep), and the run has only \(run.steps) steps. Give more --steps or --epochs.",
         isShared: true)
     }
     let evaluationInterval = configuration.evaluationInterval(stepsPerEpoch: run.sampler.stepsPerEpoch)
@@ -72,7 +72,7 @@ struct TrainingLoop<Rule: TrainingRule> {
         exposedCommunication: result.exposedSeconds / result.seconds))
   }
 
-  /// On every rank alike.
+  /// Evaluates the model, on every rank alike.
   private mutating func evaluate(after step: Int) throws -> Evaluation {
     let evaluation = try run.evaluate()
     let loss = evaluation.lossSum / Double(evaluation.targets)
@@ -88,7 +88,7 @@ struct TrainingLoop<Rule: TrainingRule> {
     return evaluation
   }
 
-  /// On every rank alike: a model that has diverged is not saved, and replaces none that has not.
+  /// Throws on every rank alike, so that a model that has diverged is not saved and does not replace a good one.
   private func checkFinite(_ value: Double, _ name: String) throws {
     if value.isFinite { return }
     throw CommandFailure(
@@ -102,7 +102,7 @@ struct TrainingLoop<Rule: TrainingRule> {
 
   private func finish(_ evaluation: Evaluation) throws {
     let spans = run.timeline.recorded.isEmpty ? [] : try run.timeline.gather(run.communicator)
-    // As far as each rank has it: the ranks' states differ by a cache line.
+    // This is the state of this rank; the ranks' states differ by a cache line.
     let stateBytes = run.optimizer.stateBytes
     bar?.finish()
     if isTelling {
@@ -129,7 +129,7 @@ struct TrainingLoop<Rule: TrainingRule> {
     throw StatusCode(1)
   }
 
-  /// What a language model writes; nil for others.
+  /// A text that a language model writes; nil for other models.
   private func sampleText() throws -> String? {
     guard let task = run.task as? TextTask, let model = run.model as? LanguageModel<Rule.Element> else { return nil }
     return try task.text(from: model, prompt: "LOVE, n. ", count: 400, temperature: 0.8, seed: run.configuration.seed)

@@ -8,6 +8,6 @@ typealias TrainedElement = CheckpointElement & Scalar & TrainingElement
 /// An optimizer's rule as a run uses it: with a learning rate that follows a schedule, and names for what it keeps.
 protocol TrainingRule<Element>: UpdateRule where Element: TrainedElement {
   var learningRate: Double { get set }
-  /// What each of the states is, for checkpoints.
+  /// The names of the states, for checkpoints.
   var stateNames: [String] { get }
 }

@@ -27,12 +27,12 @@ final class TrainingRun<Rule: TrainingRule> {
   var sampler: Sampler
   var timeline: StepTimeline
 
-  /// Of the last checkpoint read: where to begin.
+  /// The step to begin with: that of the checkpoint that was read, or 0.
   let firstStep: Int
   var bestMetric: Double?
   private var boundLayout = 0
 
-  /// What a step has shown, on every rank alike but for the time.
+  /// The results of a step, alike on every rank except for the times.
   struct StepResult {
     /// The mean over the global batch, in nats a target.
     var loss: Double
@@ -46,7 +46,7 @@ final class TrainingRun<Rule: TrainingRule> {
     var exposedSeconds: Double
   }
 
-  /// Joins the others with a model that all have alike: a new one, or that of the newest checkpoint.
+  /// Joins the others with the same model on all: a new one, or that of the newest checkpoint.
   init(
     _ communicator: Communicator, _ configuration: TrainConfiguration, _ job: JobOptions, _ task: any TrainingTask,
     rule: Rule,
@@ -84,7 +84,7 @@ final class TrainingRun<Rule: TrainingRule> {
     if let checkpoint {
       try restore(checkpoint)
     } else {
-      // The others' memory stays zero until rank 0's values come.
+      // The memory of the others stays zero until rank 0's values come.
       if communicator.rank == 0 { model.initialize(seed: configuration.seed) }
       try synchronizer.broadcastParameters()
     }
@@ -97,7 +97,7 @@ final class TrainingRun<Rule: TrainingRule> {
 
   /// One optimizer step on the global batch.
   ///
-  /// - Parameter index: From 0, over the whole run.
+  /// - Parameter index: The number of the step, from 0, over the whole run.
   func step(_ index: Int) throws -> StepResult {
     let clock = ContinuousClock()
     let began = clock.now
@@ -137,7 +137,7 @@ final class TrainingRun<Rule: TrainingRule> {
       exposedSeconds: (synchronizer.lastStep?.exposed ?? .zero) / .seconds(1))
   }
 
-  /// Forward and backward: gradients leave as soon as they are there.
+  /// Makes one pass forward and backward. Gradients leave as soon as they are complete.
   private func pass(_ batch: Batch, _ step: Int, scale: Double) throws -> Double {
     let clock = ContinuousClock()
     let began = clock.now
@@ -164,7 +164,7 @@ final class TrainingRun<Rule: TrainingRule> {
 
   // MARK: Evaluation
 
-  /// On the data that was held out: each rank a share of it, summed over the ranks.
+  /// Evaluates the model on the held-out data: each rank takes a share, and the results are summed over the ranks.
   func evaluate() throws -> Evaluation {
     var own = Evaluation()
     for batch in task.evaluationBatches(rank: communicator.rank, rankCount: communicator.rankCount) {
@@ -207,8 +207,8 @@ final class TrainingRun<Rule: TrainingRule> {
     bestMetric = checkpoint.manifest.progress.bestMetric
   }
 
-  /// What this rank writes, so that every element is written once: sharded, what it holds the optimizer's state of;
-  /// otherwise, when every rank has all of it, an equal share of all elements.
+  /// The pieces that this rank writes, so that every element is written once. When sharded, these are the ones it holds the
+  /// optimizer's state of; otherwise every rank has all of it, and writes an equal share of all elements.
   private func ownPieces() -> [CheckpointPiece<Element>] {
     let states = optimizer.states
     if configuration.shards {
@@ -235,7 +235,7 @@ final class TrainingRun<Rule: TrainingRule> {
       memory: UnsafeMutableBufferPointer(rebasing: memory.values[parameter][range]))
   }
 
-  /// The part of what the optimizer keeps that lies in a range of its parameter.
+  /// The pieces of the optimizer's state that lie in a range of its parameter.
   private static func pieces(
     of piece: ShardedOptimizer<Rule>.StatePiece, within range: Range<Int>
   ) -> [CheckpointPiece<Element>] {

@@ -1,32 +1,32 @@
-// What is trained on what: data, the model for it, and how its samples become batches.
+// Says what is trained on what: the data, the model for it, and how samples become batches.
 
 import Datasets
 import Digests
 import Foundation
 import Models
 
-/// Data and a model for it. Loaded on every rank; equal on all, which ``settings`` makes sure of.
+/// Data and a model for it. It is loaded on every rank, and ``settings`` makes sure that it is equal on all.
 protocol TrainingTask {
   /// The model's name in checkpoints.
   var name: String { get }
-  /// What the model is made with, and what of the data a checkpoint depends on.
+  /// The sizes and choices of the model, and the facts about the data that a checkpoint depends on.
   var modelConfiguration: [String: String] { get }
-  /// Of the training data.
+  /// The number of samples of the training data.
   var sampleCount: Int { get }
-  /// Predictions that a sample asks for.
+  /// The number of predictions that a sample asks for.
   var targetsPerSample: Int { get }
 
   func makeModel<Element: TrainedElement>(_: Element.Type) throws -> any Model<Element>
 
-  /// Samples of the training data, in this order.
+  /// Makes a batch of these samples of the training data, in this order.
   func batch(_ samples: some Collection<Int>, step: Int, _ sampler: Sampler) -> Batch
 
   /// A rank's share of the data that is held out, in pieces of moderate size.
   func evaluationBatches(rank: Int, rankCount: Int) -> [Batch]
 
-  /// The result in a sentence.
+  /// Tells the result in a sentence.
   func describe(_ evaluation: Evaluation) -> String
-  /// The value a loss curve is to be compared with.
+  /// The value to compare a loss curve with.
   var reference: (name: String, value: Double)? { get }
   /// Whether a loss curve is read better on a logarithmic axis: where losses come close to zero.
   var prefersLogarithm: Bool { get }

@@ -1,7 +1,7 @@
 import COpenBLAS
 import Foundation
 
-/// Has matrix products run on the calling thread alone. Call it before the first one.
+/// Makes matrix products run on the calling thread alone. Call it before the first one.
 ///
 /// OpenBLAS otherwise starts a thread for every processor of the host, in every rank: ranks that share a host would
 /// fight for its processors, and communication would find none free to hide behind the computation. One thread also
