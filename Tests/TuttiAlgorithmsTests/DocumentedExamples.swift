@@ -16,7 +16,8 @@ enum DocumentedExamples {
   }
 
   static func reduceThenBroadcast(_ position: Position) -> Schedule {
-    // example: Sources/TuttiSchedule/Embedding.swift An all-reduce made of a reduce to rank 0 and a broadcast from there.
+    // example: Sources/TuttiSchedule/Embedding.swift
+    // An all-reduce made of a reduce to rank 0 and a broadcast from there.
     var program = ScheduleBuilder(.allReduce, for: position, chunkCount: 1)
     let all = Embedding(ranks: { $0 }, chunks: { $0..<$0 + 1 }, completes: true)
     program.append(DirectReduce().schedule(for: position), all)
