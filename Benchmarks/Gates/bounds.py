@@ -1,5 +1,6 @@
 """Gates on memory and on bounded time, and information that has no gate: one run each."""
 
+import glob
 import os
 import time
 from dataclasses import dataclass
@@ -146,12 +147,15 @@ GATES = [
 
 
 def children(pid):
-    """The processes a launcher has started."""
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-            return [int(word) for word in file.read().split()]
-    except FileNotFoundError:
-        return []
+    """The processes a launcher has started; the kernel lists them by the thread that did."""
+    found = []
+    for path in glob.glob(f"/proc/{pid}/task/*/children"):
+        try:
+            with open(path, encoding="ascii") as file:
+                found += [int(word) for word in file.read().split()]
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # The thread has ended since.
+    return found
 
 
 def resident_bytes(pid):
