@@ -70,20 +70,17 @@ extension Communicator {
       options, TransportRequest(environment: environment, rank: identity.rank, rankCount: identity.rankCount))
     let patience = options.joinTimeout.map(nanoseconds) ?? UInt64(network.joinTimeoutSeconds * 1e9)
     let catalog = try AlgorithmCatalog(options)
-    let membership = try Membership.join(
+    let meeting = try Meeting.attend(
       identity: identity, secret: secret,
       settings: [
         "transport": options.transport.name, "TUTTI_CHECK": options.checksStrictly ? "strict" : "wire",
         "own algorithms": catalog.agreement, CPUAffinity.variable: affinity.agreement,
       ],
-      offers: offered.offers, network: network, deadline: monotonicNanoseconds() &+ patience,
-      prepare: { members throws(FailureReport) in
-        try offered.check(offered.choice(rank: identity.rank, members))
-      })
-    let choice = offered.choice(rank: identity.rank, membership.members)
-    let member = try JoinedMember.make(membership, choice, offered, catalog) { () throws(FailureReport) in
-      try HostPlace.take(membership, affinity)
-    }
+      offers: offered.offers, network: network, deadline: monotonicNanoseconds() &+ patience)
+    let choice = offered.choice(rank: identity.rank, meeting.members)
+    do throws(FailureReport) { try offered.check(choice) } catch { throw meeting.refuse(error) }
+    let membership = try meeting.begin()
+    let member = try JoinedMember.make(membership, choice, offered, catalog, place: .affinity(affinity))
     let logger = Logger(label: "tutti")
     let notices =
       choice.transports.flatMap { $0.notices(choice) } + WatchNotices(membership.members).lines(for: identity.rank)

@@ -131,7 +131,7 @@ extension Communicator {
     let report = FailureReport(
       .mismatch, rank: rank, "rank \(rank) splits the communicator, and another rank called an all-reduce of int64 as long",
       advice: "Every rank must make the same calls in the same order")
-    engine.abort(member.engineFailed(report))
+    engine.abort(member.report(report))
     return report
   }
 
@@ -154,7 +154,7 @@ extension CommunicatorMember {
   /// Ends a member that its rank will not use, when the others may not know it.
   fileprivate func abandon(because cause: FailureReport) {
     let words = "the communicator that this one is split from failed: \(cause.message)"
-    engine.abort(engineFailed(cause.with(rank: rank, peer: -1, message: words)))
+    engine.abort(report(cause.with(rank: rank, peer: -1, message: words)))
     close()
   }
 }

@@ -43,7 +43,7 @@ public final class Communicator: Sendable {
   public func abort(_ reason: String) {
     if member.isForked { return }
     let cause = FailureReport(.aborted, rank: rank, peer: rank, "rank \(rank) aborted: \(reason)")
-    engine.abort(member.engineFailed(cause))
+    engine.abort(member.report(cause))
   }
 
   /// Ends this rank's membership, after its last operation. Later calls throw `.closed`; peers do not take it for a death. Idempotent;

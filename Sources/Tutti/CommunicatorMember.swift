@@ -104,9 +104,9 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
 
   // MARK: Failure
 
-  final func explain(loss: FailureReport) -> FailureReport {
+  final func cause(of loss: FailureReport) -> FailureReport {
     loss.code == .peerLost || loss.code == .transport
-      ? controlPlane.explainLoss(of: loss.peer, otherwise: loss) : loss
+      ? controlPlane.causeOfLoss(of: loss.peer, otherwise: loss) : loss
   }
 
   final func diagnose(_ call: AwaitedCall, until deadline: UInt64) -> FailureReport? {
@@ -117,7 +117,7 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
       until: deadline)
   }
 
-  final func engineFailed(_ cause: FailureReport) -> FailureReport {
+  final func report(_ cause: FailureReport) -> FailureReport {
     controlPlane.report(cause)
     return controlPlane.firstCause ?? cause
   }

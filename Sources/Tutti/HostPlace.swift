@@ -16,10 +16,28 @@ struct HostPlace: Sendable {
   /// The node for this rank's memory; nil for that of whoever touches it first.
   let memoryNode: Int?
 
+  /// Where a rank has its place from.
+  enum Origin {
+    /// The calling thread, and those it starts later, are confined as this says.
+    case affinity(CPUAffinity)
+    /// The communicator that it is split from.
+    case parent(HostPlace)
+  }
+
+  /// This rank's place.
+  ///
+  /// - Throws: As ``take(_:_:)``.
+  static func find(_ membership: Membership, _ origin: Origin) throws(FailureReport) -> HostPlace {
+    switch origin {
+    case .affinity(let affinity): try take(membership, affinity)
+    case .parent(let place): place
+    }
+  }
+
   /// Confines the calling thread as `affinity` says, and says why where it does not.
   ///
   /// - Throws: `.configuration`, the same on all ranks: the lists do not fit the ranks, or what they inherited. `.transport`: the kernel refused.
-  static func take(_ membership: Membership, _ affinity: CPUAffinity) throws(FailureReport) -> HostPlace {
+  private static func take(_ membership: Membership, _ affinity: CPUAffinity) throws(FailureReport) -> HostPlace {
     let (rank, members) = (membership.rank, membership.members)
     let confinement = try affinity.confinement(of: rank, among: members) { ProcessorTopology.read(of: $0) }
     if let notice = confinement.notice { Logger(label: "tutti").notice("\(notice)") }

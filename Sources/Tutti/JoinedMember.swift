@@ -35,14 +35,14 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
   ///   - choice: Which transport leads to which rank.
   ///   - registered: The memory that this rank has registered before; nil to make the arena for it.
   ///   - isChecked: Whether the join has made sure that the choice of transports can be met.
-  ///   - place: Takes this rank's place on its host.
+  ///   - origin: Where it has its place on its host from.
   static func make(
     _ membership: Membership, _ choice: LinkChoice, _ offered: OfferedTransports, _ catalog: AlgorithmCatalog,
-    registered: RegisteredMemory? = nil, isChecked: Bool = true, place: () throws(FailureReport) -> HostPlace
+    registered: RegisteredMemory? = nil, isChecked: Bool = true, place origin: HostPlace.Origin
   ) throws(FailureReport) -> JoinedMember {
     do throws(FailureReport) {
       if !isChecked { try OfferedTransports.checkLinks(choice) }
-      let place = try place()
+      let place = try HostPlace.find(membership, origin)
       let links = try PeerLinks(
         membership, choice, offered, registered: registered, memoryNode: place.memoryNode)
       let policy = AlgorithmPolicy(
@@ -76,8 +76,7 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
     // The catalog knows what it has proven.
     return try Self.make(
       child, offered.choice(rank: child.rank, child.members), offered, planner.policy.catalog,
-      registered: registeredMemory, isChecked: false
-    ) { place }
+      registered: registeredMemory, isChecked: false, place: .parent(place))
   }
 
   override func closeTransports() { links.close() }

@@ -1,7 +1,8 @@
 import TuttiSystem
 import TuttiTopology
 
-/// `TUTTI_CPU_AFFINITY`: the processors that ranks confine themselves to when they join. Never one that a rank did not inherit.
+/// `TUTTI_CPU_AFFINITY`: the processors that ranks confine themselves to when they join. Never one that a rank did not
+/// inherit.
 package enum CPUAffinity: Hashable, Sendable {
   /// Unset or `none`: nothing is changed.
   case inherited
@@ -75,7 +76,8 @@ extension CPUAffinity {
   /// What one of the members is to do, from what all of them know: all throw the same when it cannot be met for one of them.
   ///
   /// - Parameter topology: That of this host for processors; read only where they are divided.
-  /// - Throws: `.configuration`: a host has more ranks than there are lists, or a list names a processor that its rank did not inherit.
+  /// - Throws: `.configuration`: a host has more ranks than there are lists, or a list names a processor that its rank did
+  ///   not inherit.
   package func confinement(
     of rank: Int, among members: [MemberRecord], _ topology: (ProcessorSet) -> ProcessorTopology
   ) throws(FailureReport) -> Confinement {

@@ -1,8 +1,8 @@
 import TuttiSystem
 import TuttiTransport
 
-/// Whose end on this machine is noticed by control connections alone: a message later, and not while a child of it keeps them open. Of the
-/// ranks of a machine, the lowest says it for all.
+/// Whose end on this machine is noticed by control connections alone: a message later, and not while a child of it keeps
+/// them open. Of the ranks of a machine, the lowest says it for all.
 package struct WatchNotices {
   private let ranks: [RankFacts]
 

@@ -31,7 +31,7 @@ extension Engine {
     if let mismatch = core.pointee.pendingMismatch { return { [unowned self] in explain(mismatch) } }
     if let report = core.pointee.pendingFailure {
       let delegate = delegate
-      return { delegate.explain(loss: report) }
+      return { delegate.cause(of: report) }
     }
     // All links take in what their credit allows, so that no peer is stuck on a full socket because this rank waits
     // for another.
@@ -49,7 +49,7 @@ extension Engine {
           if pass() { return nil }
           guard isNeeded(link) else { continue }
           let delegate = delegate
-          return { delegate.explain(loss: report) }
+          return { delegate.cause(of: report) }
         }
       }
     }

@@ -99,7 +99,7 @@ extension Engine {
     do throws(FailureReport) {
       try links.openLink(to: request.peer, deadline: deadline, giveUp: { failure })
     } catch {
-      let report = failed(delegate.explain(loss: error))
+      let report = failed(delegate.cause(of: error))
       lock.lock()
       throw report
     }

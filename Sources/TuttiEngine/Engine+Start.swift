@@ -139,7 +139,7 @@ extension Engine {
       do throws(FailureReport) {
         for peer in missing { try links.openLink(to: peer, deadline: deadline, giveUp: { failure }) }
       } catch {
-        let report = failed(delegate.explain(loss: error))
+        let report = failed(delegate.cause(of: error))
         lock.lock()
         throw report
       }

@@ -195,7 +195,7 @@ package final class Engine: @unchecked Sendable {
   /// Aborts with `cause`, tells the other ranks, and returns the failure to throw: the first, which may be another. Without the lock.
   func failed(_ cause: FailureReport) -> FailureReport {
     // The control plane first: it may know an earlier cause, and all ranks throw the same one.
-    abort(delegate.engineFailed(cause))
+    abort(delegate.report(cause))
     settle()
     runHandlersAfterFailure()
     return failure ?? cause

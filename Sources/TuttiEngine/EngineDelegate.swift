@@ -15,8 +15,8 @@ package protocol LinkSource: AnyObject, Sendable {
 
 /// What the engine asks of the layers that know the other ranks. Called without the engine's lock where it may block.
 package protocol EngineDelegate: AnyObject, Sendable {
-  /// A link broke. Returns the cause to report, once the control plane had a moment to know better.
-  func explain(loss: FailureReport) -> FailureReport
+  /// Why a link failed: the cause to report, once the control plane had a moment to know better.
+  func cause(of loss: FailureReport) -> FailureReport
 
   /// Asks the other ranks why a call does not end, and returns once the rank at fault is known, or at `deadline` in
   /// monotonic nanoseconds. Tells nobody. Called without the lock, while the call may still end.
@@ -25,9 +25,8 @@ package protocol EngineDelegate: AnyObject, Sendable {
   ///   meanwhile.
   func diagnose(_ call: AwaitedCall, until deadline: UInt64) -> FailureReport?
 
-  /// The engine fails for the reason given; the other ranks are to be told. Returns the cause that all ranks throw,
-  /// which may be an earlier one.
-  func engineFailed(_ cause: FailureReport) -> FailureReport
+  /// Reports a cause to all ranks. Returns the first cause, which all of them throw: this one, or an earlier one.
+  func report(_ cause: FailureReport) -> FailureReport
 
   /// Returns once no other rank of this process can be reading or writing this rank's memory any more. Called without
   /// the lock, after a failure and before it is thrown.

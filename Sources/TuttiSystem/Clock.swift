@@ -26,11 +26,7 @@ package enum Clock {
 
   /// Checks every millisecond whether `condition` holds, until `deadline`. For failure and join paths only.
   package static func wait(until deadline: UInt64, for condition: () -> Bool) -> Bool {
-    while !condition() {
-      if monotonicNanoseconds() >= deadline { return condition() }
-      pause(millisecond)
-    }
-    return true
+    MonotonicClock.system.wait(until: deadline, for: condition)
   }
 }
 

@@ -18,11 +18,13 @@ package struct OwnedDescriptor: ~Copyable, Sendable {
     return descriptor
   }
 
-  deinit { if generation == tutti_current_fork_generation() { tutti_close(raw) } }
+  deinit {
+    if generation == tutti_current_fork_generation() { tutti_close(raw) }
+  }
 }
 
-/// Carries a descriptor from one thread to another in a list that cannot hold its owner. The descriptor is closed with the
-/// last reference, unless it was taken.
+/// Carries a descriptor from one thread to another, or holds it in a list that cannot hold its owner. The descriptor is
+/// closed with the last reference, unless it was taken.
 package final class PassedDescriptor: Sendable {
   package let raw: Int32
   private let isTaken = Lock(false)
@@ -40,7 +42,6 @@ package final class PassedDescriptor: Sendable {
   }
 
   deinit {
-    // In a forked child the number may belong to something else by now.
     if !isTaken.withLock({ $0 }), generation == tutti_current_fork_generation() { tutti_close(raw) }
   }
 }

@@ -58,6 +58,9 @@ import Testing
     "RDMALink.swift waiting": "`epoll` beside it, or the completion channel of `connection`",
     "ChildProcess.swift descriptors": "numbers that the caller keeps open until the child is started",
     "ChildStarter.swift lifeline": "open as long as the process lives",
+    "DescriptorWatch.swift descriptor": "its owner cancels the watch before it closes it",
+    "FramedConnection.swift descriptor": "`socket` beside it",
+    "HandshakeDialer.swift socket": "the caller, for the time of a handshake",
   ]
 
   @Test func descriptorsHaveOneOwner() { expectNone(descriptorComplaints(Repository.swiftSources)) }

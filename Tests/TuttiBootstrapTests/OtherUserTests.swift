@@ -41,13 +41,16 @@ import Testing
         role: role, from: 1, to: 0, rankCount: membership.rankCount, communicator: membership.communicator,
         transport: role == .link ? testTransport : nil, nonce: Handshake.freshNonce())
       do {
-        try HandshakeDialer(socket: socket, deadline: deadline, giveUp: { false }).run(hello: hello, key: membership.key)
+        try HandshakeDialer(socket: socket.raw, deadline: deadline, clock: .system, giveUp: { false }).run(
+          hello: hello, key: membership.key)
       } catch { return 104 }
-      guard Sockets.wait(socket, for: POLLIN, until: monotonicNanoseconds() + 500 * Clock.millisecond) else { return 101 }
+      guard Sockets.wait(socket.raw, for: POLLIN, until: monotonicNanoseconds() + 500 * Clock.millisecond) else {
+        return 101
+      }
       var byte: UInt8 = 0
       var descriptors: [Int32] = [-1, -1, -1, -1]
       var count: Int32 = 0
-      return tutti_receive_descriptors(socket, &byte, 1, &descriptors, &count) == 0 ? 100 : count
+      return tutti_receive_descriptors(socket.raw, &byte, 1, &descriptors, &count) == 0 ? 100 : count
     }
   }
 

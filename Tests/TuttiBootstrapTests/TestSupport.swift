@@ -29,8 +29,7 @@ func freshRendezvous() -> RendezvousAddress {
 /// A loopback port that was free a moment ago.
 func freePort() throws -> UInt16 {
   let listener = try Sockets.listen(on: .ipv4(0x7F00_0001, port: 0))
-  defer { tutti_close(listener) }
-  return try #require(Sockets.localAddress(listener)).port
+  return try #require(Sockets.localAddress(listener.raw)).port
 }
 
 func identity(_ rank: Int, _ rankCount: Int, _ rendezvous: RendezvousAddress) -> LaunchIdentity {
@@ -67,6 +66,22 @@ func runRanks<Value: Sendable>(
   var values = results.values.withLock { $0 }
   for rank in ranks where values[rank] == nil { values[rank] = .failure(.missing) }
   return values
+}
+
+extension Membership {
+  /// Meets the other ranks, has `prepare` say whether they fit together, and begins: what `Communicator.join` does.
+  static func join(
+    identity: LaunchIdentity, secret: JobSecret?, settings: [String: String] = [:], offers: [TransportOffer],
+    abilities: HostAbilities = .current(), network: NetworkSettings = NetworkSettings(), deadline: UInt64,
+    version: UInt16 = protocolVersion, clock: MonotonicClock = .system,
+    prepare: ([MemberRecord]) throws(FailureReport) -> Void = { _ throws(FailureReport) in }
+  ) throws(FailureReport) -> Membership {
+    let meeting = try Meeting.attend(
+      identity: identity, secret: secret, settings: settings, offers: offers, abilities: abilities, network: network,
+      deadline: deadline, version: version, clock: clock)
+    do throws(FailureReport) { try prepare(meeting.members) } catch { throw meeting.refuse(error) }
+    return try meeting.begin()
+  }
 }
 
 /// The transport that tests open links for, and what ranks offer of it and of another: the bootstrap passes both on as they
@@ -115,11 +130,14 @@ struct TestGroup {
   let members: [Membership]
   let recorders: [Recorder]
 
-  init(_ rankCount: Int, rendezvous: RendezvousAddress = freshRendezvous(), seconds: Double = 10) throws {
+  init(
+    _ rankCount: Int, rendezvous: RendezvousAddress = freshRendezvous(), seconds: Double = 10,
+    clock: MonotonicClock = .system
+  ) throws {
     let joined = try runRanks(0..<rankCount, seconds: seconds + 5) { rank throws(FailureReport) in
       try Membership.join(
         identity: identity(rank, rankCount, rendezvous), secret: testSecret, offers: testOffers,
-        deadline: Patience.deadline(seconds: seconds))
+        deadline: clock.now() + UInt64(Patience.seconds(seconds) * 1e9), clock: clock)
     }
     members = try (0..<rankCount).map { try joined[$0]!.get() }
     recorders = (0..<rankCount).map { _ in Recorder() }
@@ -133,3 +151,6 @@ struct TestGroup {
 func openDescriptorCount() -> Int {
   (0..<4096).count { fcntl(Int32($0), F_GETFD) >= 0 }
 }
+
+/// Whether `TUTTI_TEST_SEED` names the only seed to run.
+let environmentNamesSeed = getenv("TUTTI_TEST_SEED") != nil

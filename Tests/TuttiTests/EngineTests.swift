@@ -142,12 +142,12 @@ struct TimeLimitTests {
       time.nanoseconds.wrappingAdd(linkDelay, ordering: .relaxed)
     }
     func takeLinks() throws(FailureReport) -> [Link] { [] }
-    func explain(loss: FailureReport) -> FailureReport { loss }
+    func cause(of loss: FailureReport) -> FailureReport { loss }
     func diagnose(_ call: AwaitedCall, until deadline: UInt64) -> FailureReport? {
       asked.withLock { $0.append(time.nanoseconds.load(ordering: .relaxed)) }
       return FailureReport(.timeout, rank: 1, peer: call.peer, "asked in time")
     }
-    func engineFailed(_ cause: FailureReport) -> FailureReport { cause }
+    func report(_ cause: FailureReport) -> FailureReport { cause }
     func settle() {}
     func describe(_ call: CallRecord) -> String { "a call" }
     func askCall(of peer: Int, operationNumber: UInt64) -> String? { nil }

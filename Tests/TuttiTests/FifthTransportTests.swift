@@ -100,10 +100,10 @@ import TuttiTransport
     let communicators = try TuttiTesting.makeCommunicators(2, over: .sharedMemory, options: CommunicatorOptions())
     defer { communicators.forEach { $0.close() } }
     // A socket whose other end the kernel says nothing about.
-    let listener = OwnedDescriptor(try Sockets.listen(on: .ipv4(0x7F00_0001, port: 0)))
+    let listener = try Sockets.listen(on: .ipv4(0x7F00_0001, port: 0))
     let address = try #require(Sockets.localAddress(listener.raw))
-    let near = OwnedDescriptor(try Sockets.connect(to: address, deadline: Clock.deadline(seconds: 5)).get())
-    let far = OwnedDescriptor(try Sockets.connect(to: address, deadline: Clock.deadline(seconds: 5)).get())
+    let near = try Sockets.connect(to: address, deadline: Clock.deadline(seconds: 5)).get()
+    let far = try Sockets.connect(to: address, deadline: Clock.deadline(seconds: 5)).get()
     communicators[0].member.accept(from: 1, TransportKind("shm"), near)
     communicators[0].member.accept(from: 1, TransportKind("tcp"), far)
     // Neither was taken for a link: the true one still can come.

@@ -56,7 +56,7 @@ private struct ProgramError: Error { let text: String }
   }
 
   @Test func groupsMeetOverAServerInOneProcess() throws {
-    let listener = try Sockets.listen(on: .ipv4(0x7F00_0001, port: 0))
+    let listener = try Sockets.listen(on: .ipv4(0x7F00_0001, port: 0)).handOver()
     let address = "127.0.0.1:\(try #require(Sockets.localAddress(listener)).port)"
     let server = try RendezvousServer(address: address, listener: listener, secret: [1, 2, 3])
     defer { server.close() }
@@ -78,7 +78,7 @@ private struct ProgramError: Error { let text: String }
   }
 
   @Test func theListenerIsTheProgramsOwn() throws {
-    let listener = try Sockets.listen(on: .ipv4(0x7F00_0001, port: 0))
+    let listener = try Sockets.listen(on: .ipv4(0x7F00_0001, port: 0)).handOver()
     let port = try #require(Sockets.localAddress(listener)).port
     try TuttiTesting.onThreads(3) { rank in
       let communicator = try Communicator.join(
@@ -126,7 +126,7 @@ private struct ProgramError: Error { let text: String }
     }
     #expect(meet(1, "nowhere", nil, Self.secret) == .invalidArgument)
     #expect(meet(1, "127.0.0.1:9", nil, .published) == .invalidArgument)
-    let listener = try Sockets.listen(on: .ipv4(0x7F00_0001, port: 0))
+    let listener = try Sockets.listen(on: .ipv4(0x7F00_0001, port: 0)).handOver()
     #expect(meet(1, "127.0.0.1:9", listener, Self.secret) == .invalidArgument)
     #expect(fcntl(listener, F_GETFD) < 0)
   }

@@ -29,7 +29,7 @@ package struct RankStatus: Hashable, Sendable {
 }
 
 /// What a rank's runtime does with the control plane's news. None of them may block or call back into the control plane's
-/// ``ControlPlane/diagnoseTimeout(_:until:)`` or ``ControlPlane/explainLoss(of:otherwise:)``.
+/// ``ControlPlane/diagnoseTimeout(_:until:)`` or ``ControlPlane/causeOfLoss(of:otherwise:)``.
 package struct ControlHandlers: Sendable {
   /// A peer has dialed this rank for a data link and proved the secret. The socket is non-blocking,
   /// close-on-exec, registered with `tutti_register_descriptor`. Called on the service thread.
@@ -38,7 +38,8 @@ package struct ControlHandlers: Sendable {
   package var onFailure: @Sendable (FailureReport) -> Void
   /// What this rank is doing, and what its operation of a number is: 0 for none. Called on the service thread.
   package var status: @Sendable (_ operationNumber: UInt64) -> RankStatus
-  /// The process exits without having left. What was sent is to be on its way when this returns. Called on the exiting thread.
+  /// The process exits without having left. What was sent is to be on its way when this returns. Called on the exiting
+  /// thread.
   package var onExit: @Sendable () -> Void
 
   package init(
@@ -98,17 +99,18 @@ package protocol ControlPlane: AnyObject, Sendable {
   /// Why the communicator failed; nil while it has not.
   var firstCause: FailureReport? { get }
 
-  /// A link to `peer` broke. Waits up to 400 ms for the control plane to know why (a death, a cause from elsewhere).
+  /// Why the link to `peer` failed. Waits up to 400 ms for the control plane to know: a death, or a cause from elsewhere.
   ///
-  /// - Returns: The cause to throw and report: the first cause, or what is known about the peer, or `otherwise`.
-  func explainLoss(of peer: Int, otherwise: FailureReport) -> FailureReport
+  /// - Returns: The cause to report and throw: the first cause, or what is known about the peer, or `otherwise`.
+  func causeOfLoss(of peer: Int, otherwise: FailureReport) -> FailureReport
 
   /// Follows the chain of waits and names the rank at fault: the nearest one that does not answer within 200 ms, or the one
-  /// that has not entered the operation, or the chain's end. Ends at `deadline`, and tells nobody: the wait may still end well.
+  /// that has not entered the operation, or the chain's end. Ends at `deadline`, and tells nobody: the wait may still end
+  /// well.
   ///
   /// - Parameter deadline: In monotonic nanoseconds.
-  /// - Returns: The report to throw at the time-out: `.timeout` with ``FailureReport/peer`` at fault, or `.mismatch` when that rank is in
-  ///   another call. nil when the communicator has failed meanwhile.
+  /// - Returns: The report to throw at the time-out: `.timeout` with ``FailureReport/peer`` at fault, or `.mismatch` when
+  ///   that rank is in another call. nil when the communicator has failed meanwhile.
   func diagnoseTimeout(_ wait: ExpiredWait, until deadline: UInt64) -> FailureReport?
 
   /// What a peer calls its operation of that number. Waits up to 200 ms for the answer.

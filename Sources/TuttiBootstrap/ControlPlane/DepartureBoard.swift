@@ -3,37 +3,45 @@ import Glibc
 import Synchronization
 import TuttiSystem
 
+/// What a rank has put on the departure board.
+enum DepartureMark: UInt8 {
+  case present = 0
+  /// Its own first cause, or one it passed on, is on its way over the tree. It may have left since.
+  case failed = 1
+  case left = 2
+}
+
+/// Where each rank of a host says how it leaves, for the others to read.
+protocol DepartureMarks: AnyObject, Sendable {
+  /// `left` is final; `failed` never replaces it.
+  func mark(_ rank: Int, _ mark: DepartureMark)
+
+  subscript(rank: Int) -> DepartureMark { get }
+}
+
 /// A byte for each rank, shared by the ranks of one host that can share memory, where a rank says that it leaves. When its
-/// process then ends, the others know that it was no death, without a message that could arrive too late: goodbyes travel over
-/// the tree, and news of a process's end does not.
+/// process then ends, the others know that it was no death, without a message that could arrive too late: goodbyes travel
+/// over the tree, and news of a process's end does not.
 ///
 /// Owns the mapping and the memfd behind it; both live until deinit. All accesses are atomic.
-final class DepartureBoard: @unchecked Sendable {
+final class DepartureBoard: DepartureMarks, @unchecked Sendable {
   // @unchecked: the pointer is immutable and the bytes behind it are atomics.
 
-  enum Mark: UInt8 {
-    case present = 0
-    /// Its own first cause, or one it passed on, is on its way over the tree. It may have left since.
-    case failed = 1
-    case left = 2
-  }
-
-  let descriptor: Int32
+  private let memory: OwnedDescriptor
   private let rankCount: Int
   private let marks: UnsafeMutablePointer<Atomic<UInt8>>
-  private let generation = tutti_current_fork_generation()
 
   /// Makes the board of this host.
   convenience init(rankCount: Int) throws(FailureReport) {
     let memory = OwnedDescriptor(try systemCall("memfd_create") { tutti_memfd("tutti-departures", rankCount) })
-    try self.init(descriptor: memory.handOver(), rankCount: rankCount)
+    try self.init(memory, rankCount: rankCount)
   }
 
-  /// Maps the board that `descriptor` holds; owns the descriptor, also when this throws.
+  /// Maps the board that `memory` holds.
   ///
   /// - Throws: `.transport` for what is no board; `.resources` when it cannot be mapped.
-  init(descriptor: Int32, rankCount: Int) throws(FailureReport) {
-    let owner = OwnedDescriptor(descriptor)
+  init(_ memory: consuming OwnedDescriptor, rankCount: Int) throws(FailureReport) {
+    let descriptor = memory.raw
     var status = stat()
     // Sealed, so that nobody can shrink it: a look at it would then end this process.
     guard fstat(descriptor, &status) == 0, status.st_size >= rankCount, tutti_is_sealed(descriptor) != 0 else {
@@ -41,50 +49,45 @@ final class DepartureBoard: @unchecked Sendable {
         .transport, "what came for the departure board is no sealed memory of \(rankCount) bytes",
         advice: "All ranks of a job must run the same version of Tutti", transport: "shm")
     }
-    guard let memory = mmap(nil, rankCount, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0), memory != MAP_FAILED else {
+    guard let bytes = mmap(nil, rankCount, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0), bytes != MAP_FAILED else {
       throw FailureReport(
         .resources, "mmap of the \(rankCount) bytes that the ranks of this host share failed",
         advice: "Check the memory limit (ulimit -v, cgroup memory.max)", transport: "shm", systemError: errno)
     }
-    _ = owner.handOver()
-    self.descriptor = descriptor
+    self.memory = memory
     self.rankCount = rankCount
-    marks = memory.bindMemory(to: Atomic<UInt8>.self, capacity: rankCount)
+    marks = bytes.bindMemory(to: Atomic<UInt8>.self, capacity: rankCount)
   }
 
-  deinit {
-    munmap(marks, rankCount)
-    if generation == tutti_current_fork_generation() { tutti_close(descriptor) }
-  }
+  deinit { munmap(marks, rankCount) }
 
-  /// `left` is final; `failed` never replaces it.
-  func mark(_ rank: Int, _ mark: Mark) {
+  func mark(_ rank: Int, _ mark: DepartureMark) {
     if mark == .left {
       marks[rank].store(mark.rawValue, ordering: .sequentiallyConsistent)
     } else {
       _ = marks[rank].compareExchange(
-        expected: Mark.present.rawValue, desired: mark.rawValue, ordering: .sequentiallyConsistent)
+        expected: DepartureMark.present.rawValue, desired: mark.rawValue, ordering: .sequentiallyConsistent)
     }
   }
 
-  subscript(rank: Int) -> Mark {
-    Mark(rawValue: marks[rank].load(ordering: .sequentiallyConsistent)) ?? .present
+  subscript(rank: Int) -> DepartureMark {
+    DepartureMark(rawValue: marks[rank].load(ordering: .sequentiallyConsistent)) ?? .present
   }
 
   /// Sends the board to a rank of this host over `socket`.
   func send(over socket: Int32) {
     var one: UInt8 = 1
-    withUnsafePointer(to: descriptor) { _ = tutti_send_descriptors(socket, &one, 1, $0, 1) }
+    withUnsafePointer(to: memory.raw) { _ = tutti_send_descriptors(socket, &one, 1, $0, 1) }
   }
 
   /// Receives the board from `maker`, the rank that made it.
   static func receive(
-    from socket: Int32, maker: MemberRecord, rankCount: Int, deadline: UInt64
+    from socket: Int32, maker: MemberRecord, rankCount: Int, deadline: UInt64, clock: MonotonicClock
   ) throws(FailureReport) -> DepartureBoard {
     var byte: UInt8 = 0
     var descriptors: [Int32] = [-1, -1, -1, -1]
     var count: Int32 = 0
-    guard Sockets.wait(socket, for: POLLIN, until: deadline),
+    guard Sockets.wait(socket, for: POLLIN, until: deadline, clock: clock),
       tutti_receive_descriptors(socket, &byte, 1, &descriptors, &count) == 1, count == 1
     else {
       for descriptor in descriptors.prefix(Int(count)) { tutti_close(descriptor) }
@@ -92,6 +95,6 @@ final class DepartureBoard: @unchecked Sendable {
         .peerLost, peer: maker.rank, "\(maker.description) did not pass on the memory that the ranks of its host share",
         advice: "Look at that rank's own output: it has ended, or is stopped")
     }
-    return try DepartureBoard(descriptor: descriptors[0], rankCount: rankCount)
+    return try DepartureBoard(OwnedDescriptor(descriptors[0]), rankCount: rankCount)
   }
 }

@@ -22,6 +22,7 @@ struct Diagnosis {
   let rankCount: Int
   let wait: ExpiredWait
   let deadline: UInt64
+  let clock: MonotonicClock
   /// `rank 2 (pid 123 on host-a)`.
   let describe: (Int) -> String
   let ask: (Int) -> Reply
@@ -86,7 +87,7 @@ struct Diagnosis {
   /// are asked. One that has left may have done its part before, so it is named only when nobody else is found.
   private func askOthers(besides asked: Set<Int>, awaited: UInt64) -> Search {
     var departure = Search.nothing
-    for other in 0..<rankCount where !asked.contains(other) && monotonicNanoseconds() < deadline {
+    for other in 0..<rankCount where !asked.contains(other) && clock.now() < deadline {
       switch ask(other) {
       case .overtaken: return .overtaken
       case .unasked: return departure
@@ -109,43 +110,13 @@ struct Diagnosis {
     return departure
   }
 
-  /// Nil: `suspect` is itself waiting for a rank that has not been asked. Not certain: it is where the chain ends, but nothing
-  /// is wrong with it.
+  /// Nil: `suspect` is itself waiting for a rank that has not been asked. Not certain: it is where the chain ends, but
+  /// nothing is wrong with it.
   private func judge(
     _ suspect: Int, _ status: RankStatus, waiter: Int, awaited: UInt64, asked: Set<Int>
   ) -> (report: FailureReport, isCertain: Bool)? {
     let chain = waiter == rank ? "" : via(waiter, suspect)
-    guard status.isInside else {
-      if (0..<rankCount).contains(status.waitingFor), status.waitingFor != suspect {
-        guard asked.contains(status.waitingFor) || monotonicNanoseconds() >= deadline else { return nil }
-        return (
-          report(
-            peer: suspect, "\(describe(suspect)) waits for \(describe(status.waitingFor)) in a \(status.operation)" + chain,
-            "It has not made the matching call; ranks that wait for each other must start sends and receives before waiting"),
-          true
-        )
-      }
-      if awaited == 0 {
-        return (
-          report(
-            peer: suspect, "\(describe(suspect)) answers, and waits for nothing" + chain,
-            "It has not made the matching call: look at what it does instead"), true
-        )
-      }
-      if status.entered < awaited {
-        return (
-          report(
-            peer: suspect,
-            "\(describe(suspect)) has not called operation \(awaited)\(what(awaited)); \(last(status))" + chain,
-            "It is busy elsewhere, or left its loop early: look at what it does instead"), true
-        )
-      }
-      return (
-        report(
-          peer: suspect, "\(describe(suspect)) has completed operation \(status.completed) and waits for nothing" + chain,
-          "Data between \(describe(waiter)) and it is late or lost: look at the link between them"), false
-      )
-    }
+    guard status.isInside else { return judgeIdle(suspect, status, waiter: waiter, awaited: awaited, asked: asked) }
     if status.entered == wait.operationNumber, !wait.operation.isEmpty, !status.operation.isEmpty,
       status.operation != wait.operation
     {
@@ -165,7 +136,7 @@ struct Diagnosis {
           "It is slow: look at its load, or raise the timeout"), false
       )
     }
-    guard !asked.contains(status.waitingFor), monotonicNanoseconds() < deadline else {
+    guard !asked.contains(status.waitingFor), clock.now() < deadline else {
       return (
         report(
           peer: suspect, "\(describe(suspect)) \(inside) and waits for \(describe(status.waitingFor))" + chain,
@@ -173,6 +144,42 @@ struct Diagnosis {
       )
     }
     return nil
+  }
+
+  /// The same for a rank that is in no operation.
+  private func judgeIdle(
+    _ suspect: Int, _ status: RankStatus, waiter: Int, awaited: UInt64, asked: Set<Int>
+  ) -> (report: FailureReport, isCertain: Bool)? {
+    let chain = waiter == rank ? "" : via(waiter, suspect)
+    if (0..<rankCount).contains(status.waitingFor), status.waitingFor != suspect {
+      guard asked.contains(status.waitingFor) || clock.now() >= deadline else { return nil }
+      return (
+        report(
+          peer: suspect, "\(describe(suspect)) waits for \(describe(status.waitingFor)) in a \(status.operation)" + chain,
+          "It has not made the matching call; ranks that wait for each other must start sends and receives before waiting"),
+        true
+      )
+    }
+    if awaited == 0 {
+      return (
+        report(
+          peer: suspect, "\(describe(suspect)) answers, and waits for nothing" + chain,
+          "It has not made the matching call: look at what it does instead"), true
+      )
+    }
+    if status.entered < awaited {
+      return (
+        report(
+          peer: suspect,
+          "\(describe(suspect)) has not called operation \(awaited)\(what(awaited)); \(last(status))" + chain,
+          "It is busy elsewhere, or left its loop early: look at what it does instead"), true
+      )
+    }
+    return (
+      report(
+        peer: suspect, "\(describe(suspect)) has completed operation \(status.completed) and waits for nothing" + chain,
+        "Data between \(describe(waiter)) and it is late or lost: look at the link between them"), false
+    )
   }
 
   private func what(_ number: UInt64) -> String {

@@ -7,19 +7,21 @@ import TuttiSystem
 package final class InProcessControlPlane: ControlPlane {
   package let rank: Int
   private let group: Group
+  private let clock: MonotonicClock
 
   package var rankCount: Int { group.rankCount }
 
   /// Makes the control planes of a group, by rank.
-  package static func makeGroup(rankCount: Int) -> [InProcessControlPlane] {
+  package static func makeGroup(rankCount: Int, clock: MonotonicClock = .system) -> [InProcessControlPlane] {
     precondition(rankCount > 0)
     let group = Group(rankCount: rankCount)
-    return (0..<rankCount).map { InProcessControlPlane(rank: $0, group: group) }
+    return (0..<rankCount).map { InProcessControlPlane(rank: $0, group: group, clock: clock) }
   }
 
-  private init(rank: Int, group: Group) {
+  private init(rank: Int, group: Group, clock: MonotonicClock) {
     self.rank = rank
     self.group = group
+    self.clock = clock
   }
 
   package func activate(_ handlers: ControlHandlers) {
@@ -31,14 +33,14 @@ package final class InProcessControlPlane: ControlPlane {
     if let failure { handlers.onFailure(failure) }
   }
 
-  package func report(_ cause: FailureReport) { group.fail(cause, reporter: rank) }
+  package func report(_ cause: FailureReport) { group.report(cause, from: rank) }
 
   package var firstCause: FailureReport? {
     group.state.withLock { $0.departed.contains(rank) ? $0.causeAtDeparture[rank] : $0.firstCause }
   }
 
-  package func explainLoss(of peer: Int, otherwise: FailureReport) -> FailureReport {
-    _ = Clock.wait(until: monotonicNanoseconds() + 200 * Clock.millisecond) {
+  package func causeOfLoss(of peer: Int, otherwise: FailureReport) -> FailureReport {
+    _ = clock.wait(until: clock.now() + 200 * Clock.millisecond) {
       group.state.withLock { $0.firstCause != nil || $0.departed.contains(peer) }
     }
     if let cause = firstCause { return cause }
@@ -52,7 +54,7 @@ package final class InProcessControlPlane: ControlPlane {
   package func diagnoseTimeout(_ wait: ExpiredWait, until deadline: UInt64) -> FailureReport? {
     if firstCause != nil { return nil }
     let diagnosis = Diagnosis(
-      rank: rank, rankCount: rankCount, wait: wait, deadline: deadline,
+      rank: rank, rankCount: rankCount, wait: wait, deadline: deadline, clock: clock,
       describe: { "rank \($0)" }, ask: { [group] in group.ask($0) })
     return diagnosis.findCause()
   }
@@ -75,7 +77,7 @@ package final class InProcessControlPlane: ControlPlane {
     let cause = FailureReport(
       .peerLost, rank: rank, peer: rank, "rank \(rank) ended without leaving the communicator",
       advice: "Look at what its thread did last")
-    group.fail(cause, reporter: rank)
+    group.report(cause, from: rank)
   }
 
   /// Makes this rank answer no more questions, as a stopped process would.
@@ -100,9 +102,9 @@ private final class Group: Sendable {
     state = Lock(State(handlers: Array(repeating: nil, count: rankCount)))
   }
 
-  func fail(_ cause: FailureReport, reporter: Int) {
+  func report(_ cause: FailureReport, from rank: Int) {
     let handlers = state.withLock { state -> [ControlHandlers] in
-      guard state.firstCause == nil, !state.departed.contains(reporter) else { return [] }
+      guard state.firstCause == nil, !state.departed.contains(rank) else { return [] }
       state.firstCause = cause
       return state.handlers.compactMap { $0 }
     }

@@ -24,13 +24,20 @@ struct HandshakeDialer {
     case refused(HandshakeVerdict)
   }
 
+  /// Its owner's, who closes it.
   let socket: Int32
   let deadline: UInt64
+  let clock: MonotonicClock
   let giveUp: () -> Bool
 
   func run(hello: HandshakeHello, key: MessageKey) throws(Failure) {
+    try send(hello.bytes)
+    try answer(hello: hello, key: key)
+  }
+
+  /// What follows the hello.
+  func answer(hello: HandshakeHello, key: MessageKey) throws(Failure) {
     let helloBytes = hello.bytes
-    try send(helloBytes)
     let answer = try readReply(of: hello.version, isFirst: true)
     guard answer == .fine else { throw .refused(answer) }
     let nonce = try read(Handshake.nonceByteCount)
@@ -88,8 +95,9 @@ struct HandshakeDialer {
   private func wait(_ events: Int32) throws(Failure) {
     while true {
       if giveUp() { throw .cancelled }
-      if Sockets.wait(socket, for: events, until: min(deadline, monotonicNanoseconds() + 50 * Clock.millisecond)) { return }
-      if monotonicNanoseconds() >= deadline { throw .silent }
+      let limit = min(deadline, clock.now() + 50 * Clock.millisecond)
+      if Sockets.wait(socket, for: events, until: limit, clock: clock) { return }
+      if clock.now() >= deadline { throw .silent }
     }
   }
 }

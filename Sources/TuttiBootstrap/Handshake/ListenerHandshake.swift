@@ -3,11 +3,23 @@ import TuttiSystem
 /// What a listener accepts.
 struct ListenerPolicy: Sendable {
   let rank: Int
+  /// Connections that honest ranks may open at the same time.
+  let expected: Int
   let communicator: CommunicatorID
   let key: MessageKey
   /// Judges a hello's ranks and role, before any proof; only reads the hello.
   let judge: @Sendable (HandshakeHello) -> HandshakeVerdict
   var version = protocolVersion
+}
+
+/// How far a dialer has come. Ordered.
+enum HandshakeProgress: Int, CaseIterable {
+  /// Nothing has come.
+  case silent
+  /// The beginning of a hello has come, which every stranger can send.
+  case speaking
+  /// A whole hello has come that asks for what is here, and is yet to be proven.
+  case claiming
 }
 
 /// The listener's side of one handshake: bytes in, bytes out, no input or output of its own.
@@ -46,8 +58,16 @@ struct ListenerHandshake {
     }
   }
 
-  /// Whether the dialer has said anything that makes sense.
+  /// What the dialer says it is, once it has said so.
   var claimed: HandshakeHello? { hello }
+
+  var progress: HandshakeProgress {
+    switch state {
+    case .prefix: received.isEmpty ? .silent : .speaking
+    case .hello: .speaking
+    case .proof: .claiming
+    }
+  }
 
   /// Takes at most ``bytesWanted`` bytes.
   mutating func receive(_ bytes: some Collection<UInt8>) -> Event {

@@ -95,8 +95,8 @@ package struct LaunchIdentity: Sendable {
     guard variables.hasAny(["RANK", "WORLD_SIZE"]) else {
       throw FailureReport(
         .configuration, "nothing in the environment says which rank this process is",
-        advice: "Set TUTTI_RANK, TUTTI_SIZE and TUTTI_RENDEZVOUS=host:port on every rank, or launch with torchrun or "
-          + "collbench --ranks")
+        advice: "Set TUTTI_RANK, TUTTI_SIZE and TUTTI_RENDEZVOUS=host:port on every rank, or start the ranks with "
+          + "torchrun or TuttiLaunch")
     }
     try variables.requireAll(common)
     return try readCommon(variables)

@@ -1,11 +1,10 @@
-import CTuttiLinux
 import Glibc
 import TuttiSystem
 
 /// The listeners of one rank for control and data connections: one TCP socket and one abstract Unix socket.
 struct MemberListeners: ~Copyable {
-  private(set) var descriptors: [Int32]
-  private(set) var addresses: [SocketAddress]
+  private var sockets: [PassedDescriptor] = []
+  private(set) var addresses: [SocketAddress] = []
   private(set) var unixName: String
 
   /// Where to listen.
@@ -25,25 +24,17 @@ struct MemberListeners: ~Copyable {
   /// - Parameter number: Drawn by this rank; its Unix listener is named after it.
   init(rank: Int, _ settings: Settings, number: CommunicatorID = .random()) throws(FailureReport) {
     let portRange = settings.portRange
-    descriptors = []
     unixName = Self.unixName(number)
-    addresses = []
-    do {
-      descriptors.append(try Sockets.listen(on: .abstractUnix(unixName)))
-      let tcp: (descriptor: Int32, port: UInt16)
-      switch settings.place {
-      case .only(let address):
-        tcp = try Self.listen(rank: rank, on: address, dualStack: false, portRange: portRange)
-        addresses = [address.withPort(tcp.port)]
-      case .everywhere(let candidates):
-        tcp = try Self.listenEverywhere(rank: rank, portRange: portRange)
-        addresses = candidates.prefix(MemberRecord.addressesMax).map { $0.withPort(tcp.port) }
-      }
-      descriptors.append(tcp.descriptor)
-    } catch {
-      for descriptor in descriptors { tutti_close(descriptor) }
-      descriptors = []
-      throw error
+    sockets.append(PassedDescriptor(try Sockets.listen(on: .abstractUnix(unixName))))
+    switch settings.place {
+    case .only(let address):
+      let socket = PassedDescriptor(try Self.listen(rank: rank, on: address, dualStack: false, portRange: portRange))
+      addresses = [address.withPort(Self.port(of: socket))]
+      sockets.append(socket)
+    case .everywhere(let candidates):
+      let socket = PassedDescriptor(try Self.listenEverywhere(rank: rank, portRange: portRange))
+      addresses = candidates.prefix(MemberRecord.addressesMax).map { $0.withPort(Self.port(of: socket)) }
+      sockets.append(socket)
     }
   }
 
@@ -51,18 +42,14 @@ struct MemberListeners: ~Copyable {
     "tutti-\(String(number.high, radix: 16))-\(String(number.low, radix: 16))"
   }
 
-  /// Gives the descriptors to their next owner.
-  consuming func handOver() -> [Int32] {
-    let result = descriptors
-    descriptors = []
-    return result
-  }
+  /// Gives the sockets to their next owner.
+  consuming func handOver() -> [PassedDescriptor] { sockets }
 
-  deinit { for descriptor in descriptors { tutti_close(descriptor) } }
+  private static func port(of socket: PassedDescriptor) -> UInt16 { Sockets.localAddress(socket.raw)?.port ?? 0 }
 
   private static func listenEverywhere(
     rank: Int, portRange: ClosedRange<UInt16>?
-  ) throws(FailureReport) -> (descriptor: Int32, port: UInt16) {
+  ) throws(FailureReport) -> OwnedDescriptor {
     do {
       return try listen(rank: rank, on: .ipv6(0, 0, port: 0), dualStack: true, portRange: portRange)
     } catch  where error.systemError == EAFNOSUPPORT || error.systemError == EADDRNOTAVAIL {
@@ -72,16 +59,13 @@ struct MemberListeners: ~Copyable {
 
   private static func listen(
     rank: Int, on address: SocketAddress, dualStack: Bool, portRange: ClosedRange<UInt16>?
-  ) throws(FailureReport) -> (descriptor: Int32, port: UInt16) {
-    guard let portRange else {
-      let descriptor = try Sockets.listen(on: address.withPort(0), dualStack: dualStack)
-      return (descriptor, Sockets.localAddress(descriptor)?.port ?? 0)
-    }
+  ) throws(FailureReport) -> OwnedDescriptor {
+    guard let portRange else { return try Sockets.listen(on: address.withPort(0), dualStack: dualStack) }
     // Ranks of one host start at different places, so that they do not all try the same ports.
     for offset in 0..<portRange.count {
       let port = portRange.lowerBound + UInt16((rank + offset) % portRange.count)
       do {
-        return (try Sockets.listen(on: address.withPort(port), dualStack: dualStack), port)
+        return try Sockets.listen(on: address.withPort(port), dualStack: dualStack)
       } catch  where error.systemError == EADDRINUSE {
         continue
       }
@@ -96,7 +80,7 @@ struct MemberListeners: ~Copyable {
 /// Rank 0's listeners for a meeting, and what it tells others of them.
 struct MeetingListeners {
   /// The next owner's.
-  let descriptors: [Int32]
+  let sockets: [PassedDescriptor]
   let number: CommunicatorID
   /// What is left in the store; nil where all ranks know the address.
   let point: MeetingPoint?
@@ -107,9 +91,10 @@ struct MeetingListeners {
   ) throws(FailureReport) -> MeetingListeners {
     switch place {
     case .address(_, let listener?):
-      return MeetingListeners(descriptors: [try listener.take()], number: .meeting, point: nil)
+      return MeetingListeners(sockets: [try listener.take()], number: .meeting, point: nil)
     case .address(let address, nil):
-      return MeetingListeners(descriptors: [try RendezvousListener.open(address)], number: .meeting, point: nil)
+      return MeetingListeners(
+        sockets: [PassedDescriptor(try RendezvousListener.open(address))], number: .meeting, point: nil)
     case .store:
       return try openAnywhere(network, publishedSecret)
     }
@@ -134,27 +119,25 @@ struct MeetingListeners {
     let point = MeetingPoint(
       number: number, addresses: candidates.map { $0.withPort(port) }, unixName: listeners.unixName,
       secret: publishedSecret?.publishedBytes ?? [])
-    return MeetingListeners(descriptors: listeners.handOver(), number: number, point: point)
+    return MeetingListeners(sockets: listeners.handOver(), number: number, point: point)
   }
 }
 
 /// A listening socket that the program made, until rank 0 meets the others at it. Closed with the last reference, if nobody
 /// took it.
 package final class ListeningSocket: Sendable {
-  private let descriptor: Lock<Int32?>
+  private let socket: Lock<PassedDescriptor?>
 
   /// - Parameter descriptor: Owned from here on, also when this throws.
   /// - Throws: `.invalidArgument`: it is no socket, or does not listen.
-  package init(_ descriptor: Int32) throws(FailureReport) { self.descriptor = Lock(try Sockets.adoptListener(descriptor)) }
-
-  deinit {
-    if let left = descriptor.withLock({ $0 }) { tutti_close(left) }
+  package init(_ descriptor: Int32) throws(FailureReport) {
+    socket = Lock(PassedDescriptor(try Sockets.adoptListener(descriptor)))
   }
 
-  func take() throws(FailureReport) -> Int32 {
-    let taken = descriptor.withLock { descriptor in
-      defer { descriptor = nil }
-      return descriptor
+  func take() throws(FailureReport) -> PassedDescriptor {
+    let taken = socket.withLock { socket in
+      defer { socket = nil }
+      return socket
     }
     if let taken { return taken }
     throw FailureReport(
@@ -164,7 +147,7 @@ package final class ListeningSocket: Sendable {
 
 /// Rank 0's listener at an address that all ranks know.
 enum RendezvousListener {
-  static func open(_ rendezvous: RendezvousAddress) throws(FailureReport) -> Int32 {
+  static func open(_ rendezvous: RendezvousAddress) throws(FailureReport) -> OwnedDescriptor {
     switch rendezvous {
     case .abstractUnix(let name):
       return try listen(.abstractUnix(name), rendezvous)
@@ -185,7 +168,7 @@ enum RendezvousListener {
 
   private static func listen(
     _ address: SocketAddress, _ rendezvous: RendezvousAddress, dualStack: Bool = false
-  ) throws(FailureReport) -> Int32 {
+  ) throws(FailureReport) -> OwnedDescriptor {
     do {
       return try Sockets.listen(on: address, dualStack: dualStack)
     } catch {

@@ -8,6 +8,7 @@ struct MeetingSearch {
   let secret: JobSecret?
   let deadline: UInt64
   let version: UInt16
+  let clock: MonotonicClock
 
   private(set) var lastProblem = "no attempt was made"
   private var addresses: [SocketAddress] = []
@@ -15,7 +16,8 @@ struct MeetingSearch {
   private var publishedSecret: [UInt8] = []
   private var hasWaited = false
 
-  init(identity: LaunchIdentity, secret: JobSecret?, deadline: UInt64, version: UInt16) {
+  init(identity: LaunchIdentity, secret: JobSecret?, deadline: UInt64, version: UInt16, clock: MonotonicClock) {
+    self.clock = clock
     self.identity = identity
     self.secret = secret
     self.deadline = deadline
@@ -38,21 +40,23 @@ struct MeetingSearch {
     switch identity.place {
     case .address(let address, _):
       do throws(FailureReport) {
-        addresses = try Self.resolve(address, deadline: deadline)
+        addresses = try Self.resolve(address, deadline: deadline, clock: clock)
       } catch {
         // A cluster's name service often learns of rank 0 a little later.
         lastProblem = error.message
         addresses = []
       }
     case .store(let store, let key):
-      try look(in: StoreAccess(store: store, key: key, rank: identity.rank))
+      try look(in: StoreAccess(store: store, key: key, rank: identity.rank, clock: clock))
     }
   }
 
-  static func resolve(_ address: RendezvousAddress, deadline: UInt64) throws(FailureReport) -> [SocketAddress] {
+  static func resolve(
+    _ address: RendezvousAddress, deadline: UInt64, clock: MonotonicClock
+  ) throws(FailureReport) -> [SocketAddress] {
     switch address {
     case .abstractUnix(let name): [.abstractUnix(name)]
-    case .tcp(let host, let port): try NameResolution.resolve(host, port: port, deadline: deadline)
+    case .tcp(let host, let port): try NameResolution.resolve(host, port: port, deadline: deadline, clock: clock)
     }
   }
 
@@ -116,19 +120,19 @@ struct MeetingSearch {
     let key = secret.handshakeKey(for: number)
     var finding: FailureReport?
     for address in addresses {
-      let now = monotonicNanoseconds()
       let isOnly = addresses.count == 1
-      switch Sockets.connect(to: address, deadline: min(deadline, now + (isOnly ? 5 * Clock.second : patience))) {
+      let connectLimit = min(deadline, clock.now() + (isOnly ? 5 * Clock.second : patience))
+      switch Sockets.connect(to: address, deadline: connectLimit, clock: clock) {
       case .failure(let error):
         lastProblem = errorText(error.code)
-      case .success(let raw):
-        let socket = OwnedDescriptor(raw)
+      case .success(let socket):
         let hello = HandshakeHello(
           version: version, role: .rendezvous, from: identity.rank, to: 0, rankCount: identity.rankCount,
           communicator: number, nonce: Handshake.freshNonce())
-        let limit = isOnly ? deadline : min(deadline, monotonicNanoseconds() + 4 * patience)
+        let limit = isOnly ? deadline : min(deadline, clock.now() + 4 * patience)
         do {
-          try HandshakeDialer(socket: raw, deadline: limit, giveUp: { false }).run(hello: hello, key: key)
+          try HandshakeDialer(socket: socket.raw, deadline: limit, clock: clock, giveUp: { false })
+            .run(hello: hello, key: key)
         } catch .closedBeforeAnswer {
           // A listener about to close, such as an earlier run's.
           lastProblem = "the connection was closed without an answer"
@@ -151,16 +155,16 @@ struct MeetingSearch {
         return RendezvousGuest(
           identity: identity, secret: secret,
           connection: FramedConnection(
-            peer: 0, descriptor: socket.handOver(), frameBytesMax: RendezvousMessage.tableBytesMax),
-          deadline: deadline)
+            peer: 0, socket: socket, frameBytesMax: RendezvousMessage.tableBytesMax, clock: clock),
+          deadline: deadline, clock: clock)
       }
     }
     if let finding { throw finding }
     return nil
   }
 
-  /// Whether what listens at an address from a store may be another program than rank 0, because the address is of an earlier run. Who
-  /// refuses the proof, or does not prove the secret, is of this meeting.
+  /// Whether what listens at an address from a store may be another program than rank 0, because the address is of an
+  /// earlier run. Who refuses the proof, or does not prove the secret, is of this meeting.
   private static func mayBeLeftBehind(_ failure: HandshakeDialer.Failure) -> Bool {
     switch failure {
     case .unproven, .refused, .silent, .closedBeforeAnswer: false

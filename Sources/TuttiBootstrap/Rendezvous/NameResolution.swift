@@ -10,14 +10,16 @@ enum NameResolution {
 
   /// - Returns: The name's addresses in the system's order; IPv4-mapped and link-local ones are left out.
   /// - Throws: `.rendezvous` when the name does not resolve by `deadline`.
-  static func resolve(_ name: String, port: UInt16, deadline: UInt64) throws(FailureReport) -> [SocketAddress] {
+  static func resolve(
+    _ name: String, port: UInt16, deadline: UInt64, clock: MonotonicClock
+  ) throws(FailureReport) -> [SocketAddress] {
     if let numeric = SocketAddress(numeric: name, port: port) { return [numeric] }
     let answer = Answer()
     try startDetachedThread("tutti-resolve") {
       let found = lookUp(name, port: port)
       answer.value.withLock { $0 = (true, found.addresses, found.problem) }
     }
-    let done = Clock.wait(until: deadline) { answer.value.withLock { $0.done } }
+    let done = clock.wait(until: deadline) { answer.value.withLock { $0.done } }
     let (addresses, problem) = answer.value.withLock { ($0.addresses, $0.problem) }
     guard done, !addresses.isEmpty else {
       throw FailureReport(

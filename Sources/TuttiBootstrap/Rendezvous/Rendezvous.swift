@@ -31,12 +31,15 @@ public protocol Rendezvous: Sendable {
 extension Rendezvous {
   /// Gets the value again and again: for stores that cannot wait.
   public func wait(for key: String, timeout: Duration) throws -> [UInt8]? {
-    let deadline = ContinuousClock.now + timeout
+    // The store is the caller's, and so is the time it waits by.
+    let clock = MonotonicClock.system
+    let (seconds, attoseconds) = max(timeout, .zero).components
+    let deadline = clock.now() &+ UInt64(min(seconds, 1 << 30)) * Clock.second &+ UInt64(attoseconds / 1_000_000_000)
     while true {
-      let rest = deadline - .now
-      if rest <= .zero { return nil }
-      if let value = try get(key, timeout: rest) { return value }
-      Clock.pause(10 * Clock.millisecond)
+      let now = clock.now()
+      if now >= deadline { return nil }
+      if let value = try get(key, timeout: .nanoseconds(Int64(clamping: deadline - now))) { return value }
+      clock.pause(10 * Clock.millisecond)
     }
   }
 }

@@ -1,5 +1,3 @@
-import CTuttiLinux
-import Glibc
 import TuttiSystem
 
 /// The side of the join of every rank but 0.
@@ -9,28 +7,30 @@ struct RendezvousGuest {
   let secret: JobSecret
   let connection: FramedConnection
   let deadline: UInt64
+  let clock: MonotonicClock
 
   /// Rank 0 gives the reason at the deadline; this is how much longer its word is waited for.
   static let grace = Clock.second
 
   /// Dials rank 0, again and again until the deadline, because it may start later.
   static func meet(
-    _ identity: LaunchIdentity, secret: JobSecret?, deadline: UInt64, version: UInt16
+    _ identity: LaunchIdentity, secret: JobSecret?, deadline: UInt64, version: UInt16, clock: MonotonicClock
   ) throws(FailureReport) -> RendezvousGuest {
-    let started = monotonicNanoseconds()
-    var search = MeetingSearch(identity: identity, secret: secret, deadline: deadline, version: version)
+    let started = clock.now()
+    var search = MeetingSearch(
+      identity: identity, secret: secret, deadline: deadline, version: version, clock: clock)
     var pause = 5 * Clock.millisecond
     // Several addresses are guesses: one that swallows packets must not use up the time of the others.
     var patience = Clock.second
     while true {
       try search.look()
       if let guest = try search.dial(patience: patience) { return guest }
-      guard monotonicNanoseconds() + pause < deadline else { break }
-      Clock.pause(pause)
+      guard clock.now() + pause < deadline else { break }
+      clock.pause(pause)
       pause = min(pause * 2, 200 * Clock.millisecond)
       patience = min(patience * 2, 8 * Clock.second)
     }
-    let seconds = (Double(monotonicNanoseconds() - started) / 1e8).rounded() / 10
+    let seconds = (Double(clock.now() - started) / 1e8).rounded() / 10
     throw FailureReport(
       .rendezvous, rank: identity.rank, peer: 0,
       "rank 0 cannot be reached at the rendezvous \(search.placeText) for \(secondsText(seconds)) s (\(search.lastProblem))",
@@ -68,9 +68,17 @@ struct RendezvousGuest {
     }
   }
 
+  /// This rank cannot go on: rank 0 tells the others. A report that came from there is only heard again by nobody.
+  ///
+  /// - Returns: What to throw. A rank that this one could not reach may have given up because of a third one's failure.
+  func refused(_ reason: FailureReport) -> FailureReport {
+    send(.failed(reason))
+    return reason.code == .peerLost ? refusal() ?? reason : reason
+  }
+
   /// Why rank 0 gave up, if it says so within a moment.
-  func refusal() -> FailureReport? {
-    guard let frame = connection.awaitFrame(until: monotonicNanoseconds() + 500 * Clock.millisecond),
+  private func refusal() -> FailureReport? {
+    guard let frame = connection.awaitFrame(until: clock.now() + 500 * Clock.millisecond),
       case .refusal(let report)? = try? RendezvousMessage(frame)
     else { return nil }
     return report

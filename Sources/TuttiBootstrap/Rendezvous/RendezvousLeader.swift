@@ -7,24 +7,25 @@ import TuttiSystem
 /// Runs on the joining thread. Strangers are turned away and remembered for the message, authenticated ranks that do not fit
 /// end the join for all. Its deadline is the earliest of all ranks', so that everyone still hears the reason.
 final class RendezvousLeader {
-  private struct Guest {
+  struct Guest {
     let connection: FramedConnection
     var isAttached = false
   }
 
-  private let identity: LaunchIdentity
-  private let started = monotonicNanoseconds()
+  let identity: LaunchIdentity
+  let clock: MonotonicClock
+  let started: UInt64
   private var deadline: UInt64
   private let acceptor: HandshakeAcceptor
   /// Tells which connections have news: looking at all of them for each would take n rounds of n looks.
-  private let epoll: Int32
+  private let epoll: OwnedDescriptor
   /// By their token there.
-  private var guests: [UInt64: Guest] = [:]
+  var guests: [UInt64: Guest] = [:]
   private var nextToken: UInt64 = 1
   /// This rank's, and those of all that have sent theirs, by rank.
-  private var requests: [Int: JoinRequest] = [:]
+  var requests: [Int: JoinRequest] = [:]
   private var attachedCount = 0
-  private var turnedAway: [String] = []
+  var turnedAway: [String] = []
   private var own: JoinRequest?
   private var hasRefused = false
   private var isClosed = false
@@ -36,23 +37,24 @@ final class RendezvousLeader {
   ///   - listeners: Listening sockets; owned from here on, also when this throws.
   ///   - number: The meeting's, which the others know from the rendezvous.
   init(
-    identity: LaunchIdentity, listeners: [Int32], number: CommunicatorID, secret: JobSecret, deadline: UInt64,
-    version: UInt16
+    identity: LaunchIdentity, listeners: [PassedDescriptor], number: CommunicatorID, secret: JobSecret, deadline: UInt64,
+    version: UInt16, clock: MonotonicClock
   ) throws(FailureReport) {
+    self.clock = clock
+    started = clock.now()
     self.identity = identity
     self.deadline = deadline
     acceptor = try HandshakeAcceptor(
       policy: ListenerPolicy(
-        rank: 0, communicator: number, key: secret.handshakeKey(for: number),
+        rank: 0, expected: identity.rankCount, communicator: number, key: secret.handshakeKey(for: number),
         judge: { $0.role == .rendezvous ? .fine : .wrongRank }, version: version),
-      listeners: listeners)
-    epoll = tutti_epoll()
-    var failure = epoll < 0 ? errno : 0
-    if failure == 0, tutti_epoll_watch(epoll, acceptor.descriptor, UInt32(POLLIN), Self.acceptorToken) < 0 {
+      listeners: listeners, clock: clock)
+    epoll = OwnedDescriptor(tutti_epoll())
+    var failure = epoll.raw < 0 ? errno : 0
+    if failure == 0, tutti_epoll_watch(epoll.raw, acceptor.descriptor, UInt32(POLLIN), Self.acceptorToken) < 0 {
       failure = errno
     }
     guard failure == 0 else {
-      close()
       throw FailureReport(
         .resources, rank: 0, "cannot watch the rendezvous", advice: "Raise the limit of open files (ulimit -n)",
         systemError: failure)
@@ -63,11 +65,11 @@ final class RendezvousLeader {
 
   /// Throws when this process may not open as many files as rank 0 needs: looked at before anybody hears of it.
   static func checkLimits(_ rankCount: Int) throws(FailureReport) {
-    var limit = rlimit()
+    let limit = Sockets.openFilesMax
     let needed = rankCount + 64
-    if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < needed {
+    if limit < needed {
       throw FailureReport(
-        .resources, rank: 0, "rank 0 may open \(limit.rlim_cur) files, too few to meet \(rankCount) ranks",
+        .resources, rank: 0, "rank 0 may open \(limit) files, too few to meet \(rankCount) ranks",
         advice: "Raise the limit (ulimit -n) to at least \(needed)")
     }
   }
@@ -114,18 +116,23 @@ final class RendezvousLeader {
     for token in guests.keys { send(table, to: token) }
   }
 
-  /// Waits until every rank, and `ownIsAttached`, has its control connections; then lets all begin.
-  func begin(members: [MemberRecord], ownIsAttached: () -> Bool) throws(FailureReport) {
-    while true {
-      let isOwnAttached = ownIsAttached()
-      if isOwnAttached, attachedCount == identity.rankCount - 1 { break }
-      // This rank's own children attach on the service thread, which this loop cannot poll.
-      let pause = isOwnAttached ? deadline : min(deadline, monotonicNanoseconds() + Clock.millisecond)
-      let isOnTime = try pump(until: pause)
-      if !isOnTime, monotonicNanoseconds() >= deadline { try refuseAll(unattachedReport(members)) }
-    }
+  /// Waits a while for every rank to have its control connections.
+  ///
+  /// - Parameter isOwnAttached: Whether this rank has its own. They come on the service thread, which this wait does not
+  ///   see.
+  /// - Returns: Whether all have them.
+  func awaitAttached(_ members: [MemberRecord], isOwnAttached: Bool) throws(FailureReport) -> Bool {
+    if isOwnAttached, attachedCount == identity.rankCount - 1 { return true }
+    let pause = isOwnAttached ? deadline : min(deadline, clock.now() + Clock.millisecond)
+    let isOnTime = try pump(until: pause)
+    if !isOnTime, clock.now() >= deadline { try refuseAll(unattachedReport(members)) }
+    return false
+  }
+
+  /// Lets all begin.
+  func begin() {
     for token in guests.keys { send(RendezvousMessage.begin.bytes, to: token) }
-    flushAll(until: min(deadline, monotonicNanoseconds() + Clock.second))
+    flushAll(until: min(deadline, clock.now() + Clock.second))
   }
 
   /// Tells everyone why there will be no communicator, and throws it. Ranks still on their way are waited for a moment,
@@ -135,10 +142,10 @@ final class RendezvousLeader {
     hasRefused = true
     let refusal = RendezvousMessage.refusal(report).bytes
     for token in guests.keys { send(refusal, to: token) }
-    let lingering = min(deadline, monotonicNanoseconds() + 2 * Clock.second)
+    let lingering = min(deadline, clock.now() + 2 * Clock.second)
     var told = Set(requests.keys.filter { $0 != 0 })
     while told.union(guests.values.map(\.connection.peer)).count < identity.rankCount - 1,
-      monotonicNanoseconds() < lingering
+      clock.now() < lingering
     {
       for token in waitForNews(until: lingering) {
         if token == Self.acceptorToken {
@@ -157,9 +164,14 @@ final class RendezvousLeader {
         }
       }
     }
-    flushAll(until: monotonicNanoseconds() + Clock.second)
+    flushAll(until: clock.now() + Clock.second)
     close()
     throw report
+  }
+
+  /// The same, for who throws it: what was told first.
+  func refused(_ report: FailureReport) -> FailureReport {
+    do throws(FailureReport) { try refuseAll(report) } catch { return error }
   }
 
   func close() {
@@ -168,7 +180,6 @@ final class RendezvousLeader {
     for guest in guests.values { guest.connection.close() }
     guests = [:]
     acceptor.close()
-    tutti_close(epoll)
   }
 
   // MARK: One round of the loop
@@ -184,8 +195,7 @@ final class RendezvousLeader {
         try hear(token)
       }
     }
-    // A signal ends the wait, too: only a time-out may look like one.
-    return !news.isEmpty || monotonicNanoseconds() < limit
+    return !news.isEmpty
   }
 
   private func hear(_ token: UInt64) throws(FailureReport) {
@@ -204,7 +214,7 @@ final class RendezvousLeader {
   private func waitForNews(until limit: UInt64) -> [UInt64] {
     var tokens = [UInt64](repeating: 0, count: 64)
     var events = [UInt32](repeating: 0, count: 64)
-    let count = tutti_epoll_wait(epoll, &tokens, &events, 64, Clock.pollTimeout(until: limit))
+    let count = clock.poll(until: limit) { tutti_epoll_wait(epoll.raw, &tokens, &events, 64, $0) }
     return Array(tokens.prefix(max(Int(count), 0)))
   }
 
@@ -215,11 +225,11 @@ final class RendezvousLeader {
       switch outcome {
       case .authenticated(let hello, let socket):
         let connection = FramedConnection(
-          peer: hello.from, descriptor: socket.take().handOver(), frameBytesMax: RendezvousMessage.requestBytesMax,
-          sentFrameBytesMax: RendezvousMessage.tableBytesMax)
+          peer: hello.from, socket: socket.take(), frameBytesMax: RendezvousMessage.requestBytesMax,
+          sentFrameBytesMax: RendezvousMessage.tableBytesMax, clock: clock)
         // A few more than can be right, so that duplicates are named; not without end.
         guard guests.count < 2 * identity.rankCount + 16,
-          tutti_epoll_watch(epoll, connection.descriptor, UInt32(POLLIN), nextToken) == 0
+          tutti_epoll_watch(epoll.raw, connection.descriptor, UInt32(POLLIN), nextToken) == 0
         else { continue }
         guests[nextToken] = Guest(connection: connection)
         newcomers.append(nextToken)
@@ -244,7 +254,7 @@ final class RendezvousLeader {
     let isQueued = connection.queuedBytes > 0
     guard connection.isWatchedForRoom != isQueued else { return }
     connection.isWatchedForRoom = isQueued
-    _ = tutti_epoll_watch(epoll, connection.descriptor, UInt32(isQueued ? POLLIN | POLLOUT : POLLIN), token)
+    _ = tutti_epoll_watch(epoll.raw, connection.descriptor, UInt32(isQueued ? POLLIN | POLLOUT : POLLIN), token)
   }
 
   private func take(_ frame: [UInt8], from token: UInt64) throws(FailureReport) {
@@ -255,7 +265,7 @@ final class RendezvousLeader {
       guard own != nil, request.member.rank == peer else { try refuseAll(garbled(peer)) }
       try check(request)
       requests[peer] = request
-      let patience = monotonicNanoseconds() + UInt64(request.patienceMilliseconds) * Clock.millisecond
+      let patience = clock.now() + UInt64(request.patienceMilliseconds) * Clock.millisecond
       deadline = min(deadline, patience)
     case .attached:
       guard requests[peer] != nil, guests[token]?.isAttached == false else { try refuseAll(garbled(peer)) }
@@ -290,51 +300,5 @@ final class RendezvousLeader {
 
   private func flushAll(until limit: UInt64) {
     for guest in guests.values { _ = guest.connection.flush(until: limit) }
-  }
-
-  // MARK: Words
-
-  private func elapsedText() -> String {
-    let seconds = Double(monotonicNanoseconds() - started) / 1e9
-    return "\(secondsText((seconds * 10).rounded() / 10)) s"
-  }
-
-  private func garbled(_ peer: Int) -> FailureReport {
-    FailureReport(
-      .rendezvous, rank: 0, peer: peer, "rank \(peer) sent a message that cannot be read while joining",
-      advice: "Check that all ranks run the same build of the library")
-  }
-
-  private func refuseLost(_ peer: Int) throws(FailureReport) {
-    let who = requests[peer].map(\.member.description) ?? "rank \(peer)"
-    try refuseAll(
-      FailureReport(
-        .peerLost, rank: 0, peer: peer, "\(who) ended while the ranks were joining",
-        advice: "Look at that rank's own output"))
-  }
-
-  private func unattachedReport(_ members: [MemberRecord]) -> FailureReport {
-    let silent = guests.values.filter { !$0.isAttached && requests[$0.connection.peer] != nil }.map(\.connection.peer)
-      .sorted()
-    return FailureReport(
-      .rendezvous, rank: 0, peer: silent.count == 1 ? silent[0] : -1,
-      silent.isEmpty
-        ? "the control connections of rank 0 were not complete within \(elapsedText())"
-        : "\(rankListText(silent)) of \(identity.rankCount) joined but did not set up control connections within "
-          + elapsedText(),
-      advice: silent.first.map { "Look at \(members[$0].description): stopped, or cut off from other ranks" } ?? "")
-  }
-
-  private func missingReport() -> FailureReport {
-    let missing = (1..<identity.rankCount).filter { requests[$0] == nil }
-    let silent = Set(guests.values.map(\.connection.peer)).intersection(missing)
-    var message = "\(rankListText(missing)) of \(identity.rankCount) \(missing.count == 1 ? "has" : "have") not joined "
-    message += "at \(identity.place) within \(elapsedText())"
-    if !silent.isEmpty { message += "; \(rankListText(silent.sorted())) connected but said nothing" }
-    if !turnedAway.isEmpty { message += "; turned away: \(turnedAway.joined(separator: ", "))" }
-    return FailureReport(
-      .rendezvous, rank: 0, peer: missing.count == 1 ? missing[0] : -1, message,
-      advice:
-        "Check that they were started with the same rendezvous and secret, look at their own output, or raise TUTTI_TIMEOUT")
   }
 }

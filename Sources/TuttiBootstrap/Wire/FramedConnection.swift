@@ -1,4 +1,3 @@
-import CTuttiLinux
 import Glibc
 import TuttiSystem
 
@@ -17,6 +16,7 @@ final class FramedConnection {
   }
 
   let peer: Int
+  /// The number of the socket, also once that is closed: to ask the kernel about while it is open.
   let descriptor: Int32
   private(set) var state = State.open
   /// Whether its owner has it watched for room to send, too.
@@ -26,28 +26,30 @@ final class FramedConnection {
   private var input: [UInt8] = []
   /// Frames and their lengths. A frame that goes to many connections is one array, however many it waits for.
   private var output: [ArraySlice<UInt8>] = []
-  private var isClosed = false
-  private let generation = tutti_current_fork_generation()
+  private var socket: OwnedDescriptor?
+  private let clock: MonotonicClock
 
   /// - Parameters:
   ///   - frameBytesMax: The largest frame that the other side may send.
   ///   - sentFrameBytesMax: The largest that the other side takes; nil for the same.
-  init(peer: Int, descriptor: Int32, frameBytesMax: Int, sentFrameBytesMax: Int? = nil) {
+  ///   - clock: What ``flush(until:)`` and ``awaitFrame(until:)`` wait by.
+  init(
+    peer: Int, socket: consuming OwnedDescriptor, frameBytesMax: Int, sentFrameBytesMax: Int? = nil, clock: MonotonicClock
+  ) {
     self.peer = peer
-    self.descriptor = descriptor
+    descriptor = socket.raw
+    self.socket = consume socket
+    self.clock = clock
     self.frameBytesMax = frameBytesMax
     self.sentFrameBytesMax = sentFrameBytesMax ?? frameBytesMax
   }
 
-  deinit { close() }
-
   func close() {
-    guard !isClosed else { return }
-    isClosed = true
+    socket = nil
     if state == .open { state = .ended(0) }
-    // In a forked child the number may belong to something else by now.
-    if generation == tutti_current_fork_generation() { tutti_close(descriptor) }
   }
+
+  private var isClosed: Bool { socket == nil }
 
   var queuedBytes: Int { output.reduce(0) { $0 + $1.count } }
 
@@ -77,7 +79,7 @@ final class FramedConnection {
   /// Waits for room and flushes, until all is sent, the connection breaks, or the deadline. True when nothing is left.
   func flush(until deadline: UInt64) -> Bool {
     flush()
-    while !output.isEmpty, Sockets.wait(descriptor, for: POLLOUT, until: deadline) { flush() }
+    while !output.isEmpty, Sockets.wait(descriptor, for: POLLOUT, until: deadline, clock: clock) { flush() }
     return output.isEmpty
   }
 
@@ -115,7 +117,7 @@ final class FramedConnection {
     while true {
       if let frame = nextFrame() { return frame }
       if fill() { continue }
-      guard state == .open, Sockets.wait(descriptor, for: POLLIN, until: deadline) else { return nil }
+      guard state == .open, Sockets.wait(descriptor, for: POLLIN, until: deadline, clock: clock) else { return nil }
     }
   }
 }

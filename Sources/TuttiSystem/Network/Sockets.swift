@@ -6,18 +6,29 @@ import Glibc
 
 package enum Sockets {
   /// Waits until `descriptor` is ready for `events`, has an error or was hung up. False at the deadline.
-  package static func wait(_ descriptor: Int32, for events: Int32, until deadline: UInt64) -> Bool {
-    while true {
+  package static func wait(
+    _ descriptor: Int32, for events: Int32, until deadline: UInt64, clock: MonotonicClock = .system
+  ) -> Bool {
+    let found = clock.poll(until: deadline) { milliseconds in
       var entry = pollfd(fd: descriptor, events: Int16(events), revents: 0)
-      let count = poll(&entry, 1, Clock.pollTimeout(until: deadline))
-      if count > 0 { return true }
-      if count < 0, errno != EINTR { return true }
-      if monotonicNanoseconds() >= deadline { return false }
+      let count = Glibc.poll(&entry, 1, milliseconds)
+      return count < 0 && errno == EINTR ? 0 : count
     }
+    return found != 0
   }
 
+  /// How many files this process may open (`RLIMIT_NOFILE`).
+  package static var openFilesMax: Int {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1024 }
+    return Int(clamping: limit.rlim_cur)
+  }
+
+  /// Connections that wait to be accepted, on one listener.
+  package static let backlog: Int32 = 1024
+
   /// Starts listening on `address` (port 0: any). Throws with `errno` in ``FailureReport/systemError``.
-  package static func listen(on address: SocketAddress, dualStack: Bool = false) throws(FailureReport) -> Int32 {
+  package static func listen(on address: SocketAddress, dualStack: Bool = false) throws(FailureReport) -> OwnedDescriptor {
     let socket = OwnedDescriptor(try systemCall("socket") { tutti_socket(address.family, Int32(SOCK_STREAM.rawValue)) })
     if address.family != AF_UNIX {
       // A listener of the last run leaves connections in TIME_WAIT; they do not make the port busy.
@@ -26,15 +37,15 @@ package enum Sockets {
     if address.family == AF_INET6 { setOption(socket.raw, Int32(IPPROTO_IPV6), IPV6_V6ONLY, dualStack ? 0 : 1) }
     let raw = socket.raw
     try systemCall("bind") { address.withSocketAddress { bind(raw, $0, $1) } }
-    try systemCall("listen") { Glibc.listen(raw, 1024) }
-    return socket.handOver()
+    try systemCall("listen") { Glibc.listen(raw, backlog) }
+    return socket
   }
 
   /// Takes over a socket that the program made and that listens already.
   ///
   /// - Parameter descriptor: Owned from here on: closed when this throws.
   /// - Returns: The same descriptor, as all of the library's are: non-blocking, close-on-exec, registered.
-  package static func adoptListener(_ descriptor: Int32) throws(FailureReport) -> Int32 {
+  package static func adoptListener(_ descriptor: Int32) throws(FailureReport) -> OwnedDescriptor {
     var listens: Int32 = 0
     var length = socklen_t(MemoryLayout<Int32>.size)
     let isSocket = getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) == 0
@@ -51,7 +62,7 @@ package enum Sockets {
     let flags = try systemCall("fcntl") { fcntl(descriptor, F_GETFL) }
     try systemCall("fcntl") { fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) }
     try systemCall("fcntl") { fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
-    return socket.handOver()
+    return socket
   }
 
   /// Connects to `address`, waiting until `deadline` at most.
@@ -59,8 +70,8 @@ package enum Sockets {
   /// - Parameter giveUp: Called every 50 ms; true ends the attempt with `ECANCELED`.
   /// - Returns: The socket, or the `errno` of the failure; `ETIMEDOUT` at the deadline.
   package static func connect(
-    to address: SocketAddress, deadline: UInt64, giveUp: () -> Bool = { false }
-  ) -> Result<Int32, SystemError> {
+    to address: SocketAddress, deadline: UInt64, clock: MonotonicClock = .system, giveUp: () -> Bool = { false }
+  ) -> Result<OwnedDescriptor, SystemError> {
     let raw = tutti_socket(address.family, Int32(SOCK_STREAM.rawValue))
     guard raw >= 0 else { return .failure(SystemError(code: errno)) }
     let socket = OwnedDescriptor(raw)
@@ -70,8 +81,8 @@ package enum Sockets {
       guard code == EINPROGRESS || code == EINTR else { return .failure(SystemError(code: code)) }
       while true {
         if giveUp() { return .failure(SystemError(code: ECANCELED)) }
-        if wait(raw, for: POLLOUT, until: min(deadline, monotonicNanoseconds() + 50 * Clock.millisecond)) { break }
-        if monotonicNanoseconds() >= deadline { return .failure(SystemError(code: ETIMEDOUT)) }
+        if wait(raw, for: POLLOUT, until: min(deadline, clock.now() + 50 * Clock.millisecond), clock: clock) { break }
+        if clock.now() >= deadline { return .failure(SystemError(code: ETIMEDOUT)) }
       }
       var failure: Int32 = 0
       var length = socklen_t(MemoryLayout<Int32>.size)
@@ -84,7 +95,7 @@ package enum Sockets {
       return .failure(SystemError(code: ECONNREFUSED))
     }
     prepare(raw, family: address.family)
-    return .success(socket.handOver())
+    return .success(socket)
   }
 
   /// Sets the options that every connection of a job has: no delay for small messages, and probes that notice when an idle

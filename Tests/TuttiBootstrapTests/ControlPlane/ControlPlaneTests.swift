@@ -124,7 +124,7 @@ extension OverSockets {
       var silent: [Int32] = []
       defer { for descriptor in silent { tutti_close(descriptor) } }
       for index in 0..<300 {
-        let descriptor = try Sockets.connect(to: address, deadline: Patience.deadline(seconds: 5)).get()
+        let descriptor = try Sockets.connect(to: address, deadline: Patience.deadline(seconds: 5)).get().handOver()
         switch index % 3 {
         case 0: silent.append(descriptor)
         case 1:
@@ -152,13 +152,13 @@ extension OverSockets {
       defer { group.leave() }
       let member = group.members[0]
       let address = try #require(member.members[0].addresses.first)
-      let descriptor = try Sockets.connect(to: address, deadline: Patience.deadline(seconds: 5)).get()
+      let descriptor = try Sockets.connect(to: address, deadline: Patience.deadline(seconds: 5)).get().handOver()
       defer { tutti_close(descriptor) }
       let hello = HandshakeHello(
         role: .link, from: 1, to: 0, rankCount: 2, communicator: member.communicator, transport: testTransport,
         nonce: Handshake.freshNonce())
       #expect(throws: HandshakeDialer.Failure.unproven) {
-        try HandshakeDialer(socket: descriptor, deadline: Patience.deadline(seconds: 5), giveUp: { false })
+        try HandshakeDialer(socket: descriptor, deadline: Patience.deadline(seconds: 5), clock: .system, giveUp: { false })
           .run(hello: hello, key: otherSecret.handshakeKey(for: member.communicator))
       }
     }
@@ -169,7 +169,8 @@ extension OverSockets {
       for round in 0..<20 {
         let group = try TestGroup(3)
         defer { group.leave() }
-        let descriptor = try #require(group.members[1].state.withLock { $0.edges[0]?.connection.descriptor })
+        let descriptor = try #require(
+          group.members[1].state.withLock { ($0.machines.edges.channels[0] as? EdgeConnection)?.descriptor })
         var noise = WireEncoder()
         switch round % 3 {
         case 0: noise.put(UInt32(ControlMessage.bytesMax + 1))
@@ -189,13 +190,13 @@ extension OverSockets {
 
     @Test func silentConnectionsAreDroppedInTime() throws {
       let listener = try Sockets.listen(on: .ipv4(0x7F00_0001, port: 0))
-      let address = try #require(Sockets.localAddress(listener))
+      let address = try #require(Sockets.localAddress(listener.raw))
       let acceptor = try HandshakeAcceptor(
         policy: ListenerPolicy(
-          rank: 0, communicator: .meeting, key: testSecret.handshakeKey(for: .meeting), judge: { _ in .fine }),
-        listeners: [listener], patience: 50 * Clock.millisecond)
+          rank: 0, expected: 4, communicator: .meeting, key: testSecret.handshakeKey(for: .meeting), judge: { _ in .fine }),
+        listeners: [PassedDescriptor(listener)], clock: .system, patience: 50 * Clock.millisecond)
       defer { acceptor.close() }
-      let silent = try Sockets.connect(to: address, deadline: Patience.deadline(seconds: 5)).get()
+      let silent = try Sockets.connect(to: address, deadline: Patience.deadline(seconds: 5)).get().handOver()
       defer { tutti_close(silent) }
       var refusals: [String] = []
       _ = Clock.wait(until: Patience.deadline(seconds: 5)) {
@@ -256,13 +257,13 @@ extension OverSockets {
       let group = try TestGroup(4)
       defer { group.leave() }
       let otherwise = FailureReport(.transport, rank: 3, peer: 2, "connection reset", operationNumber: 5)
-      #expect(group.members[3].explainLoss(of: 2, otherwise: otherwise) === otherwise)
+      #expect(group.members[3].causeOfLoss(of: 2, otherwise: otherwise) === otherwise)
       group.members[2].leave()
-      let left = group.members[3].explainLoss(of: 2, otherwise: otherwise)
+      let left = group.members[3].causeOfLoss(of: 2, otherwise: otherwise)
       #expect(left.peer == 2 && left.operationNumber == 5 && left.message.contains("closed its communicator"))
       group.members[1].closeEverything()
       #expect(group.recorders[3].awaitFailure()?.peer == 1)
-      #expect(group.members[3].explainLoss(of: 2, otherwise: otherwise).peer == 1)
+      #expect(group.members[3].causeOfLoss(of: 2, otherwise: otherwise).peer == 1)
     }
 
     @Test func nothingLeaksOverAHundredJoins() throws {

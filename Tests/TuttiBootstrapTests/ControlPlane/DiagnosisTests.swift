@@ -14,7 +14,8 @@ import Testing
       wait: ExpiredWait(
         operationNumber: number, operation: "all-reduce sum", waitingFor: waitingFor, timeoutSeconds: 30, step: 2,
         transport: "tcp"),
-      deadline: Patience.deadline(seconds: 5), describe: { "rank \($0)" }, ask: { replies[$0] ?? others ?? .silent($0) }
+      deadline: Patience.deadline(seconds: 5), clock: .system, describe: { "rank \($0)" },
+      ask: { replies[$0] ?? others ?? .silent($0) }
     ).findCause()
   }
 
@@ -98,7 +99,7 @@ import Testing
       #expect(recorders[rank].failures.withLock { $0.count } == 1)
     }
     #expect(planes[3].firstCause == nil && recorders[3].failures.withLock { $0.isEmpty })
-    #expect(planes[1].explainLoss(of: 2, otherwise: .missing).peer == 2)
+    #expect(planes[1].causeOfLoss(of: 2, otherwise: .missing).peer == 2)
   }
 
   @Test func inProcessTimeoutsAreDiagnosed() {
@@ -115,8 +116,8 @@ import Testing
   @Test func inProcessDeparturesExplainLosses() {
     let planes = InProcessControlPlane.makeGroup(rankCount: 2)
     let otherwise = FailureReport(.transport, rank: 0, peer: 1, "reset")
-    #expect(planes[0].explainLoss(of: 1, otherwise: otherwise) === otherwise)
+    #expect(planes[0].causeOfLoss(of: 1, otherwise: otherwise) === otherwise)
     planes[1].leave()
-    #expect(planes[0].explainLoss(of: 1, otherwise: otherwise).message.contains("closed its communicator"))
+    #expect(planes[0].causeOfLoss(of: 1, otherwise: otherwise).message.contains("closed its communicator"))
   }
 }

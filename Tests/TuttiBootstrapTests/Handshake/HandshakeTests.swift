@@ -10,7 +10,7 @@ import Testing
 
   func policy(_ secret: JobSecret = testSecret, version: UInt16 = protocolVersion) -> ListenerPolicy {
     ListenerPolicy(
-      rank: 2, communicator: Self.communicator, key: secret.handshakeKey(for: Self.communicator),
+      rank: 2, expected: 4, communicator: Self.communicator, key: secret.handshakeKey(for: Self.communicator),
       judge: { $0.from < 8 && $0.rankCount == 8 ? .fine : .wrongRank }, version: version)
   }
 
@@ -171,8 +171,8 @@ extension OverSockets {
       let report = #expect(throws: FailureReport.self) {
         try HandshakeAcceptor(
           policy: ListenerPolicy(
-            rank: 3, communicator: .meeting, key: testSecret.handshakeKey(for: .meeting), judge: { _ in .fine }),
-          listeners: [file])
+            rank: 3, expected: 4, communicator: .meeting, key: testSecret.handshakeKey(for: .meeting), judge: { _ in .fine }),
+          listeners: [PassedDescriptor(OwnedDescriptor(file))], clock: .system)
       }
       #expect(report?.code == .resources && report?.systemError == EPERM)
       #expect(fcntl(file, F_GETFD) < 0)

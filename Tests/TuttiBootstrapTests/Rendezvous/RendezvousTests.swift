@@ -36,9 +36,10 @@ extension OverSockets {
         gethostname(&buffer, 255)
         host = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
         // A host that does not know its own name cannot try this.
-        guard (try? NameResolution.resolve(host, port: 1, deadline: Patience.deadline(seconds: 2))) != nil else { return }
+        guard (try? NameResolution.resolve(host, port: 1, deadline: Patience.deadline(seconds: 2), clock: .system)) != nil
+        else { return }
       }
-      if host == "::1", (try? Sockets.listen(on: .ipv6(0, 1, port: 0))).map({ tutti_close($0) }) == nil { return }
+      if host == "::1", (try? Sockets.listen(on: .ipv6(0, 1, port: 0)).handOver()).map({ tutti_close($0) }) == nil { return }
       let rendezvous = RendezvousAddress.tcp(host: host, port: try freePort())
       let results = try runRanks(0..<4) { rank throws(FailureReport) in try Self.join(rank, 4, rendezvous) }
       let members = try (0..<4).map { try results[$0]!.get() }
@@ -164,7 +165,7 @@ extension OverSockets {
 
     @Test func portInUseHasAdvice() throws {
       let port = try freePort()
-      let taken = try Sockets.listen(on: .ipv4(0x7F00_0001, port: port))
+      let taken = try Sockets.listen(on: .ipv4(0x7F00_0001, port: port)).handOver()
       defer { tutti_close(taken) }
       let report = #expect(throws: FailureReport.self) { try Self.join(0, 2, .tcp(host: "127.0.0.1", port: port)) }
       #expect(report?.code == .rendezvous && report?.systemError == EADDRINUSE)
@@ -193,7 +194,7 @@ extension OverSockets {
     }
 
     @Test func aStrangerAtTheRendezvousIsRecognised() throws {
-      let listener = try Sockets.listen(on: .ipv4(0x7F00_0001, port: 0))
+      let listener = try Sockets.listen(on: .ipv4(0x7F00_0001, port: 0)).handOver()
       let port = try #require(Sockets.localAddress(listener)).port
       let results = try runRanks([0, 1]) { rank throws(FailureReport) in
         if rank == 1 { return try Self.join(1, 2, .tcp(host: "127.0.0.1", port: port)).rank }
@@ -209,7 +210,7 @@ extension OverSockets {
     }
 
     @Test func aSilentRendezvousEndsAtTheDeadline() throws {
-      let listener = try Sockets.listen(on: .ipv4(0x7F00_0001, port: 0))
+      let listener = try Sockets.listen(on: .ipv4(0x7F00_0001, port: 0)).handOver()
       defer { tutti_close(listener) }
       let port = try #require(Sockets.localAddress(listener)).port
       let report = #expect(throws: FailureReport.self) {
@@ -237,9 +238,9 @@ extension OverSockets {
           }
           if Bool.random(using: &generator) {
             let noise = generator.bytes(Int.random(in: 1..<150, using: &generator))
-            _ = Sockets.sendNow(socket, (Bool.random(using: &generator) ? handshakeMagic + noise : noise)[...])
+            _ = Sockets.sendNow(socket.raw, (Bool.random(using: &generator) ? handshakeMagic + noise : noise)[...])
           }
-          open.append(socket)
+          open.append(socket.handOver())
           Clock.pause(Clock.millisecond)
         }
         for socket in open { tutti_close(socket) }
@@ -252,7 +253,8 @@ extension OverSockets {
       let results = try runRanks([0, 1]) { rank throws(FailureReport) in
         if rank == 0 { return try Self.join(0, 2, rendezvous).rank }
         let guest = try RendezvousGuest.meet(
-          identity(1, 2, rendezvous), secret: testSecret, deadline: Patience.deadline(seconds: 5), version: protocolVersion)
+          identity(1, 2, rendezvous), secret: testSecret, deadline: Patience.deadline(seconds: 5), version: protocolVersion,
+          clock: .system)
         guest.connection.queue([77, 1, 2, 3])
         guest.connection.flush()
         Clock.pause(300 * Clock.millisecond)
@@ -268,7 +270,8 @@ extension OverSockets {
         if rank != 1 { return try Self.join(rank, 4, rendezvous).rank }
         Clock.pause(100 * Clock.millisecond)
         let guest = try RendezvousGuest.meet(
-          identity(1, 4, rendezvous), secret: testSecret, deadline: Patience.deadline(seconds: 5), version: protocolVersion)
+          identity(1, 4, rendezvous), secret: testSecret, deadline: Patience.deadline(seconds: 5), version: protocolVersion,
+          clock: .system)
         guest.connection.close()
         return 1
       }
@@ -294,7 +297,7 @@ extension OverSockets {
     }
 
     @Test func aFullPortRangeIsAnErrorForAll() throws {
-      let taken = try Sockets.listen(on: .ipv4(0x7F00_0001, port: 0))
+      let taken = try Sockets.listen(on: .ipv4(0x7F00_0001, port: 0)).handOver()
       defer { tutti_close(taken) }
       let port = try #require(Sockets.localAddress(taken)).port
       let rendezvous = freshRendezvous()

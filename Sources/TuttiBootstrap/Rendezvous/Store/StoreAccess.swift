@@ -7,6 +7,7 @@ struct StoreAccess: Sendable {
   let key: String
   /// This rank, for messages.
   let rank: Int
+  let clock: MonotonicClock
 
   /// How much longer than its limit a call is waited for, so that the store's own error is heard.
   private static let grace = 200 * Clock.millisecond
@@ -36,7 +37,7 @@ struct StoreAccess: Sendable {
   /// - Throws: `.rendezvous`, with rank 0 as the peer, when nothing is stored until the deadline.
   func wait(deadline: UInt64) throws(FailureReport) -> [UInt8] {
     let key = key
-    let started = monotonicNanoseconds()
+    let started = clock.now()
     var cause: FailureReport?
     do throws(FailureReport) {
       let value = try call("wait for the value", until: deadline) { store, timeout in
@@ -45,7 +46,7 @@ struct StoreAccess: Sendable {
       if let value { return value }
     } catch {
       // Many stores throw when the time is up: that is no failure of theirs.
-      if monotonicNanoseconds() + Clock.millisecond < deadline { throw error }
+      if clock.now() + Clock.millisecond < deadline { throw error }
       cause = error
     }
     throw FailureReport(
@@ -60,13 +61,13 @@ struct StoreAccess: Sendable {
   var name: String { MeetingPlace.store(store, key: key).description }
 
   private func elapsed(since start: UInt64) -> String {
-    secondsText((Double(monotonicNanoseconds() - start) / 1e8).rounded() / 10)
+    secondsText((Double(clock.now() - start) / 1e8).rounded() / 10)
   }
 
   private func call<Value: Sendable>(
     _ what: String, until deadline: UInt64, _ body: @escaping @Sendable (any Rendezvous, Duration) throws -> Value
   ) throws(FailureReport) -> Value {
-    let started = monotonicNanoseconds()
+    let started = clock.now()
     let timeout = Duration.nanoseconds(Int64(clamping: max(deadline, started) - started))
     let answer = Answer<Value>()
     let store = store
@@ -79,7 +80,7 @@ struct StoreAccess: Sendable {
       }
       answer.value.withLock { $0 = outcome }
     }
-    _ = Clock.wait(until: max(deadline, started) + Self.grace) { answer.value.withLock { $0 != nil } }
+    _ = clock.wait(until: max(deadline, started) + Self.grace) { answer.value.withLock { $0 != nil } }
     switch answer.value.withLock({ $0 }) {
     case .value(let value):
       return value

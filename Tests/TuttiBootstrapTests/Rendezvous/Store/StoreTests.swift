@@ -101,11 +101,10 @@ extension OverSockets {
     @Test func anotherMeetingIsNotJoined() throws {
       let store = MemoryStore()
       let other = try MeetingListeners.open(.store(store, key: "x"), NetworkSettings(), publishedSecret: nil)
-      defer { for descriptor in other.descriptors { tutti_close(descriptor) } }
       let acceptor = try HandshakeAcceptor(
         policy: ListenerPolicy(
-          rank: 0, communicator: .random(), key: testSecret.handshakeKey(for: .meeting), judge: { _ in .fine }),
-        listeners: other.descriptors.map { dup($0) })
+          rank: 0, expected: 4, communicator: .random(), key: testSecret.handshakeKey(for: .meeting), judge: { _ in .fine }),
+        listeners: other.sockets, clock: .system)
       let isOver = Lock(false)
       try startDetachedThread("stranger") {
         while !isOver.withLock({ $0 }) {
@@ -226,7 +225,7 @@ extension OverSockets {
     }
 
     @Test func aListenerIsHandedOver() throws {
-      let listener = try Sockets.listen(on: .ipv4(0x7F00_0001, port: 0))
+      let listener = try Sockets.listen(on: .ipv4(0x7F00_0001, port: 0)).handOver()
       let port = try #require(Sockets.localAddress(listener)).port
       let address = RendezvousAddress.tcp(host: "127.0.0.1", port: port)
       let socket = try ListeningSocket(listener)
@@ -249,7 +248,7 @@ extension OverSockets {
       let nothing = #expect(throws: FailureReport.self) { try ListeningSocket(9999) }
       #expect(nothing?.systemError == EBADF)
       let before = openDescriptorCount()
-      _ = try ListeningSocket(Sockets.listen(on: .ipv4(0x7F00_0001, port: 0)))
+      _ = try ListeningSocket(Sockets.listen(on: .ipv4(0x7F00_0001, port: 0)).handOver())
       #expect(openDescriptorCount() == before)
     }
 

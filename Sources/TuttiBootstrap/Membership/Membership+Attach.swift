@@ -1,9 +1,7 @@
-import CTuttiLinux
-import Glibc
 import TuttiSystem
 
-// What a membership needs before it stands, once its members are known: the departure board of its host, and its edges of the control
-// tree. For joins and for splits.
+// What a membership needs before it stands, once its members are known: the departure board of its host, and its edges of
+// the control tree. For joins and for splits.
 
 extension Membership {
   /// The ranks that share memory with this one, itself among them, ascending; none where it can share none.
@@ -11,13 +9,13 @@ extension Membership {
     members.indices.filter { sharesMemory(with: $0) }
   }
 
-  /// The lowest of the ranks that share memory makes their board, before it accepts those who come for it. A rank that shares none
-  /// has none, and learns of ends by control connections alone.
+  /// The lowest of the ranks that share memory makes their board, before it accepts those who come for it. A rank that
+  /// shares none has none, and learns of ends by control connections alone.
   func makeBoard() throws(FailureReport) {
     let local = localRanks
     guard local.count > 1, local[0] == rank else { return }
     let board = try DepartureBoard(rankCount: rankCount)
-    state.withLock { $0.board = board }
+    state.withLock { $0.put(board) }
   }
 
   /// The other ranks of the host fetch it there.
@@ -26,8 +24,8 @@ extension Membership {
     guard local.count > 1, local[0] != rank else { return }
     let socket = try dial(local[0], .departureBoard, over: .ownUser, deadline: deadline)
     let board = try DepartureBoard.receive(
-      from: socket.raw, maker: members[local[0]], rankCount: rankCount, deadline: deadline)
-    state.withLock { $0.board = board }
+      from: socket.raw, maker: members[local[0]], rankCount: rankCount, deadline: deadline, clock: clock)
+    state.withLock { $0.put(board) }
   }
 
   func attachToParent(deadline: UInt64, isLastWord: Bool = false) throws(FailureReport) {
@@ -37,12 +35,15 @@ extension Membership {
   }
 
   /// The neighbours in the control tree to which there is no edge, and was none.
-  var missingNeighbours: [Int] {
-    state.withLock { state in
-      tree.neighbours(of: rank).filter { state.edges[$0] == nil && state.lost[$0] == nil && !state.departed.contains($0) }
-    }
-  }
+  var missingNeighbours: [Int] { state.withLock { $0.machines.edges.missing } }
 
   /// Whether every tree edge of this rank stands, or stood.
   var isAttached: Bool { missingNeighbours.isEmpty }
+}
+
+extension Membership.State {
+  fileprivate mutating func put(_ board: DepartureBoard) {
+    self.board = board
+    machines.board = board
+  }
 }

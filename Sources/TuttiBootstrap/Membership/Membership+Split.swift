@@ -1,8 +1,8 @@
-import CTuttiLinux
 import TuttiSystem
 
-// Splitting: a membership of some of another one's ranks. They know and trust each other, so there is no rendezvous: each rank opens
-// its listeners, all tell each other through the communicator that is being split where these are, and set up a control tree.
+// Splitting: a membership of some of another one's ranks. They know and trust each other, so there is no rendezvous: each
+// rank opens its listeners, all tell each other through the communicator that is being split where these are, and set up a
+// control tree.
 
 /// What others must know of a rank to find it in a communicator to be. Travels.
 package struct SplitPlace: Hashable, Sendable {
@@ -17,12 +17,13 @@ package struct SplitPlace: Hashable, Sendable {
   }
 }
 
-/// A rank's place in a communicator to be, and the listeners there. One thread's; owns the listeners until the membership takes them.
+/// A rank's place in a communicator to be, and the listeners there. One thread's; owns the listeners until the membership
+/// takes them.
 package final class SplitOffer {
   package let place: SplitPlace
-  private var listeners: [Int32]
+  private var listeners: [PassedDescriptor]
 
-  fileprivate init(place: SplitPlace, listeners: [Int32]) {
+  fileprivate init(place: SplitPlace, listeners: [PassedDescriptor]) {
     self.place = place
     self.listeners = listeners
   }
@@ -32,15 +33,13 @@ package final class SplitOffer {
     self.init(place: SplitPlace(number: .random(), port: 0), listeners: [])
   }
 
-  fileprivate func handOver() -> [Int32] {
+  fileprivate func handOver() -> [PassedDescriptor] {
     defer { listeners = [] }
     return listeners
   }
 
   /// Closes the listeners, if they are still its own: whoever dials them is refused instead of kept waiting.
-  func close() { for descriptor in handOver() { tutti_close(descriptor) } }
-
-  deinit { close() }
+  func close() { listeners = [] }
 }
 
 extension Membership {
@@ -55,15 +54,15 @@ extension Membership {
     return SplitOffer(place: place, listeners: listeners.handOver())
   }
 
-  /// Makes the membership of a communicator of some of this one's ranks. All of them call it; returns when this rank's edges of the new
-  /// control tree stand. Whether the others' do, they have yet to tell each other.
+  /// Makes the membership of a communicator of some of this one's ranks. All of them call it; returns when this rank's edges
+  /// of the new control tree stand. Whether the others' do, they have yet to tell each other.
   ///
   /// - Parameters:
   ///   - ranks: This one's ranks, in the order of their new numbers; this rank is one of them.
   ///   - places: Their places, in the same order.
   ///   - deadline: Monotonic nanoseconds.
-  /// - Throws: What kept this rank or another one from connecting; rank and peer are numbered anew. The others of the group hear of it, if
-  ///   they can be reached. This membership stays as it is.
+  /// - Throws: What kept this rank or another one from connecting; rank and peer are numbered anew. The others of the group
+  ///   hear of it, if they can be reached. This membership stays as it is.
   package func split(
     _ offer: SplitOffer, ranks: [Int], places: [SplitPlace], deadline: UInt64
   ) throws(FailureReport) -> Membership {
@@ -100,14 +99,15 @@ extension Membership {
     let isAlone = records.count == 1
     return Membership(
       rank: own, members: records, communicator: places[0].number, secret: secret, service: isAlone ? nil : service,
-      listening: isAlone ? nil : listening, origin: isAlone ? nil : self)
+      listening: isAlone ? nil : listening, origin: isAlone ? nil : self, clock: clock)
   }
 
   private func awaitNeighbours(deadline: UInt64) throws(FailureReport) {
-    _ = Clock.wait(until: deadline) { isAttached || isGivenUp }
+    _ = clock.wait(until: deadline) { isAttached || isGivenUp }
     let missing = missingNeighbours
     if missing.isEmpty { return }
-    if let cause = state.withLock({ $0.firstCause ?? $0.origin?.firstCause }) { throw cause }
+    let (cause, origin) = state.withLock { ($0.machines.failures.firstCause, $0.origin) }
+    if let cause = cause ?? origin?.firstCause { throw cause }
     throw FailureReport(
       .timeout, rank: rank, peer: missing[0],
       "\(members[missing[0]].description) did not open its control connection in time",
@@ -117,9 +117,9 @@ extension Membership {
   /// Ends a membership that does not come to stand, and tells those who wait for this rank why. Bounded: about a second.
   func giveUp(_ reason: FailureReport) {
     // Whoever dials this rank now is refused, and there are descriptors again if it was these that ran out.
-    state.withLock { closeAcceptor(&$0) }
+    state.withLock { $0.closeAcceptor() }
     if let parent = tree.parent(of: rank), missingNeighbours.contains(parent) {
-      try? attachToParent(deadline: monotonicNanoseconds() + Clock.second, isLastWord: true)
+      try? attachToParent(deadline: clock.now() + Clock.second, isLastWord: true)
     }
     report(reason)
     closeEverything()

@@ -5,10 +5,12 @@ import TuttiSystem
 package struct StoreClient: Sendable {
   private let address: RendezvousAddress
   private let secret: JobSecret
+  private let clock: MonotonicClock
 
-  package init(_ address: RendezvousAddress, secret: JobSecret) {
+  package init(_ address: RendezvousAddress, secret: JobSecret, clock: MonotonicClock = .system) {
     self.address = address
     self.secret = secret
+    self.clock = clock
   }
 
   package func put(_ value: [UInt8], for key: String, deadline: UInt64) throws(FailureReport) {
@@ -37,23 +39,24 @@ package struct StoreClient: Sendable {
   private func ask(_ question: StoreQuestion, _ deadline: UInt64) throws(FailureReport) -> StoreAnswer? {
     var lastProblem = "no attempt was made"
     while true {
-      for target in try MeetingSearch.resolve(address, deadline: deadline) {
-        switch Sockets.connect(to: target, deadline: min(deadline, monotonicNanoseconds() + 5 * Clock.second)) {
+      for target in try MeetingSearch.resolve(address, deadline: deadline, clock: clock) {
+        switch Sockets.connect(to: target, deadline: min(deadline, clock.now() + 5 * Clock.second), clock: clock) {
         case .failure(let error):
           lastProblem = errorText(error.code)
-        case .success(let raw):
+        case .success(let socket):
           // Closes it, whatever comes.
-          let connection = FramedConnection(peer: 0, descriptor: raw, frameBytesMax: StoreQuestion.bytesMax)
-          guard try introduce(on: raw, deadline) else { continue }
+          let connection = FramedConnection(
+            peer: 0, socket: socket, frameBytesMax: StoreQuestion.bytesMax, clock: clock)
+          guard try introduce(on: connection.descriptor, deadline) else { continue }
           connection.queue(question.bytes)
           connection.flush()
           if let frame = connection.awaitFrame(until: deadline), let answer = try? StoreAnswer(frame) { return answer }
-          if monotonicNanoseconds() >= deadline { return nil }
+          if clock.now() >= deadline { return nil }
           lastProblem = "the connection was closed without an answer"
         }
       }
-      guard monotonicNanoseconds() + 20 * Clock.millisecond < deadline else { break }
-      Clock.pause(20 * Clock.millisecond)
+      guard clock.now() + 20 * Clock.millisecond < deadline else { break }
+      clock.pause(20 * Clock.millisecond)
     }
     throw FailureReport(
       .rendezvous, "\(name) cannot be reached (\(lastProblem))",
@@ -65,7 +68,7 @@ package struct StoreClient: Sendable {
     let hello = HandshakeHello(
       role: .rendezvous, from: 0, to: 0, rankCount: 0, communicator: .store, nonce: Handshake.freshNonce())
     do {
-      try HandshakeDialer(socket: socket, deadline: deadline, giveUp: { false })
+      try HandshakeDialer(socket: socket, deadline: deadline, clock: clock, giveUp: { false })
         .run(hello: hello, key: secret.handshakeKey(for: .store))
       return true
     } catch .closedBeforeAnswer {

@@ -47,7 +47,7 @@ extension OverSockets {
       // Neither does one that knows the secret and joins a communicator there instead.
       let other = #expect(throws: FailureReport.self) {
         try RendezvousGuest.meet(
-          identity(1, 2, address), secret: testSecret, deadline: Self.soon(1), version: protocolVersion)
+          identity(1, 2, address), secret: testSecret, deadline: Self.soon(1), version: protocolVersion, clock: .system)
       }
       #expect(other?.message.contains("does not have this communicator") == true, "\(String(describing: other))")
     }
@@ -84,13 +84,14 @@ extension OverSockets {
       var generator = SeededGenerator(seed: seed)
       for _ in 0..<50 {
         guard
-          case .success(let raw) = Sockets.connect(
-            to: try #require(try MeetingSearch.resolve(address, deadline: Self.soon()).first), deadline: Self.soon())
+          case .success(let socket) = Sockets.connect(
+            to: try #require(try MeetingSearch.resolve(address, deadline: Self.soon(), clock: .system).first),
+            deadline: Self.soon())
         else { throw FailureReport.missing }
-        let connection = FramedConnection(peer: 0, descriptor: raw, frameBytesMax: 1 << 20)
+        let connection = FramedConnection(peer: 0, socket: socket, frameBytesMax: 1 << 20, clock: .system)
         let hello = HandshakeHello(
           role: .rendezvous, from: 0, to: 0, rankCount: 0, communicator: .store, nonce: Handshake.freshNonce())
-        try HandshakeDialer(socket: raw, deadline: Self.soon(), giveUp: { false })
+        try HandshakeDialer(socket: connection.descriptor, deadline: Self.soon(), clock: .system, giveUp: { false })
           .run(hello: hello, key: testSecret.handshakeKey(for: .store))
         connection.queue([9] + generator.bytes(Int.random(in: 0...4000, using: &generator)))
         connection.flush()

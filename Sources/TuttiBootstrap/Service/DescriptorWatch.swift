@@ -2,11 +2,11 @@ import Glibc
 import TuttiSystem
 import TuttiTransport
 
-/// Has this process's service thread call a handler whenever a descriptor is readable, has an error or was hung up, until it is cancelled
-/// or let go. For what looks after devices and connections that are no membership's own.
+/// Has this process's service thread call a handler whenever a descriptor is readable, has an error or was hung up, until it
+/// is cancelled or let go. For what looks after devices and connections that are no membership's own.
 ///
-/// The handler must not block, and may still run once while another thread cancels, so it checks whether the descriptor is still its
-/// owner's. The descriptor stays the owner's: cancel before it is closed.
+/// The handler must not block, and may still run once while another thread cancels, so it checks whether the descriptor is
+/// still its owner's. The descriptor stays the owner's: cancel before it is closed.
 package final class DescriptorWatch: WatchedDescriptor {
   private let descriptor: Int32
   private let service: ServiceThread

@@ -23,7 +23,7 @@ extension Membership {
       return try dial(peer, .link, over: way, for: transport, deadline: deadline)
     } catch {
       if let cause = firstCause { throw cause }
-      throw error.code == .peerLost ? explainLoss(of: peer, otherwise: error) : error
+      throw error.code == .peerLost ? causeOfLoss(of: peer, otherwise: error) : error
     }
   }
 
@@ -54,7 +54,7 @@ extension Membership {
     var last = FailureReport(.peerLost, rank: rank, peer: peer, "\(member.description) has no address")
     for address in addresses {
       // Several addresses are guesses: one that swallows packets must not use up the time of the others.
-      let limit = addresses.count == 1 ? deadline : min(deadline, monotonicNanoseconds() + 2 * Clock.second)
+      let limit = addresses.count == 1 ? deadline : min(deadline, clock.now() + 2 * Clock.second)
       do {
         let hello = HandshakeHello(
           role: role, from: rank, to: peer, rankCount: rankCount, communicator: communicator, transport: transport,
@@ -75,11 +75,11 @@ extension Membership {
     let peer = member.rank
     let giveUp: () -> Bool = { [self] in isLastWord ? isForked : isGivenUp }
     while true {
-      switch Sockets.connect(to: address, deadline: deadline, giveUp: giveUp) {
-      case .success(let raw):
-        let socket = OwnedDescriptor(raw)
+      switch Sockets.connect(to: address, deadline: deadline, clock: clock, giveUp: giveUp) {
+      case .success(let socket):
         do {
-          try HandshakeDialer(socket: raw, deadline: deadline, giveUp: giveUp).run(hello: hello, key: key)
+          try HandshakeDialer(socket: socket.raw, deadline: deadline, clock: clock, giveUp: giveUp)
+            .run(hello: hello, key: key)
         } catch .silent {
           throw silence(member, address)
         } catch {
@@ -87,7 +87,7 @@ extension Membership {
             error, rank: rank, peer: peer, what: "\(member.description) at \(address)", secret: secret)
         }
         // The listener may have been another user's, who knows the secret, or needs none.
-        if way == .ownUser, !Sockets.isOfOwnUser(raw) {
+        if way == .ownUser, !Sockets.isOfOwnUser(socket.raw) {
           throw FailureReport(
             .authentication, rank: rank, peer: peer,
             "\(member.description) is a process of another user, which gets none of this one's memory",
@@ -96,9 +96,9 @@ extension Membership {
         return socket
       case .failure(let error):
         switch error.code {
-        case EAGAIN where monotonicNanoseconds() < deadline && !giveUp():
+        case EAGAIN where clock.now() < deadline && !giveUp():
           // The peer's backlog is full; it is working it off.
-          Clock.pause(Clock.millisecond)
+          clock.pause(Clock.millisecond)
         case EAGAIN, ETIMEDOUT:
           throw silence(member, address)
         case ECANCELED:

@@ -1,11 +1,9 @@
-import CTuttiLinux
-import Glibc
 import TuttiSystem
 
 /// A store in this process, and its server for others that prove a secret.
 ///
-/// The service thread answers; nothing here waits. All state is used under one lock. Bounded: so many keys, each with a value
-/// of bounded size, and a connection for each question that is being asked.
+/// The service thread answers; nothing here waits. All state is used under one lock. Bounded: so many keys, each with a
+/// value of bounded size, and a connection for each question that is being asked.
 package final class StoreServer: Sendable {
   /// A connection that asks, and the key that it waits for.
   private struct Caller {
@@ -23,21 +21,26 @@ package final class StoreServer: Sendable {
 
   package static let keysMax = 1 << 17
 
+  /// Clients that may come at the same time: as many as wait to be accepted. Their number is not known.
+  private static let clientsExpected = Int(Sockets.backlog)
+
   private let state = Lock(State())
+  private let clock: MonotonicClock
 
   /// - Parameters:
   ///   - listener: A socket that listens at the address already; nil to open one.
   ///   - secret: What clients prove.
   package init(
-    _ address: RendezvousAddress, listener: ListeningSocket?, secret: JobSecret
+    _ address: RendezvousAddress, listener: ListeningSocket?, secret: JobSecret, clock: MonotonicClock = .system
   ) throws(FailureReport) {
-    let descriptor: Int32
-    if let listener { descriptor = try listener.take() } else { descriptor = try RendezvousListener.open(address) }
+    self.clock = clock
+    let socket: PassedDescriptor
+    if let listener { socket = try listener.take() } else { socket = PassedDescriptor(try RendezvousListener.open(address)) }
     let acceptor = try HandshakeAcceptor(
       policy: ListenerPolicy(
-        rank: 0, communicator: .store, key: secret.handshakeKey(for: .store),
+        rank: 0, expected: Self.clientsExpected, communicator: .store, key: secret.handshakeKey(for: .store),
         judge: { $0.role == .rendezvous ? .fine : .wrongRank }),
-      listeners: [descriptor])
+      listeners: [socket], clock: clock)
     let watch = try DescriptorWatch(acceptor.descriptor) { [weak self] in self?.acceptCallers() }
     state.withLock {
       $0.acceptor = acceptor
@@ -68,8 +71,9 @@ package final class StoreServer: Sendable {
     state.withLock { state in
       for outcome in state.acceptor?.service() ?? [] {
         guard case .authenticated(_, let socket) = outcome else { continue }
-        let descriptor = socket.take().handOver()
-        let connection = FramedConnection(peer: 0, descriptor: descriptor, frameBytesMax: StoreQuestion.bytesMax)
+        let connection = FramedConnection(
+          peer: 0, socket: socket.take(), frameBytesMax: StoreQuestion.bytesMax, clock: clock)
+        let descriptor = connection.descriptor
         // Without room to watch it, the connection is closed and the client tries again.
         guard let watch = try? DescriptorWatch(descriptor, { [weak self] in self?.hear(descriptor) }) else { continue }
         state.callers[descriptor] = Caller(connection: connection, watch: watch)

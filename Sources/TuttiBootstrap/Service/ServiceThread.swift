@@ -26,7 +26,7 @@ final class ServiceThread: Sendable {
     weak var membership: Membership?
   }
 
-  private let epoll: Int32
+  private let epoll: OwnedDescriptor
   private let generation: UInt32
   private let state = Lock(State())
 
@@ -44,7 +44,8 @@ final class ServiceThread: Sendable {
   }
 
   private init() throws(FailureReport) {
-    epoll = try systemCall("epoll_create1", advice: "Raise the limit of open files (ulimit -n)") { tutti_epoll() }
+    epoll = OwnedDescriptor(
+      try systemCall("epoll_create1", advice: "Raise the limit of open files (ulimit -n)") { tutti_epoll() })
     generation = tutti_current_fork_generation()
     try startDetachedThread("tutti-service") { [self] in run() }
     atexit { ServiceThread.leaveAll() }
@@ -76,7 +77,7 @@ final class ServiceThread: Sendable {
       $0.handlers[token] = handler
       return token
     }
-    guard tutti_epoll_watch(epoll, descriptor, UInt32(events), token) == 0 else {
+    guard tutti_epoll_watch(epoll.raw, descriptor, UInt32(events), token) == 0 else {
       let code = errno
       _ = state.withLock { $0.handlers.removeValue(forKey: token) }
       throw FailureReport(.resources, "cannot watch a descriptor", systemError: code)
@@ -86,20 +87,20 @@ final class ServiceThread: Sendable {
 
   /// Changes what a descriptor is watched for.
   func rewatch(_ token: Token, _ descriptor: Int32, _ events: Int32) {
-    tutti_epoll_watch(epoll, descriptor, UInt32(events), token.value)
+    tutti_epoll_watch(epoll.raw, descriptor, UInt32(events), token.value)
   }
 
   /// Forgets a descriptor, before it is closed.
   func unwatch(_ token: Token, _ descriptor: Int32) {
     let handler = state.withLock { $0.handlers.removeValue(forKey: token.value) }
-    if handler != nil, generation == tutti_current_fork_generation() { tutti_epoll_unwatch(epoll, descriptor) }
+    if handler != nil, generation == tutti_current_fork_generation() { tutti_epoll_unwatch(epoll.raw, descriptor) }
   }
 
   private func run() {
     var tokens = [UInt64](repeating: 0, count: 64)
     var events = [UInt32](repeating: 0, count: 64)
     while true {
-      let count = tutti_epoll_wait(epoll, &tokens, &events, 64, -1)
+      let count = tutti_epoll_wait(epoll.raw, &tokens, &events, 64, -1)
       for index in 0..<max(Int(count), 0) {
         let handler = state.withLock { $0.handlers[tokens[index]] }
         handler?()

@@ -1,0 +1,102 @@
+import TuttiSystem
+
+/// The connections on a rank's listeners that have not proven themselves yet: how long each may take, and which one goes
+/// where there are too many. Decides only: the acceptor has the sockets.
+///
+/// When it is full, whoever has said least goes first, and among those the one that has been there longest: an honest rank
+/// says hello at once, so a crowd of strangers that say nothing keeps no rank out.
+///
+/// Invariant: at most ``countMax`` connections, each for at most ``patience``.
+struct HalfOpenConnections {
+  /// Strangers that may be there besides all honest ranks.
+  static let strangersMax = 128
+  /// What is kept room for even where this process may open few files.
+  static let countMin = 16
+
+  let countMax: Int
+  /// Nanoseconds that a connection has to prove itself.
+  let patience: UInt64
+
+  private struct Entry {
+    var progress: HandshakeProgress
+    let expiry: UInt64
+  }
+
+  private var entries: [UInt64: Entry] = [:]
+  /// In the order of their arrival, which is that of their expiry. Those that have gone stay until they are first.
+  private var arrivals = TokenQueue()
+  /// The same for each stage of progress, by its raw value; in the order in which they reached it.
+  private var stages = HandshakeProgress.allCases.map { _ in TokenQueue() }
+
+  /// - Parameters:
+  ///   - expected: Connections that honest ranks may open at the same time.
+  ///   - openFilesMax: How many files this process may open: the half of them is for others.
+  init(expected: Int, openFilesMax: Int, patience: UInt64) {
+    countMax = max(Self.countMin, min(expected + Self.strangersMax, openFilesMax / 2))
+    self.patience = patience
+  }
+
+  var count: Int { entries.count }
+
+  mutating func add(_ token: UInt64, now: UInt64) {
+    precondition(count < countMax && entries[token] == nil)
+    entries[token] = Entry(progress: .silent, expiry: now + patience)
+    arrivals.append(token)
+    stages[HandshakeProgress.silent.rawValue].append(token)
+  }
+
+  mutating func remove(_ token: UInt64) { entries[token] = nil }
+
+  /// The dialer has said more.
+  mutating func note(_ progress: HandshakeProgress, of token: UInt64) {
+    guard let known = entries[token]?.progress, known != progress else { return }
+    entries[token]?.progress = progress
+    stages[progress.rawValue].append(token)
+  }
+
+  func progress(of token: UInt64) -> HandshakeProgress? { entries[token]?.progress }
+
+  /// Who has to go before another one comes; nil while there is room.
+  mutating func crowdedOut() -> UInt64? {
+    guard count >= countMax else { return nil }
+    for stage in stages.indices {
+      if let token = stages[stage].first(where: { [entries] in entries[$0]?.progress.rawValue == stage }) { return token }
+    }
+    return nil
+  }
+
+  /// Those whose time is up.
+  mutating func expired(now: UInt64) -> [UInt64] {
+    var tokens: [UInt64] = []
+    while let token = oldest, let entry = entries[token], entry.expiry <= now {
+      tokens.append(token)
+      entries[token] = nil
+    }
+    return tokens
+  }
+
+  /// When the next one's time is up; nil when there is none.
+  mutating func nextExpiry() -> UInt64? { oldest.flatMap { entries[$0]?.expiry } }
+
+  private var oldest: UInt64? {
+    mutating get { arrivals.first { [entries] in entries[$0] != nil } }
+  }
+}
+
+/// Numbers, first in first out. Those that are no longer wanted are left in it until they are first.
+private struct TokenQueue {
+  private var tokens: [UInt64] = []
+  private var start = 0
+
+  mutating func append(_ token: UInt64) { tokens.append(token) }
+
+  /// The first that is still wanted; those before it are forgotten.
+  mutating func first(where isWanted: (UInt64) -> Bool) -> UInt64? {
+    while start < tokens.count, !isWanted(tokens[start]) { start += 1 }
+    if start > 64, start * 2 > tokens.count {
+      tokens.removeFirst(start)
+      start = 0
+    }
+    return start < tokens.count ? tokens[start] : nil
+  }
+}

@@ -1,0 +1,54 @@
+import Glibc
+import TuttiSystem
+
+/// An edge of the control tree over a socket, which the service thread watches for input, and for room to send exactly as
+/// long as something is queued. Used under its membership's lock.
+final class EdgeConnection: EdgeChannel {
+  private let connection: FramedConnection
+  private let service: ServiceThread
+  private let token: ServiceThread.Token
+
+  /// - Parameters:
+  ///   - handler: Called whenever there is something to read, room to send, or an end.
+  /// - Throws: `.resources`: no more can be watched. The socket is closed then.
+  init(
+    to peer: Int, _ socket: consuming OwnedDescriptor, _ service: ServiceThread, clock: MonotonicClock,
+    _ handler: @escaping ServiceThread.Handler
+  ) throws(FailureReport) {
+    Sockets.limitSilence(socket.raw)
+    connection = FramedConnection(peer: peer, socket: socket, frameBytesMax: ControlMessage.bytesMax, clock: clock)
+    self.service = service
+    token = try service.watch(connection.descriptor, POLLIN, handler)
+  }
+
+  /// The number of the socket, for the kernel to be asked about.
+  var descriptor: Int32 { connection.descriptor }
+
+  func send(_ frame: [UInt8]) {
+    connection.queue(frame)
+    flush()
+  }
+
+  func flush() {
+    connection.flush()
+    let isQueued = connection.queuedBytes > 0
+    guard connection.isWatchedForRoom != isQueued else { return }
+    connection.isWatchedForRoom = isQueued
+    service.rewatch(token, connection.descriptor, isQueued ? POLLIN | POLLOUT : POLLIN)
+  }
+
+  var queuedBytes: Int { connection.queuedBytes }
+
+  func fill() -> Bool { connection.fill() }
+
+  func nextFrame() -> [UInt8]? { connection.nextFrame() }
+
+  var state: FramedConnection.State { connection.state }
+
+  func close() {
+    service.unwatch(token, connection.descriptor)
+    // Unread input would turn the close into a reset, which may overtake what was sent last.
+    for _ in 0..<16 where connection.fill() { while connection.nextFrame() != nil {} }
+    connection.close()
+  }
+}

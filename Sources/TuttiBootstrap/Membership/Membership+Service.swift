@@ -1,0 +1,122 @@
+import CTuttiLinux
+import Glibc
+import TuttiSystem
+
+// What the service thread does for a membership: new connections, control messages, the end of neighbours and of processes.
+
+extension Membership {
+  // MARK: Connections
+
+  /// Starts accepting.
+  func startListening(_ listeners: [PassedDescriptor]) throws(FailureReport) {
+    guard service != nil else { return }
+    let (rank, rankCount, tree) = (rank, rankCount, tree)
+    let policy = ListenerPolicy(
+      rank: rank, expected: rankCount, communicator: communicator, key: key,
+      judge: { hello in
+        guard hello.rankCount == rankCount, hello.from < rankCount, hello.from != rank else { return .wrongRank }
+        switch hello.role {
+        case .rendezvous: return .wrongRank
+        case .control: return tree.parent(of: hello.from) == rank ? .fine : .wrongRank
+        case .link, .departureBoard: return hello.from > rank ? .fine : .wrongRank
+        }
+      })
+    let acceptor = try HandshakeAcceptor(policy: policy, listeners: listeners, clock: clock)
+    state.withLock { $0.acceptor = acceptor }
+    let watch = try DescriptorWatch(acceptor.descriptor) { [weak self] in self?.acceptorIsReady() }
+    state.withLock { $0.acceptorWatch = watch }
+  }
+
+  private func acceptorIsReady() {
+    let deliveries = state.withLock { state -> [Delivery] in
+      guard let acceptor = state.acceptor else { return [] }
+      var deliveries: [Delivery] = []
+      for case .authenticated(let hello, let socket) in acceptor.service() {
+        switch hello.role {
+        case .control: attach(&state, hello.from, socket.take())
+        case .departureBoard:
+          // Memory is for processes of this user alone, whatever they have proven.
+          if Sockets.isOfOwnUser(socket.raw) { state.board?.send(over: socket.raw) }
+        case .link:
+          if let transport = hello.transport {
+            deliveries.append(Delivery(peer: hello.from, transport: transport, socket: socket))
+          }
+        case .rendezvous: break
+        }
+      }
+      return deliveries
+    }
+    for delivery in deliveries { deliver(delivery) }
+  }
+
+  private func deliver(_ connection: Delivery) {
+    let handlers = state.withLock { state -> ControlHandlers? in
+      if state.machines.failures.hasLeft { return nil }
+      if state.handlers == nil, state.early.count < 2 * rankCount { state.early.append(connection) }
+      return state.handlers
+    }
+    handlers?.onConnection(connection.peer, connection.transport, connection.socket.take())
+  }
+
+  // MARK: Edges
+
+  /// Makes an authenticated connection the tree edge to `peer`. One that is not wanted is closed.
+  func attach(_ state: inout State, _ peer: Int, _ socket: consuming OwnedDescriptor) {
+    guard let service,
+      let edge = try? EdgeConnection(
+        to: peer, socket, service, clock: clock, { [weak self] in self?.edgeIsReady(peer) })
+    else { return }
+    if !state.machines.attach(edge, to: peer) { edge.close() }
+  }
+
+  private func edgeIsReady(_ peer: Int) {
+    change { machines, after in machines.edgeIsReady(peer, &after) }
+  }
+
+  // MARK: Processes
+
+  /// The join is complete: watches the processes of this host, and makes up for ends that came during the join.
+  func establish() throws(FailureReport) {
+    guard let service else { return }
+    let descriptor = OwnedDescriptor(try systemCall("timerfd_create") { tutti_timerfd() })
+    let timer = try WatchedOwner(descriptor, service) { [weak self] in self?.timerHasFired() }
+    state.withLock { state in
+      state.timer = timer
+      state.origin = nil
+    }
+    let (processes, now) = (processesToWatch, clock.now())
+    change { machines, after in
+      machines.establish(&after)
+      machines.watch(processes, open: { open($0, service) }, now: now, &after)
+    }
+    service.leaveAtExit(self)
+  }
+
+  /// The other processes that share memory with this one and have numbers here, with the ranks that they are.
+  private var processesToWatch: [ProcessIdentity: [Int]] {
+    let own = members[rank].process
+    let others = members.filter { sharesMemory(with: $0.rank) && $0.process != own && $0.process.namespace == own.namespace }
+    return Dictionary(grouping: others, by: \.process).mapValues { $0.map(\.rank) }
+  }
+
+  /// Has the kernel watch a process, also when forked children hold its sockets open.
+  private func open(_ process: ProcessIdentity, _ service: ServiceThread) -> ProcessWatch.Opened {
+    let descriptor = OwnedDescriptor(tutti_pidfd_open(process.pid))
+    if descriptor.raw < 0 { return errno == ESRCH ? .gone : .unwatchable }
+    // The number may already be another process's.
+    let startTime = ProcessIdentity.startTime(of: String(process.pid)) ?? process.startTime
+    if startTime != process.startTime { return .gone }
+    let watch = try? WatchedOwner(descriptor, service) { [weak self] in self?.processIsReady(process) }
+    return watch.map { .watched($0) } ?? .unwatchable
+  }
+
+  private func processIsReady(_ process: ProcessIdentity) {
+    let now = clock.now()
+    change { machines, after in machines.processHasEnded(process, now: now, &after) }
+  }
+
+  private func timerHasFired() {
+    let now = clock.now()
+    change { machines, after in machines.timeIsUp(now: now, &after) }
+  }
+}

@@ -1,0 +1,121 @@
+import Glibc
+import TuttiSystem
+
+/// The ranks of a job have met: each knows all others, and none has a membership yet. Its owner checks whether the ranks fit
+/// together, and then begins, or says why not.
+///
+/// One thread's. Exactly one of ``begin()`` and ``refuse(_:)`` is called, once; dropped without, it closes what it has,
+/// which the others take for this rank's end.
+package final class Meeting {
+  /// This rank's part.
+  enum Role {
+    /// There are no others.
+    case alone
+    case leader(RendezvousLeader)
+    case guest(RendezvousGuest)
+  }
+
+  package let rank: Int
+  /// By rank, and equal on all ranks.
+  package let members: [MemberRecord]
+  private let communicator: CommunicatorID
+  private let secret: JobSecret
+  private let role: Role
+  private let service: ServiceThread?
+  private let listening: MemberListeners.Settings?
+  /// Until the membership takes them.
+  private var listeners: [PassedDescriptor]
+  private let deadline: UInt64
+  private let clock: MonotonicClock
+
+  init(
+    rank: Int, members: [MemberRecord], communicator: CommunicatorID, secret: JobSecret, role: Role, service: ServiceThread?,
+    listening: MemberListeners.Settings?, listeners: [PassedDescriptor], deadline: UInt64, clock: MonotonicClock
+  ) {
+    self.rank = rank
+    self.members = members
+    self.communicator = communicator
+    self.secret = secret
+    self.role = role
+    self.service = service
+    self.listening = listening
+    self.listeners = listeners
+    self.deadline = deadline
+    self.clock = clock
+  }
+
+  deinit {
+    if case .leader(let leader) = role { leader.close() }
+  }
+
+  /// Makes this rank's membership. Returns when every rank has come this far and the control tree stands.
+  ///
+  /// - Throws: What kept this rank or another one from it; all ranks get the same report where they can be reached.
+  package func begin() throws(FailureReport) -> Membership {
+    let membership = Membership(
+      rank: rank, members: members, communicator: communicator, secret: secret, service: service, listening: listening,
+      clock: clock)
+    do throws(FailureReport) {
+      switch role {
+      case .alone: break
+      case .leader(let leader): try begin(membership, leader)
+      case .guest(let guest): try begin(membership, guest)
+      }
+      return membership
+    } catch {
+      membership.closeEverything()
+      throw refuse(error)
+    }
+  }
+
+  private func begin(_ membership: Membership, _ leader: RendezvousLeader) throws(FailureReport) {
+    try membership.makeBoard()
+    try membership.startListening(takeListeners())
+    try leader.announce(communicator, members)
+    while try !leader.awaitAttached(members, isOwnAttached: membership.isAttached) {}
+    leader.begin()
+    try membership.establish()
+    leader.close()
+  }
+
+  private func begin(_ membership: Membership, _ guest: RendezvousGuest) throws(FailureReport) {
+    try membership.makeBoard()
+    try membership.startListening(takeListeners())
+    try membership.fetchBoard(deadline: deadline)
+    try membership.attachToParent(deadline: deadline)
+    try awaitChildren(of: membership, guest)
+    guest.send(.attached)
+    guard case .begin = try guest.receive() else {
+      throw FailureReport(.rendezvous, rank: rank, peer: 0, "rank 0 sent something else than the word to begin")
+    }
+    try membership.establish()
+  }
+
+  /// Waits for the children's connections, and for a word of rank 0 that they will not come.
+  private func awaitChildren(of membership: Membership, _ guest: RendezvousGuest) throws(FailureReport) {
+    while !membership.isAttached {
+      let limit = clock.now() + Clock.millisecond
+      if clock.now() >= deadline || Sockets.wait(guest.connection.descriptor, for: POLLIN, until: limit, clock: clock) {
+        _ = try guest.receive()
+        throw FailureReport(.rendezvous, rank: rank, peer: 0, "rank 0 sent something unexpected while ranks connected")
+      }
+    }
+  }
+
+  private func takeListeners() -> [PassedDescriptor] {
+    defer { listeners = [] }
+    return listeners
+  }
+
+  /// Ends the join for all ranks, because this one cannot go on.
+  ///
+  /// - Returns: What to throw: the reason, or one of another rank's that came before it.
+  package func refuse(_ reason: FailureReport) -> FailureReport {
+    listeners = []
+    switch role {
+    case .alone: return reason
+    case .leader(let leader): return leader.refused(reason)
+    case .guest(let guest): return guest.refused(reason)
+    }
+  }
+}
