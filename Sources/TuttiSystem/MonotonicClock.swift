@@ -46,7 +46,7 @@ package struct MonotonicClock: Sendable {
     return true
   }
 
-  /// Has `look` wait for descriptors until it finds some, or until `deadline`. The system cannot wait by another clock than
+  /// Lets `look` wait for descriptors until it finds some, or until `deadline`. The system cannot wait by another clock than
   /// its own: by such a one, `look` does not wait, and is called again a millisecond later.
   ///
   /// - Parameter look: Waits for so many milliseconds at most, as `poll(2)` does. Gives what that returns; 0 also when a

@@ -22,7 +22,7 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
   /// What rank 0 announces, a number for each bucket; lives as long as an operation may read it.
   private let announcements: TuttiBuffer<Int32>
   /// How many ranks used each parameter; then for each rank the first parameter that is not finite, counted from 1, and how
-  /// many; then on how many ranks buckets are to stay as they are.
+  /// many; then on how many ranks buckets must stay as they are.
   let status: TuttiBuffer<Int32>
   /// Whether buckets must stay as they are on this rank.
   let keepsLayout = Atomic<Bool>(false)

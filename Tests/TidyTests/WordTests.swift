@@ -63,4 +63,55 @@ import Testing
     }
     return complaints
   }
+
+  // MARK: Summaries
+
+  @Test func summariesAreSentences() { expectNone(summaryComplaints(Repository.swiftSources)) }
+
+  @Test func fragmentIsFound() {
+    let text = """
+      /// Of the root.
+      var first = 1
+      /// The number of ranks.
+      /// Of all of them.
+      var second = 2
+      ///
+      /// The same for threads.
+      var third = 3
+      /// Has somebody know of it.
+      func fourth() {}
+      /// Hashes the bytes.
+      func fifth() {}
+      """
+    let complaints = summaryComplaints([SourceFile(path: "Sources/Sample/Sample.swift", text: text)])
+    #expect(complaints.count == 3, "\(complaints)")
+  }
+
+  /// A summary says what the thing is or does. One that begins like this sends the reader to what stands above.
+  private func summaryComplaints(_ files: [SourceFile]) -> [String] {
+    let beginnings = ["Of ", "The same for", "The same with", "The same,", "The same.", "Has ", "As ", "Also ", "Not "]
+    var complaints: [String] = []
+    for file in files where !Pending.summaries.contains(where: file.path.hasPrefix) {
+      var isInside = false
+      for (index, line) in file.lines.enumerated() {
+        guard let comment = line.drop(while: { $0 == " " }).dropPrefix("///") else {
+          isInside = false
+          continue
+        }
+        let text = comment.drop { $0 == " " }
+        // Numbers and conditions may well come first: "Not 0 once ...".
+        let isFragment = beginnings.contains { text.hasPrefix($0) } && !text.hasPrefix("Not 0 ")
+        if !isInside, isFragment {
+          complaints.append(file.complaint(index, "a summary begins with '\(text.prefix(12))'; say what this is or does"))
+        }
+        if !text.isEmpty { isInside = true }
+      }
+    }
+    return complaints
+  }
+}
+
+extension Substring {
+  /// What follows a prefix; nil for a text without it.
+  fileprivate func dropPrefix(_ prefix: String) -> Substring? { hasPrefix(prefix) ? dropFirst(prefix.count) : nil }
 }

@@ -51,7 +51,7 @@ final class GuardedMemory {
   }
 }
 
-/// Describes one call of a kernel, except for its data.
+/// What one call of a kernel looks like, beyond its data.
 struct KernelCall: CustomStringConvertible {
   var destinationOffset = 0
   var secondOffset = 0
@@ -72,7 +72,7 @@ struct KernelCall: CustomStringConvertible {
 struct KernelCase<Element: KernelElement> {
   let operation: KernelOperation
   let sources: [[Element.Bits]]
-  /// The divisor of an average.
+  /// Of an average.
   let divisor: Double
   let expected: [Element.Bits]
 

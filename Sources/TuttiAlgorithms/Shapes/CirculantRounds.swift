@@ -15,7 +15,7 @@ struct CirculantRounds {
   }
 
   let rankCount: Int
-  /// In the order of the all-gather.
+  /// The rounds, in the order of the all-gather.
   let rounds: [Round]
 
   /// Distances are the rank count halved, rounded up, again and again (Träff, 2025): messages are as equal as they can be.

@@ -1,6 +1,6 @@
 import TuttiSystem
 
-/// Where the ranks of a job meet, as it was written.
+/// The address where the ranks of a job meet, as it was written.
 package enum RendezvousAddress: Hashable, Sendable {
   /// A host name or numeric address, and a TCP port.
   case tcp(host: String, port: UInt16)
@@ -48,7 +48,7 @@ extension RendezvousAddress: CustomStringConvertible {
   }
 }
 
-/// Who this process is in its job.
+/// Says who this process is in its job.
 package struct LaunchIdentity: Sendable {
   package let rank: Int
   package let rankCount: Int

@@ -127,7 +127,7 @@ extension RDMAHost {
     }
   }
 
-  /// Of the interfaces of a GID, the address others can use: IPv4 first.
+  /// The address that others can use, of the interfaces of a GID: IPv4 first.
   private func best(of interfaces: [IPoIB], with gid: [UInt8]) -> InterfaceAddress? {
     let usable = interfaces.filter { $0.gid == gid }.flatMap { interface in
       addresses.filter { $0.interface == interface.name && $0.isUp && !InterfaceAddress.isLinkLocal($0.bytes) }

@@ -122,7 +122,7 @@ public struct CheckpointManifest: Codable, Sendable, Equatable {
   public struct Shard: Codable, Sendable, Equatable {
     public let file: String
     public let bytes: Int
-    /// Of the whole file, in hexadecimal, as `sha256sum` prints it.
+    /// The digest of the whole file, in hexadecimal, as `sha256sum` prints it.
     public let sha256: String
   }
 
@@ -132,7 +132,7 @@ public struct CheckpointManifest: Codable, Sendable, Equatable {
   /// The ranks that wrote it: the number of shards.
   public let rankCount: Int
   public let shards: [Shard]
-  /// Of this file with this field empty, in hexadecimal; empty before it is written.
+  /// The digest of this file with this field empty, in hexadecimal; empty before it is written.
   public private(set) var sha256 = ""
 
   init(

@@ -14,7 +14,7 @@ struct CommittedFile: Sendable {
 
   /// Beside the executable, where SwiftPM puts resources; else in the checkout that it was built from.
   ///
-  /// Not `Bundle.module`, which ends the process when the resources are gone.
+  /// It does not use `Bundle.module`, which ends the process when the resources are gone.
   func locate() -> URL {
     let files = FileManager.default
     let besideExecutable = Bundle.main.bundleURL

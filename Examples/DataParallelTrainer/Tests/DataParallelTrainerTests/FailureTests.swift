@@ -102,7 +102,7 @@ import Testing
     }
   }
 
-  /// As many samples, but not the same on both ranks.
+  /// Trains on equally many samples, but not the same ones on both ranks.
   @Test func otherData() async throws {
     let (one, other) = (try TinyText(), try TinyText(word: "half"))
     let outcomes = try await Tool.runRanks(

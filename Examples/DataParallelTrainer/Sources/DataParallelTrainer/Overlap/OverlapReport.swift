@@ -56,7 +56,7 @@ struct OverlapReport {
   var sequential: Double { median(rounds.map(\.sequential)) }
 
   /// How much of the communication was hidden: 0 when a step takes as long as both after each other, 1 when it takes as long
-  /// as the computation. The median of the rounds'.
+  /// as the computation. The median over the rounds.
   var overlap: Double { median(rounds.map { 1 - ($0.overlapped - $0.computation) / $0.communication }) }
 
   /// The time of a step with overlap over the least time if only the first bucket is not hidden. The median over the rounds.

@@ -38,7 +38,7 @@ final class TrainingRun<Rule: TrainingRule> {
     var loss: Double
     var samples: Int
     var learningRate: Double
-    /// Of the gradients before clipping; nil when they are not clipped.
+    /// The norm of the gradients before clipping; nil when they are not clipped.
     var gradientNorm: Double?
     /// Seconds, on this rank.
     var seconds: Double

@@ -3,7 +3,7 @@
 struct LayerNorm<Element: Scalar> {
   let weight: Parameter<Element>
   let bias: Parameter<Element>
-  /// From the forward pass, for the backward pass: rows with mean 0 and variance 1, and what they were divided by.
+  /// What the forward pass keeps for the backward pass: rows with mean 0 and variance 1, and what they were divided by.
   private let normalized: Workspace<Element>.Rows
   private let inverseDeviations: Workspace<Element>.Rows
 
