@@ -62,7 +62,9 @@ let package = Package(
       dependencies: [
         "CTuttiLinux", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiSystem", "TuttiTransport", "TuttiTCP",
         "TuttiSharedMemory", "TuttiRDMA", "TuttiEngine", "TuttiBootstrap", .product(name: "Logging", package: "swift-log"),
-      ]
+      ],
+      // For `TuttiBuffer.span`, which says whose memory it is.
+      swiftSettings: [.enableExperimentalFeature("Lifetimes")]
     ),
     // Gradients of data-parallel training.
     .target(name: "TuttiTraining", dependencies: ["Tutti", "TuttiSystem", "CTuttiKernels", "CTuttiLinux"]),

@@ -1,4 +1,5 @@
 import TuttiRDMA
+import TuttiSchedule
 import TuttiSharedMemory
 import TuttiTCP
 import TuttiTransport
@@ -9,18 +10,18 @@ enum BuiltInTransports {
   /// All that processes can join with, in the order of their choice. `auto` prefers the quicker medium.
   static let all: [any Transport] = [SharedMemoryTransport(), RDMATransport(), TCPTransport()]
 
-  /// The order in which ``OperationInfo/transport`` joins their names, which readers of results compare; others follow.
+  /// The order of a ``TransportSet``, whose text readers of results compare; others follow.
   static let namesInResults = ["inprocess", "shm", "tcp", "rdma"]
 }
 
 /// Which transport carries the data.
-public struct TransportChoice: Hashable, Sendable, CaseIterable {
-  /// The name on the command line, in JSON and in errors.
+public struct TransportChoice: Hashable, Sendable, Named {
   public let name: String
 
   package init(_ kind: TransportKind) { name = kind.name }
 
-  private init(named name: String) { self.name = name }
+  /// One that may be unknown here, such as that of another rank's error.
+  init(named name: String) { self.name = name }
 
   /// Shared memory between ranks of one host; between hosts RDMA where both have devices on one subnet, TCP elsewhere.
   public static let auto = TransportChoice(named: "auto")
@@ -34,10 +35,4 @@ public struct TransportChoice: Hashable, Sendable, CaseIterable {
 
   /// What can be chosen, in the order in which tools list it.
   public static let allCases = [auto] + BuiltInTransports.all.map { TransportChoice($0.kind) } + [inProcess]
-
-  /// The transport of that ``name``; nil when there is none.
-  public init?(name: String) {
-    guard let known = Self.allCases.first(where: { $0.name == name }) else { return nil }
-    self = known
-  }
 }

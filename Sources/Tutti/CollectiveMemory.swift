@@ -71,43 +71,49 @@ extension TuttiBuffer: LastingMemory {
 extension Array: ReadableMemory, WritableMemory where Element: TuttiElement {
   @inlinable
   public borrowing func withRawMemory<Result>(_ body: (RawMemory) -> Result) -> Result {
-    withUnsafeBytes { body(RawMemory($0.baseAddress, count: $0.count / MemoryLayout<Element>.stride, of: Element.self)) }
+    withUnsafeBytes { body(RawMemory($0, of: Element.self)) }
   }
 
   @inlinable
   public mutating func withMutableRawMemory<Result>(_ body: (RawMemory) -> Result) -> Result {
-    withUnsafeMutableBytes {
-      body(RawMemory($0.baseAddress, count: $0.count / MemoryLayout<Element>.stride, of: Element.self))
-    }
+    withUnsafeMutableBytes { body(RawMemory(UnsafeRawBufferPointer($0), of: Element.self)) }
   }
 }
 
 extension Span: ReadableMemory where Element: TuttiElement {
   @inlinable
   public borrowing func withRawMemory<Result>(_ body: (RawMemory) -> Result) -> Result {
-    withUnsafeBytes { body(RawMemory($0.baseAddress, count: $0.count / MemoryLayout<Element>.stride, of: Element.self)) }
+    withUnsafeBytes { body(RawMemory($0, of: Element.self)) }
   }
 }
 
 extension MutableSpan: ReadableMemory, WritableMemory where Element: TuttiElement {
   @inlinable
   public borrowing func withRawMemory<Result>(_ body: (RawMemory) -> Result) -> Result {
-    withUnsafeBytes { body(RawMemory($0.baseAddress, count: $0.count / MemoryLayout<Element>.stride, of: Element.self)) }
+    withUnsafeBytes { body(RawMemory($0, of: Element.self)) }
   }
 
   @inlinable
   public mutating func withMutableRawMemory<Result>(_ body: (RawMemory) -> Result) -> Result {
-    withUnsafeMutableBytes {
-      body(RawMemory($0.baseAddress, count: $0.count / MemoryLayout<Element>.stride, of: Element.self))
-    }
+    withUnsafeMutableBytes { body(RawMemory(UnsafeRawBufferPointer($0), of: Element.self)) }
   }
 }
 
 extension RawMemory {
   /// The memory of elements whose type the compiler knows.
+  ///
+  /// - Parameters:
+  ///   - bytes: Whole elements. What a call writes must be writable.
+  ///   - element: Their type. A call refuses one whose size is not that of the ``DataType`` it says it is.
+  @inlinable
+  public init<Element: TuttiElement>(_ bytes: UnsafeRawBufferPointer, of element: Element.Type) {
+    self.init(bytes.baseAddress, count: bytes.count / MemoryLayout<Element>.stride, of: element)
+  }
+
+  /// The same for as many elements as are said, which need not make sense: it is the call that refuses them.
   @inlinable
   init<Element: TuttiElement>(_ address: UnsafeRawPointer?, count: Int, of element: Element.Type) {
-    // A type whose size is not that of what it says it is, is refused by the call: see `Communicator.request`.
+    // See `Communicator.request` for what becomes of the other count.
     let isSound = MemoryLayout<Element>.stride == Element.dataType.size
     self.init(address, count: isSound ? count : RawMemory.wrongLayout, type: Element.dataType)
   }

@@ -9,7 +9,7 @@ extension Communicator {
   /// - Throws: ``TuttiError``: `.mismatch`, the same on every rank, with the first setting that differs, its values, and
   ///   their ranks; the communicator goes on. Otherwise as of any collective.
   /// - Complexity: An all-gather of 32 bytes, where all agree.
-  @available(*, noasync, message: "an agreement blocks its thread")
+  @available(*, noasync, message: "use 'try await communicator.checkAgreement(...)'")
   public func checkAgreement(_ settings: [(name: String, value: String)], timeout: Duration? = nil) throws(TuttiError) {
     let own = Self.encode(settings)
     let digests = try allGather(SHA256.digest(own), timeout: timeout)
@@ -26,6 +26,20 @@ extension Communicator {
       start += length
     }
     throw TuttiError(disagreement(all))
+  }
+
+  /// Checks that every rank has the same settings: suspends until all have said theirs, while a thread of the library's
+  /// own waits.
+  ///
+  /// It takes its place in the order of calls at some moment before it returns: make no other call on this communicator
+  /// meanwhile. Cancelling the task changes nothing.
+  ///
+  /// - Parameter settings: Names, which differ, and values.
+  /// - Throws: ``TuttiError`` as the blocking form, or `.resources` when no thread can be started.
+  public func checkAgreement(
+    _ settings: [(name: String, value: String)], timeout: Duration? = nil
+  ) async throws(TuttiError) {
+    try await onOwnThread { () throws(TuttiError) in try self.checkAgreement(settings, timeout: timeout) }
   }
 
   private func disagreement(_ all: [[(name: String, value: String)]]) -> FailureReport {

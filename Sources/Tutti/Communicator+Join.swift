@@ -21,6 +21,7 @@ extension Communicator {
   ///   - options: Equal on all ranks, but for the time limits.
   /// - Throws: ``TuttiError`` with `.configuration`, `.rendezvous`, `.authentication`, `.version`, `.mismatch` or `.timeout`, naming the variable or
   ///   the rank.
+  @available(*, noasync, message: "use 'try await Communicator.join(...)'")
   public static func join(
     environment: [String: String]? = nil, options: CommunicatorOptions = CommunicatorOptions()
   ) throws(TuttiError) -> Communicator {
@@ -29,6 +30,22 @@ extension Communicator {
       return try join(
         LaunchIdentity.read(environment), JobSecret.read(environment), CPUAffinity.read(environment), environment, options)
     } catch { throw TuttiError(error) }
+  }
+
+  /// Joins the other ranks of the job that launched this process: suspends until all of them have, while a thread of the
+  /// library's own waits.
+  ///
+  /// Cancelling the task changes nothing: the join ends when all ranks are there, or at its limit. `TUTTI_CPU_AFFINITY`
+  /// confines the communicator's own threads, and none of the program's.
+  ///
+  /// - Parameters:
+  ///   - environment: The variables to read; nil for the process's own.
+  ///   - options: Equal on all ranks, but for the time limits.
+  /// - Throws: ``TuttiError`` as the blocking form, or `.resources` when no thread can be started.
+  public static func join(
+    environment: [String: String]? = nil, options: CommunicatorOptions = CommunicatorOptions()
+  ) async throws(TuttiError) -> Communicator {
+    try await onOwnThread { () throws(TuttiError) in try join(environment: environment, options: options) }
   }
 
   /// Joins as the rank that was made out, with the other settings of the environment.
@@ -103,7 +120,9 @@ extension Communicator {
 
   /// Makes a communicator whose ranks are threads of this process: element r of the result is for rank r's thread.
   ///
-  /// For tests, and for trying algorithms: every rank calls its own element from a thread of its own.
+  /// For tests, and for trying algorithms: every rank calls its own element from a thread of its own. It waits for
+  /// nobody, so it can be called from anywhere.
+  ///
   /// - Parameter rankCount: 1 to 512.
   public static func makeInProcess(
     rankCount: Int, options: CommunicatorOptions = CommunicatorOptions()

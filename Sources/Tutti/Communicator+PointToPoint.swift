@@ -191,7 +191,7 @@ extension Communicator {
   ) throws(TuttiError) -> Work {
     do throws(FailureReport) {
       let ticket = try engine.begin(try transfer(isSend: isSend, memory, peer, timeout), owner: owner)
-      return Work(communicator: self, number: ticket)
+      return Work(communicator: self, number: ticket, call: nil)
     } catch { throw TuttiError(error) }
   }
 

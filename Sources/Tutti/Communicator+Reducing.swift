@@ -209,8 +209,21 @@ extension Communicator {
   ///   - timeout: Limit of the whole call; nil for the communicator's.
   /// - Throws: ``TuttiError`` as of any collective.
   /// - Complexity: Dissemination: `ceil(log2 n)` rounds of empty messages.
-  @available(*, noasync, message: "a barrier blocks its thread")
+  @available(*, noasync, message: "use startBarrier and 'try await work.finish()'")
   public func barrier(algorithm: AlgorithmName = .automatic, timeout: Duration? = nil) throws(TuttiError) {
     try runWhole(.barrier, Self.nowhere, Self.nowhere, 0, .int32, .sum, algorithm, timeout)
+  }
+
+  /// Starts a barrier and returns at once: its ``Work`` is done once every rank has called or started it.
+  ///
+  /// - Parameters:
+  ///   - algorithm: A name of `collbench list`, the same on every rank.
+  ///   - timeout: Limit of the whole operation; nil for the communicator's.
+  /// - Throws: ``TuttiError`` when it cannot be started; what fails later, ``Work/wait()`` throws.
+  /// - SeeAlso: `MPI_Ibarrier`.
+  public func startBarrier(algorithm: AlgorithmName = .automatic, timeout: Duration? = nil) throws(TuttiError) -> Work {
+    let none = RawMemory(Self.nowhere, count: 0, type: .int32)
+    return try start(
+      CollectiveCall(collective: .barrier, input: none, output: none, algorithm: algorithm, timeout: timeout))
   }
 }

@@ -56,7 +56,7 @@ extension Communicator {
   ///   - environment: Variables to read other settings from; nil for the process's own.
   /// - Throws: ``TuttiError`` as of ``join(environment:options:)``, by the earliest rank's deadline. What the store threw
   ///   is its ``TuttiError/cause``.
-  @available(*, noasync, message: "joining blocks its thread")
+  @available(*, noasync, message: "use 'try await Communicator.join(...)'")
   public static func join(
     rank: Int, rankCount: Int, rendezvous: any Rendezvous, name: String = "main", secret: JoinSecret = .environment,
     options: CommunicatorOptions = CommunicatorOptions(), environment: [String: String]? = nil
@@ -69,6 +69,31 @@ extension Communicator {
       }
       return try join(rank, rankCount, .store(rendezvous, key: key), secret, options, environment)
     } catch { throw TuttiError(error) }
+  }
+
+  /// Joins the ranks that meet over a store of the caller's: suspends until all of them have, while a thread of the
+  /// library's own waits.
+  ///
+  /// Cancelling the task changes nothing: the join ends when all ranks are there, or at its limit.
+  ///
+  /// - Parameters:
+  ///   - rank: This rank, in `0..<rankCount`.
+  ///   - rankCount: The same on all ranks.
+  ///   - rendezvous: The store, the same for all ranks.
+  ///   - name: What distinguishes this communicator from every other one that ever meets over the store.
+  ///   - secret: What connections prove; of the same kind on all ranks.
+  ///   - options: Equal on all ranks, but for the time limits.
+  ///   - environment: Variables to read other settings from; nil for the process's own.
+  /// - Throws: ``TuttiError`` as the blocking form, or `.resources` when no thread can be started.
+  public static func join(
+    rank: Int, rankCount: Int, rendezvous: any Rendezvous, name: String = "main", secret: JoinSecret = .environment,
+    options: CommunicatorOptions = CommunicatorOptions(), environment: [String: String]? = nil
+  ) async throws(TuttiError) -> Communicator {
+    try await onOwnThread { () throws(TuttiError) in
+      try join(
+        rank: rank, rankCount: rankCount, rendezvous: rendezvous, name: name, secret: secret, options: options,
+        environment: environment)
+    }
   }
 
   /// Joins the ranks that meet at an address that all of them know, and returns when all of them have.
@@ -84,7 +109,7 @@ extension Communicator {
   ///   - options: Equal on all ranks, but for the time limits.
   ///   - environment: Variables to read other settings from; nil for the process's own.
   /// - Throws: ``TuttiError`` as of ``join(environment:options:)``.
-  @available(*, noasync, message: "joining blocks its thread")
+  @available(*, noasync, message: "use 'try await Communicator.join(...)'")
   public static func join(
     rank: Int, rankCount: Int, address: String, listener: Int32? = nil, secret: JoinSecret = .environment,
     options: CommunicatorOptions = CommunicatorOptions(), environment: [String: String]? = nil
@@ -103,6 +128,31 @@ extension Communicator {
       }
       return try join(rank, rankCount, .address(meeting, listener: socket), secret, options, environment)
     } catch { throw TuttiError(error) }
+  }
+
+  /// Joins the ranks that meet at an address: suspends until all of them have, while a thread of the library's own waits.
+  ///
+  /// Cancelling the task changes nothing: the join ends when all ranks are there, or at its limit.
+  ///
+  /// - Parameters:
+  ///   - rank: This rank, in `0..<rankCount`.
+  ///   - rankCount: The same on all ranks.
+  ///   - address: `host:port`, `[IPv6]:port`, or `unix:@name` for ranks of one host: where rank 0 listens.
+  ///   - listener: On rank 0, a stream socket that listens there already; the communicator's from here on, also when this
+  ///     throws.
+  ///   - secret: What connections prove; not ``JoinSecret/published``.
+  ///   - options: Equal on all ranks, but for the time limits.
+  ///   - environment: Variables to read other settings from; nil for the process's own.
+  /// - Throws: ``TuttiError`` as the blocking form, or `.resources` when no thread can be started.
+  public static func join(
+    rank: Int, rankCount: Int, address: String, listener: Int32? = nil, secret: JoinSecret = .environment,
+    options: CommunicatorOptions = CommunicatorOptions(), environment: [String: String]? = nil
+  ) async throws(TuttiError) -> Communicator {
+    try await onOwnThread { () throws(TuttiError) in
+      try join(
+        rank: rank, rankCount: rankCount, address: address, listener: listener, secret: secret, options: options,
+        environment: environment)
+    }
   }
 
   private static func join(

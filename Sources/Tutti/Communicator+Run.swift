@@ -95,7 +95,8 @@ extension Communicator {
     do throws(FailureReport) {
       var request = try request(call)
       if strictCheck != nil { try agree(on: &request) }
-      return Work(communicator: self, number: try engine.begin(request, owner: owner))
+      let (number, algorithm) = try engine.begin(request, owner: owner)
+      return Work(communicator: self, number: number, call: (call.collective, algorithm))
     } catch { throw TuttiError(error) }
   }
 

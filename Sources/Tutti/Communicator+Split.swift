@@ -22,7 +22,7 @@ extension Communicator {
   ///   connected, all of them throw why, naming the rank, while the other colors and this communicator go on.
   /// - Complexity: Two small all-reduces, and a control connection and a few descriptors for each rank. Links are opened when first needed.
   /// - SeeAlso: `MPI_Comm_split`, `ncclCommSplit`; `docs/ARCHITECTURE.md`.
-  @available(*, noasync, message: "a split blocks its thread")
+  @available(*, noasync, message: "use 'try await communicator.split(...)'")
   public func split(color: Int?, key: Int = 0, timeout: Duration? = nil) throws(TuttiError) -> Communicator? {
     do throws(FailureReport) {
       // In a forked child, a thread that is not here may hold the lock.
@@ -43,12 +43,37 @@ extension Communicator {
   /// - Parameter timeout: As of ``split(color:key:timeout:)``.
   /// - Throws: As ``split(color:key:timeout:)``.
   /// - SeeAlso: `MPI_Comm_dup`.
-  @available(*, noasync, message: "a split blocks its thread")
+  @available(*, noasync, message: "use 'try await communicator.duplicate()'")
   public func duplicate(timeout: Duration? = nil) throws(TuttiError) -> Communicator {
     guard let child = try split(color: 0, timeout: timeout) else {
       preconditionFailure("a split with a color has no result")
     }
     return child
+  }
+
+  /// Divides the ranks into communicators of their own: suspends until this rank's is there, while a thread of the
+  /// library's own waits.
+  ///
+  /// It takes its place in the order of calls at some moment before it returns: make no other call on this communicator
+  /// meanwhile. Cancelling the task changes nothing.
+  ///
+  /// - Parameters:
+  ///   - color: Ranks with equal ones form a communicator; nil for a rank in none.
+  ///   - key: The new ranks are in the order of their keys, and for equal keys in that of their ranks here.
+  ///   - timeout: Wall-clock limit as of the blocking form; nil for the communicator's.
+  /// - Returns: The communicator of this rank's color; nil for a color of nil.
+  /// - Throws: ``TuttiError`` as the blocking form, or `.resources` when no thread can be started.
+  public func split(color: Int?, key: Int = 0, timeout: Duration? = nil) async throws(TuttiError) -> Communicator? {
+    try await onOwnThread { () throws(TuttiError) in try self.split(color: color, key: key, timeout: timeout) }
+  }
+
+  /// Makes a communicator of the same ranks with the same numbers: suspends until it is there, as the asynchronous form
+  /// of a split does.
+  ///
+  /// - Parameter timeout: As of a split.
+  /// - Throws: ``TuttiError`` as of a split.
+  public func duplicate(timeout: Duration? = nil) async throws(TuttiError) -> Communicator {
+    try await onOwnThread { () throws(TuttiError) in try self.duplicate(timeout: timeout) }
   }
 
   private func splitInTurn(_ color: Int?, _ key: Int, _ timeout: UInt64) throws(FailureReport) -> CommunicatorMember? {

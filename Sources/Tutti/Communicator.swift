@@ -5,8 +5,21 @@ import TuttiSystem
 
 /// A fixed group of ranks that communicate: this process's (or thread's) membership of it.
 ///
-/// Every rank makes the same collective calls in the same order. Calls from several threads are serialised in call order; several
-/// operations can be in flight. After the first error the communicator is aborted on every rank, and every call throws that error.
+/// Every rank makes the same collective calls in the same order. A communicator can be used from any thread, and several
+/// operations can be in flight. But which of two threads calls first is then a part of the order: if thread A starts an
+/// all-reduce before thread B does on one rank, it must on every rank. Threads that call at moments of their own need a
+/// communicator each: ``duplicate(timeout:)``. Sends and receives are ordered apart from collectives, for each pair of
+/// ranks.
+///
+/// A call whose arguments make no sense, such as a root that is no rank or a negative count, throws `.invalidArgument`
+/// before anything is sent, and the communicator goes on. Such mistakes do not trap, because some callers are written in
+/// other languages. After most other errors of a collective the communicator is aborted on every rank, and every call
+/// throws that error: see <doc:Errors>.
+///
+/// Calls that wait for other ranks block their thread, and do not compile in asynchronous code. There, `start...` and
+/// ``Work/finish()`` take the place of collectives, sends and receives; `join`, `split`, `duplicate`, `checkAgreement`
+/// and `close` have asynchronous forms of the same names, in which a thread of the library's own waits. Cancelling a task
+/// ends none of them: other ranks count on this one. To give up, call ``abort(_:)``.
 public final class Communicator: Sendable {
   let member: CommunicatorMember
   /// The member's; here so that a call does not go through it.
@@ -46,19 +59,30 @@ public final class Communicator: Sendable {
     engine.abort(member.report(cause))
   }
 
-  /// Ends this rank's membership, after its last operation. Later calls throw `.closed`; peers do not take it for a death. Idempotent;
-  /// dropping the last reference does the same.
+  /// Ends this rank's membership, after its last operation: later calls throw `.closed`, and peers do not take it for a
+  /// death.
+  ///
+  /// It blocks its thread until what it has sent is on its way, a second at most. Idempotent; dropping the last reference
+  /// does the same, on the thread that drops it.
+  @available(*, noasync, message: "use 'await communicator.close()'")
   public func close() { member.close() }
 
-  /// How the last call ran. Where several threads make calls, it is that of whichever came last.
-  public var lastOperation: OperationInfo {
-    let last = engine.lastCall
-    let order = BuiltInTransports.namesInResults
-    let names = last.transports.map(\.name).sorted {
-      (order.firstIndex(of: $0) ?? order.count, $0) < (order.firstIndex(of: $1) ?? order.count, $1)
-    }
-    return OperationInfo(algorithm: last.algorithm, transport: names.joined(separator: "+"))
+  /// Ends this rank's membership, after its last operation: suspends while a thread of the library's own closes it.
+  ///
+  /// Cancelling the task changes nothing. Where no thread can be started, it is closed on this one.
+  public func close() async {
+    let member = member
+    do throws(TuttiError) { try await onOwnThread { member.close() } } catch { member.close() }
   }
+
+  /// How the last collective call ran, whichever thread made it.
+  ///
+  /// Where several threads make calls, another one's may come in between: start the operation then, and ask its
+  /// ``Work/info``.
+  public var lastOperation: OperationInfo { OperationInfo(algorithm: engine.lastAlgorithm, transports: transports) }
+
+  /// The transports of this rank's links, which are opened when calls first need them.
+  var transports: TransportSet { TransportSet(engine.transports.map(TransportChoice.init)) }
 
   // MARK: Requests
 
@@ -103,10 +127,11 @@ public final class Communicator: Sendable {
   }
 }
 
-/// How a call ran.
+/// How an operation runs, or ran.
 public struct OperationInfo: Sendable, Hashable {
-  /// The algorithm's name; what `auto` stood for.
+  /// The algorithm's name, never `auto` but what that stood for; empty for a send or receive, which has none.
   public let algorithm: String
-  /// The transports that carried it: `shm`, `tcp`, `inprocess`, or `shm+tcp`; empty for a single rank.
-  public let transport: String
+  /// The transports of the links that this rank has so far, at the moment of asking; empty for a single rank. As text:
+  /// `shm`, `tcp`, `rdma`, `inprocess`, or several, such as `shm+tcp`.
+  public let transports: TransportSet
 }

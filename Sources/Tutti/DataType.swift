@@ -1,5 +1,7 @@
+import TuttiSchedule
+
 /// The types of elements that collectives combine.
-public enum DataType: UInt8, Sendable, CaseIterable, CustomStringConvertible {
+public enum DataType: UInt8, Sendable, Named {
   case int8 = 0
   case uint8 = 1
   case int32 = 2
@@ -11,7 +13,6 @@ public enum DataType: UInt8, Sendable, CaseIterable, CustomStringConvertible {
   case float32 = 8
   case float64 = 9
 
-  /// The name on the command line, in JSON and in errors.
   public var name: String {
     switch self {
     case .int8: "int8"
@@ -44,15 +45,6 @@ public enum DataType: UInt8, Sendable, CaseIterable, CustomStringConvertible {
     case .float16, .bfloat16, .float32, .float64: false
     }
   }
-
-  /// The type of that ``name``; nil when there is none.
-  public init?(name: String) {
-    guard let match = Self.allCases.first(where: { $0.name == name }) else { return nil }
-    self = match
-  }
-
-  /// The ``name``.
-  public var description: String { name }
 }
 
 /// A Swift type whose values collectives combine.

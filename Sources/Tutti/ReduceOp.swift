@@ -1,5 +1,7 @@
+import TuttiSchedule
+
 /// How the ranks' values are combined. Every operation is bitwise commutative; the algorithm alone fixes the order.
-public enum ReduceOp: UInt8, Sendable, CaseIterable, CustomStringConvertible {
+public enum ReduceOp: UInt8, Sendable, Named {
   /// Integers wrap. Floating-point sums round to nearest even at each combine; float16 and bfloat16 combine in float32 and round once for
   /// each combine, of however many operands.
   case sum = 0
@@ -19,7 +21,6 @@ public enum ReduceOp: UInt8, Sendable, CaseIterable, CustomStringConvertible {
   /// without a word.
   case average = 7
 
-  /// The name on the command line, in JSON and in errors.
   public var name: String {
     switch self {
     case .sum: "sum"
@@ -41,13 +42,4 @@ public enum ReduceOp: UInt8, Sendable, CaseIterable, CustomStringConvertible {
     case .average: !type.isInteger
     }
   }
-
-  /// The operation of that ``name``; nil when there is none.
-  public init?(name: String) {
-    guard let match = Self.allCases.first(where: { $0.name == name }) else { return nil }
-    self = match
-  }
-
-  /// The ``name``.
-  public var description: String { name }
 }

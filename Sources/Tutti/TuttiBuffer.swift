@@ -7,10 +7,16 @@ import TuttiTransport
 /// do not read or write them.
 ///
 /// A buffer of ``Communicator/allocate(_:count:repeating:)`` is registered memory; others are ordinary memory.
+///
+/// It is `Sendable` though its elements can be written from any thread, because an operation does just that: the
+/// library's threads write what a task or another thread then reads. The compiler does not check the order of these
+/// accesses; what orders them is the end of the operation (``Work/wait()``, ``Work/finish()``), or whatever the program
+/// has between its own threads.
 public final class TuttiBuffer<Element: TuttiElement>: @unchecked Sendable {
   // @unchecked: whoever shares a buffer orders the accesses, as with any memory; the object owns the memory until deinit.
 
-  /// Page-aligned, `count` initialised elements.
+  /// The elements: page-aligned, `count` of them, initialised. The pointer does not keep the buffer alive; ``span`` and
+  /// ``mutableSpan`` do.
   public let pointer: UnsafeMutableBufferPointer<Element>
   /// Where the memory is from; nil for ordinary memory.
   private let arena: RegisteredMemory?
@@ -21,8 +27,13 @@ public final class TuttiBuffer<Element: TuttiElement>: @unchecked Sendable {
   /// Elements.
   public var count: Int { pointer.count }
 
+  /// Makes ordinary memory.
+  ///
+  /// A negative count traps, as it does in `Array(repeating:count:)`. Calls on a ``Communicator``, `allocate` among them,
+  /// throw instead.
+  ///
   /// - Parameters:
-  ///   - count: Elements; may be 0.
+  ///   - count: Elements, not negative; may be 0.
   ///   - value: The initial value of each.
   public init(count: Int, repeating value: Element) {
     precondition(count >= 0, "a buffer cannot have \(count) elements")
@@ -70,6 +81,21 @@ public final class TuttiBuffer<Element: TuttiElement>: @unchecked Sendable {
   public var elements: [Element] { Array(pointer) }
 
   // MARK: Access
+
+  /// The elements, to read; the buffer lives at least as long as the span is used.
+  public var span: Span<Element> {
+    @_lifetime(borrow self)
+    get { _overrideLifetime(pointer.span, borrowing: self) }
+  }
+
+  /// The elements, to read and write; the buffer lives at least as long as the span is used.
+  ///
+  /// Unlike an array's, it keeps nobody else out, because a buffer is shared memory: do not use two at a time for the
+  /// same elements, nor one during an operation.
+  public var mutableSpan: MutableSpan<Element> {
+    @_lifetime(borrow self)
+    get { _overrideLifetime(pointer.mutableSpan, borrowing: self) }
+  }
 
   /// Calls `body` with the elements.
   public func withUnsafeBufferPointer<Result, Failure: Error>(

@@ -5,60 +5,14 @@ import TuttiSystem
 /// After an error of a collective the communicator is aborted: every pending and later call on it throws the first cause, on every rank.
 public struct TuttiError: Error, Sendable, CustomStringConvertible {
   /// The kinds of error.
-  public enum Code: String, Sendable {
-    /// An argument cannot be met: an unknown algorithm, a count that does not fit.
-    case invalidArgument
-    /// Environment variables or options are missing, malformed, or contradict each other.
-    case configuration
-    /// The ranks could not find each other.
-    case rendezvous
-    /// A connection did not prove the job's secret.
-    case authentication
-    /// Ranks speak different protocol versions.
-    case version
-    /// Ranks disagree about the call they are in, or about what must be equal on all.
-    case mismatch
-    /// A deadline passed; ``TuttiError/peer`` is the rank at fault.
-    case timeout
-    /// A peer's process ended, or its host cannot be reached.
-    case peerLost
-    /// A system call or a device failed.
-    case transport
-    /// The program aborted the communicator.
-    case aborted
-    /// The communicator was closed before the call.
-    case closed
-    /// An algorithm failed its proof.
-    case unproven
-    /// Memory, descriptors or another resource ran out.
-    case resources
-    /// A gradient is infinite or not a number; ``TuttiError/peer`` is the rank that made it. The communicator goes on.
-    case nonFinite
-  }
+  public typealias Code = FailureCode
 
   package let report: FailureReport
 
   package init(_ report: FailureReport) { self.report = report }
 
   /// The kind of error, for programs.
-  public var code: Code {
-    switch report.code {
-    case .invalidArgument: .invalidArgument
-    case .configuration: .configuration
-    case .rendezvous: .rendezvous
-    case .authentication: .authentication
-    case .version: .version
-    case .mismatch: .mismatch
-    case .timeout: .timeout
-    case .peerLost: .peerLost
-    case .transport: .transport
-    case .aborted: .aborted
-    case .closed: .closed
-    case .unproven: .unproven
-    case .resources: .resources
-    case .nonFinite: .nonFinite
-    }
-  }
+  public var code: Code { report.code }
 
   /// What happened, in one sentence.
   public var message: String { report.message }
@@ -74,8 +28,10 @@ public struct TuttiError: Error, Sendable, CustomStringConvertible {
   public var operationNumber: UInt64 { report.operationNumber }
   /// The schedule's step that could not go on; nil when not known.
   public var step: Int? { report.step >= 0 ? report.step : nil }
-  /// `tcp`, `shm`, `inprocess`; empty when no transport is involved.
-  public var transport: String { report.transport }
+  /// The transport that failed, such as ``TransportChoice/tcp`` or ``TransportChoice/rdma``; nil when none is involved.
+  public var transport: TransportChoice? {
+    report.transport.isEmpty ? nil : TransportChoice(named: report.transport)
+  }
   /// The `errno` of the system call that failed; 0 when none did.
   public var systemError: Int32 { report.systemError }
   /// The error that led to this one, such as that of a ``Rendezvous`` of the caller's; nil when there is none.

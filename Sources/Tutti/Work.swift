@@ -1,4 +1,5 @@
 import TuttiEngine
+import TuttiSchedule
 import TuttiSystem
 
 /// A started operation, send or receive. Dropping it does not cancel anything: the operation runs on, and its buffers stay
@@ -8,6 +9,17 @@ public struct Work: Sendable {
   /// A collective's number on its communicator, from 1. Sends and receives, which are matched by pair and have no such
   /// number, have one above `1 << 63` that no other operation of the communicator has.
   package let number: UInt64
+  /// The collective and its algorithm's number; nil for a send or receive.
+  let call: (collective: Collective, algorithm: UInt8)?
+
+  /// How this operation runs: what `auto` stands for, which is settled when it starts.
+  ///
+  /// Unlike ``Communicator/lastOperation``, it is about this operation, whatever other threads call.
+  public var info: OperationInfo {
+    let catalog = communicator.member.planner.policy.catalog
+    let name = call.map { catalog.name($0.collective, number: $0.algorithm) }
+    return OperationInfo(algorithm: name ?? "", transports: communicator.transports)
+  }
 
   /// Whether the operation has ended well.
   public var isDone: Bool { communicator.engine.isDone(number) }

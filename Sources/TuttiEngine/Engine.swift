@@ -115,22 +115,27 @@ package final class Engine: @unchecked Sendable {
     try driveUntilDone(number)
   }
 
-  /// Starts one operation and returns its number; it makes progress in the background and in ``wait(for:)``.
+  /// Starts one operation; it makes progress in the background and in ``wait(for:)``.
   ///
   /// Returns at once, but for the first operation that needs a link which this rank has to dial, and while
   /// ``EngineCore/pendingCapacity`` operations wait for their slot.
   ///
   /// - Parameter owner: Keeps the memory alive; released when the operation ends.
-  package func begin(_ request: borrowing Request, owner: AnyObject?) throws(FailureReport) -> UInt64 {
+  /// - Returns: Its number, and that of its algorithm in the catalog.
+  package func begin(
+    _ request: borrowing Request, owner: AnyObject?
+  ) throws(FailureReport) -> (number: UInt64, algorithm: UInt8) {
     lock.lock()
     defer { lock.unlock() }
     try startBackground()
     let number = try start(request, owner: owner)
+    // Under the lock the record of the call just started is there.
+    let algorithm = call(numbered: number)!.algorithm
     _ = pass()
     wakeParked()
     wakeBackground()
     if core.pointee.hasDueHandlers { _ = runDueHandlers(isLeading: false) }
-    return number
+    return (number, algorithm)
   }
 
   /// Waits for the operation with this number, or the transfer with this ticket, driving meanwhile.
@@ -277,12 +282,17 @@ package final class Engine: @unchecked Sendable {
   /// What one of this rank's last calls was, read without the lock; nil where it has not been made, or too long ago.
   package func call(numbered number: UInt64) -> CallRecord? { recentCalls.record(of: number, entered: entered) }
 
-  /// The algorithm of the last call, and the transports of the links that exist; for results.
-  package var lastCall: (algorithm: String, transports: Set<TransportKind>) {
+  /// The algorithm of the last call, whichever thread made it; empty when there was none.
+  package var lastAlgorithm: String {
     lock.lock()
     defer { lock.unlock() }
-    return (
-      core.pointee.lastPlan?.takeUnretainedValue().algorithm ?? "", Set(core.pointee.ownedLinks.map(\.transport))
-    )
+    return core.pointee.lastPlan?.takeUnretainedValue().algorithm ?? ""
+  }
+
+  /// The transports of the links that exist.
+  package var transports: Set<TransportKind> {
+    lock.lock()
+    defer { lock.unlock() }
+    return Set(core.pointee.ownedLinks.map(\.transport))
   }
 }

@@ -1,5 +1,5 @@
 /// What a group of ranks computes together. Raw values travel between ranks, so they are never renumbered.
-public enum Collective: UInt8, Sendable, CaseIterable {
+public enum Collective: UInt8, Sendable, Named {
   /// Every rank ends with the combination of all ranks' inputs.
   case allReduce = 1
   /// No rank leaves before every rank has entered. Carries no data.
@@ -19,7 +19,6 @@ public enum Collective: UInt8, Sendable, CaseIterable {
   /// Block s of rank r's output is block r of rank s's input.
   case allToAll = 9
 
-  /// The name on the command line, in JSON and in errors.
   public var name: String {
     switch self {
     case .allReduce: "all-reduce"
@@ -32,12 +31,6 @@ public enum Collective: UInt8, Sendable, CaseIterable {
     case .scatter: "scatter"
     case .allToAll: "all-to-all"
     }
-  }
-
-  /// The collective of that ``name``; nil when there is none.
-  public init?(name: String) {
-    guard let match = Self.allCases.first(where: { $0.name == name }) else { return nil }
-    self = match
   }
 
   /// Whether one rank, the root, has a role of its own.

@@ -59,35 +59,35 @@ package final class FailureReport: Error, Sendable {
   package func observed(by rank: Int) -> FailureReport { self.rank >= 0 ? self : with(rank: rank) }
 }
 
-/// The kinds of failure. Raw values travel between ranks, so they are never renumbered.
-package enum FailureCode: UInt8, Sendable, CaseIterable {
-  /// An argument of a call cannot be used (unknown algorithm, a size that does not fit).
+/// The kinds of failure; `Tutti` calls it `TuttiError.Code`. Raw values travel between ranks, so they are never renumbered.
+public enum FailureCode: UInt8, Sendable, CaseIterable {
+  /// An argument of a call cannot be used: an unknown algorithm, a count that does not fit. Nothing was sent or changed.
   case invalidArgument = 1
-  /// Environment variables or settings are missing, malformed or contradict each other.
+  /// Environment variables or options are missing, malformed, or contradict each other.
   case configuration = 2
   /// The ranks could not find each other.
   case rendezvous = 3
   /// A connection did not prove the job's secret.
   case authentication = 4
-  /// Peers speak different protocol versions.
+  /// Ranks speak different protocol versions.
   case version = 5
-  /// Ranks disagree about the call they are in.
+  /// Ranks disagree about the call they are in, or about what must be equal on all.
   case mismatch = 6
-  /// A deadline passed.
+  /// A deadline passed; the error's peer is the rank at fault.
   case timeout = 7
-  /// A peer's process ended or its host cannot be reached.
+  /// A peer's process ended, or its host cannot be reached.
   case peerLost = 8
-  /// A system call or device failed.
+  /// A system call or a device failed.
   case transport = 9
-  /// `abort` was called, here or on another rank.
+  /// The program aborted the communicator, on this rank or another.
   case aborted = 10
   /// The communicator was closed before the call.
   case closed = 11
-  /// A schedule failed its proof.
+  /// An algorithm failed its proof.
   case unproven = 12
   /// Memory, descriptors or another resource ran out.
   case resources = 13
-  /// A number that must be finite is not.
+  /// A gradient is infinite or not a number; the error's peer is the rank that made it. The communicator goes on.
   case nonFinite = 14
 }
 

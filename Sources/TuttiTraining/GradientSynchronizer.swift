@@ -82,9 +82,14 @@ public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
 
   /// Ends the synchronizer's communicator. Later calls throw `.closed`. Idempotent; dropping the last reference does the
   /// same.
+  @available(*, noasync, message: "use 'await synchronizer.close()'")
   public func close() {
     conductor.communicator.close()
   }
+
+  /// Ends the synchronizer's communicator: suspends while a thread of the library's own closes it. Cancelling the task
+  /// changes nothing.
+  public func close() async { await conductor.communicator.close() }
 
   /// Ends the synchronizer on every rank: all pending and later calls throw `reason`. A rank that cannot go on calls it
   /// before it closes.

@@ -60,7 +60,7 @@ import TuttiLaunch
         try communicator.allReduce(
           RawMemory(memory, count: bytes / 4, type: .int32), .sum, algorithm: AlgorithmName(arguments[2]))
       }
-      say("over \(communicator.lastOperation.transport)", STDOUT_FILENO)
+      say("over \(communicator.lastOperation.transports)", STDOUT_FILENO)
     } catch {
       say("failed \(tutti_now_ns())", STDOUT_FILENO)
       say("\(error.code) \(error.peer ?? -1): \(error)", STDERR_FILENO)
@@ -78,7 +78,7 @@ import TuttiLaunch
       say("duplicated", STDOUT_FILENO)
     } catch { say("\(error.code) \(error.peer ?? -1): \(error)", STDERR_FILENO) }
     try communicator.barrier()
-    say("over \(communicator.lastOperation.transport)", STDOUT_FILENO)
+    say("over \(communicator.lastOperation.transports)", STDOUT_FILENO)
   }
 
   static func meet(over store: FolderStore, _ options: CommunicatorOptions) throws(TuttiError) {
@@ -93,7 +93,7 @@ import TuttiLaunch
       try communicator.allReduce(&ranks, .sum)
       say("sum \(ranks[0]) of \(communicator.rankCount)", STDOUT_FILENO)
     }
-    say("over \(all.lastOperation.transport)", STDOUT_FILENO)
+    say("over \(all.lastOperation.transports)", STDOUT_FILENO)
   }
 
   static func say(_ text: String, _ descriptor: Int32) {

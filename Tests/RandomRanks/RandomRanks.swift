@@ -30,9 +30,9 @@ import TuttiTesting
     do {
       let all = try Communicator.join(options: options)
       let carriers = try run(all, operations, seed: try agreeOnSeed(all))
-      let expected = Set(arguments[2].split(separator: "+").map(String.init))
+      let expected = TransportSet(arguments[2].split(separator: "+").compactMap { TransportChoice(name: String($0)) })
       guard carriers == expected else {
-        say("rank \(all.rank): carried by \(carriers.sorted()), which should be \(expected.sorted())")
+        say("rank \(all.rank): carried by \(carriers), which should be \(expected)")
         exit(1)
       }
       try all.barrier()
@@ -44,10 +44,9 @@ import TuttiTesting
   }
 
   /// A rank's part. Returns the transports of this rank's links.
-  static func run(_ all: Communicator, _ operations: Int, seed: UInt64) throws -> Set<String> {
+  static func run(_ all: Communicator, _ operations: Int, seed: UInt64) throws -> TransportSet {
     var seeds = SeededGenerator(seed: seed)
     var left = operations
-    var carriers: Set<String> = []
     while left > 0 {
       let count = min(left, operationsEach)
       left -= count
@@ -65,9 +64,8 @@ import TuttiTesting
       }
       // Over every link of this rank.
       _ = try all.allToAll([Int32](repeating: 0, count: all.rankCount))
-      carriers.formUnion(all.lastOperation.transport.split(separator: "+").map(String.init))
     }
-    return carriers
+    return all.lastOperation.transports
   }
 
   /// Rank 0's, which prints it.

@@ -68,7 +68,8 @@ import TuttiTesting
       let part = try #require(try communicator.split(color: communicator.rank == 0 ? 0 : 1))
       try part.allReduce(&values, .max, algorithm: "in-rank-order")
       part.close()
-      return [own.algorithm, own.transport, communicator.lastOperation.algorithm == "in-rank-order" ? "own" : "auto"]
+      let last = communicator.lastOperation.algorithm == "in-rank-order" ? "own" : "auto"
+      return [own.algorithm, own.transports.description, last]
     }
     #expect(ran == Array(repeating: ["in-rank-order", transport.name, "auto"], count: 3))
   }

@@ -53,15 +53,13 @@ import TuttiTesting
 
   @Test func buffersOutliveTheirCalls() throws {
     try withRanks(2) { communicator in
+      func buffer(_ count: Int) -> TuttiBuffer<Float> { TuttiBuffer(count: count, repeating: 1) }
       let works = try [
-        communicator.startAllGather(
-          TuttiBuffer<Float>(count: 1000, repeating: 1), to: TuttiBuffer(count: 2000, repeating: 0)),
-        communicator.startAllToAll(
-          TuttiBuffer<Float>(count: 1000, repeating: 1), to: TuttiBuffer(count: 1000, repeating: 0)),
-        communicator.startBroadcast(TuttiBuffer<Float>(count: 1000, repeating: 1), root: 1),
-        communicator.startReduce(TuttiBuffer<Float>(count: 1000, repeating: 1), .sum, root: 1),
-        communicator.startReduceScatter(
-          TuttiBuffer<Float>(count: 2000, repeating: 1), to: TuttiBuffer(count: 1000, repeating: 0), .sum),
+        communicator.startAllGather(buffer(1000), to: buffer(2000)),
+        communicator.startAllToAll(buffer(1000), to: buffer(1000)),
+        communicator.startBroadcast(buffer(1000), root: 1),
+        communicator.startReduce(buffer(1000), .sum, root: 1),
+        communicator.startReduceScatter(buffer(2000), to: buffer(1000), .sum),
       ]
       for work in works { try work.wait() }
     }
@@ -101,85 +99,62 @@ import TuttiTesting
   /// Refused on the rank that makes it, before anything is sent: the communicator goes on.
   @Test func refusals() throws {
     try withRanks(2) { communicator in
+      let rank = communicator.rank
       let memory = UnsafeMutableRawPointer.allocate(byteCount: 1024, alignment: 64)
       defer { memory.deallocate() }
-      func refusal(_ words: String, _ body: () throws(TuttiError) -> Void) {
-        let error = #expect(throws: TuttiError.self) { try body() }
+      func input(_ count: Int, _ type: DataType = .int8, at byte: Int = 0) -> RawMemory {
+        RawMemory(memory + byte, count: count, type: type)
+      }
+      func output(_ count: Int, _ type: DataType = .int8) -> RawMemory { input(count, type, at: 512) }
+      func refuses(_ words: String, _ call: () throws -> Void) {
+        let error = #expect(throws: TuttiError.self) { try call() }
         #expect(error?.code == .invalidArgument && error?.message.contains(words) == true, "\(String(describing: error))")
       }
-      refusal("root 2 is not one of 2 ranks") { () throws(TuttiError) in
-        try communicator.broadcast(RawMemory(memory, count: 1, type: .int8), root: 2)
+      refuses("root 2 is not one of 2 ranks") { try communicator.broadcast(input(1), root: 2) }
+      refuses("root -1 is not one of 2 ranks") { try communicator.reduce(input(1), .sum, root: -1) }
+      refuses("average is not defined for int32") { try communicator.allReduce(input(1, .int32), .average) }
+      refuses("bitwise-xor is not defined for bfloat16") {
+        try communicator.reduceScatter(input(2, .bfloat16), to: output(1, .bfloat16), .bitwiseXor)
       }
-      refusal("root -1 is not one of 2 ranks") { () throws(TuttiError) in
-        try communicator.reduce(RawMemory(memory, count: 1, type: .int8), to: nil, .sum, root: -1)
+      refuses("input and output overlap") {
+        try communicator.allReduce(input(2, .float32), to: input(2, .float32, at: 4), .sum)
       }
-      refusal("average is not defined for int32") { () throws(TuttiError) in
-        try communicator.allReduce(RawMemory(memory, count: 1, type: .int32), .average)
+      refuses("input and output overlap") {
+        try communicator.allGather(input(1, .float32, at: 4 - 4 * rank), to: input(2, .float32))
       }
-      refusal("bitwise-xor is not defined for bfloat16") { () throws(TuttiError) in
-        try communicator.reduceScatter(
-          RawMemory(memory, count: 2, type: .bfloat16),
-          to: RawMemory(memory + 512, count: 1, type: .bfloat16), .bitwiseXor)
+      refuses("input and output overlap") {
+        let both = input(2, .float32)
+        try communicator.allToAll(both, blocks: .each([1, 1]), to: both, blocks: .each([1, 1]))
       }
-      refusal("input and output overlap") { () throws(TuttiError) in
-        try communicator.allReduce(
-          RawMemory(memory, count: 2, type: .float32), to: RawMemory(memory + 4, count: 2, type: .float32), .sum)
+      refuses("3 counts were given for 2 ranks") {
+        try communicator.gather(input(1), to: output(3), root: 0, blocks: .each([1, 1, 1]))
       }
-      refusal("input and output overlap") { () throws(TuttiError) in
-        try communicator.allGather(
-          RawMemory(memory + 4 - 4 * communicator.rank, count: 1, type: .float32),
-          to: RawMemory(memory, count: 2, type: .float32))
+      refuses("-1 is no count of elements for a call") {
+        try communicator.scatter(input(0), to: output(1), root: 0, blocks: .each([1, -1]))
       }
-      refusal("input and output overlap") { () throws(TuttiError) in
+      refuses("is no count of elements") { try communicator.allGather(input(.max / 20), to: output(.max / 10)) }
+      refuses("sends 1 elements to itself, but receives 2") {
         try communicator.allToAll(
-          RawMemory(memory, count: 2, type: .float32), blocks: .each([1, 1]),
-          to: RawMemory(memory, count: 2, type: .float32), blocks: .each([1, 1]))
+          input(2, .float32), blocks: .each([1, 1]), to: output(4, .float32), blocks: .each([2, 2]))
       }
-      refusal("3 counts were given for 2 ranks") { () throws(TuttiError) in
-        try communicator.gather(
-          RawMemory(memory, count: 1, type: .int8),
-          to: RawMemory(memory + 512, count: 3, type: .int8), root: 0, blocks: .each([1, 1, 1]))
-      }
-      refusal("-1 is no count of elements for a call") { () throws(TuttiError) in
-        try communicator.scatter(
-          RawMemory(memory, count: 0, type: .int8),
-          to: RawMemory(memory + 512, count: 1, type: .int8), root: 0, blocks: .each([1, -1]))
-      }
-      refusal("is no count of elements") { () throws(TuttiError) in
-        try communicator.allGather(
-          RawMemory(memory, count: Int.max / 20, type: .int8),
-          to: RawMemory(memory + 512, count: Int.max / 10, type: .int8))
-      }
-      refusal("sends 1 elements to itself, but receives 2") { () throws(TuttiError) in
+      refuses("bruck serves blocks of equal sizes only") {
         try communicator.allToAll(
-          RawMemory(memory, count: 2, type: .float32), blocks: .each([1, 1]),
-          to: RawMemory(memory + 512, count: 4, type: .float32), blocks: .each([2, 2]))
+          input(2, .float32), blocks: .each([1, 1]), to: output(2, .float32), blocks: .each([1, 1]), algorithm: "bruck")
       }
-      refusal("bruck serves blocks of equal sizes only") { () throws(TuttiError) in
-        try communicator.allToAll(
-          RawMemory(memory, count: 2, type: .float32), blocks: .each([1, 1]),
-          to: RawMemory(memory + 512, count: 2, type: .float32), blocks: .each([1, 1]), algorithm: "bruck")
+      refuses("all-gather has no algorithm 'rign'") {
+        try communicator.allGather(input(1), to: output(2), algorithm: "rign")
       }
-      refusal("all-gather has no algorithm 'rign'") { () throws(TuttiError) in
-        try communicator.allGather(
-          RawMemory(memory, count: 1, type: .int8),
-          to: RawMemory(memory + 512, count: 2, type: .int8), algorithm: "rign")
+      refuses("the output has 3 elements on rank \(rank), which needs 2") {
+        try communicator.allGather(input(1), to: output(3))
       }
-      refusal("the output has 3 elements on rank \(communicator.rank), which needs 2") { () throws(TuttiError) in
-        try communicator.allGather(
-          RawMemory(memory, count: 1, type: .int8), to: RawMemory(memory + 512, count: 3, type: .int8))
+      refuses("the input has elements of int8, and the output of uint8") {
+        try communicator.allReduce(input(1), to: output(1, .uint8), .sum)
       }
-      refusal("the input has elements of int8, and the output of uint8") { () throws(TuttiError) in
-        try communicator.allReduce(
-          RawMemory(memory, count: 1, type: .int8), to: RawMemory(memory + 512, count: 1, type: .uint8), .sum)
-      }
-      refusal("5 elements cannot be divided into 2 equal blocks") { () throws(TuttiError) in
+      refuses("5 elements cannot be divided into 2 equal blocks") {
         _ = try communicator.allToAll([1, 2, 3, 4, 5] as [Int32])
       }
-      if communicator.rank == 0 {
-        refusal("the output of 2 bytes is nil on rank 0") { () throws(TuttiError) in
-          try communicator.gather(RawMemory(memory, count: 1, type: .int8), to: nil, root: 0)
-        }
+      if rank == 0 {
+        refuses("the output of 2 bytes is nil on rank 0") { try communicator.gather(input(1), to: nil, root: 0) }
       }
       var value: [Int32] = [1]
       try communicator.allReduce(&value, .sum)
@@ -215,14 +190,10 @@ import TuttiTesting
       _ = try communicator.allGather(Array(repeating: Float(0), count: counts[communicator.rank]), blocks: .each(counts))
     }
     try disagreement(["all-to-all"]) { communicator throws(TuttiError) in
+      func blocks(_ count: Int) -> BlockSizes { .each(communicator.rank == 0 ? [0, count] : [count, 0]) }
       let other = communicator.rank == 0 ? 3 : 5
-      let memory = UnsafeMutableRawPointer.allocate(byteCount: 256, alignment: 64)
-      defer { memory.deallocate() }
-      try communicator.allToAll(
-        RawMemory(memory, count: 4, type: .int32),
-        blocks: .each(communicator.rank == 0 ? [0, 4] : [4, 0]),
-        to: RawMemory(memory + 128, count: other, type: .int32),
-        blocks: .each(communicator.rank == 0 ? [0, other] : [other, 0]))
+      let (input, output) = (TuttiBuffer<Int32>(count: 4, repeating: 0), TuttiBuffer<Int32>(count: other, repeating: 0))
+      try communicator.allToAll(input, blocks: blocks(4), to: output, blocks: blocks(other))
       try communicator.barrier()
     }
   }

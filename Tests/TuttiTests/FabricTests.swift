@@ -23,7 +23,7 @@ import Testing
     try withRanks(2, .rdma) { communicator in
       var values = [Float(communicator.rank + 1)]
       try communicator.allReduce(&values, .sum)
-      #expect(values == [3] && communicator.lastOperation.transport == "rdma")
+      #expect(values == [3] && communicator.lastOperation.transports == [.rdma])
     }
   }
 }

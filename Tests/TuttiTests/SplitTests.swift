@@ -82,7 +82,7 @@ import TuttiTransport
       try Self.expect(copy, consistsOf: [4, 3, 2, 1, 0], name: communicator.rank)
       reversed.close()
       try Self.expect(copy, consistsOf: [4, 3, 2, 1, 0], name: communicator.rank)
-      #expect(copy.lastOperation.transport == communicator.lastOperation.transport)
+      #expect(copy.lastOperation.transports == communicator.lastOperation.transports)
     }
   }
 

@@ -249,6 +249,17 @@ import TuttiTraining
     }
   }
 
+  @Test func closedByATask() async throws {
+    func make() throws -> GradientSynchronizer<Float> {
+      try GradientSynchronizer(Communicator.makeInProcess(rankCount: 1)[0], TestModel<Float>([5]).parameters)
+    }
+    func finishes(_ synchronizer: GradientSynchronizer<Float>) throws { try synchronizer.finish() }
+    let synchronizer = try make()
+    await synchronizer.close()
+    let error = #expect(throws: TuttiError.self) { try finishes(synchronizer) }
+    #expect(error?.code == .closed)
+  }
+
   /// A rank that cannot go on says why, and the others throw that.
   @Test func abortedByOne() throws {
     try withRanks(2) { communicator in

@@ -3,7 +3,7 @@ import TuttiSchedule
 
 /// The names the command line knows, in the order it prints them. Everything a user can type is looked up here.
 enum Catalog {
-  static let subjects = Subject.all.map(\.name)
+  static let subjects = Subject.allCases.map(\.name)
   static let collectives = Collective.allCases.map(\.name)
   static let types = DataType.allCases.map(\.name)
   static let operations = ReduceOp.allCases.map(\.name)

@@ -45,7 +45,7 @@ struct ListCommand: ParsableCommand {
 
   private func table(_ reports: Reports) -> String {
     var text = "collectives and their algorithms\n"
-    for subject in Subject.all {
+    for subject in Subject.allCases {
       let algorithms = subject.algorithms.map(\.name)
       text += "  \(subject.name): \(algorithms.isEmpty ? "no algorithms" : algorithms.joined(separator: ", "))\n"
     }
@@ -55,7 +55,7 @@ struct ListCommand: ParsableCommand {
     }
     let types = DataType.allCases.map { "\($0.name) (\($0.size) byte\($0.size == 1 ? "" : "s"))" }
     text += "types\n  \(types.joined(separator: ", "))\n"
-    text += "operations of \(Subject.all.filter(\.combines).map(\.name).joined(separator: ", "))\n"
+    text += "operations of \(Subject.allCases.filter(\.combines).map(\.name).joined(separator: ", "))\n"
     for group in operationGroups {
       let types = group.types.count == DataType.allCases.count ? "all types" : group.types.joined(separator: ", ")
       text += "  \(group.operations.joined(separator: ", ")): \(types)\n"
@@ -93,7 +93,7 @@ struct ListCommand: ParsableCommand {
         (
           "collectives",
           .array(
-            Subject.all.map { subject in
+            Subject.allCases.map { subject in
               .object([
                 ("name", .string(subject.name)),
                 ("algorithms", .array(subject.algorithms.map { .string($0.name) })),

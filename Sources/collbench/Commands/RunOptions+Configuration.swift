@@ -74,7 +74,7 @@ extension RunOptions {
   private func root(for subject: Subject) throws -> Int {
     guard let root else { return 0 }
     guard subject.hasRoot else {
-      let rooted = Subject.all.filter(\.hasRoot).map(\.name).joined(separator: ", ")
+      let rooted = Subject.allCases.filter(\.hasRoot).map(\.name).joined(separator: ", ")
       throw ValidationError("\(subject.name) has no root: leave --root out. It is for \(rooted).")
     }
     guard root >= 0 else { throw ValidationError("--root \(root): must be a rank, from 0.") }

@@ -3,25 +3,20 @@ import TuttiAlgorithms
 import TuttiSchedule
 
 /// What a run measures: a collective, or send and receive, which is not a collective and has no algorithms.
-enum Subject: Hashable, Sendable {
+enum Subject: Hashable, Sendable, Named {
   case collective(Collective)
   /// Every rank sends to the next one and receives from the one before, as nccl-tests' `sendrecv` does. A single rank sends
   /// to itself.
   case sendReceive
 
   /// All subjects, in the order in which they are listed to users.
-  static let all = Collective.allCases.map(Subject.collective) + [.sendReceive]
+  static let allCases = Collective.allCases.map(Subject.collective) + [.sendReceive]
 
   var name: String {
     switch self {
     case .collective(let collective): collective.name
     case .sendReceive: "send-receive"
     }
-  }
-
-  init?(name: String) {
-    guard let match = Self.all.first(where: { $0.name == name }) else { return nil }
-    self = match
   }
 
   private var collective: Collective? {

@@ -80,7 +80,7 @@ struct RankRun {
       subject: subject, bytes: run.bytes, count: run.count, type: subject.carriesData ? configuration.type.name : nil,
       operation: subject.combines ? configuration.operation.name : nil, root: subject.hasRoot ? configuration.root : nil,
       rankCount: communicator.rankCount, algorithm: subject.algorithms.isEmpty ? nil : used.algorithm,
-      transport: used.transport, inPlace: configuration.inPlace,
+      transport: used.transports.description, inPlace: configuration.inPlace,
       times: UnsafeBufferPointer(start: samples, count: iterations).sorted(),
       wrongElements: configuration.check ? try sumOverRanks(wrong) : nil)
   }

@@ -65,8 +65,8 @@ final class OverlapMeasurement {
     let layout = overlapped.buckets
     let bytes = layout.map { $0.reduce(0) { $0 + memory.definitions[$1].count * MemoryLayout<Float>.stride } }
     return OverlapReport(
-      ranks: communicator.rankCount, transport: communicator.lastOperation.transport, parameters: model.parameterCount,
-      rows: rows,
+      ranks: communicator.rankCount, transport: communicator.lastOperation.transports.description,
+      parameters: model.parameterCount, rows: rows,
       rounds: samples.map {
         OverlapReport.Round(computation: $0[0], communication: $0[1], overlapped: $0[2], sequential: $0[3])
       },
