@@ -118,7 +118,8 @@ extension RawMemory {
     self.init(address, count: isSound ? count : RawMemory.wrongLayout, type: Element.dataType)
   }
 
-  /// A count that stands for elements of another size than their type's. No caller's: those that are wrong are just below 0, or an extreme.
+  /// A count that stands for elements of another size than their type's. No caller's: those that are wrong are just below 0,
+  /// or an extreme.
   @usableFromInline static var wrongLayout: Int { .min + 0x5457_5454 }
 }
 

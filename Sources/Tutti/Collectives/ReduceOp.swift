@@ -2,8 +2,8 @@ import TuttiSchedule
 
 /// How the ranks' values are combined. Every operation is bitwise commutative; the algorithm alone fixes the order.
 public enum ReduceOp: UInt8, Sendable, Named {
-  /// Integers wrap. Floating-point sums round to nearest even at each combine; float16 and bfloat16 combine in float32 and round once for
-  /// each combine, of however many operands.
+  /// Integers wrap. Floating-point sums round to nearest even at each combine; float16 and bfloat16 combine in float32 and
+  /// round once for each combine, of however many operands.
   case sum = 0
   /// Rounds and wraps as ``sum``.
   case product = 1
@@ -17,8 +17,8 @@ public enum ReduceOp: UInt8, Sendable, Named {
   case bitwiseOr = 5
   /// Of integers only.
   case bitwiseXor = 6
-  /// The sum, divided once by the rank count where it is complete. Of floating-point types only: an integer's average would be truncated
-  /// without a word.
+  /// The sum, divided once by the rank count where it is complete. Of floating-point types only: an integer's average would
+  /// be truncated without a word.
   case average = 7
 
   public var name: String {

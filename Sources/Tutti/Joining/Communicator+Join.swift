@@ -10,17 +10,18 @@ import TuttiTransport
 extension Communicator {
   /// Joins the other ranks of the job that launched this process, and returns when all of them have.
   ///
-  /// Who this process is comes from `TUTTI_RANK`, `TUTTI_SIZE`, `TUTTI_RENDEZVOUS`, or from `RANK`, `WORLD_SIZE`, `MASTER_ADDR`, `MASTER_PORT`.
-  /// `TUTTI_SECRET` or `TUTTI_SECRET_FILE` holds the secret that every connection proves. See `docs/SECURITY.md`.
+  /// Who this process is comes from `TUTTI_RANK`, `TUTTI_SIZE`, `TUTTI_RENDEZVOUS`, or from `RANK`, `WORLD_SIZE`,
+  /// `MASTER_ADDR`, `MASTER_PORT`. `TUTTI_SECRET` or `TUTTI_SECRET_FILE` holds the secret that every connection proves. See
+  /// `docs/SECURITY.md`.
   ///
-  /// `TUTTI_CPU_AFFINITY` confines the calling thread, and those it starts later, to processors: `auto` divides those that the ranks of a host
-  /// inherited, `0-3;4-7` gives each rank a list. Closing the communicator does not take that back.
+  /// `TUTTI_CPU_AFFINITY` confines the calling thread, and those it starts later, to processors: `auto` divides those that
+  /// the ranks of a host inherited, `0-3;4-7` gives each rank a list. Closing the communicator does not take that back.
   ///
   /// - Parameters:
   ///   - environment: The variables to read; nil for the process's own.
   ///   - options: Equal on all ranks, but for the time limits.
-  /// - Throws: ``TuttiError`` with `.configuration`, `.rendezvous`, `.authentication`, `.version`, `.mismatch` or `.timeout`, naming the variable or
-  ///   the rank.
+  /// - Throws: ``TuttiError`` with `.configuration`, `.rendezvous`, `.authentication`, `.version`, `.mismatch` or
+  ///   `.timeout`, naming the variable or the rank.
   @available(*, noasync, message: "use 'try await Communicator.join(...)'")
   public static func join(
     environment: [String: String]? = nil, options: CommunicatorOptions = CommunicatorOptions()

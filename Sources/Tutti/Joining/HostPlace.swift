@@ -6,8 +6,8 @@ import TuttiTopology
 /// A rank's place on its host: the processors it runs on, the memory near them, and who else competes for them. See
 /// `docs/decisions/0012-processors.md`.
 ///
-/// Made when ranks join; communicators split from theirs have the same, because how to wait depends on all ranks of a host, not on those of one
-/// communicator.
+/// Made when ranks join; communicators split from theirs have the same, because how to wait depends on all ranks of a host,
+/// not on those of one communicator.
 struct HostPlace: Sendable {
   /// The load of every host of the job: equal on all ranks.
   let loads: [HostIdentity: HostLoad]
@@ -36,7 +36,8 @@ struct HostPlace: Sendable {
 
   /// Confines the calling thread as `affinity` says, and says why where it does not.
   ///
-  /// - Throws: `.configuration`, the same on all ranks: the lists do not fit the ranks, or what they inherited. `.transport`: the kernel refused.
+  /// - Throws: `.configuration`, the same on all ranks: the lists do not fit the ranks, or what they inherited.
+  ///   `.transport`: the kernel refused.
   private static func take(_ membership: Membership, _ affinity: CPUAffinity) throws(FailureReport) -> HostPlace {
     let (rank, members) = (membership.rank, membership.members)
     let confinement = try affinity.confinement(of: rank, among: members) { ProcessorTopology.read(of: $0) }

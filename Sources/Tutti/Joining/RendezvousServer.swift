@@ -3,12 +3,12 @@
 import TuttiBootstrap
 import TuttiSystem
 
-/// A store at an address, for ranks to meet over: values are kept in this process, and served over TCP or a Unix socket to every
-/// ``RendezvousClient`` that proves the secret.
+/// A store at an address, for ranks to meet over: values are kept in this process, and served over TCP or a Unix socket to
+/// every ``RendezvousClient`` that proves the secret.
 ///
-/// The process that has it puts and gets in it directly. It serves until it is closed or its last reference is dropped: groups
-/// can be made over it at any time until then. Where ranks meet once, all of them and at an address, there is no need for one:
-/// see ``Communicator/join(rank:rankCount:address:listener:secret:options:environment:)``.
+/// The process that has it puts and gets in it directly. It serves until it is closed or its last reference is dropped:
+/// groups can be made over it at any time until then. Where ranks meet once, all of them and at an address, there is no need
+/// for one: see ``Communicator/join(rank:rankCount:address:listener:secret:options:environment:)``.
 public final class RendezvousServer: Rendezvous {
   private let server: StoreServer
 
@@ -50,7 +50,8 @@ public struct RendezvousClient: Rendezvous {
   /// - Parameters:
   ///   - address: The server's.
   ///   - secret: The server's.
-  /// - Throws: ``TuttiError`` with `.invalidArgument` for what is no address; whether somebody serves there is seen at the first call.
+  /// - Throws: ``TuttiError`` with `.invalidArgument` for what is no address; whether somebody serves there is seen at the
+  ///   first call.
   public init(address: String, secret: [UInt8]) throws(TuttiError) {
     do throws(FailureReport) { client = StoreClient(try Self.read(address), secret: try Self.read(secret)) } catch {
       throw TuttiError(error)

@@ -6,21 +6,25 @@ import TuttiSystem
 extension Communicator {
   /// Divides the ranks into communicators of their own: one for each color.
   ///
-  /// Every rank calls this, in the same order as its other calls; two threads that split at once take turns. The new communicators have this
-  /// one's options, and links, memory and fate of their own: a failure there does not abort this one, nor the reverse, and closing one closes
-  /// no other. They can be split in turn.
+  /// Every rank calls this, in the same order as its other calls; two threads that split at once take turns. The new
+  /// communicators have this one's options, and links, memory and fate of their own: a failure there does not abort this
+  /// one, nor the reverse, and closing one closes no other. They can be split in turn.
   ///
-  /// Ranks are numbered anew, and a new communicator's errors speak of its own numbers. Errors of this call speak of this one's.
+  /// Ranks are numbered anew, and a new communicator's errors speak of its own numbers. Errors of this call speak of this
+  /// one's.
   ///
   /// - Parameters:
-  ///   - color: Any number; ranks with equal ones form a communicator. nil for a rank that takes part in the call and in no communicator.
+  ///   - color: Any number; ranks with equal ones form a communicator. nil for a rank that takes part in the call and in no
+  ///     communicator.
   ///   - key: The new ranks are in the order of their keys, and for equal keys in that of their ranks here.
-  ///   - timeout: Wall-clock limit of waiting until all ranks have called, and then, the least of all ranks', of connecting them; nil for the
-  ///     communicator's.
+  ///   - timeout: Wall-clock limit of waiting until all ranks have called, and then, the least of all ranks', of connecting
+  ///     them; nil for the communicator's.
   /// - Returns: The communicator of this rank's color; nil for a color of nil.
-  /// - Throws: ``TuttiError`` as of any collective, if not all ranks come: this communicator is then aborted. If the ranks of one color cannot be
-  ///   connected, all of them throw why, naming the rank, while the other colors and this communicator go on.
-  /// - Complexity: Two small all-reduces, and a control connection and a few descriptors for each rank. Links are opened when first needed.
+  /// - Throws: ``TuttiError`` as of any collective, if not all ranks come: this communicator is then aborted. If the ranks
+  ///   of one color cannot be connected, all of them throw why, naming the rank, while the other colors and this
+  ///   communicator go on.
+  /// - Complexity: Two small all-reduces, and a control connection and a few descriptors for each rank. Links are opened
+  ///   when first needed.
   /// - SeeAlso: `MPI_Comm_split`, `ncclCommSplit`; `docs/ARCHITECTURE.md`.
   @available(*, noasync, message: "use 'try await communicator.split(...)'")
   public func split(color: Int?, key: Int = 0, timeout: Duration? = nil) throws(TuttiError) -> Communicator? {
@@ -37,8 +41,8 @@ extension Communicator {
     } catch { throw TuttiError(error) }
   }
 
-  /// Makes a communicator of the same ranks with the same numbers, independent of this one: for a library that must not disturb its
-  /// caller's operations. Every rank calls it.
+  /// Makes a communicator of the same ranks with the same numbers, independent of this one: for a library that must not
+  /// disturb its caller's operations. Every rank calls it.
   ///
   /// - Parameter timeout: As of ``split(color:key:timeout:)``.
   /// - Throws: As ``split(color:key:timeout:)``.
@@ -126,10 +130,12 @@ extension Communicator {
     return try exchange([outcome.word], limit) { SplitOutcome(word: $0[0]) }
   }
 
-  /// All ranks tell each other some words: an all-reduce by sum, where every rank fills in its own and leaves the others' zero.
+  /// All ranks tell each other some words: an all-reduce by sum, where every rank fills in its own and leaves the others'
+  /// zero.
   ///
   /// - Parameter read: What a rank's words say; nil when no rank in a split says so.
-  /// - Throws: What the all-reduce throws, or `.mismatch`, when a rank called an all-reduce that looked the same. The communicator is then aborted.
+  /// - Throws: What the all-reduce throws, or `.mismatch`, when a rank called an all-reduce that looked the same. The
+  ///   communicator is then aborted.
   private func exchange<Value>(
     _ own: [UInt64], _ timeout: UInt64, read: ([UInt64]) -> Value?
   ) throws(FailureReport) -> [Value] {

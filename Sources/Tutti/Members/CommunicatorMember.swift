@@ -159,7 +159,8 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
   final func close() {
     if isClosed.exchange(true, ordering: .sequentiallyConsistent) { return }
     if isForked {
-      // The descriptors are closed, and their numbers may be the child's by now; threads are not here. What is there stays as it is.
+      // The descriptors are closed, and their numbers may be the child's by now; threads are not here. What is there stays
+      // as it is.
       _ = Unmanaged.passRetained(self)
       return
     }

@@ -155,7 +155,8 @@ final class InProcessGroup: Sendable {
 
   // MARK: Splitting
 
-  /// This rank's member of a group split from this one. Whoever comes first makes them all; the last to come leaves nothing behind.
+  /// This rank's member of a group split from this one. Whoever comes first makes them all; the last to come leaves nothing
+  /// behind.
   ///
   /// - Returns: nil when the rank has closed.
   func takeMember(of split: SplitGroup) throws(FailureReport) -> InProcessMember? {

@@ -29,7 +29,8 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
       registeredMemory: links.memory, registrationFailure: links.registrationFailure)
   }
 
-  /// Makes the member that communicates as `membership`, and owns it from here on: when this throws, all its ranks have heard why.
+  /// Makes the member that communicates as `membership`, and owns it from here on: when this throws, all its ranks have
+  /// heard why.
   ///
   /// - Parameters:
   ///   - choice: Which transport leads to which rank.

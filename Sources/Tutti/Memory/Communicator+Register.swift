@@ -4,19 +4,20 @@ import TuttiSystem
 import TuttiTransport
 
 extension Communicator {
-  /// Lets RDMA move memory of the caller's own without a copy, as it moves that of ``allocate(_:count:repeating:)``: for tensors that something
-  /// else has allocated. Other transports move it as before.
+  /// Lets RDMA move memory of the caller's own without a copy, as it moves that of ``allocate(_:count:repeating:)``: for
+  /// tensors that something else has allocated. Other transports move it as before.
   ///
-  /// Not a collective call: each rank registers what it wants, when it wants. The memory is registered with all communicators that were split
-  /// from one another. Its pages are pinned, which takes about as long as touching them all and counts against the limit of locked memory
-  /// (`ulimit -l`): register what is used many times. Where this rank has no links over RDMA, nothing happens.
+  /// Not a collective call: each rank registers what it wants, when it wants. The memory is registered with all
+  /// communicators that were split from one another. Its pages are pinned, which takes about as long as touching them all
+  /// and counts against the limit of locked memory (`ulimit -l`): register what is used many times. Where this rank has no
+  /// links over RDMA, nothing happens.
   ///
-  /// The memory stays the caller's, who keeps it mapped until ``unregister(_:)`` has returned. Freed or mapped anew before, devices would go on
-  /// reaching the old pages: results would be wrong, without an error.
+  /// The memory stays the caller's, who keeps it mapped until ``unregister(_:)`` has returned. Freed or mapped anew before,
+  /// devices would go on reaching the old pages: results would be wrong, without an error.
   ///
   /// - Parameter memory: Of any address and size; a part of it can be a call's buffer as well. Empty memory is left alone.
-  /// - Throws: ``TuttiError`` with `.invalidArgument` where a part is registered already, also by `allocate`; `.resources` where a limit forbids
-  ///   it: the memory can be used all the same, with copies.
+  /// - Throws: ``TuttiError`` with `.invalidArgument` where a part is registered already, also by `allocate`; `.resources`
+  ///   where a limit forbids it: the memory can be used all the same, with copies.
   public func register(_ memory: UnsafeMutableRawBufferPointer) throws(TuttiError) {
     try withRegisteredMemory { registered throws(FailureReport) in
       if let start = memory.baseAddress, !memory.isEmpty { try registered.register(start, bytes: memory.count) }

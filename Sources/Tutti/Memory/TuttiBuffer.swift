@@ -3,8 +3,8 @@ import TuttiTransport
 
 /// Memory of a fixed number of elements, reference-counted, for operations that outlive the call that starts them.
 ///
-/// A started operation keeps the buffer alive until it ends. Between the start and the end of the wait its elements are the operation's:
-/// do not read or write them.
+/// A started operation keeps the buffer alive until it ends. Between the start and the end of the wait its elements are the
+/// operation's: do not read or write them.
 ///
 /// A buffer of ``Communicator/allocate(_:count:repeating:)`` is registered memory; others are ordinary memory.
 ///
@@ -21,7 +21,8 @@ public final class TuttiBuffer<Element: TuttiElement>: @unchecked Sendable {
   /// Where the memory is from; nil for ordinary memory.
   private let arena: RegisteredMemory?
 
-  /// Whether peers read and write this memory in place, through shared memory or RDMA, in calls of the communicator that allocated it.
+  /// Whether peers read and write this memory in place, through shared memory or RDMA, in calls of the communicator that
+  /// allocated it.
   public var isRegistered: Bool { arena != nil }
 
   /// Elements.

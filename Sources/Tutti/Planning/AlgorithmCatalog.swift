@@ -2,10 +2,11 @@ import TuttiAlgorithms
 import TuttiSchedule
 import TuttiSystem
 
-/// The algorithms a communicator can run: the library's, and those its owner brought along, which are proven before they first run.
+/// The algorithms a communicator can run: the library's, and those its owner brought along, which are proven before they
+/// first run.
 ///
-/// Within one process an algorithm is known by its *number*: its place among its collective's, from 1 on; 0 stands for the communicator's
-/// own choice. Ranks compare its `AlgorithmIdentifier`.
+/// Within one process an algorithm is known by its *number*: its place among its collective's, from 1 on; 0 stands for the
+/// communicator's own choice. Ranks compare its `AlgorithmIdentifier`.
 final class AlgorithmCatalog: Sendable {
   private let own: [any Algorithm]
   /// By collective: the library's, then the own ones.

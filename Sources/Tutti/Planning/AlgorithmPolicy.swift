@@ -2,7 +2,8 @@ import TuttiAlgorithms
 import TuttiSchedule
 import TuttiTransport
 
-/// Which algorithm `auto` stands for, and in which segments data travels: pure functions of what all ranks know, so that all choose alike.
+/// Which algorithm `auto` stands for, and in which segments data travels: pure functions of what all ranks know, so that all
+/// choose alike.
 ///
 /// The choice is the algorithm whose ``AlgorithmCost`` is least in the terms of the medium, the table ``TransportTerms``.
 struct AlgorithmPolicy {
@@ -54,18 +55,19 @@ struct AlgorithmPolicy {
     return best.name
   }
 
-  /// What decides between algorithms of equal time; the least is chosen. For small messages, and where one copy serves many readers, the
-  /// rounds; otherwise neither many rounds nor one rank that sends everything.
+  /// What decides between algorithms of equal time; the least is chosen. For small messages, and where one copy serves many
+  /// readers, the rounds; otherwise neither many rounds nor one rank that sends everything.
   private func balance(_ cost: AlgorithmCost, bytes: UInt64) -> Double {
     let rounds = cost.levels.reduce(0) { $0 + Double($1.rounds) }
     let volume = cost.levels.reduce(0) { $0 + $1.volume }
     return medium == .sharedMemory || bytes < 64 << 10 ? rounds : rounds * rounds + volume * volume
   }
 
-  /// Bytes of a segment: as long as a link carries, because a segment costs system calls where it does not go through a window.
+  /// Bytes of a segment: as long as a link carries, because a segment costs system calls where it does not go through a
+  /// window.
   ///
-  /// Where one rank combines what the others only send, shorter ones let it begin while they copy. Over RDMA a segment is cheap, and
-  /// sixteen or more of a call's let its phases overlap.
+  /// Where one rank combines what the others only send, shorter ones let it begin while they copy. Over RDMA a segment is
+  /// cheap, and sixteen or more of a call's let its phases overlap.
   func segmentBytes(_ collective: Collective, bytes: UInt64) -> Int {
     let isShort = bytes <= 1 << 20 && (medium == .rdma || medium == .sharedMemory && collective == .reduce)
     let isMiddling = bytes <= 4 << 20 && medium == .rdma
@@ -77,8 +79,9 @@ struct AlgorithmPolicy {
 
   /// Whether segments over shared memory travel through windows also where the receiver could copy them from their source.
   ///
-  /// Where one rank combines while the others only send, and where the data comes from memory, it is better brought into the cache by the
-  /// sender's core while the receiver's combines what came before. And ranks that share cores have the windows in their caches.
+  /// Where one rank combines while the others only send, and where the data comes from memory, it is better brought into the
+  /// cache by the sender's core while the receiver's combines what came before. And ranks that share cores have the windows
+  /// in their caches.
   func prefersWindows(_ collective: Collective, bytes: UInt64) -> Bool {
     switch collective {
     case .allReduce: bytes > 8 << 20 || rankCount > processors
@@ -91,13 +94,14 @@ struct AlgorithmPolicy {
 
 /// What messages and bytes cost on one kind of transport, in microseconds: the table behind the automatic choice.
 ///
-/// On one host the ranks share processors, and what all of them do together counts; over a network only what the busiest rank does. The
-/// values for one host were fitted to measurements of all algorithms at 2, 3, 4 and 8 ranks on 2 cores, 8 B to 16 MiB, so that the choices
-/// are right rather than the times; those for a network are of 10 Gb/s Ethernet. `Benchmarks/choice` compares the choices with what is best.
-/// Those for RDMA are of 100 Gb/s RoCE, and not measured: a byte is the line rate of 12.5 GB/s; a message is two work requests and a
-/// completion at either end, at some 0.1 us each, as one core sends 10 million small ones a second (Kalia, Kaminsky & Andersen, "Datacenter
-/// RPCs can be General and Fast", NSDI 2019); a round is half of the 2 to 3 us that adapters of that kind take
-/// there and back, and as much again for the engines.
+/// On one host the ranks share processors, and what all of them do together counts; over a network only what the busiest
+/// rank does. The values for one host were fitted to measurements of all algorithms at 2, 3, 4 and 8 ranks on 2 cores, 8 B
+/// to 16 MiB, so that the choices are right rather than the times; those for a network are of 10 Gb/s Ethernet.
+/// `Benchmarks/choice` compares the choices with what is best. Those for RDMA are of 100 Gb/s RoCE, and not measured: a byte
+/// is the line rate of 12.5 GB/s; a message is two work requests and a completion at either end, at some 0.1 us each, as one
+/// core sends 10 million small ones a second (Kalia, Kaminsky & Andersen, "Datacenter RPCs can be General and Fast", NSDI
+/// 2019); a round is half of the 2 to 3 us that adapters of that kind take there and back, and as much again for the
+/// engines.
 struct TransportTerms: Sendable {
   /// A round: one message after another.
   let round: Double

@@ -2,7 +2,8 @@ import TuttiBootstrap
 import TuttiSystem
 import TuttiTransport
 
-/// The transports that a rank joins with, and what its process has of them. Shared by the communicators that are split from one another.
+/// The transports that a rank joins with, and what its process has of them. Shared by the communicators that are split from
+/// one another.
 struct OfferedTransports: Sendable {
   /// Those that may be used, the preferred first.
   let transports: [any Transport]
@@ -13,8 +14,8 @@ struct OfferedTransports: Sendable {
 
   /// Opens what the options ask for.
   ///
-  /// - Throws: `.configuration`: there is no such transport, or one of its settings is wrong. What is not asked for has nothing to do with its
-  ///   settings.
+  /// - Throws: `.configuration`: there is no such transport, or one of its settings is wrong. What is not asked for has
+  ///   nothing to do with its settings.
   init(_ options: CommunicatorOptions, _ request: TransportRequest) throws(FailureReport) {
     let choice = options.transport
     isNamed = choice != .auto
