@@ -124,8 +124,8 @@ import TuttiTesting
     }
     #expect(try refusal([own("a"), own("a")]).contains("all-reduce has an algorithm of that name"))
     #expect(try refusal([own("ring")]).contains("all-reduce has an algorithm of that name"))
-    #expect(try refusal([own("auto")]).contains("no name for an algorithm"))
-    #expect(try refusal([own("")]).contains("no name for an algorithm"))
+    #expect(try refusal([own("auto")]).contains("not a name for an algorithm"))
+    #expect(try refusal([own("")]).contains("not a name for an algorithm"))
     // Another collective's name is free.
     var options = CommunicatorOptions()
     options.algorithms = [own("pairwise"), OwnAlgorithm.scatter]

@@ -173,7 +173,8 @@ extension Communicator {
       extent.output = 0..<(try sum(receive))
       if send[rank] != receive[rank] {
         throw refused(
-          "rank \(rank) sends \(send[rank]) elements to itself, but receives \(receive[rank])", "Both counts must be equal")
+          "rank \(rank) sends a count of \(send[rank]) to itself, but receives \(receive[rank])",
+          "Both counts must be equal")
       }
       extent.blocks = (send + receive).map(UInt64.init)
       extent.count = PlanKey.digest(ofBlocks: extent.blocks!)
@@ -286,7 +287,8 @@ extension Communicator {
   @inline(never)
   func badCount(_ count: Int) -> FailureReport {
     refused(
-      "\(count) is no count of elements for a call", "Counts go from 0, and those of all blocks together to \(Self.countMax)"
+      "\(count) is not a valid count of elements for a call",
+      "Counts go from 0, and those of all blocks together to \(Self.countMax)"
     )
   }
 

@@ -110,7 +110,7 @@ extension RawMemory {
     self.init(bytes.baseAddress, count: bytes.count / MemoryLayout<Element>.stride, of: element)
   }
 
-  /// The same for as many elements as are said, which need not make sense: it is the call that refuses them.
+  /// Takes `count` as it is said, which need not make sense: it is the call that refuses it.
   @inlinable
   init<Element: TuttiElement>(_ address: UnsafeRawPointer?, count: Int, of element: Element.Type) {
     // See `Communicator.request` for what becomes of the other count.

@@ -11,14 +11,14 @@ public enum ReduceOp: UInt8, Sendable, Named {
   case min = 2
   /// IEEE 754 maximum: -0 < +0, and a NaN on any rank gives the one canonical NaN.
   case max = 3
-  /// Of integers only.
+  /// Combines each bit by AND. It is defined for integers only.
   case bitwiseAnd = 4
-  /// Of integers only.
+  /// Combines each bit by OR. It is defined for integers only.
   case bitwiseOr = 5
-  /// Of integers only.
+  /// Combines each bit by XOR. It is defined for integers only.
   case bitwiseXor = 6
-  /// The sum, divided once by the rank count where it is complete. Of floating-point types only: an integer's average would
-  /// be truncated without a word.
+  /// The sum, divided once by the rank count where it is complete. It is defined for floating-point types only: an integer's
+  /// average would be truncated without a word.
   case average = 7
 
   public var name: String {

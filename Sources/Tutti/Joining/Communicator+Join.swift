@@ -131,7 +131,7 @@ extension Communicator {
     try makeInProcess(rankCount: rankCount, options: options, faults: nil)
   }
 
-  /// The same, over links that misbehave as the seed says.
+  /// Makes communicators whose links misbehave as the seed of `faults` says.
   package static func makeInProcess(
     rankCount: Int, options: CommunicatorOptions, faults: InProcessFaults?
   ) throws(TuttiError) -> [Communicator] {

@@ -137,7 +137,7 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
     return describe(call, algorithm: algorithm)
   }
 
-  /// The same for a call whose algorithm has no number here.
+  /// Describes a call whose algorithm is known by its name only, as it has no number here.
   final func describe(_ call: CallRecord, algorithm: String) -> String {
     let (collective, count) = (call.collective, call.count)
     let isExchange = collective == .allToAll && call.operation == Request.exchangeForm

@@ -44,7 +44,7 @@ final class AlgorithmCatalog: Sendable {
       }
       let collective = algorithm.collective
       guard !algorithm.name.isEmpty, algorithm.name != "auto", algorithm.name != "all" else {
-        throw refuse("that is no name for an algorithm", "Choose one in kebab-case")
+        throw refuse("that is not a name for an algorithm", "Choose one in kebab-case")
       }
       if byCollective[collective, default: []].contains(where: { $0.name == algorithm.name }) {
         throw refuse("\(collective.name) has an algorithm of that name", "Choose another name")

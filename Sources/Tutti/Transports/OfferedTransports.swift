@@ -60,7 +60,7 @@ struct OfferedTransports: Sendable {
     try Self.checkLinks(choice)
   }
 
-  /// The same for ranks that have joined before.
+  /// Checks what has to hold for ranks that have joined before, whose transports were found then.
   static func checkLinks(_ choice: LinkChoice) throws(FailureReport) {
     for transport in choice.transports { try transport.check(choice) { .current() } }
   }

@@ -5,6 +5,22 @@ import TuttiTesting
 
 @testable import Tutti
 
+/// Memory that calls are to be refused with: 512 bytes of input, and as many of output.
+private struct RefusedMemory {
+  let base: UnsafeMutableRawPointer
+
+  func input(_ count: Int, _ type: DataType = .int8, at byte: Int = 0) -> RawMemory {
+    RawMemory(base + byte, count: count, type: type)
+  }
+
+  func output(_ count: Int, _ type: DataType = .int8) -> RawMemory { input(count, type, at: 512) }
+}
+
+private func refuses(_ words: String, _ call: () throws -> Void) {
+  let error = #expect(throws: TuttiError.self) { try call() }
+  #expect(error?.code == .invalidArgument && error?.message.contains(words) == true, "\(String(describing: error))")
+}
+
 /// Every collective with every algorithm, over every fabric, with random arguments; and what the calls refuse.
 @Suite(.serialized) struct CollectiveTests {
   static let collectives = Collective.allCases.filter { $0 != .barrier }
@@ -98,64 +114,70 @@ import TuttiTesting
 
   /// Refused on the rank that makes it, before anything is sent: the communicator goes on.
   @Test func refusals() throws {
-    try withRanks(2) { communicator in
-      let rank = communicator.rank
-      let memory = UnsafeMutableRawPointer.allocate(byteCount: 1024, alignment: 64)
-      defer { memory.deallocate() }
-      func input(_ count: Int, _ type: DataType = .int8, at byte: Int = 0) -> RawMemory {
-        RawMemory(memory + byte, count: count, type: type)
-      }
-      func output(_ count: Int, _ type: DataType = .int8) -> RawMemory { input(count, type, at: 512) }
-      func refuses(_ words: String, _ call: () throws -> Void) {
-        let error = #expect(throws: TuttiError.self) { try call() }
-        #expect(error?.code == .invalidArgument && error?.message.contains(words) == true, "\(String(describing: error))")
-      }
-      refuses("root 2 is not one of 2 ranks") { try communicator.broadcast(input(1), root: 2) }
-      refuses("root -1 is not one of 2 ranks") { try communicator.reduce(input(1), .sum, root: -1) }
-      refuses("average is not defined for int32") { try communicator.allReduce(input(1, .int32), .average) }
+    try afterRefusals { communicator, memory in
+      refuses("root 2 is not one of 2 ranks") { try communicator.broadcast(memory.input(1), root: 2) }
+      refuses("root -1 is not one of 2 ranks") { try communicator.reduce(memory.input(1), .sum, root: -1) }
+      refuses("average is not defined for int32") { try communicator.allReduce(memory.input(1, .int32), .average) }
       refuses("bitwise-xor is not defined for bfloat16") {
-        try communicator.reduceScatter(input(2, .bfloat16), to: output(1, .bfloat16), .bitwiseXor)
+        try communicator.reduceScatter(memory.input(2, .bfloat16), to: memory.output(1, .bfloat16), .bitwiseXor)
       }
       refuses("input and output overlap") {
-        try communicator.allReduce(input(2, .float32), to: input(2, .float32, at: 4), .sum)
+        try communicator.allReduce(memory.input(2, .float32), to: memory.input(2, .float32, at: 4), .sum)
       }
       refuses("input and output overlap") {
-        try communicator.allGather(input(1, .float32, at: 4 - 4 * rank), to: input(2, .float32))
+        try communicator.allGather(memory.input(1, .float32, at: 4 - 4 * communicator.rank), to: memory.input(2, .float32))
       }
       refuses("input and output overlap") {
-        let both = input(2, .float32)
+        let both = memory.input(2, .float32)
         try communicator.allToAll(both, blocks: .each([1, 1]), to: both, blocks: .each([1, 1]))
       }
+    }
+  }
+
+  @Test func refusalsOfCounts() throws {
+    try afterRefusals { communicator, memory in
+      let rank = communicator.rank
       refuses("3 counts were given for 2 ranks") {
-        try communicator.gather(input(1), to: output(3), root: 0, blocks: .each([1, 1, 1]))
+        try communicator.gather(memory.input(1), to: memory.output(3), root: 0, blocks: .each([1, 1, 1]))
       }
-      refuses("-1 is no count of elements for a call") {
-        try communicator.scatter(input(0), to: output(1), root: 0, blocks: .each([1, -1]))
+      refuses("-1 is not a valid count of elements for a call") {
+        try communicator.scatter(memory.input(0), to: memory.output(1), root: 0, blocks: .each([1, -1]))
       }
-      refuses("is no count of elements") { try communicator.allGather(input(.max / 20), to: output(.max / 10)) }
-      refuses("sends 1 elements to itself, but receives 2") {
+      refuses("is not a valid count of elements") {
+        try communicator.allGather(memory.input(.max / 20), to: memory.output(.max / 10))
+      }
+      refuses("sends a count of 1 to itself, but receives 2") {
         try communicator.allToAll(
-          input(2, .float32), blocks: .each([1, 1]), to: output(4, .float32), blocks: .each([2, 2]))
+          memory.input(2, .float32), blocks: .each([1, 1]), to: memory.output(4, .float32), blocks: .each([2, 2]))
       }
       refuses("bruck serves blocks of equal sizes only") {
-        try communicator.allToAll(
-          input(2, .float32), blocks: .each([1, 1]), to: output(2, .float32), blocks: .each([1, 1]), algorithm: "bruck")
+        let (input, output) = (memory.input(2, .float32), memory.output(2, .float32))
+        try communicator.allToAll(input, blocks: .each([1, 1]), to: output, blocks: .each([1, 1]), algorithm: "bruck")
       }
       refuses("all-gather has no algorithm 'rign'") {
-        try communicator.allGather(input(1), to: output(2), algorithm: "rign")
+        try communicator.allGather(memory.input(1), to: memory.output(2), algorithm: "rign")
       }
       refuses("the output has 3 elements on rank \(rank), which needs 2") {
-        try communicator.allGather(input(1), to: output(3))
+        try communicator.allGather(memory.input(1), to: memory.output(3))
       }
       refuses("the input has elements of int8, and the output of uint8") {
-        try communicator.allReduce(input(1), to: output(1, .uint8), .sum)
+        try communicator.allReduce(memory.input(1), to: memory.output(1, .uint8), .sum)
       }
       refuses("5 elements cannot be divided into 2 equal blocks") {
         _ = try communicator.allToAll([1, 2, 3, 4, 5] as [Int32])
       }
       if rank == 0 {
-        refuses("the output of 2 bytes is nil on rank 0") { try communicator.gather(input(1), to: nil, root: 0) }
+        refuses("the output of 2 bytes is nil on rank 0") { try communicator.gather(memory.input(1), to: nil, root: 0) }
       }
+    }
+  }
+
+  /// Refused calls leave a communicator as it was.
+  private func afterRefusals(_ body: @escaping @Sendable (Communicator, RefusedMemory) throws -> Void) throws {
+    try withRanks(2) { communicator in
+      let memory = RefusedMemory(base: .allocate(byteCount: 1024, alignment: 64))
+      defer { memory.base.deallocate() }
+      try body(communicator, memory)
       var value: [Int32] = [1]
       try communicator.allReduce(&value, .sum)
       #expect(value == [2])
