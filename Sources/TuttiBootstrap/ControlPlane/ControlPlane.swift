@@ -82,7 +82,7 @@ package struct ExpiredWait: Sendable {
   }
 }
 
-/// Lets the ranks of one communicator fail together and find out who is to blame. Each rank has one object.
+/// How the ranks of one communicator fail together, and how they find the rank at fault. Each rank has one object.
 ///
 /// Everything may be called from any thread.
 package protocol ControlPlane: AnyObject, Sendable {

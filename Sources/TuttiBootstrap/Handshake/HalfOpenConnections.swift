@@ -42,8 +42,8 @@ struct HalfOpenConnections {
   mutating func add(_ token: UInt64, now: UInt64) {
     precondition(count < countMax && entries[token] == nil)
     entries[token] = Entry(progress: .silent, expiry: now + patience)
-    arrivals.append(token)
-    stages[HandshakeProgress.silent.rawValue].append(token)
+    arrivals.append(token) { [entries] in entries[$0] != nil }
+    join(.silent, token)
   }
 
   mutating func remove(_ token: UInt64) { entries[token] = nil }
@@ -52,7 +52,11 @@ struct HalfOpenConnections {
   mutating func note(_ progress: HandshakeProgress, of token: UInt64) {
     guard let known = entries[token]?.progress, known != progress else { return }
     entries[token]?.progress = progress
-    stages[progress.rawValue].append(token)
+    join(progress, token)
+  }
+
+  private mutating func join(_ stage: HandshakeProgress, _ token: UInt64) {
+    stages[stage.rawValue].append(token) { [entries] in entries[$0]?.progress == stage }
   }
 
   func progress(of token: UInt64) -> HandshakeProgress? { entries[token]?.progress }
@@ -84,20 +88,27 @@ struct HalfOpenConnections {
   }
 }
 
-/// Numbers, first in first out. Those that are no longer wanted are left in it until they are first.
-private struct TokenQueue {
+/// Numbers, first in first out. Those that are no longer wanted are forgotten when nothing that is wanted is before them.
+struct TokenQueue {
   private var tokens: [UInt64] = []
   private var start = 0
 
-  mutating func append(_ token: UInt64) { tokens.append(token) }
+  /// Those that are not forgotten.
+  var count: Int { tokens.count - start }
 
-  /// The first that is still wanted; those before it are forgotten.
+  /// - Parameter isWanted: Says it of those that came before.
+  mutating func append(_ token: UInt64, isWanted: (UInt64) -> Bool) {
+    _ = first(where: isWanted)
+    tokens.append(token)
+  }
+
+  /// The first that is still wanted.
   mutating func first(where isWanted: (UInt64) -> Bool) -> UInt64? {
-    while start < tokens.count, !isWanted(tokens[start]) { start += 1 }
-    if start > 64, start * 2 > tokens.count {
+    while count > 0, !isWanted(tokens[start]) { start += 1 }
+    if start > 64, start > count {
       tokens.removeFirst(start)
       start = 0
     }
-    return start < tokens.count ? tokens[start] : nil
+    return count > 0 ? tokens[start] : nil
   }
 }

@@ -75,13 +75,12 @@ package struct JobSecret: Sendable {
       FailureReport(.configuration, "TUTTI_SECRET_FILE=\"\(path)\" \(why)", advice: advice, systemError: code)
     }
     // Non-blocking, because opening a FIFO would otherwise wait for its writer.
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else {
+    let file = OwnedDescriptor(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK))
+    guard file.raw >= 0 else {
       throw refuse("cannot be read", "Check that the file exists on this host and belongs to this user", errno)
     }
-    defer { close(descriptor) }
     var status = stat()
-    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+    guard fstat(file.raw, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
       throw refuse("is not a regular file", "Name a file that holds the secret")
     }
     guard status.st_mode & 0o077 == 0 else {
@@ -89,7 +88,7 @@ package struct JobSecret: Sendable {
       throw refuse("can be read or written by other users (mode \(mode))", "Run chmod 600 on it, and choose a new secret")
     }
     var bytes = [UInt8](repeating: 0, count: fileBytesMax + 1)
-    let count = Glibc.read(descriptor, &bytes, bytes.count)
+    let count = Glibc.read(file.raw, &bytes, bytes.count)
     guard count >= 0 else { throw refuse("cannot be read", "Check the file", errno) }
     guard count <= fileBytesMax else { throw refuse("is longer than \(fileBytesMax) bytes", "Use 32 random bytes as hex") }
     bytes.removeLast(bytes.count - count)

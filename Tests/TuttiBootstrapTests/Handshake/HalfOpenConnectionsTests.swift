@@ -32,6 +32,18 @@ import TuttiSystem
     #expect(order == [3, 7, 11, 15, 1, 2, 5, 6, 9, 10, 13, 14])
   }
 
+  /// What has gone is forgotten, though a listener lives for weeks: those that are there now, and those behind them, are
+  /// kept.
+  @Test func goneConnectionsTakeNoRoom() {
+    var queue = TokenQueue()
+    for token in 0..<UInt64(10_000) {
+      queue.append(token) { $0 + 10 > token }
+      #expect(queue.count <= 11)
+    }
+    #expect(queue.first { $0 >= 9_995 } == 9_995 && queue.count == 5)
+    #expect(queue.first { _ in false } == nil && queue.count == 0)
+  }
+
   /// Against the plainest way to say the same.
   @Test(arguments: machineSeeds(50))
   func theOldestOfTheLeastGoes(_ seed: UInt64) {
