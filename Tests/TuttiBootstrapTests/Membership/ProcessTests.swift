@@ -104,6 +104,15 @@ private final class ChildProcess {
 
   func stop(with signal: Int32) { child.send(signal) }
 
+  /// Stops it. Returns once all its threads have: on a busy machine they go on for a while, and answer questions.
+  func halt() -> Bool {
+    child.send(SIGSTOP)
+    return Clock.wait(until: Patience.deadline(seconds: 5)) {
+      var news = siginfo_t()
+      return waitid(P_PID, id_t(pid), &news, WSTOPPED | WNOHANG | WNOWAIT) == 0 && news.si_signo == SIGCHLD
+    }
+  }
+
   func reap() { while child.end() == nil { Clock.pause(Clock.millisecond) } }
 
   func go() { _ = send(input, "\n", 1, Int32(MSG_NOSIGNAL)) }
@@ -159,7 +168,7 @@ extension OverSockets {
     func aStoppedRankIsNamedByAll(_ victim: Int) throws {
       let children = try start("diagnose", 8, waitingFor: { ($0 + 7) % 8 })
       for child in children { #expect(child.line(seconds: 30) == "READY") }
-      children[victim].stop(with: SIGSTOP)
+      try #require(children[victim].halt())
       for (rank, child) in children.enumerated() where rank != victim { child.go() }
       for (rank, child) in children.enumerated() where rank != victim {
         let line = child.line(seconds: 10)
