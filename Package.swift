@@ -113,7 +113,7 @@ let package = Package(
         "TuttiTransport", "TuttiBootstrap", "TuttiRDMA", "FifthTransport", "CTuttiLinux", "CTuttiAllocations", "CTuttiFork",
         "Patience",
       ],
-      exclude: ["AlgorithmChoices.txt"]),
+      exclude: ["Planning/AlgorithmChoices.txt"]),
     .testTarget(
       name: "TuttiTrainingTests",
       dependencies: ["TuttiTraining", "TuttiTesting", "Tutti", "TuttiSystem", "CTuttiLinux"]),

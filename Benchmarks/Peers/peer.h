@@ -1,6 +1,6 @@
 // What the programs that measure peers share: arguments, the clock, test data, and one way to time and report. A program
 // supplies a barrier, a maximum over ranks and the operation; this file owns everything else, so that all peers are timed
-// alike, and like collbench (Sources/collbench/RankRun.swift): float32, heap buffers, out of place, and the median over
+// alike, and like collbench (Sources/collbench/Run/RankRun.swift): float32, heap buffers, out of place, and the median over
 // iterations of the maximum over ranks, each iteration after a barrier. C and C++ both include it.
 //
 // usage: PROGRAM COLLECTIVE [--budget SECONDS] [--deadline SECONDS] [--ranks N --store FOLDER] BYTES...

@@ -63,7 +63,8 @@ static inline __attribute__((always_inline)) MEMORY ROUND(VECTOR value) { return
 #endif
 
 /// Combines `vectors` (at most 4) vectors of each source at `offset` bytes. TUTTI_AVERAGE divides their sum by `divisor`,
-/// or, where `divided` is not NULL, those sources whose byte there is not 0. All are loaded before any is stored: `destination` may be one of the sources.
+/// or, where `divided` is not NULL, those sources whose byte there is not 0. All are loaded before any is stored:
+/// `destination` may be one of the sources.
 static inline __attribute__((always_inline)) void PASTE(TYPE, step, WIDTH)(
     int operation, ARITHMETIC divisor, const unsigned char *divided, char *destination, char *second,
     const char *const *sources, int source_count, size_t offset, int vectors, int streaming) {

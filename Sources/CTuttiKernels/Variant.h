@@ -1,5 +1,5 @@
-// One variant: every combine, the conversions and the streaming copy in vectors of VECTOR_BYTES, named after VARIANT. No include
-// guard: each variant's file includes this once, under its target attribute.
+// One variant: every combine, the conversions and the streaming copy in vectors of VECTOR_BYTES, named after VARIANT. No
+// include guard: each variant's file includes this once, under its target attribute.
 
 #define TYPE int8
 #define ELEMENT int8_t

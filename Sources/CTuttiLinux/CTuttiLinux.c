@@ -27,8 +27,8 @@
 #define DESCRIPTOR_MAX 65536
 static _Atomic uint64_t registered[DESCRIPTOR_MAX / 64];
 uint32_t tutti_fork_generation = 0;
-// Set while this thread makes a child that will run another program: execve(2) closes what it must not have. A sanitizer's vfork(2) is a
-// fork(2), which calls the handler below.
+// Set while this thread makes a child that will run another program: execve(2) closes what it must not have. A sanitizer's
+// vfork(2) is a fork(2), which calls the handler below.
 _Thread_local int tutti_is_spawning = 0;
 
 static void close_registered_in_child(void) {

@@ -9,14 +9,14 @@ public struct CommunicatorOptions: Sendable {
   public var timeout = Duration.seconds(300)
   /// Wall-clock limit of joining; nil for `TUTTI_TIMEOUT` or 60 seconds.
   public var joinTimeout: Duration?
-  /// Whether all ranks agree on each call before it begins, so that a mismatch leaves buffers untouched; costs a small all-reduce a call, and a
-  /// start then waits for all ranks to start. `TUTTI_CHECK=strict` turns it on.
+  /// Whether all ranks agree on each call before it begins, so that a mismatch leaves buffers untouched; costs a small
+  /// all-reduce a call, and a start then waits for all ranks to start. `TUTTI_CHECK=strict` turns it on.
   public var checksStrictly = false
 
   /// Algorithms of the caller's own, to be asked for by name: one that their collective does not have.
   ///
-  /// Each is proven on every rank before it first runs with a rank count and root. A call of one that fails throws `.unproven` on every
-  /// rank, and changes nothing. See <doc:WritingAnAlgorithm>.
+  /// Each is proven on every rank before it first runs with a rank count and root. A call of one that fails throws
+  /// `.unproven` on every rank, and changes nothing. See <doc:WritingAnAlgorithm>.
   public var algorithms: [any Algorithm] = []
   /// Whether own algorithms may run on more than 512 ranks, where they are not proven.
   public var allowsUnprovenAlgorithms = false

@@ -2,7 +2,8 @@ import TuttiSystem
 
 /// Why a call failed: who, what, why, and what to do about it. One word; boxed.
 ///
-/// After an error of a collective the communicator is aborted: every pending and later call on it throws the first cause, on every rank.
+/// After an error of a collective the communicator is aborted: every pending and later call on it throws the first cause, on
+/// every rank.
 public struct TuttiError: Error, Sendable, CustomStringConvertible {
   /// The kinds of error.
   public typealias Code = FailureCode

@@ -2,17 +2,17 @@
 
 /// A collective algorithm: a pure function from a rank's position to its program.
 ///
-/// Whoever conforms writes data, not communication: the verifier proves the schedules of all ranks before they first run.
+/// A conforming type writes data, not communication: the verifier proves the schedules of all ranks before they first run.
 public protocol Algorithm: Sendable {
   /// The name on the command line and in reports, in kebab-case; unique within its collective.
   var name: String { get }
-  /// What it computes.
+  /// The collective that it computes.
   var collective: Collective { get }
   /// Whether the algorithm can serve these ranks; by default any number of them, in any groups.
   func isDefined(for grouping: Grouping) -> Bool
   /// The program of one rank, generated in O(its own steps): a pure function, since what is proven must be what runs.
   func schedule(for position: Position) -> Schedule
-  /// What it costs, for the automatic choice; nil, the default: it is only used where it is asked for by name.
+  /// What it costs, for the automatic choice. With nil, the default, it is only used where it is asked for by name.
   func cost(for grouping: Grouping) -> AlgorithmCost?
 }
 
@@ -20,12 +20,14 @@ extension Algorithm {
   public func isDefined(for grouping: Grouping) -> Bool { true }
   public func cost(for grouping: Grouping) -> AlgorithmCost? { nil }
 
-  /// What ranks compare to notice that they chose differently: a number that follows from collective and name, the same in every build.
+  /// The number that ranks compare to notice that they chose differently. It follows from collective and name, and is the
+  /// same in every build.
   package var identifier: AlgorithmIdentifier { AlgorithmIdentifier(collective, name) }
 }
 
-/// The 64-bit FNV-1a hash of `collective/name`: nobody hands out numbers. That two algorithms have the same one is checked where they
-/// meet: by the tests for the library's, and by every communicator for those its owner brings along.
+/// The 64-bit FNV-1a hash of `collective/name`, so that nobody has to hand out numbers. That no two algorithms have the same
+/// one is checked where they meet: by the tests for the library's, and by every communicator for those its owner brings
+/// along.
 ///
 /// - SeeAlso: Fowler, Noll & Vo, RFC 9923.
 package struct AlgorithmIdentifier: Hashable, Sendable {

@@ -1,20 +1,21 @@
 import TuttiSchedule
 
-/// What an algorithm costs, in the terms of `docs/ALGORITHMS.md`, for each level of the groups. The tests count the same on the schedules.
+/// What an algorithm costs, in the terms of `docs/ALGORITHMS.md`, for each level of the groups. The tests count the same on
+/// the schedules.
 public struct AlgorithmCost: Hashable, Sendable {
-  /// What travels at one level: between ranks that are in one group at this level, and in different ones at the next.
+  /// What travels at one level, that is between ranks that are in one group at this level and in different ones at the next.
   ///
   /// Volumes are multiples of the collective's data: of the message, or of all ranks' blocks together.
   public struct Level: Hashable, Sendable {
-    /// Messages that follow one another on the longest path from an input to an output.
+    /// The number of messages that follow one another on the longest path from an input to an output.
     public var rounds: Int
-    /// Messages that the busiest rank sends, or receives, whichever are more.
+    /// The number of messages that the busiest rank sends or receives, whichever is more.
     public var messages: Int
-    /// What the busiest rank sends, or receives, whichever is more.
+    /// The volume that the busiest rank sends or receives, whichever is more.
     public var volume: Double
-    /// Messages of all ranks together.
+    /// The number of messages of all ranks together.
     public var totalMessages: Int
-    /// What all ranks send together.
+    /// The volume that all ranks send together.
     public var totalVolume: Double
 
     /// - Parameters: See the properties of these names.
@@ -26,7 +27,7 @@ public struct AlgorithmCost: Hashable, Sendable {
       self.totalVolume = totalVolume
     }
 
-    /// One after the other: what both cost together.
+    /// Gives what both cost together, one after the other.
     public static func + (a: Level, b: Level) -> Level {
       Level(
         rounds: a.rounds + b.rounds, messages: a.messages + b.messages, volume: a.volume + b.volume,
@@ -34,12 +35,15 @@ public struct AlgorithmCost: Hashable, Sendable {
     }
   }
 
-  /// By level, from level 0 on, all ranks. An algorithm that knows nothing of groups has the one.
+  /// By level, from level 0 (all ranks) on. An algorithm that knows nothing of groups has only that one.
   public var levels: [Level]
 
+  /// Makes the cost of an algorithm that works level by level.
+  ///
+  /// - Parameter levels: By level, from level 0 on.
   public init(levels: [Level]) { self.levels = levels }
 
-  /// The cost of an algorithm that knows nothing of groups.
+  /// Makes the cost of an algorithm that knows nothing of groups.
   ///
   /// - Parameters: See ``Level``.
   public init(rounds: Int, messages: Int, volume: Double, totalMessages: Int, totalVolume: Double) {

@@ -1,11 +1,11 @@
 import TuttiSchedule
 
-/// The algorithms this library comes with.
+/// The algorithms that come with this library.
 ///
 /// A new one is a file of its own, one line here, and an entry in `docs/ALGORITHMS.md`; the tests then prove it.
 public enum AlgorithmRegistry {
-  /// All algorithms, in the order they are listed to users. Of those that
-  /// cost the same, the automatic choice takes the last: the ones with the plainest messages.
+  /// All algorithms, in the order in which they are listed to users. Of those that cost the same, the automatic choice takes
+  /// the last: the one with the plainest messages.
   public static let all: [any Algorithm] = [
     RingAllReduce.ring,
     RingAllReduce.ring2,

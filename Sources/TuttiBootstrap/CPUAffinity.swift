@@ -1,13 +1,14 @@
 import TuttiSystem
 import TuttiTopology
 
-/// `TUTTI_CPU_AFFINITY`: the processors that ranks confine themselves to when they join. Never one that a rank did not inherit.
+/// `TUTTI_CPU_AFFINITY`: the processors that ranks confine themselves to when they join. They are always processors that the
+/// rank inherited.
 package enum CPUAffinity: Hashable, Sendable {
-  /// Unset or `none`: nothing is changed.
+  /// Nothing is changed: the variable is unset or `none`.
   case inherited
-  /// `auto`: the ranks of a host divide what they inherited.
+  /// The ranks of a host divide what they inherited: `auto`.
   case divided
-  /// `0-3;4-7`: a list for each rank of the host, or one for all.
+  /// A list for each rank of the host, or one for all: `0-3;4-7`.
   case listed([ProcessorSet])
 
   package static let variable = "TUTTI_CPU_AFFINITY"
@@ -44,7 +45,7 @@ package enum CPUAffinity: Hashable, Sendable {
         "Name processors of those it inherits, or widen these where it is started (taskset, cpuset, the launcher's binding)")
   }
 
-  /// As it is set; lists as the kernel writes them.
+  /// The value as it is set, with lists as the kernel writes them.
   package var text: String {
     switch self {
     case .inherited: "none"
@@ -53,7 +54,7 @@ package enum CPUAffinity: Hashable, Sendable {
     }
   }
 
-  /// What all ranks must have in common: the text, or a digest of one that is too long to be agreed on.
+  /// What must be equal on all ranks: the text, or a digest of one that is too long for the settings.
   package var agreement: String {
     let text = text
     guard text.utf8.count > JoinRequest.settingBytesMax, case .listed(let lists) = self else { return text }
@@ -63,19 +64,21 @@ package enum CPUAffinity: Hashable, Sendable {
   }
 }
 
-/// What a rank is to do about its processors, and what it is to say.
+/// What a rank does about its processors, and what it logs.
 package struct Confinement: Hashable, Sendable {
-  /// nil: nothing is changed.
+  /// The processors that it confines itself to; nil to change nothing.
   package var processors: ProcessorSet?
   /// Why `auto` changes nothing, for the log; for the first rank of a host only, so that it is said once.
   package var notice: String?
 }
 
 extension CPUAffinity {
-  /// What one of the members is to do, from what all of them know: all throw the same when it cannot be met for one of them.
+  /// What one of the members does, from what all of them know. All throw the same error when it is impossible for one of
+  /// them.
   ///
-  /// - Parameter topology: That of this host for processors; read only where they are divided.
-  /// - Throws: `.configuration`: a host has more ranks than there are lists, or a list names a processor that its rank did not inherit.
+  /// - Parameter topology: Gives the topology of this host for some processors; called only where they are divided.
+  /// - Throws: `.configuration`: a host has more ranks than there are lists, or a list names a processor that its rank did
+  ///   not inherit.
   package func confinement(
     of rank: Int, among members: [MemberRecord], _ topology: (ProcessorSet) -> ProcessorTopology
   ) throws(FailureReport) -> Confinement {
@@ -111,7 +114,7 @@ extension CPUAffinity {
     return Confinement(processors: local.firstIndex { $0.rank == member.rank }.map { shares[$0] })
   }
 
-  /// What each member may use once all are confined, by rank: equal on all ranks.
+  /// The processors that each member may use once all are confined, by rank; equal on all ranks.
   ///
   /// Shares of `auto` are all of what was inherited together, so it changes nothing here.
   package func allowances(of members: [MemberRecord], seenBy rank: Int) throws(FailureReport) -> [ProcessorAllowance] {
@@ -141,7 +144,7 @@ extension CPUAffinity {
 extension HostLoad {
   /// The load of each host, from what all ranks know.
   ///
-  /// - Parameter allowances: The members', once they are confined.
+  /// - Parameter allowances: The members' allowances, once they are confined.
   package static func ofHosts(_ members: [MemberRecord], _ allowances: [ProcessorAllowance]) -> [HostIdentity: HostLoad] {
     Dictionary(grouping: members, by: \.host).mapValues { HostLoad($0.map { allowances[$0.rank] }) }
   }

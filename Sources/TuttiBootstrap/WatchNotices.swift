@@ -1,14 +1,14 @@
 import TuttiSystem
 import TuttiTransport
 
-/// Whose end on this machine is noticed by control connections alone: a message later, and not while a child of it keeps them open. Of the
-/// ranks of a machine, the lowest says it for all.
+/// Says whose end on this machine is noticed by control connections alone: a message later, and not while a child of it
+/// keeps them open. The lowest rank of a machine says it for all.
 package struct WatchNotices {
   private let ranks: [RankFacts]
 
   package init(_ members: [MemberRecord]) { ranks = members.map(\.facts) }
 
-  /// What `rank` has to say, one sentence a cause; nothing on most ranks, and on most machines.
+  /// The sentences that `rank` has to say, one for each cause; none on most ranks, and on most machines.
   package func lines(for rank: Int) -> [String] {
     let machine = ranks.filter { $0.isOnMachine(of: ranks[rank]) }
     guard machine.count > 1, machine[0].rank == rank, Set(machine.map(\.process)).count > 1 else { return [] }

@@ -8,9 +8,11 @@ package struct ChildProgram: Sendable {
   package var program: String
   package var arguments: [String]
   package var environment: [String: String]
-  /// Descriptors of the program by number, as those of this process; the standard input is the lifeline where none is given.
+  /// The program's descriptors: its numbers, and the numbers here of what they stand for. Without an entry, its standard
+  /// input is the lifeline.
   package var descriptors: [Int32: Int32] = [:]
-  /// Whether the program gets no disposition, no mask and no descriptor of this process, or else all that it has itself.
+  /// Whether the program gets none of this process's signal dispositions, signal mask and descriptors. Otherwise it gets all
+  /// of them.
   package var isolates = true
   /// The signals blocked in a program that is not isolated.
   package var mask = sigset_t()
@@ -21,9 +23,9 @@ package struct ChildProgram: Sendable {
   }
 }
 
-/// A child in a process group of its own, which ends with this process, however that ends: the kernel sees to it.
+/// A child in a process group of its own. The kernel ends it with this process, however this process ends.
 ///
-/// Invariant: it is reaped by this object alone, and signals go to it only before, so that they never meet another process
+/// Invariant: only this object reaps it, and signals are only sent before that, so that they never reach another process
 /// with its number. When this object goes away, the child is killed, with what is in its group.
 package final class ChildProcess: Sendable {
   package let pid: pid_t
@@ -39,13 +41,13 @@ package final class ChildProcess: Sendable {
   /// - Throws: `.program` when there is none, `.resources` when the system refuses.
   package init(_ program: ChildProgram) throws(LaunchError) { pid = try ChildStarter.shared.start(program) }
 
-  // A child of a fork has a copy of this, and its parent's ranks are none of its business.
+  // A forked child has a copy of this object, and must leave its parent's ranks alone.
   deinit { if tutti_current_fork_generation() == forks { stop() } }
 
   /// How it ended; nil while it runs.
   ///
-  /// - Parameter reaps: Whether its number may be given to others when it has ended. What is left of its group is then out
-  ///   of reach.
+  /// - Parameter reaps: Whether to reap it when it has ended. Its number may then be given to others, and what is left of
+  ///   its group is out of reach.
   package func end(reaps: Bool = true) -> RankEnd? {
     let (end, isNew) = state.withLock { state -> (RankEnd?, Bool) in
       if state.isReaped || (state.end != nil && !reaps) { return (state.end, false) }
@@ -60,12 +62,12 @@ package final class ChildProcess: Sendable {
     return end
   }
 
-  /// Sends a signal to it and to what else is in its group, unless it has been reaped.
+  /// Sends a signal to it and to the rest of its group, unless it has been reaped.
   package func send(_ signal: Int32) {
     state.withLock { state in
       if state.isReaped { return }
       _ = kill(-pid, signal)
-      // It may have gone to another group.
+      // It may have moved to another group.
       _ = kill(pid, signal)
     }
   }

@@ -2,20 +2,20 @@ import CTuttiLinux
 import Glibc
 import TuttiSystem
 
-/// Starts all children of this process, from a thread that never ends: when a thread ends, the kernel kills the children
-/// that it started.
+/// Starts all children of this process from one thread that never ends, because the kernel kills children when the thread
+/// that started them ends.
 final class ChildStarter: Sendable {
   static let shared = ChildStarter()
 
   private struct State {
     var requests: [Request] = []
-    /// The process that has the thread; 0 before there is one. A forked child has none.
+    /// The process that has the thread; 0 before it is started. A forked child has no such thread.
     var owner: pid_t = 0
-    /// The pipe that is every child's standard input, of which this process alone has the write end.
+    /// The pipe that is every child's standard input. Only this process has its write end.
     var lifeline: (read: Int32, write: Int32) = (-1, -1)
-    /// Children that have not been reaped.
+    /// The number of children that have not been reaped.
     var children = 0
-    /// Whether this process ignored SIGCHLD before there were any. The kernel would not tell how they ended.
+    /// Whether this process ignored SIGCHLD before there were any. With that, the kernel would not tell how they ended.
     var ignoredChildren = false
   }
 

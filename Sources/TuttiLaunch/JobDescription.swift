@@ -1,9 +1,9 @@
 import Glibc
 import TuttiSystem
 
-/// A job to run: its ranks, and how long they may wait for each other's end.
+/// Describes a job to run: its ranks, and how long they may wait for each other's end.
 ///
-/// A test of a program that joins with `Communicator.join()`, on four ranks. They end with the test, and with the test
+/// This test runs a program that joins with `Communicator.join()` on four ranks. They end with the test, and with the test
 /// runner, however that ends:
 ///
 /// ```swift
@@ -17,7 +17,7 @@ import TuttiSystem
 /// }
 /// ```
 ///
-/// A program that starts its own ranks, as `collbench --ranks 4` does:
+/// This program starts its own ranks, as `collbench --ranks 4` does:
 ///
 /// ```swift
 /// let arguments = ThisProgram.arguments(adding: "--is-a-rank")
@@ -25,15 +25,17 @@ import TuttiSystem
 /// exit(try job.run().status)
 /// ```
 public struct JobDescription: Sendable, Hashable {
+  /// What makes the ranks one job.
   public var identity: JobIdentity
-  /// What is started. A rank of the job that is missing is started by somebody else.
+  /// The ranks to start. Somebody else starts the ranks of the job that are missing here.
   public var ranks: [RankDescription]
-  /// How long the others have to say what they saw after one has failed.
+  /// How long the other ranks have to report what they saw after one has failed.
   public var failureGrace = Duration.seconds(3)
-  /// How long the others may go on after one has ended well; nil: as long as they like. Ranks with inherited output always
-  /// may: their reader can be slow.
+  /// How long the other ranks may go on after one has succeeded; nil for as long as they like. Ranks with inherited output
+  /// are never limited, because their reader can be slow.
   public var finishLimit: Duration?
 
+  /// Describes a job of some ranks, each of which may run another program.
   public init(identity: JobIdentity, ranks: [RankDescription]) { (self.identity, self.ranks) = (identity, ranks) }
 
   /// Describes a job of one program on this machine.
@@ -50,7 +52,7 @@ public struct JobDescription: Sendable, Hashable {
     self.init(identity: identity, ranks: ranks)
   }
 
-  /// Runs the job in the foreground, as a program does that is there for it, and returns when every rank has ended.
+  /// Runs the job in the foreground, for a program whose purpose that is, and returns when every rank has ended.
   ///
   /// When the first rank fails, the others get ``failureGrace``, and are then killed. Ctrl-C, SIGTERM and SIGHUP, unless
   /// they are ignored, end all ranks, silently; Ctrl-Z stops them with this process. Ranks are in process groups of their
@@ -60,8 +62,8 @@ public struct JobDescription: Sendable, Hashable {
   ///
   /// Call it on the main thread of a program without others: signals that another thread takes are not seen here.
   ///
-  /// - Parameter report: Is given a sentence for each rank that could not speak for itself: it was killed, or was late. By
-  ///   default it goes to standard error.
+  /// - Parameter report: Receives a sentence for each rank that could not speak for itself because it was killed or late. By
+  ///   default the sentence goes to standard error.
   /// - Throws: ``LaunchError`` when the description makes no sense, or a rank could not be started.
   public func run(
     report: (_ sentence: String) -> Void = { try? StandardStream.error.write($0 + "\n") }
@@ -79,8 +81,8 @@ public struct JobDescription: Sendable, Hashable {
   /// They get no disposition, no mask and no descriptor of this process but the standard streams, because threads of test
   /// runners have nearly all signals blocked.
   ///
-  /// - Parameter report: As of ``run(report:)``; called on another thread.
-  /// - Throws: As ``run(report:)``.
+  /// - Parameter report: As in ``run(report:)``, but called on another thread.
+  /// - Throws: The same errors as ``run(report:)``.
   public func start(
     report: @escaping @Sendable (_ sentence: String) -> Void = { try? StandardStream.error.write($0 + "\n") }
   ) throws(LaunchError) -> RunningJob {
@@ -95,7 +97,7 @@ public struct JobDescription: Sendable, Hashable {
       do throws(LaunchError) {
         started.append(try start(description, adapt))
       } catch {
-        // The first ones would report that others are missing.
+        // Otherwise the first ones would report that others are missing.
         for rank in started { rank.process.send(SIGSTOP) }
         throw LaunchError(error.code, "rank \(description.rank) of \(identity.rankCount): \(error)")
       }

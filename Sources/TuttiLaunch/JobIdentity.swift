@@ -1,7 +1,7 @@
 import Glibc
 import TuttiSystem
 
-/// What makes ranks one job, and only these: their number, where they meet, and the secret that they share.
+/// What makes a set of ranks one job: their number, where they meet, and the secret that they share.
 public struct JobIdentity: Sendable, Hashable {
   /// The variables by which launchers tell a process its rank and its job. What another launcher has left in them never
   /// reaches a rank.
@@ -10,16 +10,17 @@ public struct JobIdentity: Sendable, Hashable {
     "MASTER_ADDR", "MASTER_PORT",
   ]
 
+  /// The number of all ranks of the job.
   public let rankCount: Int
   let rendezvous: String
   let secret: String
 
   /// Makes the identity of a new job of this machine, with a secret that nobody else knows.
   ///
-  /// - Parameter rankCount: All ranks of the job, also those that are not started with it.
+  /// - Parameter rankCount: The number of all ranks of the job, including those that are started elsewhere.
   /// - Throws: ``LaunchError`` with `.invalidJob` without a rank, `.resources` when the kernel has no random numbers.
   public init(rankCount: Int) throws(LaunchError) {
-    guard rankCount > 0 else { throw LaunchError(.invalidJob, "a job of \(rankCount) ranks: it has to have one at least.") }
+    guard rankCount > 0 else { throw LaunchError(.invalidJob, "a job of \(rankCount) ranks: it must have at least one.") }
     self.rankCount = rankCount
     do throws(FailureReport) {
       rendezvous = "unix:@tutti-\(try randomHex(bytes: 16))"
@@ -27,8 +28,8 @@ public struct JobIdentity: Sendable, Hashable {
     } catch { throw LaunchError(error) }
   }
 
-  /// The environment of a rank: this process's, with `TUTTI_RANK`, `TUTTI_SIZE`, `TUTTI_RENDEZVOUS` and `TUTTI_SECRET` of
-  /// the job.
+  /// Returns the environment of a rank: this process's, with `TUTTI_RANK`, `TUTTI_SIZE`, `TUTTI_RENDEZVOUS` and
+  /// `TUTTI_SECRET` of the job.
   ///
   /// A process that is itself a rank of the job gives this to `Communicator.join(environment:)`.
   public func environment(rank: Int) -> [String: String] {

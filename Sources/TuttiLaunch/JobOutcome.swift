@@ -2,25 +2,25 @@ import Glibc
 
 /// How a rank has ended.
 public enum RankEnd: Sendable, Hashable {
-  /// By itself, with this exit status.
+  /// It ended by itself, with this exit status.
   case exited(Int32)
-  /// By a signal that did not come from its launcher.
+  /// A signal ended it that did not come from its launcher.
   case signalled(Int32)
-  /// Its launcher has ended it: because it was late, or because the job was stopped.
+  /// Its launcher ended it, because it was late or because the job was stopped.
   case stopped
-  /// Something else in this process has reaped it (waitpid(2) for any child), so that nobody knows.
+  /// It is not known how it ended, because something else in this process has reaped it (waitpid(2) for any child).
   case unknown
 
   /// Whether it has ended by itself with status 0.
   public var isSuccess: Bool { self == .exited(0) }
 }
 
-/// How a job has ended. All its ranks have, and no process of it is left, but for those that have left their rank's process
-/// group.
+/// How a job has ended. All its ranks have ended, and no process of it is left, except those that have left their rank's
+/// process group.
 public struct JobOutcome: Sendable, Hashable {
-  /// How each rank ended that was started.
+  /// How each rank that was started has ended.
   public internal(set) var ends: [Int: RankEnd] = [:]
-  /// The rank that failed before all others; nil without one. Ranks that the launcher stopped have not failed.
+  /// The rank that failed before all others; nil when none has failed. Ranks that the launcher stopped have not failed.
   public internal(set) var firstFailure: Int?
   /// The ranks that were still running when others had failed, or had finished, for too long.
   public internal(set) var lateRanks: [Int] = []
@@ -29,8 +29,8 @@ public struct JobOutcome: Sendable, Hashable {
   /// Whether ``RunningJob/stop()`` ended the job.
   public internal(set) var wasStopped = false
 
-  /// What a launcher exits with: 0, 1 when a rank failed or was late, 128 and the signal that stopped this process, 141 as a
-  /// shell has it when whoever read the output has left.
+  /// The exit status for a launcher: 0; 1 when a rank failed or was late; 128 plus the signal that stopped this process; or
+  /// 141, as shells have it, when the reader of the output has left.
   public var status: Int32 {
     if let stopSignal { return 128 + stopSignal }
     if readerHasLeft { return 128 + SIGPIPE }
@@ -42,7 +42,7 @@ public struct JobOutcome: Sendable, Hashable {
     ends.values.contains { if case .signalled = $0 { true } else { false } }
   }
 
-  /// Whether the first rank that failed was ended by SIGPIPE: it had nobody left to print to, as behind `| head`. No mistake
-  /// of anybody.
+  /// Whether the first rank that failed was ended by SIGPIPE, because the reader of its output had left, as `| head` does.
+  /// Nobody has made a mistake then.
   public var readerHasLeft: Bool { firstFailure.map { ends[$0] == .signalled(SIGPIPE) } ?? false }
 }

@@ -2,7 +2,8 @@ import CTuttiLinux
 import Glibc
 import TuttiSystem
 
-/// Outlives the ranks of a job: the first failure ends all of them, and when it is done each has ended and was reaped.
+/// Watches over the ranks of a job. The first failure ends all of them, and when the supervisor is done, each has ended and
+/// was reaped.
 ///
 /// Invariant: a rank that has ended stays a zombie until the end of the job, so that its process group keeps its number, and
 /// what is left in it can be ended too.
@@ -10,7 +11,7 @@ final class JobSupervisor: Sendable {
   struct Rank: Sendable {
     let number: Int
     let process: ChildProcess
-    /// Whether it may take its time when all others have ended well.
+    /// Whether the rank may take its time when all others have succeeded.
     let mayLinger: Bool
   }
 
@@ -19,20 +20,22 @@ final class JobSupervisor: Sendable {
   private let finishLimit: UInt64?
   private let isStopped = Lock(false)
   /// Rung to stop the job.
-  private let stopBell: OwnedBell
+  private let stopBell: OwnedDescriptor
 
-  /// - Parameter ranks: Running. They end with the supervisor.
+  /// - Parameter ranks: Running ranks. They end with the supervisor.
   init(_ job: JobDescription, _ ranks: [Rank]) throws(LaunchError) {
+    let bell = tutti_eventfd()
+    guard bell >= 0 else { throw LaunchError(.resources, "eventfd: \(errorText(errno)).") }
+    stopBell = OwnedDescriptor(bell)
     self.ranks = ranks
     failureGrace = Self.nanoseconds(job.failureGrace)
     finishLimit = job.finishLimit.map(Self.nanoseconds)
-    stopBell = try OwnedBell()
   }
 
   /// Ends the job from another thread.
   func stop() {
     isStopped.withLock { $0 = true }
-    tutti_eventfd_ring(stopBell.descriptor)
+    tutti_eventfd_ring(stopBell.raw)
   }
 
   func supervise(_ signals: ForegroundSignals?, _ report: (String) -> Void) -> JobOutcome {
@@ -73,8 +76,7 @@ final class JobSupervisor: Sendable {
     return outcome
   }
 
-  /// A rank reports its own errors; a rank that could not is reported here. One whose reader has left, as `head` does, is
-  /// nobody's error.
+  /// Reports a rank that could not report its own error. A rank whose reader has left, as `head` does, is no error.
   private func note(_ end: RankEnd, of rank: Rank, in outcome: inout JobOutcome, _ report: (String) -> Void) {
     outcome.ends[rank.number] = end
     if !end.isSuccess && outcome.firstFailure == nil { outcome.firstFailure = rank.number }
@@ -91,9 +93,9 @@ final class JobSupervisor: Sendable {
     }
   }
 
-  /// Waits for the end of a rank, a signal or a stop; not for long, because the kernel may not let processes be watched.
+  /// Waits for the end of a rank, a signal or a stop, but not for long, because the kernel may forbid watching processes.
   private func wait(for watches: [Int32], _ signals: ForegroundSignals?, until deadline: UInt64?) {
-    var descriptors = (watches + [stopBell.descriptor, signals?.descriptor ?? -1]).map {
+    var descriptors = (watches + [stopBell.raw, signals?.descriptor ?? -1]).map {
       pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
     }
     let limit: Int32 = watches.contains { $0 < 0 } ? 10 : 100
@@ -101,10 +103,10 @@ final class JobSupervisor: Sendable {
     poll(&descriptors, nfds_t(descriptors.count), left > 0 ? min(left, limit) : limit)
   }
 
-  /// Stops with all ranks, as Ctrl-Z asks for, and goes on with them.
+  /// Stops this process with all ranks, as Ctrl-Z asks for, and goes on with them.
   private func pause() {
     for rank in ranks { rank.process.send(SIGSTOP) }
-    // Not SIGSTOP: where nobody could have this program go on, the kernel has the signal do nothing.
+    // It is not SIGSTOP, because the kernel ignores this signal where nobody could make the program go on.
     var stop = sigset_t()
     sigemptyset(&stop)
     sigaddset(&stop, SIGTSTP)
@@ -114,9 +116,9 @@ final class JobSupervisor: Sendable {
     for rank in ranks { rank.process.send(SIGCONT) }
   }
 
-  /// Kills what still runs, and reaps all.
+  /// Kills the ranks that still run, and reaps all.
   private func end(_ outcome: inout JobOutcome) {
-    // Stopped first, so that none lives to complain about the end of another.
+    // They are stopped first, so that none lives to complain about the end of another.
     for rank in ranks { rank.process.send(SIGSTOP) }
     for rank in ranks {
       rank.process.stop()
@@ -128,16 +130,4 @@ final class JobSupervisor: Sendable {
     let seconds = duration / .seconds(1)
     return UInt64(min(max(seconds, 0), 1e9) * 1e9)
   }
-}
-
-/// An eventfd(2), closed with its owner.
-private final class OwnedBell: Sendable {
-  let descriptor: Int32
-
-  init() throws(LaunchError) {
-    descriptor = tutti_eventfd()
-    guard descriptor >= 0 else { throw LaunchError(.resources, "eventfd: \(errorText(errno)).") }
-  }
-
-  deinit { tutti_close(descriptor) }
 }

@@ -1,6 +1,6 @@
 import TuttiSystem
 
-/// Why a job could not be started. Where ranks had started already, they have ended again.
+/// Why a job could not be started. Ranks that had started already have ended again.
 public struct LaunchError: Error, Sendable, Hashable, CustomStringConvertible {
   /// The kinds of reasons.
   public enum Code: Sendable, Hashable {
@@ -14,6 +14,7 @@ public struct LaunchError: Error, Sendable, Hashable, CustomStringConvertible {
     case resources
   }
 
+  /// The kind of reason.
   public let code: Code
   /// What happened, to whom, and what to do, in one or two sentences.
   public let description: String

@@ -2,18 +2,19 @@ import CTuttiLinux
 import Glibc
 import TuttiSystem
 
-/// The launcher's life, as its ranks see it: their standard input is a pipe into which nobody writes, and which the kernel
-/// closes when the launcher is gone.
+/// Tells ranks when their launcher is gone: their standard input is a pipe into which nobody writes, and which the kernel
+/// then closes.
 ///
 /// Ranks on this machine are killed with their launcher in any case. A lifeline reaches further: a rank inside another
 /// program, such as `unshare --fork`, and one that has changed its user.
 public enum Lifeline {
-  /// Says which pipe it is, so that a program with another standard input does not take that for it.
+  /// The variable that says which pipe it is, so that a program with another standard input does not take that for the
+  /// lifeline.
   static let variable = "TUTTI_LIFELINE"
 
-  /// Has this process end with its launcher from now on, whatever it is waiting for: by `_exit`, with status 1.
+  /// Makes this process end with its launcher from now on, by `_exit` with status 1, whatever it is waiting for.
   ///
-  /// Does nothing in a process whose standard input is no lifeline. Call it first thing in a program that is a rank.
+  /// Does nothing in a process whose standard input is no lifeline. A program that is a rank should call it first.
   public static func hold() {
     guard let text = getenv(variable), let identity = UInt64(String(cString: text)),
       pipeIdentity(STDIN_FILENO) == identity

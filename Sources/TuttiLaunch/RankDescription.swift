@@ -1,35 +1,38 @@
-/// One rank of a job: what runs as it, where, and what becomes of its output.
+/// Describes one rank of a job: the program, where it runs, and where its output goes.
 public struct RankDescription: Sendable, Hashable {
   /// Where a rank runs.
   public enum Place: Sendable, Hashable {
-    /// On this machine.
+    /// It runs on this machine.
     case here
   }
 
-  /// What becomes of what a rank prints on one of its streams.
+  /// Where the text goes that a rank prints on one of its streams.
   public enum Output: Sendable, Hashable {
-    /// It goes where this process's own goes.
+    /// It goes where this process's own text goes.
     case inherited
-    /// It is lost.
+    /// It is discarded.
     case discarded
-    /// It goes to a file, which is made, or emptied, when the rank starts.
+    /// It goes to a file, which is created or emptied when the rank starts.
     case file(String)
   }
 
-  /// From 0 to the job's number of ranks less one.
+  /// The rank's number, from 0 to the job's number of ranks less one.
   public var rank: Int
+  /// Where the rank runs.
   public var place: Place
-  /// A path, or, without a slash, a name that is looked up in `PATH`.
+  /// The program: a path or, without a slash, a name that is looked up in `PATH`.
   public var program: String
-  /// Without the program's name.
+  /// The program's arguments, without its name.
   public var arguments: [String]
-  /// Variables in addition to the job's and to this process's; they win over both.
+  /// Environment variables in addition to the job's and to this process's; they take precedence over both.
   public var environment: [String: String]
+  /// Where its standard output goes.
   public var output: Output
+  /// Where its standard error goes.
   public var errors: Output
 
-  /// Describes a rank of which standard output is inherited by rank 0, and lost of the others, and standard error is
-  /// inherited.
+  /// Describes a rank. By default, the standard output of rank 0 is inherited and that of the others discarded, and standard
+  /// error is inherited.
   public init(
     rank: Int, program: String, arguments: [String] = [], environment: [String: String] = [:], place: Place = .here,
     output: Output? = nil, errors: Output = .inherited

@@ -1,10 +1,10 @@
 import Glibc
 import TuttiSystem
 
-/// A job that runs beside its program: what ``JobDescription/start(report:)`` returns. Its ranks are killed when this goes
-/// away.
+/// A job that runs beside its program, as ``JobDescription/start(report:)`` returns it. Its ranks are killed when this
+/// object goes away.
 public final class RunningJob: Sendable {
-  /// The processes of its ranks.
+  /// The process number of each rank.
   public let processes: [Int: pid_t]
   private let supervisor: JobSupervisor
   private let state = Lock(State())
@@ -35,7 +35,7 @@ public final class RunningJob: Sendable {
 
   deinit { supervisor.stop() }
 
-  /// Ends the job: its ranks are killed, without a word.
+  /// Ends the job: kills its ranks, and reports nothing.
   public func stop() { supervisor.stop() }
 
   /// Waits until every rank has ended.

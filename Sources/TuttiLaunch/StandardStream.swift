@@ -1,26 +1,26 @@
 import Glibc
 
-/// Standard output and error, past any buffering of the C library.
+/// Standard output and error, without the buffering of the C library.
 public enum StandardStream: Int32, Sendable {
   case output = 1
   case error = 2
 
-  /// Why text did not arrive.
+  /// Why a text did not arrive.
   public struct Failure: Error, Sendable, Hashable, CustomStringConvertible {
     /// The value of `errno`.
     public let code: Int32
-    /// Whether whoever read the stream has left, as `head` does: no mistake of anybody.
+    /// Whether the reader of the stream has left, as `head` does. Nobody has made a mistake then.
     public var readerHasLeft: Bool { code == EPIPE }
     public var description: String { String(cString: strerror(code)) }
   }
 
-  /// Writes all of a text, and waits for a slow reader, also where the descriptor does not block.
+  /// Writes all of a text. Waits for a slow reader, even where the descriptor does not block.
   ///
   /// - Throws: ``Failure``; some of the text may have arrived. A reader that has left ends the process instead, by SIGPIPE,
   ///   unless it ``outliveReaders()``.
   public func write(_ text: String) throws(Failure) { try writeAll(rawValue, text) }
 
-  /// Finds out what some file systems say only when a file is closed. The stream stays open.
+  /// Finds errors that some file systems report only when a file is closed. The stream stays open.
   ///
   /// - Throws: ``Failure``.
   public func flush() throws(Failure) {
@@ -28,7 +28,7 @@ public enum StandardStream: Int32, Sendable {
     guard copy >= 0, close(copy) == 0 else { throw Failure(code: errno) }
   }
 
-  /// Has this process ignore SIGPIPE from now on, so that ``write(_:)`` says when a reader has left.
+  /// Makes this process ignore SIGPIPE from now on, so that ``write(_:)`` throws when a reader has left.
   public static func outliveReaders() { signal(SIGPIPE, SIG_IGN) }
 }
 

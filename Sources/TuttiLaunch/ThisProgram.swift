@@ -3,7 +3,7 @@ import TuttiSystem
 
 /// The program that this process runs.
 public enum ThisProgram {
-  /// Its path by its own name, so that `ps` shows it; the kernel's link to it where that name is gone.
+  /// Its path under its own name, so that `ps` shows it; the kernel's link to it where that name is gone.
   public static let path: String = {
     var buffer = [CChar](repeating: 0, count: 4096)
     let length = readlink("/proc/self/exe", &buffer, buffer.count - 1)
@@ -11,7 +11,7 @@ public enum ThisProgram {
     return access(path, X_OK) == 0 ? path : "/proc/self/exe"
   }()
 
-  /// The arguments it was started with, without its name, and one more that tells it something: in front of `--`, after
+  /// Returns the arguments it was started with, without its name, and one more option. That goes in front of `--`, after
   /// which nothing is an option.
   public static func arguments(adding option: String) -> [String] {
     var arguments = Array(CommandLine.arguments.dropFirst())
@@ -19,7 +19,7 @@ public enum ThisProgram {
     return arguments
   }
 
-  /// Starts it anew in this process's place, with the same arguments and the environment of now. Returns only where that is
-  /// not possible.
+  /// Replaces this process by a new run of its program, with the same arguments and the current environment. Returns only
+  /// where that is not possible.
   public static func restart() { withCStrings(CommandLine.arguments) { _ = execv(path, $0) } }
 }

@@ -2,8 +2,9 @@ import TuttiSystem
 import TuttiTopology
 import TuttiTransport
 
-/// What RDMA has of this process: settings, the devices that were found, and once there are links, those that are open. The latter are shared
-/// by the ends of communicators that were split from one another, and given up with the last of them.
+/// What RDMA has of this process: its settings, the devices that were found and, once there are links, the devices that are
+/// open. The ends of communicators that were split from one another share the open ones, which are closed with the last of
+/// them.
 final class RDMAAccess: TransportAccess {
   let offer: [UInt8]
   let failure: FailureReport?
@@ -17,7 +18,7 @@ final class RDMAAccess: TransportAccess {
   init(_ request: TransportRequest) throws(FailureReport) {
     rank = request.rank
     settings = try RDMASettings.read(request.environment)
-    // A rank that is alone looks for no devices.
+    // A rank that is alone needs no devices.
     let survey = request.rankCount > 1 ? RDMASurvey.current(settings) : nil
     rails = survey?.rails ?? []
     offer = RDMAOffer(rails: rails, obstacle: survey?.obstacle ?? "").bytes
@@ -35,7 +36,7 @@ final class RDMAAccess: TransportAccess {
   }
 }
 
-/// One rank's RDMA devices, and the watch over what they have to say.
+/// One rank's RDMA devices, and the watch over their events.
 final class WatchedFabric: Sendable {
   let fabric: RDMAFabric
   private let watches: Lock<[Int32: any WatchedDescriptor]>
@@ -49,7 +50,7 @@ final class WatchedFabric: Sendable {
     for descriptor in fabric.eventDescriptors {
       let watched = try watch(descriptor) { [weak fabric, weak watches] in
         guard let fabric, !fabric.serviceEvents(of: descriptor) else { return }
-        // A device that is gone would be ready for ever.
+        // The descriptor of a device that is gone would be ready for ever.
         watches?.withLock { $0[descriptor] }?.cancel()
       }
       watches.withLock { $0[descriptor] = watched }
@@ -57,12 +58,12 @@ final class WatchedFabric: Sendable {
   }
 
   deinit {
-    // Before the devices close what is watched. Registered memory may hold them longer.
+    // The watches end before the devices close what is watched. Registered memory may keep the devices longer.
     for watch in watches.withLock({ Array($0.values) }) { watch.cancel() }
   }
 }
 
-/// A rank's end of its links over RDMA: they are agreed on over a connection, and then made by the connection manager.
+/// A rank's end of its links over RDMA. Two ranks agree on a link over a connection; then the connection manager makes it.
 final class RDMAEnd: TransportEnd {
   private let place: EndPlace
   private let fabric: WatchedFabric
@@ -108,7 +109,10 @@ final class RDMAEnd: TransportEnd {
     try endpoint.invite(over: socket, from: peer)
   }
 
-  func takeLinks() throws(FailureReport) -> [Link] { arrivals.take() + (try endpoint.takeLinks()) }
+  func takeLinks(into links: inout [Link]) throws(FailureReport) {
+    links += arrivals.take()
+    try endpoint.takeLinks(into: &links)
+  }
 
   func close() {
     let state = state.withLock { $0 }

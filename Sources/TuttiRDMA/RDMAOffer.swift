@@ -2,11 +2,12 @@ import TuttiSystem
 import TuttiTopology
 import TuttiTransport
 
-/// What a rank tells the others about RDMA: its ways onto a fabric, or why it has none.
+/// What a rank tells the others about RDMA: its rails, or why it has none.
 package struct RDMAOffer: Hashable, Sendable {
-  /// Best first, at most `Rail.countMax`.
+  /// The rails, best first, at most `Rail.countMax`.
   package var rails: [Rail]
-  /// Why it has no rails though it would use them, in one sentence without a full stop: `no RDMA device`. Empty when it has some.
+  /// Why it has no rails though it would use them, in one sentence without a full stop: `no RDMA device`. Empty when it has
+  /// some.
   package var obstacle: String
 
   static let obstacleBytesMax = 256
@@ -33,7 +34,7 @@ package struct RDMAOffer: Hashable, Sendable {
     try decoder.finish("an offer of RDMA")
   }
 
-  /// A rank's; without rails where it makes none that can be read.
+  /// Reads a rank's offer; without rails where there is none or it cannot be read.
   init(of rank: RankFacts) {
     guard let bytes = rank.offer(of: RDMATransport.kind) else {
       self.init(rails: [], obstacle: "")
@@ -51,7 +52,8 @@ package struct RDMAOffer: Hashable, Sendable {
   var railText: String { rails.map(\.description).joined(separator: " and ") }
 }
 
-/// A rail as it travels: texts and numbers bounded, an address of 4 or 16 bytes, a prefix no longer than it.
+/// Encodes and decodes a rail: texts and numbers are bounded, an address has 4 or 16 bytes, and its prefix is no longer than
+/// it.
 extension Rail {
   func encode(into encoder: inout WireEncoder) {
     encoder.put(device, bytesMax: Self.deviceBytesMax)

@@ -4,8 +4,8 @@ import TuttiTransport
 
 /// RDMA verbs as a transport, between ranks whose rails reach each other.
 ///
-/// Asked for by name, routers may be between; otherwise rails must share a subnet, because it cannot be seen from here that routers lead from
-/// one to another.
+/// Where it is asked for by name, there may be routers between them. Otherwise rails must share a subnet, because a rank
+/// cannot see whether routers lead from one to another.
 package struct RDMATransport: Transport {
   package static let kind = TransportKind("rdma")
 
@@ -42,14 +42,14 @@ package struct RDMATransport: Transport {
       throw FailureReport(
         .configuration, rank: choice.rank, peer: rank.rank,
         "RDMA was asked for, and \(rank.description) cannot use it: \(offer.obstacleText)",
-        advice: "Run collbench list there, see docs/RDMA.md, or choose --transport auto or tcp", transport: kind.name)
+        advice: "Run collbench list there, see docs/RDMA.md, or choose the transport auto or tcp", transport: kind.name)
     }
     guard let (low, high) = choice.firstPair(beyond: kind) else { return }
     throw FailureReport(
       .configuration, rank: choice.rank, peer: high,
       "RDMA was asked for, and \(text(choice.ranks[low])) cannot reach \(text(choice.ranks[high]))",
       advice:
-        "Link layers and kinds of address must be equal: choose devices with TUTTI_RDMA_DEVICES, or choose --transport auto or tcp",
+        "Link layers and kinds of address must be equal: name devices in TUTTI_RDMA_DEVICES, or choose the transport auto or tcp",
       transport: kind.name)
   }
 
@@ -75,7 +75,7 @@ package struct RDMATransport: Transport {
     where group[0].rank == choice.rank {
       lines.append(
         "\(rankListText(group.map(\.rank))) cannot use RDMA (on \(group[0].host.name): \(obstacle)) and will use TCP to other "
-          + "hosts, which is several times slower. Run collbench list there, see docs/RDMA.md, or choose --transport tcp")
+          + "hosts, which is several times slower. Run collbench list there, see docs/RDMA.md, or choose the transport tcp")
     }
     return lines
   }
@@ -84,9 +84,9 @@ package struct RDMATransport: Transport {
   private func apart(_ choice: LinkChoice, _ able: [Int]) -> [String] {
     guard let (low, high) = choice.firstPair(beyond: kind, among: able), low == choice.rank else { return [] }
     return [
-      "\(text(choice.ranks[low])) and \(text(choice.ranks[high])) are on different "
-        + "subnets: ranks that differ in this will use TCP between them, which is several times slower than RDMA. Choose devices with "
-        + "TUTTI_RDMA_DEVICES, or --transport rdma where routers lead from one to the other, or --transport tcp"
+      "\(text(choice.ranks[low])) and \(text(choice.ranks[high])) are on different subnets: "
+        + "ranks that differ in this will use TCP between them, which is several times slower than RDMA. Name devices of one subnet in "
+        + "TUTTI_RDMA_DEVICES, or choose the transport rdma where routers lead from one to the other, or the transport tcp"
     ]
   }
 }

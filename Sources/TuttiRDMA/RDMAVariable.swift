@@ -1,7 +1,7 @@
 import TuttiSystem
 import TuttiTopology
 
-/// The environment variables of RDMA: what each may be, and what is said when it is not that.
+/// The environment variables of RDMA: what each may be, and the error when it is something else.
 enum RDMAVariable: String, CaseIterable {
   case devices = "TUTTI_RDMA_DEVICES"
   case gidIndex = "TUTTI_RDMA_GID_INDEX"
@@ -22,22 +22,22 @@ enum RDMAVariable: String, CaseIterable {
     switch self {
     case .gidIndex: 0...Self.gidIndexMax
     case .queuePairs: 1...8
-    // 0 would be: wait for ever.
+    // 0 would mean to wait for ever.
     case .timeout: 1...31
     case .retryCount: 0...7
     case .serviceLevel: 0...15
     case .trafficClass: 0...255
     case .mtu: 256...4096
-    // The least has room for a slot's header; InfiniBand's longest message is 2 GiB.
-    // A segment in such pieces has to fit a send queue.
+    // The lower bound leaves room for a slot's header; InfiniBand's longest message is 2 GiB. A segment in such pieces has
+    // to fit a send queue.
     case .messageBytes: 4096...1 << 31
     case .devices: 0...0
     }
   }
 
-  /// - Parameter orElse: What not setting it means, to follow "unset it".
+  /// - Parameter orElse: What happens without it, to follow "unset it".
   func number(_ text: String, orElse: String) throws(FailureReport) -> Int {
-    // Int("+5") is 5; a sign is more often a slip.
+    // Int("+5") is 5, but a sign is more often a slip.
     let digits = text.utf8.allSatisfy { (0x30...0x39).contains($0) }
     guard digits, let value = Int(text), range.contains(value), self != .mtu || Self.mtus.contains(value) else {
       let isWhat =
@@ -81,7 +81,7 @@ enum RDMAVariable: String, CaseIterable {
       guard !device.isEmpty else { throw refusal("has an empty name") }
       let isName = device.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") }
       guard isName, device.utf8.count <= Rail.deviceBytesMax, device != ".", device != ".." else {
-        throw refusal("has '\(shown(device))', which is no name of a device")
+        throw refusal("has '\(shown(device))', which is not the name of a device")
       }
       if parts.count > 2 { throw refusal("has '\(shown(name))', which is not NAME:PORT") }
       if parts.count == 2, UInt8(parts[1]).map({ "\($0)" == parts[1] && $0 > 0 }) != true {
@@ -128,7 +128,7 @@ enum RDMAVariable: String, CaseIterable {
   }
 }
 
-/// What the environment says, short enough for a message, and without what would move a terminal's cursor.
+/// The value in the environment, short enough for a message, and without characters that would move a terminal's cursor.
 private func shown(_ text: String) -> String {
   String(String.UnicodeScalarView(text.unicodeScalars.prefix(64).map { $0.value < 0x20 || $0.value == 0x7F ? "?" : $0 }))
 }

@@ -1,25 +1,27 @@
-/// The combines of two that a ``FoldOrder/balanced`` fold of several operands is, one after the other: the one place that says it, for the
-/// proof and the engine.
+/// Breaks a ``FoldOrder/balanced`` fold of several operands into combines of two, one after the other. The proof and the
+/// engine both read it here.
 ///
-/// Depth first, so that few partial results are kept at a time: each in a *block*, of which there are as many as the logarithm of the
-/// number of operands. A result never overwrites another that is still needed, but may lie where its right operand did.
+/// Depth first, so that few partial results are kept at a time: each in a *block*, of which there are as many as the
+/// logarithm of the number of operands. A result never overwrites another that is still needed, but may lie where its right
+/// operand did.
 ///
 /// - SeeAlso: The pairs at the front are those of Thakur, Rabenseifner & Gropp, IJHPCA 19(1), 2005.
 @frozen @usableFromInline
 package struct BalancedFold {
-  /// A combine of two. Operands and the result: the number of an operand of the fold, or the complement of a block's number.
+  /// A combine of two. Operands and the result are named by the number of an operand of the fold, or by the complement of a
+  /// block's number.
   @frozen @usableFromInline
   package struct Combine {
     package var left: Int
     package var right: Int
     package var result: Int
-    /// It gives what the fold as a whole gives.
+    /// Its result is the result of the whole fold.
     package var isLast: Bool
   }
 
-  /// Pairs of neighbours at the front, which are combined first: what is more than a power of two.
+  /// How many pairs of neighbours at the front are combined first, so that a power of two is left.
   private let pairCount: Int
-  /// What is folded then: pairs, and the operands behind them.
+  /// How many values are folded after that: the pairs' results and the operands behind them. A power of two.
   private let positionCount: Int
   private let levelCount: Int
   /// Positions whose value has been taken.
@@ -71,6 +73,7 @@ package struct BalancedFold {
     }
   }
 
-  /// Where the value of a level goes that ends with a position: block 0 where it is combined at once, else the one of its level.
+  /// The block for a level's value that ends with a position: block 0 where it is combined at once, otherwise the block of
+  /// its level.
   private func block(_ level: Int, _ position: Int) -> Int { position >> level & 1 == 1 ? ~0 : ~(level + 1) }
 }

@@ -1,5 +1,5 @@
-// A collective as data: what each rank's buffers hold before it, and what they must hold after it. Lowering and the verifier read
-// this; nothing else says what a collective is.
+// A collective as data: what each rank's buffers hold before it, and what they must hold after it. Lowering and the verifier
+// read this; nothing else says what a collective is.
 
 extension Collective {
   /// Which part of the data a buffer has room for.
@@ -48,7 +48,7 @@ extension Collective {
 }
 
 extension Schedule {
-  /// The chunks that a part of the data means on this rank.
+  /// The chunks that a part of the data has on this rank.
   package func chunks(_ part: Collective.Part) -> Range<Int> {
     switch part {
     case .nothing: return 0..<0
@@ -66,7 +66,8 @@ extension Schedule {
 
   /// Two chunks have equal sizes in every chunk map exactly when these numbers are equal; nil where nothing can be said.
   ///
-  /// An all-to-all's chunk on rank r has the size that r and another rank agreed on; everywhere else a chunk's number says it.
+  /// An all-to-all's chunk on rank r has the size that r and another rank agreed on; everywhere else a chunk's number says
+  /// it.
   func sizeClass(_ buffer: Buffer, _ chunk: Int) -> Int? {
     guard collective == .allToAll || equalBlocks else { return chunk }
     let perBlock = max(chunkCount / rankCount, 1)

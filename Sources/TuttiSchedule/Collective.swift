@@ -4,7 +4,7 @@ public enum Collective: UInt8, Sendable, Named {
   case allReduce = 1
   /// No rank leaves before every rank has entered. Carries no data.
   case barrier = 2
-  /// Rank r ends with block r of the combination of all ranks' inputs.
+  /// Each rank r ends with block r of the combination of all ranks' inputs.
   case reduceScatter = 3
   /// Every rank ends with all ranks' blocks, in rank order.
   case allGather = 4
@@ -14,7 +14,7 @@ public enum Collective: UInt8, Sendable, Named {
   case reduce = 6
   /// The root ends with all ranks' blocks, in rank order.
   case gather = 7
-  /// Rank r ends with block r of the root's input.
+  /// Each rank r ends with block r of the root's input.
   case scatter = 8
   /// Block s of rank r's output is block r of rank s's input.
   case allToAll = 9
@@ -33,7 +33,7 @@ public enum Collective: UInt8, Sendable, Named {
     }
   }
 
-  /// Whether one rank, the root, plays a part of its own.
+  /// Whether one rank, the root, has a role of its own.
   public var hasRoot: Bool {
     switch self {
     case .broadcast, .reduce, .gather, .scatter: true
@@ -49,8 +49,8 @@ public enum Collective: UInt8, Sendable, Named {
     }
   }
 
-  /// Whether the data is one block for each rank, so that the chunk count is a multiple of the rank count: block b is the chunks
-  /// `b * k ..< (b + 1) * k`.
+  /// Whether the data is one block for each rank, so that the chunk count is a multiple of the rank count: block b is the
+  /// chunks `b * k ..< (b + 1) * k`.
   public var hasBlocks: Bool {
     switch self {
     case .reduceScatter, .allGather, .gather, .scatter, .allToAll: true

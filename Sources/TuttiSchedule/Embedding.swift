@@ -1,24 +1,24 @@
-// Schedules within schedules: an algorithm of a few ranks and of a part of the data becomes a part of the program of all
-// of them.
+// Schedules within schedules: an algorithm of a few ranks and of a part of the data becomes a part of the program of all of
+// them.
 //
 // Invariant: what both ends of a message say of it stays equal, because the same chunks are renamed alike on both.
 
-/// Where a schedule goes that becomes a part of a larger one.
+/// Says where a schedule goes that becomes a part of a larger one.
 public struct Embedding {
   /// The rank, in the larger schedule, of a rank of the smaller one.
   public var ranks: (Int) -> Int
-  /// The chunks, in the larger schedule, that a chunk of the smaller one is, in order; no chunks: none of its data exists.
-  /// Neither they, nor the chunks of neighbours in the smaller schedule, need to be neighbours in the larger one. Every
-  /// rank that takes part says the same.
+  /// The chunks, in the larger schedule, that a chunk of the smaller one stands for, in order; empty ranges, or none, where
+  /// none of its data exists. Neither they, nor the chunks of neighbours in the smaller schedule, need to be neighbours in the
+  /// larger one. Every rank that takes part says the same.
   public var chunks: (Int) -> [Range<Int>]
-  /// The buffer its input is. May be the same as ``output``: then it works in place.
+  /// The buffer that stands for its input. If it is the same as ``output``, the smaller schedule works in place.
   public var input: Buffer
-  /// The buffer its output is.
+  /// The buffer that stands for its output.
   public var output: Buffer
-  /// The larger schedule's scratch buffer that its first one is, the others following; nil: they come behind all that
-  /// there are.
+  /// The larger schedule's scratch buffer that stands for its first one; the others follow. With nil they come after all
+  /// existing ones.
   public var scratch: Int?
-  /// The larger schedule's channel that its first one is.
+  /// The larger schedule's channel that stands for its first one.
   public var channel: Int
   /// Whether what completes the smaller schedule's data has every rank's contribution in the larger one, too.
   public var completes: Bool
@@ -53,12 +53,12 @@ public struct Embedding {
 }
 
 extension Schedule {
-  /// This schedule as the whole of a larger one: with the data of some of its ranks, and of a part of its chunks.
+  /// Makes a larger schedule of this one alone, which works on the data of some of its ranks and on a part of its chunks.
   ///
   /// - Parameters:
   ///   - collective: What the larger schedule computes.
   ///   - position: Whose program it is, in the larger schedule.
-  ///   - chunkCount: The larger schedule's.
+  ///   - chunkCount: The number of chunks of the larger schedule.
   public func embedded(
     in collective: Collective, for position: Position, chunkCount: Int, _ embedding: Embedding
   ) -> Schedule {
@@ -69,13 +69,14 @@ extension Schedule {
 }
 
 extension ScheduleBuilder {
-  /// Adds all steps of another schedule, renamed. Channels and scratch buffers that it needs are added to those there are.
+  /// Adds all steps of another schedule, renamed. The channels and scratch buffers that it needs are added to the existing
+  /// ones.
   ///
   /// Messages and combines of chunks that do not exist are left out, on both ends alike, and so are copies of chunks onto
   /// themselves.
   ///
   /// ```swift
-  /// // The same sum on every rank, by a reduce to rank 0 and a broadcast from there.
+  /// // An all-reduce made of a reduce to rank 0 and a broadcast from there.
   /// var program = ScheduleBuilder(.allReduce, for: position, chunkCount: 1)
   /// let all = Embedding(ranks: { $0 }, chunks: { $0..<$0 + 1 }, completes: true)
   /// program.append(DirectReduce().schedule(for: position), all)
@@ -136,7 +137,7 @@ extension ScheduleBuilder {
   }
 }
 
-/// What the chunks of a part are called in the whole.
+/// Translates the chunks of a part to those of the whole.
 private struct Renaming {
   let part: Schedule
   let embedding: Embedding

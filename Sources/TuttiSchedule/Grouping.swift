@@ -5,9 +5,9 @@
 /// The ranks of a communicator in groups, level by level. Immutable, and shared: copying one copies a reference.
 ///
 /// Level 0 is one group of all ranks, and is always there. Each further level divides the groups of the one before it:
-/// racks, hosts in racks, sockets in hosts. Groups may be of different sizes, and their ranks numbered in any order.
-/// Groups of a level are numbered, and their members listed, so that those of one group of an outer level come one after
-/// the other: within that, the group with the lowest rank first.
+/// racks, hosts in racks, sockets in hosts. Groups may be of different sizes, and their ranks numbered in any order. Groups
+/// of a level are numbered, and their members listed, so that those of one group of an outer level come one after the other:
+/// within that, the group with the lowest rank first.
 ///
 /// ```swift
 /// let hosts = try Grouping([[0, 0, 0, 1, 1]])  // ranks 0 to 2 on one host, 3 and 4 on another
@@ -18,7 +18,7 @@ public struct Grouping: Sendable {
     let rankCount: Int
     /// Ranks with the members of each group in a row; empty where that is 0, 1, 2...
     let order: [Int32]
-    /// By rank: where it is in `order`.
+    /// By rank: its index in `order`.
     let place: [Int32]
     /// By level: where each group begins in `order`; one entry more than groups.
     let starts: [[Int32]]
@@ -42,19 +42,19 @@ public struct Grouping: Sendable {
 
   private let table: Table
 
-  /// The most ranks there can be.
+  /// The largest number of ranks that is supported.
   public static let rankCountMax = Int(Int32.max)
 
-  /// All ranks in one group, and no further level. Takes no memory for each rank.
+  /// Puts all ranks into one group, without further levels. Takes no memory for each rank.
   ///
   /// - Parameter rankCount: At least 1.
   public init(rankCount: Int) {
-    precondition((1...Grouping.rankCountMax).contains(rankCount), "\(rankCount) ranks: there is at least one")
+    precondition((1...Grouping.rankCountMax).contains(rankCount), "\(rankCount) ranks: there must be at least one")
     table = Table(rankCount: rankCount, sizes: [rankCount...rankCount])
   }
 
-  /// - Parameter levels: From the outermost level inside of all ranks to the innermost: a number for each rank, equal for
-  ///   the ranks of one group. The numbers say nothing else.
+  /// - Parameter levels: One array for each level below "all ranks", the outermost first. It holds a number for each rank,
+  ///   equal for the ranks of one group; the numbers mean nothing else.
   /// - Throws: ``GroupingError`` where a level has another number of ranks than the first, or divides no group of the one
   ///   before it.
   public init(_ levels: [[Int]]) throws(GroupingError) {
@@ -160,10 +160,10 @@ public struct Grouping: Sendable {
     return (try? Grouping(outer)) ?? Grouping(rankCount: count)
   }
 
-  /// The rank that is somewhere in the order in which the groups lie one after the other.
+  /// The rank at an index of the order in which the groups lie one after the other.
   func rank(at place: Int) -> Int { table.order.isEmpty ? place : Int(table.order[place]) }
 
-  /// Where a rank is in that order.
+  /// The index of a rank in that order.
   func place(of rank: Int) -> Int { table.place.isEmpty ? rank : Int(table.place[rank]) }
 
   /// The position of a rank.
@@ -195,7 +195,7 @@ public struct RankGroup: RandomAccessCollection, Sendable {
     return grouping.rank(at: places.lowerBound + index)
   }
 
-  /// Which member a rank is; nil where it is none.
+  /// The index of a rank among the members; nil if it is not one of them.
   public func index(of rank: Int) -> Int? {
     guard (0..<grouping.rankCount).contains(rank) else { return nil }
     let place = grouping.place(of: rank)
@@ -203,7 +203,7 @@ public struct RankGroup: RandomAccessCollection, Sendable {
   }
 }
 
-/// Why groups are none.
+/// Why numbers do not describe groups.
 public enum GroupingError: Error, Hashable, Sendable, CustomStringConvertible {
   /// No level, or one without ranks.
   case noRanks

@@ -1,7 +1,7 @@
-/// A rank's position in the job: all that an algorithm is told.
+/// A rank's position in the job, which is all that an algorithm is told.
 ///
-/// Two machine words and a reference to the ``Grouping`` that all positions of a communicator share: making one costs nothing that grows
-/// with the number of ranks.
+/// Two machine words and a reference to the ``Grouping`` that all positions of a communicator share: making one costs
+/// nothing that grows with the number of ranks.
 public struct Position: Sendable {
   /// Whose position it is, in `0..<rankCount`.
   public let rank: Int
@@ -18,7 +18,7 @@ public struct Position: Sendable {
     self.grouping = grouping
   }
 
-  /// The position of a rank among ranks of whom no groups are known.
+  /// The position of a rank where no groups are known.
   ///
   /// - Parameters:
   ///   - rank: In `0..<rankCount`.
@@ -36,6 +36,6 @@ public struct Position: Sendable {
   /// The group the rank is in, at a level.
   public func group(at level: Int) -> RankGroup { grouping.group(of: rank, at: level) }
 
-  /// Which member of that group it is.
+  /// The rank's index among the members of that group.
   public func index(at level: Int) -> Int { group(at: level).index(of: rank)! }
 }

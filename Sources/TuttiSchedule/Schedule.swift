@@ -7,7 +7,7 @@ public struct Schedule: Hashable, Sendable {
   public let collective: Collective
   /// Whose program this is.
   public let rank: Int
-  /// How many ranks have one.
+  /// The number of ranks that have such a program.
   public let rankCount: Int
   /// The root; 0, and without meaning, for collectives that have none.
   public let root: Int
@@ -17,7 +17,7 @@ public struct Schedule: Hashable, Sendable {
   public let channelCount: Int
   /// Scratch buffers, each with the layout of the whole data.
   public let scratchCount: Int
-  /// Whether it only serves blocks of equal sizes: not the v-form of its collective.
+  /// Whether it only serves blocks of equal sizes, and so not the v-form of its collective.
   public let equalBlocks: Bool
   /// The table that messages slice.
   package let ranges: [ChunkRange]
@@ -39,7 +39,7 @@ public struct Schedule: Hashable, Sendable {
 /// return program.finish()
 /// ```
 public struct ScheduleBuilder {
-  /// An operand while building: chunks or a received slot.
+  /// An operand of a combine: chunks in memory or a received slot.
   public struct Operand: Hashable, Sendable {
     package enum Kind: Hashable, Sendable {
       case chunks([ChunkRange])
@@ -50,7 +50,7 @@ public struct ScheduleBuilder {
 
     package init(_ kind: Kind) { self.kind = kind }
 
-    /// Chunks in memory.
+    /// The chunks of a list, in memory.
     public static func chunks(_ list: [ChunkRange]) -> Operand { Operand(.chunks(list)) }
     /// One chunk of the input.
     public static func input(_ chunk: Int) -> Operand { .chunks([ChunkRange(.input, chunk)]) }
@@ -85,9 +85,11 @@ public struct ScheduleBuilder {
   /// - Parameters:
   ///   - position: Whose program it is.
   ///   - chunkCount: At least 1; a multiple of the rank count where the collective has blocks.
-  ///   - channelCount: Independent copies of the algorithm, each on chunks of its own; set ``channel`` before each one's steps.
+  ///   - channelCount: Independent copies of the algorithm, each on chunks of its own; set ``channel`` before each one's
+  ///     steps.
   ///   - scratchCount: Buffers of the engine's own, each with room for as much of the data as the steps touch.
-  ///   - equalBlocks: The schedule moves data between chunks of different blocks, and so serves blocks of equal sizes only.
+  ///   - equalBlocks: Whether the schedule moves data between chunks of different blocks, and so serves blocks of equal
+  ///     sizes only.
   public init(
     _ collective: Collective, for position: Position, chunkCount: Int, channelCount: Int = 1, scratchCount: Int = 0,
     equalBlocks: Bool = false
@@ -97,7 +99,7 @@ public struct ScheduleBuilder {
       channelCount: channelCount, scratchCount: scratchCount, equalBlocks: equalBlocks)
   }
 
-  /// The same for numbers that need not be those of a position: tests write schedules that are wrong.
+  /// Begins a schedule from numbers that no position needs to have: tests write schedules that are wrong.
   package init(
     _ collective: Collective, rank: Int, rankCount: Int, root: Int = 0, chunkCount: Int, channelCount: Int = 1,
     scratchCount: Int = 0, equalBlocks: Bool = false
@@ -122,7 +124,7 @@ public struct ScheduleBuilder {
     send(list, to: peers, lifetime: lifetime)
   }
 
-  /// Sends the ranges, as one message, to each peer. No peers: no step.
+  /// Sends the ranges, as one message, to each peer. Without peers, no step is added.
   public mutating func send(_ list: [ChunkRange], to peers: [Int], lifetime: SourceLifetime = .held) {
     guard !peers.isEmpty else { return }
     steps.append(.send(message(list), to: peers, channel: channel, lifetime))
@@ -142,11 +144,11 @@ public struct ScheduleBuilder {
     return Operand(.slot(slot))
   }
 
-  /// Combines the operands into the ranges. One operand: a copy.
+  /// Combines the operands into the ranges. With one operand, this is a copy.
   ///
   /// - Parameters:
   ///   - order: How three or more operands are folded.
-  ///   - completes: The result has every rank's contribution.
+  ///   - completes: Whether the result has every rank's contribution.
   public mutating func reduce(
     _ list: [ChunkRange], _ operands: [Operand], order: FoldOrder = .leftToRight, completes: Bool = false
   ) {
@@ -158,9 +160,9 @@ public struct ScheduleBuilder {
   /// Combines the operands and sends the result to each peer without storing it.
   ///
   /// - Parameters:
-  ///   - list: Chunks of the sizes of the operands; their buffer says nothing.
+  ///   - list: Chunks of the sizes of the operands; their buffer has no meaning.
   ///   - order: How three or more operands are folded.
-  ///   - completes: The result has every rank's contribution.
+  ///   - completes: Whether the result has every rank's contribution.
   public mutating func forward(
     _ list: [ChunkRange], _ operands: [Operand], to peers: Int..., order: FoldOrder = .leftToRight, completes: Bool = false
   ) {
@@ -190,7 +192,7 @@ public struct ScheduleBuilder {
     reduce(list, [.chunks(source)])
   }
 
-  /// The schedule of the steps so far.
+  /// Gives the schedule of the steps so far.
   public func finish() -> Schedule {
     Schedule(
       collective: collective, rank: rank, rankCount: rankCount, root: root, chunkCount: chunkCount,

@@ -1,5 +1,6 @@
-/// The memory a chunk lies in. Every buffer has the layout of the schedule's chunk map, but the caller's have room only for the chunks
-/// that the collective gives them on this rank: an all-gather's input only for the rank's own block.
+/// The memory a chunk lies in. Every buffer has the layout of the schedule's chunk map, but the caller's buffers have room
+/// only for the chunks that the collective gives them on this rank: the input of an all-gather, for example, only for the
+/// rank's own block.
 public enum Buffer: Hashable, Sendable {
   /// What the caller gives. Never written, except that it is the same memory as `output` when a call is in place.
   case input
@@ -50,22 +51,22 @@ package enum Source: Hashable, Sendable {
   case slot(Slot)
 }
 
-/// In which order a combine of three or more operands folds them. Two it folds in the only way there is.
+/// The order in which a combine of three or more operands folds them. Two operands leave no choice.
 public enum FoldOrder: UInt8, Hashable, Sendable, CaseIterable {
   /// `((a + b) + c) + d`. 16-bit floats are added as float32 and rounded once, at the end.
   case leftToRight
   /// `(a + b) + (c + d)`, as combines of two each, one after the other: 16-bit floats are rounded after each.
   ///
-  /// Where the number of operands is no power of two, neighbours at the front are combined first, as many as leave a power of two: of six,
-  /// `((a + b) + (c + d)) + (e + f)`.
+  /// Where the number of operands is no power of two, neighbours at the front are combined first, as many as leave a power
+  /// of two: of six, `((a + b) + (c + d)) + (e + f)`.
   case balanced
 }
 
-/// What a combine makes of its operands. One operand: a copy.
+/// What a combine makes of its operands. With one operand, it copies.
 package struct Fold: Hashable, Sendable {
   package var sources: [Source]
   package var order: FoldOrder
-  /// The result has every rank's contribution: an average is divided there.
+  /// Whether the result has every rank's contribution: an average is divided there.
   package var completes: Bool
 
   package init(_ sources: [Source], order: FoldOrder, completes: Bool) {
@@ -77,10 +78,10 @@ package struct Fold: Hashable, Sendable {
 
 /// When the memory a send reads is free again.
 public enum SourceLifetime: UInt8, Hashable, Sendable {
-  /// When the receiver has consumed the message: nothing is copied on the way where the transport can do without.
+  /// It is free when the receiver has consumed the message. Nothing is copied on the way where the transport can avoid it.
   case held
-  /// As soon as the message is on its way, whatever the receiver does: for exchanges in which both sides overwrite what they
-  /// send with what they receive.
+  /// It is free as soon as the message is on its way, whatever the receiver does. Exchanges need it in which both sides
+  /// overwrite what they send with what they receive.
   case copied
 }
 
@@ -91,12 +92,12 @@ package enum Step: Hashable, Sendable {
   case send(Message, to: [Int], channel: Int, SourceLifetime)
   /// Receives a message into chunks.
   case receive(Message, from: Int, channel: Int)
-  /// Receives a message, with the sizes of the given chunks, to be read by one later combine. The buffer of its ranges says
-  /// nothing.
+  /// Receives a message, with the sizes of the given chunks, to be read by one later combine. The buffer of its ranges has
+  /// no meaning.
   case receiveSlot(Message, Slot, from: Int, channel: Int)
   /// Combines into chunks. A slot must be read exactly once. The destination may be the same chunks as one of the sources.
   case reduce(Message, Fold, channel: Int)
-  /// Combines as ``reduce(_:_:channel:)`` does and sends the result to each of the peers, without storing it. The buffer of its ranges
-  /// says nothing.
+  /// Combines as ``reduce(_:_:channel:)`` does and sends the result to each of the peers, without storing it. The buffer of
+  /// its ranges has no meaning.
   case forward(Message, Fold, to: [Int], channel: Int)
 }

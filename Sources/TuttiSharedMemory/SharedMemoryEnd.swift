@@ -10,10 +10,11 @@ struct SharedMemoryAccess: TransportAccess {
   func makeEnd(_ place: EndPlace) throws(FailureReport) -> any TransportEnd { try SharedMemoryEnd(place) }
 }
 
-/// A rank's end of its links over shared memory: two ranks pass each other what a link needs over a Unix socket, and meet in memory.
+/// A rank's end of its links over shared memory. Two ranks pass each other what a link needs over a Unix socket, and then
+/// meet in memory.
 final class SharedMemoryEnd: TransportEnd {
   private let endpoint: SharedMemoryEndpoint
-  /// The ranks this one shares memory with, and their places among the ranks of the host.
+  /// The index among the host's ranks of each rank that this one shares memory with.
   private let places: [Int: Int]
   private let arrivals = LinkArrivals()
 
@@ -42,7 +43,8 @@ final class SharedMemoryEnd: TransportEnd {
     precondition(doorbell === endpoint.doorbell, "the ranks of a host look at another doorbell's flag")
   }
 
-  /// The peer answers from its service thread, so this takes microseconds, or until the deadline when the peer is stopped.
+  /// Opens the link to a peer. The peer answers from its service thread, so this takes microseconds, or until the deadline
+  /// when the peer is stopped.
   func dial(
     _ peer: Int, over socket: consuming OwnedDescriptor, deadline: UInt64, giveUp: () -> FailureReport?
   ) throws(FailureReport) {
@@ -70,14 +72,13 @@ final class SharedMemoryEnd: TransportEnd {
     answered.withLock { if !$0.isClosed { $0.sockets[peer] = passed } }
   }
 
-  func takeLinks() throws(FailureReport) -> [Link] {
-    var links = arrivals.take()
+  func takeLinks(into links: inout [Link]) throws(FailureReport) {
+    links += arrivals.take()
     for (peer, socket) in answered.withLock({ $0.sockets }) {
       guard let link = try link(to: peer, over: socket.raw) else { continue }
       answered.withLock { $0.sockets[peer] = nil }
       links.append(link)
     }
-    return links
   }
 
   /// The link to a peer, once its introduction has come.

@@ -4,13 +4,13 @@ import Synchronization
 import TuttiSystem
 import TuttiTransport
 
-// Segments that go through no window. The receiver may copy one from the sender's process, or read it in the sender's registered memory; and it may
-// let the sender write into its own. A slot of the ring says which was done. Neither waits for the other: without a grant a segment goes
-// through a window.
+// Segments that go through no window. The receiver may copy one from the sender's process, or read it in the sender's
+// registered memory; and it may let the sender write into its own. A slot of the ring says which was done. Neither rank
+// waits for the other: without a grant, a segment goes through a window.
 //
-// After a failure a rank's caller may reuse its memory at once, so the rank first takes it back (``takeBack(_:)``). A reader looks whether that has
-// happened after it has read, and does not use what it read then. A writer says that it is writing, then looks; the owner takes its memory back,
-// then waits for who is writing.
+// After a failure a rank's caller may reuse its memory at once, so the rank first takes it back (``takeBack(_:)``). A reader
+// checks after reading whether that has happened, and then does not use what it read. A writer announces that it is writing,
+// then checks; the owner takes its memory back, then waits for whoever is writing.
 
 extension SharedMemoryLink {
   private typealias Grants = SharedMemoryGeometry.Grants
@@ -30,7 +30,7 @@ extension SharedMemoryLink {
     return peerReads
   }
 
-  /// Sends a segment that the peer reads where this rank has it, and that is not free before.
+  /// Sends a segment that the peer reads where this rank has it; its source is not free before that.
   func publishHeld(_ lane: Int, _ call: CallSignature, _ count: UInt64, _ bytes: Int, _ reference: UInt64) -> UInt64 {
     let sequence = publishReference(lane, call, count, bytes, reference)
     lanes[lane].lastHeld = sequence
@@ -47,7 +47,7 @@ extension SharedMemoryLink {
     return publish(state, line, call, count, bytes)
   }
 
-  /// What ``released(_:)`` is while the peer may be reading this rank's memory.
+  /// Gives the value of ``released(_:)`` while the peer may be reading this rank's memory.
   @inline(never)
   func releasedSlowly(_ state: UnsafeMutablePointer<LaneState>) -> UInt64 {
     takeAcknowledgements(state)
@@ -69,7 +69,7 @@ extension SharedMemoryLink {
       entry.load(fromByteOffset: 16, as: UInt64.self) == UInt64(bytes)
     else { return nil }
     let offset = entry.load(fromByteOffset: 8, as: UInt64.self)
-    // Where it cannot be mapped, a window does.
+    // Where the peer's memory cannot be mapped, a window will do.
     guard let memory = (try? peerMemory?.pointee.address(of: offset, bytes: bytes)) ?? nil else { return nil }
     let writing = word(state.pointee.grants + Grants.writing)
     writing.pointee.store(1, ordering: .sequentiallyConsistent)
@@ -103,7 +103,8 @@ extension SharedMemoryLink {
     state.pointee.granted = sequence
   }
 
-  /// The payload of a segment that went through no window; nil after failing the link when that cannot be.
+  /// The payload of a segment that went through no window. Fails the link and returns nil when the slot's word is
+  /// impossible.
   @inline(never)
   func payload(
     _ state: UnsafeMutablePointer<LaneState>, _ reference: UInt64, _ sequence: UInt64, _ bytes: Int
@@ -137,8 +138,8 @@ extension SharedMemoryLink {
     return UnsafeRawPointer(entry)
   }
 
-  /// Copies a segment from the peer's process to where it was offered a place, or to this rank's staging memory. Once: a segment stays there
-  /// until it is consumed.
+  /// Copies a segment from the peer's process to the destination that was offered, or to this rank's staging memory. It does
+  /// so once: a segment stays there until it is consumed.
   private func fetch(
     _ state: UnsafeMutablePointer<LaneState>, _ address: UInt64, _ sequence: UInt64, _ bytes: Int
   ) -> UnsafeRawPointer? {

@@ -6,38 +6,39 @@ import TuttiTransport
 
 /// A link between two ranks of one host: slots and windows of the sender's region, read in place by the receiver.
 ///
-/// A segment of up to ``SharedMemoryGeometry/inlineBytes`` rides in its slot; the sequence number that publishes it is in the
-/// same cache line as its first bytes. A larger one lies in a window, which several peers may read (``sendShared``). The receiver
-/// counts what it has consumed in its own region and repeats the count in the slots it sends, so that an exchange never reads a
-/// third line. Nothing a peer writes is trusted as an index or a length without a check.
+/// A segment of up to ``SharedMemoryGeometry/inlineBytes`` rides in its slot; the sequence number that publishes it is in
+/// the same cache line as its first bytes. A larger one lies in a window, which several peers may read (``sendShared``). The
+/// receiver counts what it has consumed in its own region and repeats the count in the slots it sends, so that an exchange
+/// never reads a third line. Nothing a peer writes is trusted as an index or a length without a check.
 ///
-/// A large segment may instead be copied straight from the sender's process, and one in registered memory is read, or written, where it is: see
-/// `SharedMemoryLink+InPlace.swift`.
+/// A large segment may instead be copied straight from the sender's process, and one in registered memory is read, or
+/// written, where it is: see `SharedMemoryLink+InPlace.swift`.
 package final class SharedMemoryLink: InPlaceLink {
   let endpoint: SharedMemoryEndpoint
   let peerRegion: SharedMemoryRegion
   private var peerDoorbellDescriptor: OwnedDescriptor?
   private let peerDoorbell: DoorbellView
-  /// One for each lane; owned.
+  /// The state of each lane; owned.
   let lanes: UnsafeMutablePointer<LaneState>
   /// The peers that still read a window: `Lane.count * Lane.credit * host ranks`; owned.
   private let readers: UnsafeMutablePointer<Reader>
   private let readersPerSlot: Int
-  /// What the peer has registered; nil where it cannot, and after closing. Owned; behind a pointer, so that access is not checked.
+  /// The peer's registered memory; nil where it has none, and after closing. Owned. It is behind a pointer, so that access
+  /// is not checked for exclusivity.
   var peerMemory: UnsafeMutablePointer<PeerMemory>?
-  /// The peer has said that it can copy from this rank's process.
+  /// Whether the peer has said that it can copy from this rank's process.
   var peerReads = false
   /// The peer's process, if this rank can read its memory.
   let peerProcess: PeerProcess?
 
-  /// A process, and how to know that it is still the one that it was.
+  /// A process, and how to check that it is still the same one.
   struct PeerProcess {
     var pid: pid_t
-    /// Where it holds a number, and the number.
+    /// The address at which it holds a known number, and the number.
     var probeAddress: UInt64
     var probe: UInt64
 
-    /// Copies from its memory. 0, or an errno value.
+    /// Copies from its memory. Returns 0, or an `errno` value.
     func read(_ address: UInt64, into destination: UnsafeMutableRawPointer, bytes: Int) -> Int32 {
       tutti_read_process(pid, destination, address, bytes, probeAddress, probe)
     }
@@ -63,12 +64,13 @@ package final class SharedMemoryLink: InPlaceLink {
     var acknowledged: UInt64 = 0
     /// The last segment sent that the peer reads where this rank has it.
     var lastHeld: UInt64 = 0
-    /// Where this rank grants the peer its registered memory, the last segment it has done so for, and where the peer does.
+    /// The line in which this rank grants the peer its registered memory, the last segment it has granted, and the line in
+    /// which the peer grants its own.
     var grants: UnsafeMutableRawPointer
     var granted: UInt64 = 0
     var peerGrants: UnsafeMutableRawPointer
     var consumed: UInt64 = 0
-    /// Where the next segment may be copied to, if it is as said; no bytes for none.
+    /// The offered destination of the next segment, and what that segment must be; 0 bytes when nothing is offered.
     var offer = (
       call: CallSignature(rawValue: 0), count: UInt64(0), bytes: 0, destination: UnsafeMutableRawPointer(bitPattern: 16)!
     )
@@ -76,9 +78,9 @@ package final class SharedMemoryLink: InPlaceLink {
     var fetched: UInt64 = 0
     var fetchedTo = UnsafeMutableRawPointer(bitPattern: 16)!
     var isFetchedInPlace = false
-    /// For segments that are combined: as large as a segment, made when first needed; owned.
+    /// Memory for a segment that is combined, made when first needed; owned.
     var staging: UnsafeMutableRawPointer?
-    /// Readers of each of the `Lane.credit` windows.
+    /// The number of readers of each of the `Lane.credit` windows.
     var readerCounts: (UInt16, UInt16, UInt16, UInt16) = (0, 0, 0, 0)
     var arrival = Arrival(
       call: CallSignature(rawValue: 0), count: 0, payload: UnsafeRawPointer(bitPattern: 16)!, bytes: 0, placed: false)
@@ -109,7 +111,7 @@ package final class SharedMemoryLink: InPlaceLink {
           grants: endpoint.region.base + geometry.grants(peer: peerIndex, lane: lane),
           peerGrants: peerRegion.base + geometry.grants(peer: endpoint.localIndex, lane: lane)))
     }
-    // Each end must see the other's.
+    // Each end must see the other's memory.
     let reaches = peerMemory != nil && endpoint.registered != nil
     if let peerMemory {
       self.peerMemory = .allocate(capacity: 1)
@@ -225,7 +227,7 @@ package final class SharedMemoryLink: InPlaceLink {
     precondition(bytes >= 0 && bytes <= segmentBytesMax, "segment larger than the link takes")
     let state = lanes + lane
     let slot = Self.slotIndex(state.pointee.sent + 1)
-    // The receiver polls the slot's line meanwhile, as it does while `send` copies there; what counts is that it reads no other.
+    // The receiver polls the slot's line meanwhile, as it does while `send` copies there. It must only read no other line.
     if bytes <= SharedMemoryGeometry.inlineBytes {
       return state.pointee.outgoing + slot * SharedMemoryGeometry.slotBytes + SharedMemoryGeometry.slotHeaderBytes
     }
@@ -245,7 +247,7 @@ package final class SharedMemoryLink: InPlaceLink {
   package override func sendShared(
     _ lane: Int, _ call: CallSignature, _ count: UInt64, _ bytes: Int, original: Link, originalSequence: UInt64
   ) -> UInt64 {
-    // The share group guarantees the class.
+    // Links of a share group are all of this class.
     let owner = unsafeDowncast(original, to: SharedMemoryLink.self)
     let ownerState = owner.lanes + lane
     let ownerSlot = Self.slotIndex(originalSequence)
@@ -301,7 +303,7 @@ package final class SharedMemoryLink: InPlaceLink {
     return sequence
   }
 
-  /// The payload is copied before it is published, except what the peer reads where this rank has it.
+  /// Payloads are copied before they are published, except those that the peer reads where this rank has them.
   package override func released(_ lane: Int) -> UInt64 {
     let state = lanes + lane
     return state.pointee.acknowledged >= state.pointee.lastHeld ? state.pointee.sent : releasedSlowly(state)
@@ -341,7 +343,8 @@ package final class SharedMemoryLink: InPlaceLink {
 
   // MARK: The end
 
-  /// Fails the link once the peer has closed its end: nothing is sent any more, and what it sent before stays readable.
+  /// Fails the link once the peer has closed its end. Nothing is sent any more, and what the peer sent before stays
+  /// readable.
   @inline(never)
   func noticeClosing() {
     guard peerRegion.closed.pointee.load(ordering: .acquiring) != 0 else { return }
@@ -360,7 +363,7 @@ package final class SharedMemoryLink: InPlaceLink {
     let sequence = line.assumingMemoryBound(to: Atomic<UInt64>.self).pointee.load(ordering: .acquiring)
     if sequence != expected {
       if peerRegion.closed.pointee.load(ordering: .acquiring) == 0 { return nil }
-      // What the peer published before it closed is there by now.
+      // Everything that the peer published before it closed is there by now.
       if line.assumingMemoryBound(to: Atomic<UInt64>.self).pointee.load(ordering: .acquiring) == expected {
         return peek(lane)
       }
@@ -397,7 +400,7 @@ package final class SharedMemoryLink: InPlaceLink {
     return UnsafePointer(arrival)
   }
 
-  /// Fails the link because the peer published what cannot be.
+  /// Fails the link because the peer published something impossible.
   @inline(never)
   func failCorrupt() {
     fail(

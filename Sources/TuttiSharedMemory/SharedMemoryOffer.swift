@@ -9,14 +9,14 @@ struct SharedMemoryOffer {
   /// share what it leaves.
   var memoryGroup: UInt64
 
-  /// Of this process.
+  /// Makes the offer of this process.
   static func current() -> SharedMemoryOffer {
     SharedMemoryOffer(memoryGroup: ResourceLimits.current().tightestMemoryGroup?.identity ?? 0)
   }
 
   init(memoryGroup: UInt64) { self.memoryGroup = memoryGroup }
 
-  /// A rank's; nil where it makes none that can be read.
+  /// Reads a rank's offer; nil where there is none or it cannot be read.
   init?(of rank: RankFacts) {
     guard let bytes = rank.offer(of: SharedMemoryTransport.kind) else { return nil }
     var decoder = WireDecoder(bytes)

@@ -13,7 +13,8 @@ package final class SharedMemoryRegion: @unchecked Sendable {
 
   /// Maps the region behind `descriptor` (mmap(2)).
   ///
-  /// - Throws: `.transport` when the descriptor is not a sealed region of the expected size, so that a peer cannot shrink it later.
+  /// - Throws: `.transport` when the descriptor is not a sealed region of the expected size, so that a peer cannot shrink it
+  ///   later.
   package init(mapping descriptor: Int32, geometry: SharedMemoryGeometry, writable: Bool) throws(FailureReport) {
     var status = stat()
     try systemCall("fstat") { fstat(descriptor, &status) }
@@ -40,7 +41,8 @@ package final class SharedMemoryRegion: @unchecked Sendable {
     base.assumingMemoryBound(to: Atomic<UInt32>.self)
   }
 
-  /// Not 0 once the owner has closed its links. In a line that is written once, because waiting peers look at it all the time.
+  /// Not 0 once the owner has closed its links. It has a line that is written once, because waiting peers look at it all the
+  /// time.
   var closed: UnsafeMutablePointer<Atomic<UInt64>> { word(SharedMemoryGeometry.slotBytes) }
 
   /// Not 0 once the owner has failed, and takes its registered memory back.
@@ -54,44 +56,42 @@ package final class SharedMemoryRegion: @unchecked Sendable {
   }
 }
 
-/// A rank's own end of shared memory: its region, its doorbell, and the exchange that turns an authenticated Unix socket into a link.
+/// A rank's own end of shared memory: its region, its doorbell, and the exchange that turns an authenticated Unix socket
+/// into a link.
 package final class SharedMemoryEndpoint: Sendable {
   package let region: SharedMemoryRegion
   package let doorbell: Doorbell
   package let rank: Int
   /// This rank's index among the host's ranks.
   package let localIndex: Int
-  private let memory: Int32
-  /// What this rank may let its peers read and write in place; nil where its limits forbid that.
+  /// The memfd of ``region``.
+  private let memory: OwnedDescriptor
+  /// The memory of this rank that peers may read and write in place; nil where its limits forbid that.
   package let registered: RegisteredMemory?
-  /// Creates the region as an anonymous sealed file (memfd_create(2)): nothing to clean up, no /dev/shm limit.
+  /// Creates the region as an anonymous sealed file (memfd_create(2)), which needs no cleaning up and counts against no
+  /// /dev/shm limit.
   ///
-  /// - Parameter memoryNode: The NUMA node to take the region's pages from while it has any; nil for that of whoever touches them first.
+  /// - Parameter memoryNode: The NUMA node to take the region's pages from while it has any; nil for that of the thread that
+  ///   touches them first.
   package init(
     rank: Int, localIndex: Int, geometry: SharedMemoryGeometry, registered: RegisteredMemory? = nil, memoryNode: Int? = nil
   ) throws(FailureReport) {
-    let memory = try systemCall(
-      "memfd_create", advice: "Shared memory needs memfd_create(2); a seccomp filter may forbid it: choose --transport tcp"
-    ) { tutti_memfd("tutti", geometry.regionBytes) }
-    self.memory = memory
+    let advice =
+      "Shared memory needs memfd_create(2), which a seccomp filter may forbid: allow it, or choose the transport tcp"
+    memory = OwnedDescriptor(
+      try systemCall("memfd_create", advice: advice) { tutti_memfd("tutti", geometry.regionBytes) })
     self.rank = rank
     self.localIndex = localIndex
     self.registered = registered
-    do throws(FailureReport) {
-      region = try SharedMemoryRegion(mapping: memory, geometry: geometry, writable: true)
-      // Before anything touches it. A wish: where it is forbidden, as in most containers, the first touch decides.
-      if let memoryNode { _ = tutti_prefer_node(region.base, geometry.regionBytes, Int32(memoryNode)) }
-      doorbell = try Doorbell(flag: region.parked)
-      region.probe.pointee.store(.random(in: 1 ... .max), ordering: .relaxed)
-    } catch {
-      tutti_close(memory)
-      throw error
-    }
+    region = try SharedMemoryRegion(mapping: memory.raw, geometry: geometry, writable: true)
+    // This comes before anything touches the region. It is only a wish: where it is forbidden, as in most containers, the
+    // first touch decides.
+    if let memoryNode { _ = tutti_prefer_node(region.base, geometry.regionBytes, Int32(memoryNode)) }
+    doorbell = try Doorbell(flag: region.parked)
+    region.probe.pointee.store(.random(in: 1 ... .max), ordering: .relaxed)
   }
 
-  deinit { tutti_close(memory) }
-
-  /// What the two ends tell each other beside the descriptors.
+  /// The words that the two ends send each other beside the descriptors.
   private struct Introduction {
     static let magic: UInt64 = 0x3130_5449_5454_5554
     var magic = Self.magic
@@ -99,9 +99,10 @@ package final class SharedMemoryEndpoint: Sendable {
     var localIndex: UInt32
     var localRankCount: UInt32
     var windowBytes: UInt32
-    /// Of the registered memory, whose descriptor comes third; 0 when there is none.
+    /// The bytes of the registered memory, whose descriptor comes third; 0 when there is none.
     var registeredBytes: UInt64
-    /// Where the sender's process holds a number, and the number: who can read it there can copy from its memory.
+    /// The address at which the sender's process holds a number, and the number: whoever can read it there can copy from its
+    /// memory.
     var probeAddress: UInt64
     var probe: UInt64
   }
@@ -112,9 +113,9 @@ package final class SharedMemoryEndpoint: Sendable {
       rank: UInt32(rank), localIndex: UInt32(localIndex), localRankCount: UInt32(region.geometry.rankCount),
       windowBytes: UInt32(region.geometry.windowBytes), registeredBytes: UInt64(registered?.capacity ?? 0),
       probeAddress: UInt64(UInt(bitPattern: region.probe)), probe: region.probe.pointee.load(ordering: .relaxed))
-    var descriptors = [memory, doorbell.descriptor]
+    var descriptors = [memory.raw, doorbell.descriptor]
     if let registered { descriptors.append(registered.descriptor) }
-    try systemCall("sendmsg", advice: "Passing descriptors between ranks failed; choose --transport tcp") {
+    try systemCall("sendmsg", advice: "The system does not pass descriptors between these ranks: choose the transport tcp") {
       withUnsafeBytes(of: &words) {
         tutti_send_descriptors(socket, $0.baseAddress!, $0.count, descriptors, Int32(descriptors.count))
       }
@@ -139,7 +140,7 @@ package final class SharedMemoryEndpoint: Sendable {
       tutti_receive_descriptors(socket, $0.baseAddress!, size, &descriptors, &count)
     }
     if received < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) { return nil }
-    // The link duplicates nothing: it takes all descriptors but the region's, whose mapping outlives it.
+    // The link takes all descriptors except the region's, whose mapping outlives it.
     var isKept = false
     defer {
       for index in 0..<Int(count) where !isKept || index == 0 { tutti_close(descriptors[index]) }
@@ -163,9 +164,10 @@ package final class SharedMemoryEndpoint: Sendable {
         ? PeerMemory(descriptor: OwnedDescriptor(descriptors[2]), capacity: Int(words.registeredBytes)) : nil,
       peerProcess: readableProcess(behind: socket, words))
   }
-  /// The process at the other end, if its memory can be read: not across namespaces or users, or where ptrace(2) is restricted.
+  /// The process at the other end, if this one can read its memory, which it cannot across namespaces or users, or where
+  /// ptrace(2) is restricted.
   ///
-  /// `TUTTI_SINGLE_COPY=off` has it not tried.
+  /// With `TUTTI_SINGLE_COPY=off`, it is not tried.
   private func readableProcess(behind socket: Int32, _ words: Introduction) -> SharedMemoryLink.PeerProcess? {
     if getenv("TUTTI_SINGLE_COPY").map({ String(cString: $0) }) == "off" { return nil }
     var pid: pid_t = 0
@@ -176,7 +178,7 @@ package final class SharedMemoryEndpoint: Sendable {
     return process.read(words.probeAddress, into: &number, bytes: 8) == 0 ? process : nil
   }
 
-  /// A peer must not be able to shrink what this rank will map.
+  /// Checks that a peer cannot shrink what this rank will map.
   private func checkRegistered(_ descriptor: Int32, _ bytes: UInt64, _ peer: Int) throws(FailureReport) {
     var status = stat()
     try systemCall("fstat") { fstat(descriptor, &status) }

@@ -2,7 +2,8 @@ import TuttiSystem
 import TuttiTopology
 import TuttiTransport
 
-/// Shared memory as a transport, between ranks of one host that may share it. See `docs/decisions/0013-choosing-shared-memory.md`.
+/// Shared memory as a transport, between ranks of one host that may share it. See
+/// `docs/decisions/0013-choosing-shared-memory.md`.
 package struct SharedMemoryTransport: Transport {
   package static let kind = TransportKind("shm")
 
@@ -58,15 +59,16 @@ package struct SharedMemoryTransport: Transport {
     throw FailureReport(
       .configuration, rank: choice.rank, peer: other.rank, "shared memory was asked for, and \(obstacle)",
       advice: hampered == nil
-        ? "Put the ranks on one host, in containers with one network namespace and one user, or choose --transport auto or tcp"
-        : "A seccomp filter, a security module or a limit forbids it to that rank's process: allow it there, or choose "
-          + "--transport auto or tcp",
+        ? "Put the ranks on one host, in containers with one network namespace and one user, or choose the transport auto or tcp"
+        : "A seccomp filter, a security module or a limit forbids it to that rank's process: allow it there, or choose the "
+          + "transport auto or tcp",
       transport: kind.name)
   }
 
   // MARK: Notices
 
-  /// Who exchanges data another way although it is on one machine. Of the ranks of a machine, the lowest says it for all.
+  /// Says which ranks exchange data another way although they are on one machine. The lowest rank of a machine says it for
+  /// all.
   package func notices(_ choice: LinkChoice) -> [String] {
     let machine = choice.ranks.filter { $0.isOnMachine(of: choice.ranks[choice.rank]) }
     guard !choice.isNamed, machine.count > 1, machine[0].rank == choice.rank else { return [] }
@@ -76,7 +78,7 @@ package struct SharedMemoryTransport: Transport {
     for (obstacle, ranks) in hampered.sorted(by: { $0.value[0].rank < $1.value[0].rank }) {
       lines.append(
         "\(rankListText(ranks.map(\.rank))) on \(ranks[0].host.name) cannot share memory (\(obstacle)) and will use TCP, which is several "
-          + "times slower. A seccomp filter, a security module or a limit forbids it: allow it, or choose --transport tcp")
+          + "times slower. A seccomp filter, a security module or a limit forbids it: allow it, or choose the transport tcp")
     }
     let able = machine.filter { $0.abilities.memoryObstacle.isEmpty }
     if let first = able.first, let other = able.first(where: { $0.memoryDomain != first.memoryDomain }),
@@ -84,7 +86,7 @@ package struct SharedMemoryTransport: Transport {
     {
       lines.append(
         "\(obstacle): ranks that differ in this will use TCP between them, which is several times slower than shared memory. Give "
-          + "their containers one network namespace and one user, or choose --transport tcp")
+          + "their containers one network namespace and one user, or choose the transport tcp")
     }
     return lines
   }

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Calls `body` with a null-ended array of C strings, which live until it returns.
+/// Calls `body` with a null-terminated array of C strings, which live until it returns.
 package func withCStrings<Result, Failure: Error>(
   _ strings: [String], _ body: (UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) throws(Failure) -> Result
 ) throws(Failure) -> Result {

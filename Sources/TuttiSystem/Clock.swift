@@ -11,7 +11,7 @@ package enum Clock {
     monotonicNanoseconds() + UInt64(min(max(seconds, 0), 1e9) * 1e9)
   }
 
-  /// What `poll(2)` takes: milliseconds until `deadline`, rounded up; 0 when it has passed.
+  /// The time limit for `poll(2)`: milliseconds until `deadline`, rounded up; 0 when it has passed.
   package static func pollTimeout(until deadline: UInt64) -> Int32 {
     let now = monotonicNanoseconds()
     guard deadline > now else { return 0 }
@@ -24,7 +24,7 @@ package enum Clock {
     nanosleep(&duration, nil)
   }
 
-  /// Looks every millisecond whether `condition` holds, until `deadline`. For failure and join paths only.
+  /// Checks every millisecond whether `condition` holds, until `deadline`. For failure and join paths only.
   package static func wait(until deadline: UInt64, for condition: () -> Bool) -> Bool {
     MonotonicClock.system.wait(until: deadline, for: condition)
   }

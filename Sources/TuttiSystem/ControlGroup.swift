@@ -1,6 +1,6 @@
 import Glibc
 
-/// The folders of the control groups that this process is in: the one walk through `/proc/self/cgroup`.
+/// Finds the folders of the control groups that this process is in, from `/proc/self/cgroup`.
 package enum ControlGroup {
   /// One group that a controller works on.
   package struct Folder: Hashable, Sendable {
@@ -9,13 +9,14 @@ package enum ControlGroup {
     package let version: Int
   }
 
-  /// Those of a controller, each group before the one that it is in.
+  /// The folders of a controller's groups, each group before the one that contains it.
   ///
-  /// In a container that sees only its own group, the path that the kernel tells may be the host's; then the mount itself is the group.
+  /// In a container that sees only its own group, the path that the kernel reports may be the host's; then the mount itself
+  /// is the group.
   ///
   /// - Parameters:
   ///   - controller: `memory`, `cpu`.
-  ///   - membership: What `/proc/self/cgroup` says: lines such as `0::/user.slice` and `3:cpu,cpuacct:/docker/0123`.
+  ///   - membership: The text of `/proc/self/cgroup`: lines such as `0::/user.slice` and `3:cpu,cpuacct:/docker/0123`.
   ///   - mounts: The folder in which version 1's controllers, and version 2's own tree or `unified`, are.
   package static func folders(of controller: String, membership: String?, mounts: String) -> [Folder] {
     var folders: [Folder] = []

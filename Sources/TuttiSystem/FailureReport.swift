@@ -1,4 +1,4 @@
-/// What went wrong, as every layer below the public API says it: who, what, why, and what to do.
+/// Says what went wrong, for every layer below the public API: who, what, why, and what to do.
 ///
 /// One immutable box, so that throwing or storing a failure moves one word. `Tutti` wraps it as `TuttiError`.
 package final class FailureReport: Error, Sendable {
@@ -42,7 +42,7 @@ package final class FailureReport: Error, Sendable {
     self.cause = cause
   }
 
-  /// A copy in which what is given replaces what was; everything else stays.
+  /// Returns a copy in which the given values replace the old ones; everything else stays.
   package func with(
     code: FailureCode? = nil, rank: Int? = nil, peer: Int? = nil, message: String? = nil, advice: String? = nil,
     operation: String? = nil, operationNumber: UInt64? = nil, step: Int? = nil, transport: String? = nil,
@@ -55,13 +55,13 @@ package final class FailureReport: Error, Sendable {
       transport: transport ?? self.transport, systemError: systemError ?? self.systemError, cause: cause ?? self.cause)
   }
 
-  /// The same failure, saying which rank observed it where a lower layer could not.
+  /// Returns the failure with the rank that observed it, where a lower layer could not know it.
   package func observed(by rank: Int) -> FailureReport { self.rank >= 0 ? self : with(rank: rank) }
 }
 
 /// The kinds of failure; `Tutti` calls it `TuttiError.Code`. Raw values travel between ranks, so they are never renumbered.
 public enum FailureCode: UInt8, Sendable, CaseIterable {
-  /// An argument of a call cannot be met: an unknown algorithm, a count that does not fit. Nothing was sent or changed.
+  /// An argument of a call cannot be used: an unknown algorithm, a count that does not fit. Nothing was sent or changed.
   case invalidArgument = 1
   /// Environment variables or options are missing, malformed, or contradict each other.
   case configuration = 2

@@ -1,10 +1,10 @@
 import CTuttiLinux
 import Glibc
 
-/// What a process may do on its host, found out by trying when it joins. Travels, so that all ranks decide alike whom it shares memory with, at
-/// the join and at every split.
+/// What a process may do on its host, found out by trying when it joins. It is sent to all ranks, so that they decide alike
+/// whom the process shares memory with, at the join and at every split.
 package struct HostAbilities: Hashable, Sendable {
-  /// What kept it from sharing memory, as the system said it: `memfd_create: Operation not permitted`. Empty when nothing
+  /// What keeps it from sharing memory, in the system's words: `memfd_create: Operation not permitted`. Empty when nothing
   /// does.
   package var memoryObstacle: String
   /// What keeps it from watching the other processes of its host, in the same form. Empty when nothing does.
@@ -16,14 +16,14 @@ package struct HostAbilities: Hashable, Sendable {
 
   static let obstacleBytesMax = 128
 
-  /// Of this process.
+  /// Finds out the abilities of this process.
   package static func current() -> HostAbilities {
     HostAbilities(
       memoryObstacle: bounded(SharedMemoryProbe.obstacle()), watchObstacle: bounded(tryToWatch()), user: geteuid(),
       userNamespace: namespaceInode("user"))
   }
 
-  /// pidfd_open(2) of this process itself.
+  /// Tries pidfd_open(2) on this process itself.
   private static func tryToWatch() -> String {
     let descriptor = tutti_pidfd_open(getpid())
     if descriptor < 0 { return "pidfd_open: \(errorText(errno))" }

@@ -1,9 +1,9 @@
-/// What time it is, for deadlines, and how to wait: by the system's monotonic clock, or by one that a test moves.
+/// Tells the time for deadlines, and waits: by the system's monotonic clock, or by one that a test moves.
 ///
-/// A value that the engine, the control plane and the bootstrap are given. The system's costs a comparison more than
-/// reading it directly.
+/// The engine, the control plane and the bootstrap are given one. Reading the system's clock through it costs one comparison
+/// more.
 package struct MonotonicClock: Sendable {
-  /// The system's.
+  /// The system's clock.
   package static let system = MonotonicClock(read: nil, sleep: nil)
 
   /// Gives the time in nanoseconds, never less than before; nil for the system's clock.
@@ -16,7 +16,7 @@ package struct MonotonicClock: Sendable {
     self.sleep = sleep
   }
 
-  /// A clock of the caller's own.
+  /// Makes a clock of the caller's own.
   ///
   /// - Parameters:
   ///   - read: Gives the time in nanoseconds, never less than before. Called from any thread.
@@ -46,7 +46,7 @@ package struct MonotonicClock: Sendable {
     return true
   }
 
-  /// Has `look` wait for descriptors until it finds some, or until `deadline`. The system cannot wait by another clock than
+  /// Lets `look` wait for descriptors until it finds some, or until `deadline`. The system cannot wait by another clock than
   /// its own: by such a one, `look` does not wait, and is called again a millisecond later.
   ///
   /// - Parameter look: Waits for so many milliseconds at most, as `poll(2)` does. Gives what that returns; 0 also when a

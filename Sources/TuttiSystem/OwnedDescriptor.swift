@@ -1,15 +1,17 @@
 import CTuttiLinux
 
-/// A descriptor closed when it goes out of scope, unless it was handed on: the one owner of a descriptor.
+/// The one owner of a descriptor: closes it when it goes out of scope, unless it was handed on.
 ///
-/// In a child that was forked after it was made, it closes nothing: what is registered is closed there already, and the
-/// number may belong to something else by now.
-package struct OwnedDescriptor: ~Copyable {
+/// It closes nothing in a forked child, where the number may belong to something else by now: the library's descriptors are
+/// closed there when the child begins.
+package struct OwnedDescriptor: ~Copyable, Sendable {
+  /// The number, for system calls. Whoever keeps it must not use it longer than this owner lives.
   package let raw: Int32
   private let generation = tutti_current_fork_generation()
 
   package init(_ raw: Int32) { self.raw = raw }
 
+  /// Gives the number to a new owner, and closes nothing.
   package consuming func handOver() -> Int32 {
     let descriptor = raw
     discard self
@@ -21,8 +23,8 @@ package struct OwnedDescriptor: ~Copyable {
   }
 }
 
-/// A descriptor in a list that cannot hold its owner, or on its way from one thread to another: closed with the last
-/// reference, unless it was taken.
+/// Carries a descriptor from one thread to another, or holds it in a list that cannot hold its owner. The descriptor is
+/// closed with the last reference, unless it was taken.
 package final class PassedDescriptor: Sendable {
   package let raw: Int32
   private let isTaken = Lock(false)
@@ -30,7 +32,7 @@ package final class PassedDescriptor: Sendable {
 
   package init(_ descriptor: consuming OwnedDescriptor) { raw = descriptor.handOver() }
 
-  /// Takes it. Once.
+  /// Takes the descriptor. May be called once.
   package func take() -> OwnedDescriptor {
     isTaken.withLock { isTaken in
       precondition(!isTaken, "a descriptor has one owner")

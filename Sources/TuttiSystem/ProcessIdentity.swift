@@ -1,6 +1,6 @@
 import Glibc
 
-/// A process, so that it is not mistaken for a later one with the same number.
+/// Identifies a process, so that it is not mistaken for a later one with the same number.
 package struct ProcessIdentity: Hashable, Sendable {
   package var pid: Int32
   /// Field 22 of `/proc/PID/stat`: ticks since boot.

@@ -1,6 +1,7 @@
 import Glibc
 
-/// Random bytes as hexadecimal digits, from the kernel's generator, which is made for secrets (getentropy(3)).
+/// Returns random bytes as hexadecimal digits, from the kernel's generator, which is good enough for secrets
+/// (getentropy(3)).
 ///
 /// - Parameter bytes: At most 256.
 /// - Throws: `.resources`, on a kernel that has no randomness.

@@ -1,4 +1,4 @@
-/// Ranks as a person writes them: `rank 2`, `ranks 2, 5 and 7`, `ranks 0-5 and 8`; long lists are cut.
+/// Writes ranks as a person would: `rank 2`, `ranks 2, 5 and 7`, `ranks 0-5 and 8`. Long lists are cut.
 ///
 /// - Parameter ranks: Ascending.
 package func rankListText(_ ranks: [Int]) -> String {

@@ -12,7 +12,7 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
     return Self.mixed(state)
   }
 
-  /// A number that depends on nothing but `value`, and looks like none of its neighbours': the generator's finaliser.
+  /// Scrambles `value` with the generator's finaliser, so that neighbouring values give unrelated numbers.
   @inlinable package static func mixed(_ value: UInt64) -> UInt64 {
     var mixed = value
     mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9

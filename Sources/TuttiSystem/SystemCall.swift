@@ -1,7 +1,7 @@
 import CTuttiLinux
 import Glibc
 
-/// Runs a system call, again while it is interrupted by a signal, and throws a named failure when it fails.
+/// Runs a system call, repeats it while a signal interrupts it, and throws a named failure when it fails.
 ///
 /// - Parameters:
 ///   - name: The C function, for the message.

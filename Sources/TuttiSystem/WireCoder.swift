@@ -32,7 +32,7 @@ package struct WireEncoder {
   }
 }
 
-/// Reads a message that may be anything.
+/// Reads a message, without trusting any of it.
 package struct WireDecoder {
   private let bytes: [UInt8]
   private var position = 0

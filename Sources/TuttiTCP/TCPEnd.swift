@@ -1,7 +1,7 @@
 import TuttiSystem
 import TuttiTransport
 
-/// What TCP has of this process: nothing that it has to be asked for.
+/// What TCP has of this process. It needs nothing that a host could lack.
 struct TCPAccess: TransportAccess {
   var offer: [UInt8] { TCPOffer().bytes }
 
@@ -27,7 +27,7 @@ final class TCPEnd: TransportEnd {
     arrivals.add(try TCPLink(socket: socket, peer: peer, rank: rank, segmentBytesMax: TCPTransport.segmentBytesMax))
   }
 
-  func takeLinks() -> [Link] { arrivals.take() }
+  func takeLinks(into links: inout [Link]) { links += arrivals.take() }
 
   func close() { arrivals.close() }
 }

@@ -1,4 +1,4 @@
-/// The wire format: what precedes every segment on a socket, little-endian, 40 bytes.
+/// The wire format: a header of 40 bytes, little-endian, precedes every segment on a socket.
 ///
 /// | offset | bits | field |
 /// | --- | --- | --- |

@@ -1,7 +1,7 @@
 import Glibc
 import TuttiSystem
 
-/// What the peer may say, and how its end is told.
+/// Checks what the peer sends, and reports how the connection ended.
 extension TCPLink {
   /// Checks a data frame's header without taking it, so that a bad one is refused before its payload is waited for.
   func checkData(_ header: TCPHeader) -> Bool {
@@ -28,7 +28,7 @@ extension TCPLink {
     return true
   }
 
-  /// Takes what is not a data frame: credit, or something that is not ours.
+  /// Takes a frame that carries no data: credit, or something that is not ours.
   func acceptCredit(_ header: TCPHeader) -> Bool {
     guard header.isOurs else {
       return header.magic == TCPFrame.signature & 0xFFFF && header.version != TCPFrame.signature >> 16
@@ -76,7 +76,7 @@ extension TCPLink {
   func inputEnded(_ moved: Int) {
     var code = Int32(-moved)
     if code == EAGAIN {
-      // Nothing now. Only when output is impossible as well is this the end.
+      // Nothing has come yet. This is the end only when output is impossible as well.
       guard state.pointee.sendError != 0 else { return }
       code = state.pointee.sendError
     }

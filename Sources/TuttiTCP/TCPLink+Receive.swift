@@ -52,12 +52,13 @@ extension TCPLink {
     state.pointee.restBytes = 0
     state.pointee.end += moved - rest
     publish(state.pointee.restLane, state.pointee.restArrival, home: state.pointee.restHome)
-    // The engine gets to offer the next destination before the next header is looked at.
+    // The engine can offer the next destination before the next header is looked at.
     return false
   }
 
-  /// In the middle of a large segment there is nothing to do before its end has come: waking for each packet would take the processor's time
-  /// from whoever computes. Kernels before 5.12 may not wake when their buffer is full before that: so never for more than a quarter of it.
+  /// Asks the kernel to wake this rank only when the rest of a large segment has come: waking for each packet would take
+  /// processor time from whoever computes. Kernels before 5.12 may not wake when their buffer is full before that, so it
+  /// never asks for more than a quarter of the buffer.
   func wakeForWholeSegment() {
     let bytesMax = max(1, socketOptions.receiveBufferBytes / 4)
     var bytes = Int32(clamping: min(max(1, state.pointee.restBytes), bytesMax))
@@ -107,7 +108,7 @@ extension TCPLink {
     return true
   }
 
-  /// A small segment stays where it was read, unless that is misaligned for a kernel's loads.
+  /// Publishes a small segment where it was read, unless that is misaligned for a kernel's loads.
   private func takeSmall(_ header: TCPHeader, _ bytes: Int) {
     let payload = header.base + TCPFrame.headerBytes
     state.pointee.start += TCPFrame.headerBytes + bytes
@@ -120,8 +121,8 @@ extension TCPLink {
     }
   }
 
-  /// A large segment goes to the destination offered for it, or to a slot; what is in the chunk already is copied there,
-  /// unless all of it is and nobody has offered.
+  /// Reads a large segment into the destination offered for it, or into a slot. The part that is in the chunk already is
+  /// copied there, unless the whole segment is in the chunk and nothing was offered.
   private func takeLarge(_ header: TCPHeader, _ bytes: Int) {
     let lane = header.lane
     let payload = header.base + TCPFrame.headerBytes

@@ -2,7 +2,7 @@ import CTuttiLinux
 import Glibc
 import TuttiTransport
 
-/// Sending: one frame at a time, written at once as far as the kernel takes it, the rest by `flush`.
+/// Sends one frame at a time: at once as far as the kernel takes it, the rest by `flush`.
 extension TCPLink {
   /// Numbers the next segment of `lane` and writes its header, which acknowledges all that was consumed.
   @inline(__always)
@@ -20,7 +20,7 @@ extension TCPLink {
     return sequence
   }
 
-  /// Takes what a call to send moved off the unfinished frame. Returns whether the frame is now written in full.
+  /// Takes the bytes that a call to send moved off the unfinished frame. Returns whether the frame is now written in full.
   func settle(_ moved: Int) -> Bool {
     if moved < 0 {
       if moved != -Int(EAGAIN) { outputFailed(Int32(-moved)) }
@@ -39,7 +39,7 @@ extension TCPLink {
     return true
   }
 
-  /// Keeps what the kernel did not take.
+  /// Keeps the part of a frame that the kernel did not take.
   @inline(never)
   func keep(
     moved: Int, _ head: UnsafeRawPointer, _ headBytes: Int, _ body: UnsafeRawPointer?, _ bodyBytes: Int, lane: Int
@@ -66,7 +66,7 @@ extension TCPLink {
     if state.pointee.creditDue != 0 { sendCredit() }
   }
 
-  /// One frame for every lane that is owed half its credit or more, all in one system call.
+  /// Sends a credit frame for every lane that is owed half its credit or more, all in one system call.
   private func sendCredit() {
     var length = 0
     for lane in 0..<laneCount where state.pointee.creditDue & (1 << UInt32(lane)) != 0 {
@@ -82,8 +82,8 @@ extension TCPLink {
     if moved != length { keep(moved: moved, output, length, nil, 0, lane: -1) }
   }
 
-  /// The connection takes no more output. What the peer sent before it went is still to be read, so the link fails only when
-  /// the input ends too, which it does at once on a dead connection.
+  /// Notes that the connection takes no more output. What the peer sent before it left can still be read, so the link fails
+  /// only when the input ends too, which it does at once on a dead connection.
   private func outputFailed(_ code: Int32) {
     state.pointee.sendError = code
     state.pointee.canWrite = false

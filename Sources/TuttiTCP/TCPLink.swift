@@ -5,9 +5,9 @@ import TuttiTransport
 
 /// A link over one connected TCP socket that carries all lanes.
 ///
-/// Owns the socket, and the memory that arrivals lie in and segments are composed in. Invariants: at most one frame is partly
-/// written, and nothing is written before it is complete; whatever the peer sends, memory and work are bounded by the credit
-/// granted to it, because a frame beyond the credit, the size or the order agreed on ends the link.
+/// Owns the socket, and the memory that arrivals lie in and segments are composed in. Invariants: at most one frame is
+/// partly written, and nothing is written before it is complete; whatever the peer sends, memory and work are bounded by the
+/// credit granted to it, because a frame beyond the credit, the size or the order agreed on ends the link.
 ///
 /// One system call sends a segment and, while the receiver keeps up, one receives it. Large segments are read straight into
 /// the destination offered for them, or into a slot. Consumed segments are acknowledged in the headers of data going the
@@ -20,7 +20,7 @@ package final class TCPLink: Link, @unchecked Sendable {
   /// What the kernel granted.
   package let socketOptions: TCPSocketOptions
   let socket: Int32
-  /// Of `socket`; nil once the link is closed.
+  /// The owner of `socket`; nil once the link is closed.
   private var owner: OwnedDescriptor?
   let credit: UInt64
   let laneCount: Int
@@ -96,8 +96,8 @@ package final class TCPLink: Link, @unchecked Sendable {
     state.pointee.canWrite && lanes[lane].sent &- lanes[lane].acknowledged < credit && !status.pointee.failed
   }
 
-  /// A source counts as free once the kernel has all of it, so `copied` makes no difference. That goes for small segments
-  /// too, although they are copied at once: whoever waits for the release thereby flushes what the peer is waiting for.
+  /// A source counts as free once the kernel has all of it, so `copied` makes no difference. Small segments are copied at
+  /// once, but count as free no earlier: whoever waits for the release thereby flushes what the peer is waiting for.
   package override func send(
     _ lane: Int, _ call: CallSignature, _ count: UInt64, _ source: UnsafeRawPointer, _ bytes: Int, copied: Bool
   ) -> UInt64 {
@@ -203,7 +203,8 @@ package final class TCPLink: Link, @unchecked Sendable {
     owner = nil
   }
 
-  /// Unread input would make the kernel reset the connection on close, and the peer lose what is on its way to it.
+  /// Reads and drops what has come. Unread input would make the kernel reset the connection on close, and the peer would
+  /// lose what is on its way to it.
   private func discardInput() {
     let chunk = memory.freeChunk(besides: -1)
     for _ in 0..<1024 {

@@ -17,7 +17,7 @@ struct TCPLane {
   /// How many of the consumed ones the peer has been told of.
   var announced: UInt64 = 0
 
-  /// Where the engine would like the segment with this sequence number; 0 when nothing is offered.
+  /// The sequence number of the segment that the engine offered a destination for; 0 when nothing is offered.
   var offeredSequence: UInt64 = 0
   var offeredCall: UInt64 = 0
   var offeredCount: UInt64 = 0
@@ -62,19 +62,20 @@ struct TCPLinkState {
   var closed = false
 }
 
-/// Where a link's arrivals lie: chunks, into which small segments are read many at a time, and slots of one large segment
-/// each. And where its own segments are composed: one frame for each lane.
+/// The memory of a link. Its arrivals lie in chunks, into which small segments are read many at a time, and in slots of one
+/// large segment each. Its own segments are composed in one frame for each lane.
 ///
-/// Reserved as one mapping, so that memory is only spent on what is used, and none is allocated later; the lowest free chunk
-/// and slot are used first, so that a receiver that keeps up stays within memory that is in its cache. An arrival never moves.
-/// There are never fewer free than needed: the receiver grants `outstandingMax` segments, each of which holds one slot or keeps
-/// one chunk in use, and one more chunk is there to read into. A lane needs no more than one frame to compose in, whatever its
-/// credit: nothing is reserved while a frame is partly written, and the kernel copies what it takes.
+/// All of it is reserved as one mapping, so that memory is only spent on what is used, and none is allocated later; the
+/// lowest free chunk and slot are used first, so that a receiver that keeps up stays within memory that is in its cache. An
+/// arrival never moves. There are never fewer free than needed: the receiver grants `outstandingMax` segments, each of which
+/// holds one slot or keeps one chunk in use, and one more chunk is there to read into. A lane needs no more than one frame
+/// to compose in, whatever its credit: nothing is reserved while a frame is partly written, and the kernel copies what it
+/// takes.
 struct TCPLinkMemory {
   static let chunkBytes = 64 << 10
   /// Segments up to this size are read together with their neighbours and stay where they were read.
   static let smallBytesMax = 16 << 10
-  /// What precedes a composed payload: padding that aligns it, and right before it its header.
+  /// The bytes before a composed payload: padding that aligns it and, right before it, its header.
   private static let frameLeadBytes = 64
 
   let base: UnsafeMutableRawPointer

@@ -2,7 +2,7 @@ import CTuttiLinux
 import Glibc
 import TuttiSystem
 
-/// What a data socket is set to, and what the kernel granted of it.
+/// Sets the options of a data socket, and says what the kernel granted.
 ///
 /// Buffers have a fixed size because autotuned ones are bimodal: the same 16 MiB transfer takes one of two very different
 /// times. Apply the options before `listen` and `connect` as well, because the receive window's scale is agreed on then.
@@ -21,9 +21,10 @@ package struct TCPSocketOptions: Equatable, Sendable {
     try systemCall("fcntl(F_SETFL)") { fcntl(socket, F_SETFL, flags | O_NONBLOCK) }
     let tcp = Int32(IPPROTO_TCP)
     try set("setsockopt(TCP_NODELAY)", socket, tcp, TCP_NODELAY, 1)
-    // No limit on how long sent bytes may stay where they are, whatever the socket had: since Linux 5.11 it counts the time in which a live
-    // peer's window is closed, and a rank that computes does not read. While the peer is alive, the call's own limit counts. That its host is
-    // gone is noticed by these probes, where nothing is on its way, and by the control plane.
+    // There is no limit on how long sent bytes may stay unacknowledged, whatever the socket had before: since Linux 5.11 it
+    // counts the time in which a live peer's window is closed, and a rank that computes does not read. While the peer is
+    // alive, the call's own limit counts. These probes, where nothing is on its way, and the control plane notice that its
+    // host is gone.
     try set("setsockopt(TCP_USER_TIMEOUT)", socket, tcp, TCP_USER_TIMEOUT, 0)
     try set("setsockopt(SO_KEEPALIVE)", socket, SOL_SOCKET, SO_KEEPALIVE, 1)
     try set("setsockopt(TCP_KEEPIDLE)", socket, tcp, TCP_KEEPIDLE, 15)
@@ -41,7 +42,7 @@ package struct TCPSocketOptions: Equatable, Sendable {
     try systemCall(name) { setsockopt(socket, level, option, &value, socklen_t(MemoryLayout<Int32>.size)) }
   }
 
-  /// Root may go beyond `net.core.wmem_max` and `rmem_max`; everybody else is silently held to them.
+  /// Sets a buffer's size. Root may exceed `net.core.wmem_max` and `rmem_max`; everybody else is silently held to them.
   private static func setBuffer(
     _ socket: Int32, forced: Int32, plain: Int32, _ name: StaticString
   ) throws(FailureReport) -> Int {

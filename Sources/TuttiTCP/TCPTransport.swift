@@ -2,7 +2,7 @@ import Glibc
 import TuttiSystem
 import TuttiTransport
 
-/// TCP as a transport: it leads everywhere, and what it needs every host has.
+/// TCP as a transport. It reaches every rank, and every host has what it needs.
 package struct TCPTransport: Transport {
   package static let kind = TransportKind("tcp")
   /// The largest payload of a segment.

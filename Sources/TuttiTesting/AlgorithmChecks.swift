@@ -1,4 +1,4 @@
-// What an author of algorithms needs: the proof, a run over real links, and a picture.
+// The tools of an author of algorithms: the proof, a run over real links, and a picture.
 
 import Tutti
 import TuttiAlgorithms
@@ -8,37 +8,38 @@ public import TuttiSystem
 /// A random number generator that gives the same numbers for the same seed everywhere.
 public typealias SeededGenerator = TuttiSystem.SeededGenerator
 
-/// Where an algorithm breaks what its collective promises: a counterexample, readable as it is.
+/// Shows where an algorithm breaks what its collective promises, in readable form.
 public struct Counterexample: Error, CustomStringConvertible {
   /// The algorithm's name.
   public let algorithm: String
-  /// Rank, step, chunk, what was expected and what was found, in some lines.
+  /// The rank, the step, the chunk, what was expected and what was found, in a few lines.
   public let text: String
 
   public var description: String { "algorithm \(algorithm) is \(text)" }
 }
 
-/// What was proven.
+/// How much was proven.
 public struct ProofSummary: Sendable, Hashable {
-  /// Schedules: one for each rank, of each rank count and root.
+  /// The number of schedules: one for each rank, for each rank count and root.
   public var schedules = 0
-  /// Messages from one rank to another, in all of them.
+  /// The number of messages from one rank to another in all schedules.
   public var messages = 0
 }
 
-/// Proves that an algorithm does what its collective promises: the right result, the same bits on all ranks, messages that match, no
-/// deadlock, and no use of memory before it is written or after it is overwritten.
+/// Proves that an algorithm does what its collective promises: the right result, the same bits on all ranks, messages that
+/// match, no deadlock, and no use of memory before it is written or after it is overwritten.
 ///
 /// ```swift
 /// try prove(MyAllReduce(), rankCounts: 1...16)
 /// ```
 ///
 /// - Parameters:
-///   - rankCounts: Those it is not defined for are passed over, but it must be defined for one.
-///   - roots: For collectives with a root; those beyond the rank count are passed over. nil: the first, second and last rank.
-/// - Throws: ``Counterexample``, the first found.
+///   - rankCounts: Those that the algorithm is not defined for are passed over, but it must be defined for one.
+///   - roots: The roots for collectives that have one; those beyond the rank count are passed over. nil stands for the
+///     first, second and last rank.
+/// - Throws: ``Counterexample`` with the first counterexample found.
 /// - Complexity: Linear in the steps of all ranks; about a second for 1 to 32 ranks.
-/// - SeeAlso: The five properties, in `docs/ALGORITHMS.md`.
+/// - SeeAlso: The five properties in `docs/ALGORITHMS.md`.
 @discardableResult
 public func prove(
   _ algorithm: any Algorithm, rankCounts: some Sequence<Int> = 1...32, roots: [Int]? = nil
@@ -54,9 +55,9 @@ public func prove(
 /// ```
 ///
 /// - Parameters:
-///   - groupings: Those it is not defined for are passed over, but it must be defined for one.
+///   - groupings: Those that the algorithm is not defined for are passed over, but it must be defined for one.
 ///   - roots: As in ``prove(_:rankCounts:roots:)``.
-/// - Throws: ``Counterexample``, the first found.
+/// - Throws: ``Counterexample`` with the first counterexample found.
 @discardableResult
 public func prove(
   _ algorithm: any Algorithm, groupings: some Sequence<Grouping>, roots: [Int]? = nil
@@ -75,16 +76,16 @@ public func prove(
       } catch { throw Counterexample(algorithm: algorithm.name, text: error.description) }
     }
   }
-  // What is defined nowhere is proven without a step, and somebody would believe it.
+  // An algorithm that is defined nowhere would be proven without a step, and somebody would believe it.
   if summary.schedules == 0 {
     throw Counterexample(
-      algorithm: algorithm.name, text: "not proven: it is defined for none of these ranks and roots")
+      algorithm: algorithm.name, text: "not proven: it is not defined for any of these ranks and roots")
   }
   return summary
 }
 
-/// Runs an algorithm on random data, types, operations, roots and sizes, in place and not, and compares every result bit for bit with its
-/// definition.
+/// Runs an algorithm on random data, types, operations, roots and sizes, in place and not, and compares every result bit for
+/// bit with its definition.
 ///
 /// ```swift
 /// try exercise(MyAllReduce(), over: [.inProcess, .sharedMemory, .tcp], seed: 1)
@@ -92,14 +93,15 @@ public func prove(
 ///
 /// - Parameters:
 ///   - algorithm: One of the library's or your own.
-///   - rankCounts: Those it is not defined for are passed over, but it must be defined for one. Each rank is a thread.
-///   - transports: Each is tried with each rank count.
-///   - runs: Calls for each rank count and transport.
+///   - rankCounts: Those that the algorithm is not defined for are passed over, but it must be defined for one. Each rank is
+///     a thread.
+///   - transports: The transports, each of which is tried with each rank count.
+///   - runs: The number of calls for each rank count and transport.
 ///   - seed: The same seed makes the same calls.
 ///   - faults: How links misbehave, over the in-process transport.
-/// - Throws: ``Counterexample`` before anything runs. ``RankFailure`` with ``WrongResult``, which says the call: of a proven algorithm that is a
-///   fault of the library, or the algorithm is no pure function, and gave the proof another schedule than the run. ``RankFailure`` with
-///   `TuttiError` when a call fails.
+/// - Throws: ``Counterexample`` before anything runs, when the proof fails. ``RankFailure`` with ``WrongResult``, which
+///   names the call, when a result is wrong: then the library has a defect, or the algorithm is no pure function and gave
+///   the proof another schedule than the run. ``RankFailure`` with `TuttiError` when a call fails.
 public func exercise(
   _ algorithm: any Algorithm, rankCounts: some Sequence<Int> = 1...8, over transports: [TransportChoice] = [.inProcess],
   runs: Int = 20, seed: UInt64, faults: LinkFaults? = nil
@@ -141,9 +143,9 @@ private func exerciseOnce(
 
 /// A result that differs from the collective's definition.
 public struct WrongResult: Error, CustomStringConvertible {
-  /// Collective, algorithm, sizes, type, root and the like.
+  /// The call: collective, algorithm, sizes, type, root and so on.
   public let call: String
-  /// Rank, place, what is there, and what should be.
+  /// The rank, the place, what is there, and what should be there.
   public let text: String
 
   public var description: String { "\(call): \(text)" }
@@ -151,11 +153,11 @@ public struct WrongResult: Error, CustomStringConvertible {
 
 /// How a schedule is drawn.
 public enum DrawingFormat: String, Sendable, CaseIterable {
-  /// Step by step, for each rank.
+  /// Text that lists the steps of each rank.
   case text
-  /// For Graphviz: steps as nodes, messages as edges.
+  /// A graph for Graphviz, with steps as nodes and messages as edges.
   case dot
-  /// Ranks over time, messages as arrows.
+  /// A picture of ranks over time, with messages as arrows.
   case svg
 }
 
@@ -170,11 +172,11 @@ public enum DrawingFormat: String, Sendable, CaseIterable {
 ///   - root: In `0..<rankCount`; for collectives with a root.
 /// - Returns: A whole document of that format.
 public func draw(_ algorithm: any Algorithm, rankCount: Int, root: Int = 0, as format: DrawingFormat) -> String {
-  precondition(rankCount > 0, "\(rankCount) ranks")
+  precondition(rankCount > 0, "\(rankCount) ranks: there must be at least one")
   return draw(algorithm, grouping: Grouping(rankCount: rankCount), root: root, as: format)
 }
 
-/// The same for ranks in groups.
+/// Draws the schedules of all ranks, which are in groups. They need not be proven.
 public func draw(_ algorithm: any Algorithm, grouping: Grouping, root: Int = 0, as format: DrawingFormat) -> String {
   let rankCount = grouping.rankCount
   precondition(algorithm.isDefined(for: grouping), "\(algorithm.name) is not defined for \(rankCount) ranks in these groups")

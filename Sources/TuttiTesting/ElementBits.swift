@@ -1,6 +1,6 @@
 import Tutti
 
-/// Elements of every type as bits, and what combining small integers in that type must give, bit for bit.
+/// Gives elements of every type as bits, and the exact bits of the combination of small integers in that type.
 package enum ElementBits {
   /// The bits of a small integer in the type. Unsigned types wrap.
   package static func bits(of value: Int, _ type: DataType) -> UInt64 {
@@ -45,8 +45,8 @@ package enum ElementBits {
     }
   }
 
-  /// In float64; exact, but for the one division of an average. That is rounded first to float64 and then to the type, which for sums
-  /// this small is the same as rounding once (Figueroa, SIGNUM Newsletter 30(3), 1995).
+  /// Combines in float64, which is exact except for the one division of an average. That is rounded first to float64 and
+  /// then to the type, which for sums this small is the same as rounding once (Figueroa, SIGNUM Newsletter 30(3), 1995).
   private static func fold(_ values: [Int], _ operation: ReduceOp) -> Double {
     let first = Double(values[0])
     let result = values.dropFirst().map(Double.init).reduce(first) { a, b in
@@ -61,7 +61,7 @@ package enum ElementBits {
     return operation == .average && values.count > 1 ? result / Double(values.count) : result
   }
 
-  /// One element; `memory` may be unaligned.
+  /// Loads one element; `memory` may be unaligned.
   package static func load(_ index: Int, of memory: UnsafeRawPointer, size: Int) -> UInt64 {
     switch size {
     case 1: UInt64(memory.load(fromByteOffset: index, as: UInt8.self))

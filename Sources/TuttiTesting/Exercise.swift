@@ -5,8 +5,8 @@ import TuttiSchedule
 
 /// One call of any collective, as all ranks must make it: its arguments, every rank's data, and the result it must have.
 ///
-/// The results are computed here from the collectives' definitions. Data that only moves is arbitrary bits, different in every element
-/// of every rank.
+/// The results are computed here from the collectives' definitions. Data that only moves is arbitrary bits, different in
+/// every element of every rank.
 package struct Exercise: Sendable, CustomStringConvertible {
   package let rankCount: Int
   package let collective: Collective
@@ -14,16 +14,16 @@ package struct Exercise: Sendable, CustomStringConvertible {
   package let type: DataType
   package let operation: ReduceOp
   package let root: Int
-  /// On the root only, where only it has both buffers.
+  /// Whether the call is in place; on the root only, where only the root has both buffers.
   package let isInPlace: Bool
   package let isUneven: Bool
   let salt: Int
-  /// By rank; elements of its block, or of the message where there are no blocks.
+  /// By rank: the elements of its block, or of the message where there are no blocks.
   private let blocks: [Int]
-  /// All-to-all: by sender, elements for each receiver.
+  /// For an all-to-all, by sender: the elements for each receiver.
   private let matrix: [[Int]]
 
-  /// Any call at random, with one of the library's algorithms or `auto`.
+  /// Draws any call at random, with one of the library's algorithms or `auto`.
   package init(rankCount: Int, using generator: inout SeededGenerator) {
     self.init(
       rankCount: rankCount, Collective.allCases.filter { $0 != .barrier }.randomElement(using: &generator)!,
@@ -101,11 +101,11 @@ package struct Exercise: Sendable, CustomStringConvertible {
   private func number(_ rank: Int, _ index: Int) -> Int {
     let value = (rank * 7 + index * 3 + salt + index / 13) % 13
     if operation == .product { return [1, -1, 2, -2][value % 4] }
-    // An average of a 16-bit type divides each contribution: multiples leave every part of it exact.
+    // An average of a 16-bit type divides each contribution, and multiples of the rank count leave every part exact.
     return (value - 6) * (operation == .average && type.size == 2 ? rankCount : 1)
   }
 
-  /// Numbers repeat after so many elements: a result is combined once for each of them.
+  /// Numbers repeat after this many elements, so that a result is combined once for each of them.
   private static let period = 13 * 13
 
   private func combined(_ indices: Range<Int>) -> [UInt64] {
@@ -214,7 +214,7 @@ package struct Exercise: Sendable, CustomStringConvertible {
     return RawMemory(memory.output, count: count, type: type)
   }
 
-  /// What a rank sends and receives in an all-to-all.
+  /// The sizes of the blocks that a rank sends and receives in an all-to-all.
   private func exchanged(_ rank: Int) -> (BlockSizes, BlockSizes) {
     isUneven ? (.each(matrix[rank]), .each(matrix.map { $0[rank] })) : (.equal, .equal)
   }
@@ -236,12 +236,12 @@ package final class ExerciseMemory: @unchecked Sendable {
   private let buffer: TuttiBuffer<UInt8>
   private let byteCount: Int
   private let isInPlace: Bool
-  /// Knows `memory` until the end; nil where nobody has to forget it.
+  /// The communicator that `memory` is registered with until the end; nil where it is not registered.
   private let registrar: Communicator?
 
   /// - Parameters:
-  ///   - communicator: Whose registered memory it is; nil for ordinary memory.
-  ///   - isCallers: Whether it is memory of the caller's own that the communicator is to know, instead of such that it allocates.
+  ///   - communicator: The communicator whose registered memory it is; nil for ordinary memory.
+  ///   - isCallers: Whether to register memory of the caller's own, instead of memory that the communicator allocates.
   package init(
     _ exercise: Exercise, rank: Int, misalignment: Int, registeredWith communicator: Communicator? = nil,
     isCallers: Bool = false
@@ -276,11 +276,11 @@ package final class ExerciseMemory: @unchecked Sendable {
   }
 
   deinit {
-    // It was registered above, so this fails in the child of a fork alone.
+    // It was registered above, so this fails only in a forked child.
     try? registrar?.unregister(UnsafeMutableRawBufferPointer(buffer.pointer))
   }
 
-  /// The first thing wrong with the result, or nil.
+  /// The first thing that is wrong with the result, or nil.
   package func firstError() -> String? {
     let size = exercise.type.size
     var expected = [UInt8](repeating: 0xA5, count: byteCount)

@@ -1,12 +1,12 @@
 import Foundation
 import Tutti
 
-/// Random operations that all ranks of a communicator make, each compared bit for bit with its definition.
+/// Makes random operations on all ranks of a communicator, and compares each bit for bit with its definition.
 ///
-/// What all ranks must agree on is drawn from one stream, and what is a rank's own business from another: alignment, registered memory
-/// or not, the order of waiting, being late. The same seed makes the same operations.
+/// What all ranks must agree on is drawn from one stream, and what each rank decides for itself from another: alignment,
+/// registered memory or not, the order of waiting, being late. The same seed makes the same operations.
 package enum RandomOperations {
-  /// A rank's part of a number of operations.
+  /// Plays a rank's part of a number of operations.
   package static func play(_ communicator: Communicator, _ operations: Int, seed: UInt64) throws {
     var shared = SeededGenerator(seed: seed)
     var own = SeededGenerator(seed: seed &+ 1 &+ UInt64(communicator.rank))
@@ -36,7 +36,7 @@ package enum RandomOperations {
     }
   }
 
-  /// All of them in flight at once, waited for in an order of the rank's own.
+  /// Starts all of them at once, and waits for them in an order of the rank's own.
   private static func start(
     _ communicator: Communicator, _ exercises: [(Exercise, ExerciseMemory)], _ own: inout SeededGenerator
   ) throws {
@@ -50,7 +50,8 @@ package enum RandomOperations {
     for work in works { try work.wait() }
   }
 
-  /// A rank's part of half of the operations on the communicator, and of as many on the part of it that the rank is split into.
+  /// Plays a rank's part of half of the operations on the communicator, and of as many on the part of it that the rank is
+  /// split into.
   package static func playSplit(_ communicator: Communicator, _ operations: Int, seed: UInt64) throws {
     var shared = SeededGenerator(seed: seed)
     let colorCount = Int.random(in: 1...3, using: &shared)
@@ -71,7 +72,7 @@ package enum RandomOperations {
   package static func dawdle(_ generator: inout SeededGenerator) {
     switch Int.random(in: 0..<6, using: &generator) {
     case 0:
-      // Nobody signals it.
+      // Nobody signals this semaphore, so this sleeps.
       _ = DispatchSemaphore(value: 0).wait(timeout: .now() + Double.random(in: 0...0.002, using: &generator))
     case 1:
       let end = ContinuousClock.now + .nanoseconds(Int.random(in: 0...500_000, using: &generator))

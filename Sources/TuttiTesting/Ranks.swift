@@ -7,7 +7,7 @@ import TuttiTransport
 
 /// What a rank of a test threw.
 public struct RankFailure: Error, CustomStringConvertible {
-  /// The rank that threw.
+  /// The rank that threw the error.
   public let rank: Int
   /// What it threw: a `TuttiError`, a ``HangingRank``, or an error of the test's own.
   public let error: any Error
@@ -15,7 +15,8 @@ public struct RankFailure: Error, CustomStringConvertible {
   public var description: String { "rank \(rank): \(error)" }
 }
 
-/// Runs `body` as each rank of a communicator, every rank on a thread of its own, and returns what they return when all have ended.
+/// Runs `body` as each rank of a communicator, every rank on a thread of its own, and returns what they return when all have
+/// ended.
 ///
 /// ```swift
 /// let sums = try withRanks(4) { communicator in
@@ -30,15 +31,17 @@ public struct RankFailure: Error, CustomStringConvertible {
 ///
 /// - Parameters:
 ///   - rankCount: 1 to 512.
-///   - transport: `.inProcess` is the quickest. With any other the ranks join like processes, through a rendezvous, and talk over real memory,
-///     sockets or devices of this host. `.rdma` needs an RDMA device: `TuttiError` with `.configuration` says what is in its way.
-///   - options: How the communicator is made, but for its transport.
-///   - faults: How links misbehave. With `.inProcess` only.
-///   - timeout: Wall-clock limit of all. A call that sets no limit of its own has half of it, so that the library itself gets to say which
-///     rank it waits for; after all of it ``RankFailure`` names a rank that hangs. That rank's thread is left behind.
+///   - transport: `.inProcess` is the quickest. With any other, the ranks join like processes, through a rendezvous, and
+///     communicate over real memory, sockets or devices of this host. `.rdma` needs an RDMA device: `TuttiError` with
+///     `.configuration` says what prevents it.
+///   - options: The options of the communicator, except for its transport.
+///   - faults: How links misbehave; only with `.inProcess`.
+///   - timeout: The wall-clock limit of everything. A call that sets no limit of its own has half of it, so that the library
+///     itself can say which rank it waits for. When all of it has passed, ``RankFailure`` names a rank that hangs, whose
+///     thread is left behind.
 /// - Returns: What each rank returned, by rank.
-/// - Throws: ``RankFailure`` of the lowest rank that failed, but for those that failed only because another one did. `TuttiError` when there
-///   can be no such communicator.
+/// - Throws: ``RankFailure`` of the lowest rank that failed, not counting those that failed only because another one did.
+///   `TuttiError` when no such communicator can be made.
 @discardableResult
 public func withRanks<Result: Sendable>(
   _ rankCount: Int, over transport: TransportChoice = .inProcess, options: CommunicatorOptions = CommunicatorOptions(),
@@ -57,13 +60,13 @@ public func withRanks<Result: Sendable>(
         results.withLock { $0[rank] = result }
         communicator.close()
       } catch {
-        // The first cause stays, if this is not it.
+        // If this is not the first cause, the first cause stays.
         communicator.abort("its part of the test threw \(error)")
         throw error
       }
     }
   } catch let failure as RankFailure where failure.error is HangingRank {
-    // Frees ranks that wait in a call with a longer limit.
+    // This frees ranks that wait in a call with a longer limit.
     for communicator in communicators { communicator.abort("\(failure)") }
     throw failure
   }
@@ -89,7 +92,7 @@ package func makeCommunicators(
   return joined.withLock { joined in (0..<rankCount).compactMap { joined[$0] } }
 }
 
-/// What a launcher would set for a rank of a test.
+/// The environment that a launcher would set for a rank of a test.
 package func testEnvironment(_ rank: Int, _ rankCount: Int, _ rendezvous: String) -> [String: String] {
   [
     "TUTTI_RANK": String(rank), "TUTTI_SIZE": String(rankCount), "TUTTI_RENDEZVOUS": rendezvous,
@@ -97,9 +100,10 @@ package func testEnvironment(_ rank: Int, _ rankCount: Int, _ rendezvous: String
   ]
 }
 
-/// Runs `body(0)...body(count - 1)` on threads, waits for all, and throws the failure of the lowest that did not fail because of another.
+/// Runs `body(0)...body(count - 1)` on threads, waits for all, and throws the failure of the lowest that did not fail
+/// because of another.
 ///
-/// - Parameter timeout: Seconds.
+/// - Parameter timeout: The limit in seconds.
 package func onThreads(
   _ count: Int, timeout: Double = 180, _ body: @escaping @Sendable (Int) throws -> Void
 ) throws {
@@ -132,9 +136,9 @@ extension RankFailure {
   }
 }
 
-/// A rank of a test did not come to its end.
+/// The error for a rank of a test that has not ended.
 public struct HangingRank: Error, CustomStringConvertible {
-  /// How long it was waited for.
+  /// How long the test waited for it.
   public let seconds: Double
 
   public var description: String { "has not ended after \(seconds) seconds" }

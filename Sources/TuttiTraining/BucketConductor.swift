@@ -2,29 +2,29 @@ import Synchronization
 import Tutti
 import TuttiSystem
 
-/// Starts each bucket's reduction when its turn has come, on whatever thread learns of it: the one that marks a gradient ready, or the one that
-/// notices the end of an operation.
+/// Starts each bucket's reduction when its turn has come, on whatever thread learns of it: the thread that marks a gradient
+/// ready, or the one that notices the end of an operation.
 ///
 /// One thread at a time acts; others leave it their news and go on, so that no handler ever waits.
 final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
-  // @unchecked: `memory` changes only between steps, in the call of the user's that ends one.
+  // @unchecked: `memory` changes only between steps, in the user's call that ends one.
 
   let communicator: Communicator
   let options: SynchronizerOptions
   private(set) var memory: GradientMemory<Element>
   private let progress: Lock<StepProgress>
-  /// Operations under way, by what they are for, and the first failure.
+  /// The operations in flight, with their purposes, and the first failure.
   private let operations = Lock(Operations())
-  /// News that the acting thread has not yet looked at.
+  /// The number of news items that the acting thread has not yet looked at.
   private let news = Atomic<Int>(0)
   /// Changes when something has ended.
   private let changed = WakeWord()
   /// What rank 0 announces, a number for each bucket; lives as long as an operation may read it.
   private let announcements: TuttiBuffer<Int32>
-  /// How many ranks used each parameter; then for each rank the first parameter that is not finite, counted from 1, and how many; then on how
-  /// many ranks buckets are to stay as they are.
+  /// How many ranks used each parameter; then for each rank the first parameter that is not finite, counted from 1, and how
+  /// many; then on how many ranks buckets must stay as they are.
   let status: TuttiBuffer<Int32>
-  /// Whether they are to on this rank.
+  /// Whether buckets must stay as they are on this rank.
   let keepsLayout = Atomic<Bool>(false)
 
   private struct Operations {
@@ -51,7 +51,7 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
 
   var layout: BucketLayout { memory.layout }
 
-  /// Elements of the memory whose result this rank gets.
+  /// The elements of the memory whose result this rank gets.
   func ownRange(_ bucket: Int) -> Range<Int> {
     let range = layout.buckets[bucket].range
     if options.sharding == .replicated { return range }
@@ -71,7 +71,7 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
     try progress.withLock(body)
   }
 
-  /// Takes a claimed gradient, which will not change any more until the step ends. `advance()` is to follow.
+  /// Takes a claimed gradient, which will not change any more until the step ends. Call `advance()` afterwards.
   func takeIn(_ parameter: Int, isUsed: Bool) {
     let gradient = memory.gradient(parameter)
     let isFinite =
@@ -86,7 +86,7 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
     }
   }
 
-  /// Starts what can be started.
+  /// Starts whatever can be started.
   func advance() {
     if news.wrappingAdd(1, ordering: .acquiringAndReleasing).oldValue != 0 { return }
     var seen = 1
@@ -173,7 +173,7 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
 
   private func ended(_ purpose: Purpose, _ work: Work) {
     if !work.isDone {
-      // It has failed, so that this throws at once.
+      // The operation has failed, so this throws at once.
       do throws(TuttiError) { try work.wait() } catch { return fail(error) }
     }
     switch purpose {
@@ -189,15 +189,15 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
         return true
       }
       if !isKnown {
-        let text = "rank 0 announced bucket \(bucket), which is not one of those that are left"
+        let text = "rank 0 announced bucket \(bucket), which is not one of the buckets that are left"
         fail(TuttiError(FailureReport(.mismatch, rank: communicator.rank, peer: 0, text)))
       }
     case .announcement: break
     case .status: look { $0.hasStatus = true }
     }
     advance()
-    // Last: as long as something is under way, whoever waits knows that there will be news.
-    // By number: the user may be in the next step by now, with operations for the same purposes.
+    // This comes last: as long as something is in flight, whoever waits knows that there will be news. It goes by number,
+    // because the user may be in the next step by now, with operations for the same purposes.
     operations.withLock { operations in operations.underWay.removeAll { $0.work.number == work.number } }
     changed.wake()
   }
@@ -208,14 +208,15 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
   /// Ends the synchronizer, on all ranks.
   func fail(_ error: TuttiError) {
     operations.withLock { $0.failure = $0.failure ?? error }
-    // If it is this rank's alone, the others hear of it; otherwise there is a cause already. A rank that has closed has said so.
+    // If the failure is this rank's alone, this tells the others; otherwise there is a cause already. A rank that has closed
+    // has said so.
     if error.code != .closed { communicator.abort(error.message) }
     changed.wake()
   }
 
-  /// Returns once `condition` holds, driving what is under way meanwhile. Each operation has its deadline.
+  /// Returns once `condition` holds, and drives what is in flight meanwhile. Each operation has its deadline.
   ///
-  /// - Returns: Whether it holds; `false` where nothing under way can make it true.
+  /// - Returns: Whether it holds; `false` where nothing in flight can make it true.
   func wait(until condition: (StepProgress) -> Bool) throws(TuttiError) -> Bool {
     while true {
       let seen = changed.value
@@ -228,7 +229,7 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
           throw error
         }
       } else if !works.isEmpty || news.load(ordering: .acquiring) != 0 || look({ $0.isTakingIn }) {
-        // Another thread is about to say that something has ended, or is ready; a lost wake costs a nap.
+        // Another thread is about to announce that something has ended or is ready. A lost wake-up costs 10 ms at most.
         changed.wait(while: seen, nanoseconds: 10_000_000)
       } else if look({ condition($0) }) {
         return true
@@ -255,9 +256,9 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
     look { $0 = StepProgress(layout, isRoot: communicator.rank == 0, prioritizes: options.prioritizes) }
   }
 
-  /// Moves the gradients into another layout. Between steps.
+  /// Moves the gradients into another layout. Called between steps.
   func rebuild(_ layout: BucketLayout) throws(TuttiError) {
-    // This rank's shards will be others: it needs the results of those whose they were.
+    // This rank's shards will change: it needs the results from the ranks that had the new ones.
     if options.sharding == .sharded {
       for bucket in self.layout.buckets.indices { try startGather(bucket).wait() }
     }

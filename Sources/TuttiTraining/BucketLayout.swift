@@ -1,41 +1,44 @@
-/// Which bucket each parameter's gradient is in, and where: a pure function of sizes, order and limits, so that all ranks have the same.
+/// Says in which bucket each parameter's gradient is, and where. It is a pure function of sizes, order and limits, so that
+/// all ranks have the same layout.
 ///
-/// The gradients of all buckets lie in one piece of memory, bucket after bucket, in the order in which they become ready. Each begins at a
-/// cache line; what is between them stays zero and is reduced along.
+/// The gradients of all buckets lie in one piece of memory, bucket after bucket, in the order in which they become ready.
+/// Each begins at a cache line; what is between them stays zero and is reduced along.
 ///
-/// Buckets grow from the first, each a quarter of those before it together, so that the network is never idle for long once it has begun; and
-/// shrink towards the last, each a quarter of what is left, so that little is still to be sent when the computation ends.
+/// Buckets grow from the first, each a quarter of those before it together, so that the network is never idle for long once
+/// it has begun; and shrink towards the last, each a quarter of what is left, so that little is still to be sent when the
+/// computation ends.
 ///
 /// - SeeAlso: Li et al., PyTorch Distributed, VLDB 2020: buckets in reverse order of the forward pass, rebuilt once.
 struct BucketLayout: Equatable, Sendable {
   /// A run of memory that is reduced as one.
   struct Bucket: Equatable, Sendable {
-    /// Parameters, as they lie there.
+    /// The parameters, in the order in which they lie there.
     let parameters: [Int]
-    /// Elements of the memory, with the gaps.
+    /// The elements of the memory, gaps included.
     let range: Range<Int>
-    /// The less, the sooner the next forward pass needs it.
+    /// The priority: the lower the number, the sooner the next forward pass needs the bucket.
     let priority: Int
   }
 
   /// All parameters, in the order in which their gradients become ready.
   let order: [Int]
-  /// In that order.
+  /// The buckets, in that order.
   let buckets: [Bucket]
   /// By parameter: its bucket.
   let bucketOf: [Int]
-  /// By parameter: its elements' place in the memory.
+  /// By parameter: where its elements lie in the memory.
   let ranges: [Range<Int>]
-  /// Elements of all buckets.
+  /// The number of elements of all buckets.
   let count: Int
 
   /// - Parameters:
-  ///   - counts: Elements of each parameter.
+  ///   - counts: The number of elements of each parameter.
   ///   - order: A permutation of the parameters.
-  ///   - maximum, first, last: Elements of a bucket at most, of the first and of the last; a larger parameter has a bucket of its own.
-  ///   - alignment: Elements of a cache line.
+  ///   - maximum, first, last: The largest number of elements of any bucket, of the first and of the last. A larger
+  ///     parameter has a bucket of its own.
+  ///   - alignment: The number of elements of a cache line.
   init(counts: [Int], order: [Int], maximum: Int, first: Int, last: Int, alignment: Int) {
-    precondition(order.sorted() == Array(counts.indices), "the order is no permutation of the parameters")
+    precondition(order.sorted() == Array(counts.indices), "the order is not a permutation of the parameters")
     let padded = counts.map { ($0 + alignment - 1) / alignment * alignment }
     var groups: [[Int]] = []
     var groupCount = 0
@@ -43,7 +46,7 @@ struct BucketLayout: Equatable, Sendable {
     var rest = padded.reduce(0, +)
     var done = 0
     for parameter in order {
-      // Parameters without elements travel with whoever is there.
+      // Parameters without elements join whatever bucket is there.
       if groups.isEmpty || groupCount > 0 && groupCount + padded[parameter] > limit {
         done += groupCount
         rest -= groupCount
@@ -71,7 +74,8 @@ struct BucketLayout: Equatable, Sendable {
     (self.order, self.buckets, self.bucketOf, self.ranges, count) = (order, buckets, bucketOf, ranges, end)
   }
 
-  /// Elements of each rank's shard of a bucket: as equal as whole cache lines allow, the last ones' less or none.
+  /// The number of elements of each rank's shard of a bucket: as equal as whole cache lines allow, with fewer or none for
+  /// the last ranks.
   func shardCounts(_ bucket: Int, rankCount: Int, alignment: Int) -> [Int] {
     let total = buckets[bucket].range.count
     let lines = (total + alignment - 1) / alignment

@@ -1,4 +1,5 @@
-// Loops over gradients, compiled for Float and for Double: generic code of one module is not specialised for its callers in others.
+// Loops over gradients, compiled for Float and for Double: generic code of one module is not specialised for its callers in
+// others.
 
 import CTuttiKernels
 import Tutti
@@ -24,7 +25,7 @@ enum ElementLoops {
     }
   }
 
-  /// To 16 bits: `scale` times each element.
+  /// Multiplies each element by `scale` and rounds it to 16 bits.
   static func narrow(
     _ elements: UnsafeBufferPointer<Float>, to wire: UnsafeMutableRawPointer, _ type: DataType, scale: Float
   ) {
@@ -32,7 +33,7 @@ enum ElementLoops {
     tutti_narrow(Int32(type.rawValue), wire, elements.baseAddress, elements.count, scale)
   }
 
-  /// From 16 bits.
+  /// Converts each element from 16 bits, and multiplies it by `scale`.
   static func widen(_ wire: UnsafeRawPointer, _ type: DataType, to elements: UnsafeMutableBufferPointer<Float>) {
     if elements.isEmpty { return }
     tutti_widen(Int32(type.rawValue), elements.baseAddress, wire, elements.count)
@@ -53,8 +54,9 @@ enum ElementLoops {
     UnsafeMutableBufferPointer(mutating: recast(UnsafeBufferPointer(elements), other))
   }
 
-  /// Scaled so that what is above the limit becomes infinite. Zero times a number is zero, but for what is not finite: then it is NaN, and so is
-  /// the sum. (Nothing is above the largest number: the scale is zero then.)
+  /// Scales elements so that those above the limit become infinite, and sums zero times each. Zero times a finite number is
+  /// zero; otherwise it is NaN, and so is the sum. (Where the limit is the largest number, nothing is above it, and the
+  /// scale is zero.)
   @inline(__always)
   private static func finite<Number: TrainingElement>(_ elements: UnsafeBufferPointer<Number>, _ limit: Number) -> Bool {
     let scale = Number.greatestFiniteMagnitude / limit.nextUp

@@ -1,21 +1,22 @@
 import Tutti
 
-/// The gradients of one layout, and what of them goes on the wire: registered memory, so that ranks of a host reduce it in place.
+/// The memory of the gradients of one layout, and of what goes on the wire for them. It is registered, so that ranks of a
+/// host reduce it in place.
 ///
-/// Whoever has a parameter's gradient, and when: its user until it is marked ready, then the conductor until `finish()` has returned.
+/// A parameter's gradient belongs to its user until it is marked ready, then to the conductor until `finish()` has returned.
 final class GradientMemory<Element: TrainingElement>: Sendable {
   let layout: BucketLayout
   let gradients: TuttiBuffer<Element>
   /// 16 bits for each element, of the wire type; nil where gradients travel as they are.
   private let wire: TuttiBuffer<BFloat16>?
   private let wireType: DataType?
-  /// What gradients are multiplied with before they are rounded for the wire, and results after.
+  /// The factors for gradients before they are rounded for the wire, and for results after it.
   private let scales: (narrowing: Float, widening: Float)
 
-  /// Elements of a cache line.
+  /// The number of elements of a cache line.
   static var alignment: Int { 64 / MemoryLayout<Element>.stride }
 
-  /// All zero.
+  /// Allocates the memory, all zero.
   init(_ layout: BucketLayout, _ options: SynchronizerOptions, _ communicator: Communicator) throws(TuttiError) {
     self.layout = layout
     wireType = options.wireType.dataType
@@ -23,7 +24,7 @@ final class GradientMemory<Element: TrainingElement>: Sendable {
     scales =
       switch (options.reduction, options.wireType) {
       case (.average, _): (1 / rankCount, 1)
-      // A sum of numbers that float16 has may be one that it has not.
+      // A sum of numbers in the range of float16 may be out of its range.
       case (.sum, .float16): (1 / rankCount, rankCount)
       case (.sum, _): (1, 1)
       }
@@ -38,13 +39,14 @@ final class GradientMemory<Element: TrainingElement>: Sendable {
   /// The type that is reduced.
   var reducedType: DataType { wireType ?? Element.dataType }
 
-  /// Where the elements from `offset` on are reduced.
+  /// The address at which the elements from `offset` on are reduced.
   func reduced(_ offset: Int) -> UnsafeMutableRawPointer {
     if let wire { return UnsafeMutableRawPointer(wire.pointer.baseAddress! + offset) }
     return UnsafeMutableRawPointer(gradients.pointer.baseAddress! + offset)
   }
 
-  /// The largest magnitude that all ranks may have. Of float16 not its largest number: the ranks' parts, each rounded up, would be too much.
+  /// The largest magnitude that all ranks may have. For float16 it is below the largest number, because the ranks' parts,
+  /// each rounded up, would be too much.
   var largest: Element {
     switch wireType {
     case .float16: Element(Float16.greatestFiniteMagnitude.nextDown)
@@ -65,7 +67,7 @@ final class GradientMemory<Element: TrainingElement>: Sendable {
 
   /// Takes a result from the wire.
   ///
-  /// - Parameter range: Elements of the memory.
+  /// - Parameter range: The elements of the memory.
   func widen(_ range: Range<Int>) {
     guard let wireType else { return }
     let memory = UnsafeMutableRawPointer(gradients.pointer.baseAddress! + range.lowerBound)

@@ -11,7 +11,7 @@ extension GradientSynchronizer {
       alignment: GradientMemory<Element>.alignment)
   }
 
-  /// Why there can be no such synchronizer; nil if there can.
+  /// Why such a synchronizer cannot be made; nil if it can.
   static func complaint(_ parameters: [Parameter<Element>], _ options: SynchronizerOptions) -> String? {
     if parameters.isEmpty { return "there are no parameters to synchronise" }
     if parameters.count > Int32.max / 2 { return "\(parameters.count) parameters are too many" }
@@ -40,7 +40,7 @@ extension GradientSynchronizer {
     return nil
   }
 
-  /// All that must be equal on all ranks.
+  /// Everything that must be equal on all ranks.
   ///
   /// - Parameter complaint: Why this rank cannot go on, for the others to hear.
   static func agreement(

@@ -1,4 +1,4 @@
-// That all ranks have the same parameters, and how they get them.
+// How all ranks get the same parameters, and the check that they have them.
 
 import Tutti
 import TuttiSystem
@@ -6,7 +6,8 @@ import TuttiSystem
 extension GradientSynchronizer {
   /// Gives every rank the root's parameters: for initial values, or those of a checkpoint. Every rank calls this.
   ///
-  /// - Throws: ``TuttiError`` as of any collective; `.invalidArgument` between the first ``markReady(_:)`` and the end of ``finish()``.
+  /// - Throws: ``TuttiError`` as any collective does; `.invalidArgument` between the first ``markReady(_:)`` and the end of
+  ///   ``finish()``.
   @available(*, noasync, message: "a broadcast blocks its thread")
   public func broadcastParameters(from root: Int = 0) throws(TuttiError) {
     try checkBetweenSteps("broadcastParameters")
@@ -21,9 +22,9 @@ extension GradientSynchronizer {
 
   /// Checks that all ranks have the same parameters, bit for bit. Every rank calls this.
   ///
-  /// - Throws: ``TuttiError``: `.mismatch`, the same on every rank, naming the first parameter that differs and the ranks that differ from the most;
-  ///   otherwise as ``broadcastParameters(from:)``.
-  /// - Complexity: SHA-256 of all parameters, and an all-gather of 32 bytes.
+  /// - Throws: ``TuttiError``: `.mismatch`, the same on every rank, naming the first parameter that differs and the ranks
+  ///   that differ from the majority; otherwise as ``broadcastParameters(from:)`` does.
+  /// - Complexity: Computes SHA-256 of all parameters, and makes an all-gather of 32 bytes.
   @available(*, noasync, message: "the check blocks its thread")
   public func checkReplicas() throws(TuttiError) {
     try checkBetweenSteps("checkReplicas")
@@ -35,7 +36,7 @@ extension GradientSynchronizer {
     for (index, parameter) in parameters.enumerated() {
       let versions = all.map { Array($0[index * size..<(index + 1) * size]) }
       if Set(versions).count == 1 { continue }
-      // The version of most ranks, and among those of as many ranks the one of the lowest.
+      // The reference is the version that most ranks have; among equally common ones, that of the lowest rank.
       let counts = versions.map { version in versions.count { $0 == version } }
       let reference = versions[counts.firstIndex(of: counts.max()!)!]
       let deviant = versions.indices.filter { versions[$0] != reference }
@@ -50,18 +51,19 @@ extension GradientSynchronizer {
     }
   }
 
-  /// Every rank's bytes, by rank; all have as many.
+  /// Gathers every rank's bytes, by rank; all ranks have equally many.
   private func gather(_ bytes: [UInt8]) throws(TuttiError) -> [[UInt8]] {
     let all = try conductor.communicator.allGather(bytes, timeout: options.timeout)
     return (0..<rankCount).map { Array(all[$0 * bytes.count..<($0 + 1) * bytes.count]) }
   }
 
-  /// Scales the gradients down where their norm, over all parameters and all ranks' shards, is above a limit. After ``finish()``, on every rank.
+  /// Scales the gradients down where their norm, over all parameters and all ranks' shards, is above a limit. Every rank
+  /// calls this after ``finish()``.
   ///
   /// - Parameter maximum: The largest Euclidean norm to leave as it is; above 0.
   /// - Returns: The norm before, bit-identical on all ranks.
-  /// - Throws: ``TuttiError``: `.nonFinite` on all ranks when the norm is infinite or not a number; gradients are then as they were. Otherwise as
-  ///   ``broadcastParameters(from:)``.
+  /// - Throws: ``TuttiError``: `.nonFinite` on all ranks when the norm is infinite or not a number; gradients are then as
+  ///   they were. Otherwise as ``broadcastParameters(from:)`` does.
   /// - SeeAlso: Pascanu, Mikolov & Bengio, ICML 2013.
   @available(*, noasync, message: "the norm blocks its thread")
   public func clipGradients(toNorm maximum: Double) throws(TuttiError) -> Double {

@@ -15,25 +15,26 @@ import TuttiSystem
 /// }
 /// ```
 ///
-/// Parameters are registered once, in the order in which the forward pass uses them. Their gradients lie in buckets; when all gradients of a
-/// bucket are ready its reduction starts, and goes on in the background. The first step finds out in which order gradients become ready, and all ranks then
-/// follow rank 0's: see ``layoutVersion``.
+/// Parameters are registered once, in the order in which the forward pass uses them. Their gradients lie in buckets; when
+/// all gradients of a bucket are ready, its reduction starts and goes on in the background. The first step finds out in
+/// which order gradients become ready, and all ranks then follow rank 0's: see ``layoutVersion``.
 ///
-/// Every rank makes the same steps. The results are bit-identical on all ranks, and with and without overlap; on every run too, where rank 0's gradients
-/// become ready in the same order in the first step, or ``SynchronizerOptions/readyOrder`` says it. A synchronizer has a communicator of its own, so that it
-/// disturbs no calls of the user's; after a failure there, every later call throws the first cause.
+/// Every rank makes the same steps. The results are bit-identical on all ranks, and with and without overlap. They are
+/// bit-identical on every run, too, where rank 0's gradients become ready in the same order in the first step, or
+/// ``SynchronizerOptions/readyOrder`` gives that order. A synchronizer has a communicator of its own, so that it does not
+/// disturb the user's calls. After a failure there, every later call throws the first cause.
 ///
 /// - SeeAlso: `docs/TRAINING.md`; Li et al., PyTorch Distributed, VLDB 2020.
 public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
-  /// As registered.
+  /// The parameters, as they were registered.
   public let parameters: [Parameter<Element>]
-  /// As given.
+  /// The options, as they were given.
   public let options: SynchronizerOptions
   let conductor: BucketConductor<Element>
   private let mode = Lock(Mode())
 
   private struct Mode {
-    /// Calls of ``withoutSynchronization(_:)`` that have not returned.
+    /// The number of calls of ``withoutSynchronization(_:)`` that have not returned.
     var pauses = 0
     /// Whether gradients are reduced, and an optimizer has not used them yet.
     var hasResults = false
@@ -46,11 +47,13 @@ public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
   /// Registers parameters. Every rank calls this, in the same order as other calls on the communicator.
   ///
   /// - Parameters:
-  ///   - communicator: What the synchronizer's own communicator is made from: ``Tutti/Communicator/duplicate(timeout:)``.
-  ///   - parameters: At least one, with names that differ; the same on every rank, in the order in which the forward pass uses them.
+  ///   - communicator: The communicator that the synchronizer duplicates for itself
+  ///     (``Tutti/Communicator/duplicate(timeout:)``).
+  ///   - parameters: At least one, with names that differ; the same on every rank, in the order in which the forward pass
+  ///     uses them.
   ///   - options: The same on every rank.
-  /// - Throws: ``TuttiError``: `.mismatch` on all ranks, with the parameter or option that differs and the ranks; `.invalidArgument`; `.resources`
-  ///   when there is no memory for the gradients.
+  /// - Throws: ``TuttiError``: `.mismatch` on all ranks, with the parameter or option that differs and the ranks;
+  ///   `.invalidArgument`; `.resources` when there is no memory for the gradients.
   @available(*, noasync, message: "joining ranks blocks the thread")
   public init(
     _ communicator: Communicator, _ parameters: [Parameter<Element>], options: SynchronizerOptions = SynchronizerOptions()
@@ -58,7 +61,7 @@ public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
     self.parameters = parameters
     self.options = options
     let complaint = Self.complaint(parameters, options)
-    // A rank that cannot go on still takes part, so that the others hear of it.
+    // A rank that cannot go on still takes part, so that the others learn of it.
     try communicator.checkAgreement(Self.agreement(parameters, options, complaint))
     if let complaint { throw TuttiError(FailureReport(.invalidArgument, rank: communicator.rank, complaint)) }
     if let algorithm = options.reductionAlgorithm {
@@ -77,7 +80,8 @@ public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
 
   deinit { close() }
 
-  /// Ends the synchronizer's communicator. Later calls throw `.closed`. Idempotent; dropping the last reference does the same.
+  /// Ends the synchronizer's communicator. Later calls throw `.closed`. Idempotent; dropping the last reference does the
+  /// same.
   @available(*, noasync, message: "use 'await synchronizer.close()'")
   public func close() {
     conductor.communicator.close()
@@ -87,7 +91,8 @@ public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
   /// changes nothing.
   public func close() async { await conductor.communicator.close() }
 
-  /// Ends the synchronizer on every rank: all pending and later calls throw `reason`. For a rank that cannot go on, before it closes.
+  /// Ends the synchronizer on every rank: all pending and later calls throw `reason`. A rank that cannot go on calls it
+  /// before it closes.
   public func abort(_ reason: String) { conductor.communicator.abort(reason) }
 
   /// This rank.
@@ -97,29 +102,31 @@ public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
 
   // MARK: Gradients
 
-  /// Where the gradient of a parameter is: shape `[count]`, zero at first. The synchronizer's memory, as long as it lives.
+  /// Returns the gradient of a parameter: shape `[count]`, zero at first. It is the synchronizer's memory and valid as long
+  /// as the synchronizer lives.
   ///
-  /// Adding to it is the user's from ``finish()`` to ``markReady(_:)``; in between, leave it alone. After ``finish()`` it holds the reduced gradient: all of it, or,
-  /// with ``GradientSharding/sharded``, this rank's shard.
+  /// Add to it between ``finish()`` and the next ``markReady(_:)`` of that parameter; between ``markReady(_:)`` and
+  /// ``finish()``, leave it alone. After ``finish()`` it holds the reduced gradient: all of it or, with
+  /// ``GradientSharding/sharded``, this rank's shard.
   ///
-  /// - Parameter index: Of ``parameters``.
+  /// - Parameter index: The index in ``parameters``.
   public func gradient(_ index: Int) -> UnsafeMutableBufferPointer<Element> { conductor.memory.gradient(index) }
 
-  /// Goes up when gradients have moved: at the end of the first ``finish()``, if they became ready in another order than that of their buckets.
-  /// Pointers of ``gradient(_:)`` are to be taken anew.
+  /// A number that rises when gradients have moved: at the end of the first ``finish()``, if they became ready in another
+  /// order than that of their buckets. Call ``gradient(_:)`` again then.
   public var layoutVersion: Int { mode.withLock { $0.layoutVersion } }
 
-  /// The order in which gradients become ready, by which buckets are made: parameter indices. With it in ``SynchronizerOptions/readyOrder``,
-  /// another run has the same buckets, and the same bits, from its first step.
+  /// The order in which gradients become ready, as parameter indices. Buckets are made by it. With it in
+  /// ``SynchronizerOptions/readyOrder``, another run has the same buckets, and the same bits, from its first step.
   public var readyOrder: [Int] { conductor.layout.order }
 
   /// The parameters of each bucket.
   public var buckets: [[Int]] { conductor.layout.buckets.map(\.parameters) }
 
-  /// How the last step went; nil before the end of the first.
+  /// The report of the last step; nil before the end of the first.
   public var lastStep: SynchronizationReport? { mode.withLock { $0.report } }
 
-  /// Makes all gradients zero. Not between the first ``markReady(_:)`` and the end of ``finish()``.
+  /// Makes all gradients zero. Must not be called between the first ``markReady(_:)`` and the end of ``finish()``.
   public func zeroGradients() {
     precondition(!conductor.look { $0.hasBegun }, "gradients are being reduced: call finish() first")
     conductor.memory.gradients.pointer.update(repeating: 0)
@@ -128,10 +135,10 @@ public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
 
   // MARK: A step
 
-  /// Says that a parameter's gradient is complete on this rank. When it was the last one of its bucket, the bucket's reduction starts, at once or when its
-  /// turn has come.
+  /// Says that a parameter's gradient is complete on this rank. If it was the last one of its bucket, the bucket's reduction
+  /// starts, at once or when its turn has come.
   ///
-  /// From any thread, once for each parameter and step. Inside ``withoutSynchronization(_:)`` it does nothing.
+  /// Call it from any thread, once for each parameter and step. Inside ``withoutSynchronization(_:)`` it does nothing.
   ///
   /// - Throws: ``TuttiError``: `.invalidArgument` when it has been marked in this step; otherwise the first failure.
   public func markReady(_ index: Int) throws(TuttiError) {
@@ -150,18 +157,20 @@ public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
     conductor.advance()
   }
 
-  /// Ends the step: returns once all gradients are reduced.
+  /// Ends the step, and returns once all gradients are reduced.
   ///
-  /// Parameters that were not marked ready are unused on this rank: it contributes what their gradients hold, zero in general. Until here their buckets
-  /// wait, and without priorities those behind them: mark what a step does not use ready early, if that matters.
+  /// Parameters that were not marked ready are unused on this rank: it contributes what their gradients hold, normally zero.
+  /// Their buckets wait until this call, and without priorities so do those behind them. If that matters, mark early what a
+  /// step does not use.
   ///
-  /// - Throws: ``TuttiError``: `.nonFinite` on all ranks, naming a parameter and a rank, if there was a gradient that is infinite or not a number: gradients
-  ///   are then unspecified, and the next step can go on as usual; otherwise the first failure.
+  /// - Throws: ``TuttiError``: `.nonFinite` on all ranks, naming a parameter and a rank, if there was a gradient that is
+  ///   infinite or not a number: gradients are then unspecified, and the next step can go on as usual; otherwise the first
+  ///   failure.
   @available(*, noasync, message: "finish() blocks its thread")
   public func finish() throws(TuttiError) {
     if let failure = conductor.failure { throw failure }
     let began = ContinuousClock.now
-    // In the order of the buckets.
+    // They are claimed in the order of the buckets.
     for index in conductor.layout.order where conductor.look({ $0.claim(index) }) {
       conductor.takeIn(index, isUsed: false)
     }
@@ -192,17 +201,20 @@ public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
       mode.report = report
       return mode.isSettled
     }
-    // All ranks are in their first step, or none; and all know whether one of them relies on the buckets as they are.
+    // Either all ranks are in their first step or none is, and all know whether one of them relies on the buckets as they
+    // are.
     if !isSettled && conductor.status[conductor.status.count - 1] == 0 { try follow(order) }
     try checkFinite()
     mode.withLock { $0.hasResults = true }
   }
 
-  /// Returns once the gradient of one parameter is reduced, before all are. ``finish()`` is still to be called.
+  /// Returns once the gradient of one parameter is reduced, before all are. ``finish()`` must still be called.
   ///
-  /// For an optimizer that updates the parameters which the next forward pass needs first, while the rest is still on its way.
+  /// It is for an optimizer that updates the parameters which the next forward pass needs first, while the rest is still on
+  /// its way.
   ///
-  /// - Throws: ``TuttiError``: `.invalidArgument` when it waits for a gradient that has not been marked ready; otherwise the first failure.
+  /// - Throws: ``TuttiError``: `.invalidArgument` when it waits for a gradient that has not been marked ready; otherwise the
+  ///   first failure.
   @available(*, noasync, message: "wait(for:) blocks its thread")
   public func wait(for index: Int) throws(TuttiError) {
     if let failure = conductor.failure { throw failure }
@@ -216,9 +228,10 @@ public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
       options.overlaps ? "Mark all gradients first" : "Without overlap, finish() reduces them")
   }
 
-  /// Runs `body`, in which ``markReady(_:)`` does nothing: for all but the last of the batches whose gradients are accumulated.
+  /// Runs `body`, in which ``markReady(_:)`` does nothing. Use it for all but the last of the batches whose gradients are
+  /// accumulated.
   ///
-  /// Not between the first ``markReady(_:)`` of a step and its ``finish()``.
+  /// Must not be called between the first ``markReady(_:)`` of a step and its ``finish()``.
   public func withoutSynchronization<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result
   {
     mode.withLock { $0.pauses += 1 }
@@ -226,10 +239,10 @@ public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
     return try body()
   }
 
-  /// Keeps the buckets as they are on all ranks, whatever the first step shows: somebody relies on them.
+  /// Keeps the buckets as they are on all ranks, whatever the first step shows, because somebody relies on them.
   func keepLayout() { conductor.keepsLayout.store(true, ordering: .releasing) }
 
-  /// Throws if this is no moment for a call between steps, or there has been a failure.
+  /// Throws if a step is under way, so that a call between steps is not allowed, or if there has been a failure.
   func checkBetweenSteps(_ call: String) throws(TuttiError) {
     if let failure = conductor.failure { throw failure }
     if conductor.look({ $0.hasBegun }) {
@@ -264,7 +277,7 @@ public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
     mode.withLock { $0.layoutVersion += 1 }
   }
 
-  /// Throws what the status says, which is the same on all ranks.
+  /// Throws the failure that the status reports, which is the same on all ranks.
   private func checkFinite() throws(TuttiError) {
     let findings = (0..<rankCount).compactMap { rank -> (rank: Int, parameter: Int, count: Int)? in
       let first = Int(conductor.status[parameters.count + 2 * rank])

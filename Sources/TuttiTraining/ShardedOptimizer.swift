@@ -4,16 +4,17 @@ import Tutti
 public struct ParameterPiece<Element: TrainingElement> {
   /// Index of the parameter.
   public let parameter: Int
-  /// Which elements of the parameter.
+  /// The range of its elements.
   public let range: Range<Int>
-  /// To be updated: shape `[range.count]`.
+  /// The values to update: shape `[range.count]`.
   public let values: UnsafeMutableBufferPointer<Element>
-  /// Reduced: shape `[range.count]`.
+  /// The reduced gradients: shape `[range.count]`.
   public let gradients: UnsafeBufferPointer<Element>
-  /// What the rule keeps for each element: ``UpdateRule/stateCount`` arrays of shape `[range.count]`, zero at first.
+  /// The state that the rule keeps for each element: ``UpdateRule/stateCount`` arrays of shape `[range.count]`, zero at
+  /// first.
   public let states: [UnsafeMutableBufferPointer<Element>]
 
-  /// A piece, for tests of a rule. All buffers have `range.count` elements.
+  /// Makes a piece, for tests of a rule. All buffers have `range.count` elements.
   public init(
     parameter: Int, range: Range<Int>, values: UnsafeMutableBufferPointer<Element>, gradients: UnsafeBufferPointer<Element>,
     states: [UnsafeMutableBufferPointer<Element>]
@@ -26,49 +27,52 @@ public struct ParameterPiece<Element: TrainingElement> {
   }
 }
 
-/// How an optimizer updates one element of a parameter, given nothing but its gradient and its own state: SGD, momentum, Adam.
+/// A rule by which an optimizer updates each element of a parameter from its gradient and its own state alone, such as SGD,
+/// momentum or Adam.
 ///
-/// Compiled for generic elements, a loop is slow when it is called from another module: give `update` the attribute
+/// A loop over generic elements is slow when it is called from another module. Give `update` the attribute
 /// `@specialized(where Element == Float)`, or conform a type that is not generic.
 public protocol UpdateRule<Element>: Sendable {
-  /// What parameters are made of.
+  /// The type of the parameters' elements.
   associatedtype Element: TrainingElement
-  /// Numbers kept for each element: 0 for plain SGD, 1 with momentum, 2 for Adam.
+  /// How many numbers are kept for each element: 0 for plain SGD, 1 with momentum, 2 for Adam.
   var stateCount: Int { get }
-  /// Updates the values of a piece. How parameters are cut into pieces must make no difference.
+  /// Updates the values of a piece. The result must not depend on how parameters are cut into pieces.
   ///
-  /// - Parameter step: From 1.
+  /// - Parameter step: The number of the step, from 1.
   func update(_ piece: ParameterPiece<Element>, step: Int)
 }
 
-/// Updates parameters with reduced gradients, and keeps the rule's state for them: all of it, or with ``GradientSharding/sharded`` this rank's shard.
+/// Updates parameters with reduced gradients, and keeps the rule's state for them: all of it or, with
+/// ``GradientSharding/sharded``, this rank's shard.
 ///
-/// Sharded, each rank updates its part and all gather the values: the same result, with 1/n of the state for each rank.
+/// When sharded, each rank updates its part and all gather the values. The result is the same, with 1/n of the state on each
+/// rank.
 ///
 /// - SeeAlso: Rajbhandari et al., ZeRO: Memory Optimizations Toward Training Trillion Parameter Models, SC 2020.
 public final class ShardedOptimizer<Rule: UpdateRule> {
-  /// What parameters are made of.
+  /// The type of the parameters' elements.
   public typealias Element = Rule.Element
 
   /// A part of a parameter whose state this rank holds.
   public struct StatePiece {
     /// Index of the parameter.
     public let parameter: Int
-    /// Which of its elements.
+    /// The range of its elements.
     public let range: Range<Int>
     /// One array of shape `[range.count]` for each number that the rule keeps.
     public let states: [UnsafeMutableBufferPointer<Element>]
   }
 
-  /// May be changed between steps, alike on all ranks: for a learning rate that follows a schedule.
+  /// The rule. It may be changed between steps, alike on all ranks, so that a learning rate can follow a schedule.
   public var rule: Rule
-  /// Steps made so far. Set when a checkpoint is restored.
+  /// The number of steps made so far. Set it when you restore a checkpoint.
   public var stepCount = 0
 
   private let synchronizer: GradientSynchronizer<Element>
   private var storage: Storage?
 
-  /// The state, in memory of its own, for the buckets as they are.
+  /// The state for the current buckets, in memory of its own.
   private final class Storage {
     let memory: UnsafeMutableBufferPointer<Element>
     /// By bucket.
@@ -87,19 +91,21 @@ public final class ShardedOptimizer<Rule: UpdateRule> {
     self.rule = rule
   }
 
-  /// Bytes of state that this rank holds. As with ``states``, buckets stay as they are from the first look on.
+  /// The number of bytes of state that this rank holds. As with ``states``, buckets stay as they are once this has been
+  /// read.
   public var stateBytes: Int { prepared().memory.count * MemoryLayout<Element>.stride }
 
-  /// What this rank holds state for, and the state: to be saved, or to be filled when a checkpoint is restored.
+  /// The pieces that this rank holds state for, with the state: save it, or fill it when you restore a checkpoint.
   ///
-  /// The pieces of all ranks together are all parameters: once if sharded, otherwise all of them on every rank. From the first look on, buckets stay
-  /// as they are, so look after the first step, or give ``SynchronizerOptions/readyOrder``.
+  /// When sharded, the pieces of all ranks together cover each parameter once; otherwise every rank has all of them. Buckets
+  /// stay as they are once this has been read, so read it after the first step, or give ``SynchronizerOptions/readyOrder``.
   public var states: [StatePiece] { prepared().pieces.flatMap { $0.map(\.state) } }
 
-  /// Updates the parameters with the gradients. After ``GradientSynchronizer/finish()``, on every rank. Sharded, gradients are zero afterwards.
+  /// Updates the parameters with the gradients. Every rank calls this after ``GradientSynchronizer/finish()``. When sharded,
+  /// gradients are zero afterwards.
   ///
-  /// - Throws: ``TuttiError``: `.invalidArgument` without a ``GradientSynchronizer/finish()`` since the last one; as of any collective, if sharded: parameters are
-  ///   then unspecified.
+  /// - Throws: ``TuttiError``: `.invalidArgument` without a ``GradientSynchronizer/finish()`` since the last step; when
+  ///   sharded, also as any collective does, and parameters are then unspecified.
   @available(*, noasync, message: "a sharded step blocks its thread")
   public func step() throws(TuttiError) {
     try synchronizer.takeResults()
@@ -109,7 +115,7 @@ public final class ShardedOptimizer<Rule: UpdateRule> {
     stepCount += 1
     let isSharded = synchronizer.options.sharding == .sharded
     var gathers: [(bucket: Int, work: Work)] = []
-    // First what the next forward pass needs first.
+    // The parameters that the next forward pass needs first come first.
     let layout = conductor.layout
     for bucket in layout.buckets.indices.sorted(by: { layout.buckets[$0].priority < layout.buckets[$1].priority }) {
       for piece in storage.pieces[bucket] {
@@ -121,7 +127,7 @@ public final class ShardedOptimizer<Rule: UpdateRule> {
             parameter: piece.state.parameter, range: piece.state.range, values: values,
             gradients: UnsafeBufferPointer(gradients), states: piece.state.states),
           step: stepCount)
-        // Values travel in the memory of their gradients, which are not needed any more.
+        // Values travel in the memory of their gradients, which are no longer needed.
         if isSharded { _ = gradients.update(fromContentsOf: values) }
       }
       if isSharded { gathers.append((bucket, try conductor.startGather(bucket))) }
@@ -142,7 +148,7 @@ public final class ShardedOptimizer<Rule: UpdateRule> {
     synchronizer.keepLayout()
     let conductor = synchronizer.conductor
     let layout = conductor.layout
-    // Parts of parameters in this rank's part of each bucket.
+    // The parts of parameters in this rank's part of each bucket.
     var cuts: [[(parameter: Int, gradients: Range<Int>)]] = []
     for (index, bucket) in layout.buckets.enumerated() {
       let own = conductor.ownRange(index)

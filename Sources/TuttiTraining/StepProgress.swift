@@ -1,9 +1,11 @@
 import Tutti
 
-/// Where one step's synchronisation is: which gradients are ready, which buckets are under way, and what comes next. Decides, and does nothing.
+/// Tracks one step's synchronisation: which gradients are ready, which buckets are in flight, and what comes next. It
+/// decides, but does nothing itself.
 ///
-/// All ranks start the same operations in the same order: each bucket's reduction, one by one, and the status at the end. Where buckets have
-/// priorities, rank 0 chooses among those that are ready there, and a broadcast before each reduction tells the others.
+/// All ranks start the same operations in the same order: each bucket's reduction, one by one, and the status at the end.
+/// Where buckets have priorities, rank 0 chooses among those that are ready there, and a broadcast before each reduction
+/// tells the others.
 struct StepProgress {
   enum Phase {
     /// Gradients are missing.
@@ -16,12 +18,12 @@ struct StepProgress {
   /// What to do next.
   enum Action: Equatable {
     case nothing
-    /// Hear from rank 0 which bucket is the next.
+    /// Learn from rank 0 which bucket is next.
     case listen
-    /// Tell the others that this bucket is the next, and start it.
+    /// Tell the others that this bucket is next, and start it.
     case announce(Int)
     case start(Int)
-    /// Start the all-reduce of what happened in this step.
+    /// Start the all-reduce of the step's status.
     case sendStatus
   }
 
@@ -29,10 +31,10 @@ struct StepProgress {
   let isRoot: Bool
   let announces: Bool
 
-  /// Parameters that somebody is marking or has marked ready.
+  /// By parameter: whether somebody is marking or has marked it ready.
   private(set) var isClaimed: [Bool]
   private var claimedCount = 0
-  /// Parameters that were marked ready by the user, not by the end of the step.
+  /// By parameter: whether the user marked it ready, rather than the end of the step.
   private(set) var isUsed: [Bool]
   private(set) var readyOrder: [Int] = []
   private(set) var phases: [Phase]
@@ -49,7 +51,7 @@ struct StepProgress {
   var isFinishing = false
   private(set) var hasSentStatus = false
   var hasStatus = false
-  /// What the status says of this rank.
+  /// What the status reports about this rank.
   var firstNonFinite: Int?
   var nonFiniteCount = 0
 
@@ -57,15 +59,17 @@ struct StepProgress {
   var startTimes: [ContinuousClock.Instant]
   var endTimes: [ContinuousClock.Instant]
 
-  /// Reductions that rank 0 lets be under way: one that moves, and one to follow it without a pause. More would leave nothing to choose.
+  /// How many reductions rank 0 allows in flight: one that moves, and one to follow it without a pause. More would leave
+  /// nothing to choose.
   static let chosenMax = 2
-  /// The same where nobody chooses. A communicator has a bound of its own, at which a start waits: what a handler must not do.
+  /// How many may be in flight where nobody chooses. A communicator has a bound of its own at which a start waits, and a
+  /// handler must not wait.
   static let underWayMax = 8
 
   init(_ layout: BucketLayout, isRoot: Bool, prioritizes: Bool) {
     self.layout = layout
     self.isRoot = isRoot
-    // With as few there is nothing to choose.
+    // With no more than these there is nothing to choose.
     announces = prioritizes && layout.buckets.count > Self.chosenMax
     isClaimed = Array(repeating: false, count: layout.ranges.count)
     isUsed = isClaimed
@@ -82,7 +86,7 @@ struct StepProgress {
   var isTakingIn: Bool { claimedCount > readyOrder.count }
   var isDone: Bool { endedCount == layout.buckets.count && hasStatus }
 
-  /// Whether the parameter had not been claimed before.
+  /// Claims a parameter. Returns false if it had been claimed before.
   mutating func claim(_ parameter: Int) -> Bool {
     if isClaimed[parameter] { return false }
     isClaimed[parameter] = true
@@ -90,7 +94,7 @@ struct StepProgress {
     return true
   }
 
-  /// Of a parameter that has been claimed.
+  /// Marks a parameter ready that has been claimed.
   mutating func markReady(_ parameter: Int, isUsed: Bool) {
     self.isUsed[parameter] = isUsed
     readyOrder.append(parameter)

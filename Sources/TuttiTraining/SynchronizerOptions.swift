@@ -1,26 +1,28 @@
 import Tutti
 
-/// What becomes of the ranks' gradients.
+/// How the ranks' gradients are combined.
 public enum GradientReduction: String, Sendable, CaseIterable {
-  /// Their sum, divided by the rank count.
+  /// The result is their sum, divided by the rank count.
   case average
-  /// Their sum: for gradients that are already scaled by the global batch, which also suits ranks with batches of different sizes.
+  /// The result is their sum. This is for gradients that are already scaled by the global batch, and so suits ranks with
+  /// batches of different sizes.
   case sum
 }
 
 /// Who gets the reduced gradients.
 public enum GradientSharding: String, Sendable, CaseIterable {
-  /// Every rank gets all: an all-reduce.
+  /// Every rank gets all of them, by an all-reduce.
   case replicated
-  /// Every rank gets its shard of each bucket: a reduce-scatter. For ``ShardedOptimizer``, which then holds state for its shard only.
+  /// Every rank gets its shard of each bucket, by a reduce-scatter. ``ShardedOptimizer`` then holds state for its shard
+  /// only.
   ///
   /// - SeeAlso: Rajbhandari et al., ZeRO, SC 2020: stage 1.
   case sharded
 }
 
-/// What gradients are on the wire.
+/// The type of gradients on the wire.
 public enum WireType: String, Sendable, CaseIterable {
-  /// What they are in memory.
+  /// The type that they have in memory.
   case full
   /// 16 bits with the range of `Float`: half the bytes, 8 bits of precision.
   case bfloat16
@@ -36,39 +38,44 @@ public enum WireType: String, Sendable, CaseIterable {
   }
 }
 
-/// How gradients are synchronised. The same on every rank.
+/// Says how gradients are synchronised. The same on every rank.
 public struct SynchronizerOptions: Sendable {
-  /// Bytes of gradients that are reduced together at most: a bucket ends before the parameter that would take it above.
+  /// The most bytes of gradients that are reduced together: a bucket ends before the parameter that would exceed this.
   public var bucketBytes = 25 << 20
-  /// The same for the first buckets: small ones, so that communication begins soon. The next ones are each a quarter of those before together.
+  /// The most bytes of the first buckets, which are small so that communication begins soon. Each later one is a quarter of
+  /// all those before it together.
   public var firstBucketBytes = 1 << 20
-  /// The same for the last buckets, which have little computation left to hide behind. Those before are each a quarter of what is left.
+  /// The most bytes of the last buckets, which have little computation left to hide behind. Each one before them is a
+  /// quarter of what is left.
   public var lastBucketBytes = 1 << 20
-  /// What becomes of the ranks' gradients.
+  /// How the ranks' gradients are combined.
   public var reduction = GradientReduction.average
-  /// Who gets the result.
+  /// Which ranks get the result.
   public var sharding = GradientSharding.replicated
-  /// What gradients are on the wire. Every rank rounds its own gradients once; they are added in float32, and the sum is rounded once.
-  /// Parameters and shared updates are never rounded.
+  /// The type of gradients on the wire. Every rank rounds its own gradients once; they are added in float32, and the sum is
+  /// rounded once. Parameters and shared updates are never rounded.
   public var wireType = WireType.full
-  /// The algorithm of the reductions: a name of `collbench list`, of all-reduce or, sharded, of reduce-scatter; `auto` for the communicator's choice.
-  /// nil for that choice too, but with 16 bits on the wire for the direct one, which adds all ranks' gradients in one step. Another one rounds to 16
-  /// bits after each of its steps.
+  /// The algorithm of the reductions: a name of `collbench list`, of all-reduce or, sharded, of reduce-scatter; `auto` for
+  /// the communicator's choice. nil stands for that choice too, except with 16 bits on the wire: then it stands for the
+  /// direct one, which adds all ranks' gradients in one step. Others round to 16 bits after each of their steps.
   public var algorithm: String?
-  /// Whether communication begins while the backward pass goes on. Otherwise ``GradientSynchronizer/finish()`` does all of it; the bits are the same.
+  /// Whether communication begins while the backward pass goes on. Otherwise ``GradientSynchronizer/finish()`` does all of
+  /// it; the bits are the same.
   public var overlaps = true
-  /// Whether of several buckets that wait, the one whose parameters the next forward pass needs first goes first, on all ranks alike.
-  /// Otherwise they go in the order in which they became ready the first time.
+  /// Whether, of several buckets that wait, the one goes first whose parameters the next forward pass needs first, on all
+  /// ranks alike. Otherwise they go in the order in which they became ready the first time.
   public var prioritizes = true
-  /// Whether a gradient that is infinite, not a number, or more than the wire type has, is an error of ``GradientSynchronizer/finish()`` on all ranks.
+  /// Whether a gradient that is infinite, not a number, or out of the wire type's range makes
+  /// ``GradientSynchronizer/finish()`` throw on all ranks.
   public var checksFinite = true
-  /// The order in which gradients become ready, where it is known, from an earlier run's ``GradientSynchronizer/readyOrder``: parameter indices.
-  /// nil to begin with the last parameter, and to follow what the first step shows.
+  /// The order in which gradients become ready, as parameter indices, where an earlier run's
+  /// ``GradientSynchronizer/readyOrder`` is known. With nil, buckets begin with the last parameter, and follow what the
+  /// first step shows.
   public var readyOrder: [Int]?
-  /// Wall-clock limit of each collective; nil for the communicator's.
+  /// The wall-clock limit of each collective; nil for the communicator's.
   public var timeout: Duration?
 
-  /// Averages in buckets of about 25 MB, overlapped.
+  /// The default options: averages in buckets of about 25 MB, overlapped with computation.
   public init() {}
 
   /// The algorithm of the reductions; nil for the communicator's choice.

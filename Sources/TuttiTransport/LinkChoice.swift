@@ -1,20 +1,20 @@
-// Which transport carries data between which ranks, from what all ranks know of each other: pure, so all decide alike. For joins and for
-// splits: the ranks of a split have the transports that they had before.
+// Which transport carries data between which ranks, from what all ranks know of each other: pure, so all decide alike. For
+// joins and for splits: the ranks of a split have the transports that they had before.
 
 /// Which transport each pair of ranks uses: the first of those on offer over which they can meet.
 package struct LinkChoice: Sendable {
   package let rank: Int
   package let ranks: [RankFacts]
-  /// Those on offer, the preferred first.
+  /// The transports on offer, the preferred one first.
   package let transports: [any Transport]
-  /// Whether the only one was asked for by name: it is an error when it cannot be used.
+  /// Whether the user asked for the only one by name. Then it is an error when it cannot be used.
   package let isNamed: Bool
   /// For each transport and rank, the numbers of its grounds, ascending.
   private let grounds: [[[Int]]]
   /// For each transport, whether some pair of ranks uses it.
   private let used: [Bool]
 
-  /// - Parameter transports: What may be used. What each rank offers of it is in its facts.
+  /// - Parameter transports: The transports that may be used. What each rank offers of them is in its facts.
   package init(rank: Int, ranks: [RankFacts], transports: [any Transport], isNamed: Bool) {
     self.rank = rank
     self.ranks = ranks
@@ -36,7 +36,7 @@ package struct LinkChoice: Sendable {
 
   // MARK: Pairs
 
-  /// The place among ``transports`` of the one that two ranks use; nil when none will do.
+  /// The index in ``transports`` of the one that two ranks use; nil when none will do.
   private func carrier(_ one: Int, _ other: Int) -> Int? {
     transports.indices.first { LinkSurvey.meet(grounds[$0][one], grounds[$0][other]) }
   }
@@ -72,7 +72,7 @@ package struct LinkChoice: Sendable {
   /// Whether any two ranks use a transport: equal on all ranks.
   package func isUsed(_ kind: TransportKind) -> Bool { index(of: kind).map { used[$0] } ?? false }
 
-  /// What most data goes through: the slowest medium that some pair uses. Equal on all ranks.
+  /// The slowest medium that some pair uses, which bounds the speed of the whole. Equal on all ranks.
   package var medium: TransportMedium {
     let isOneHost = ranks.allSatisfy { $0.host == ranks[0].host }
     let media = transports.indices.filter { used[$0] }.map { transports[$0].medium(isOneHost: isOneHost) }
@@ -86,13 +86,13 @@ package struct LinkChoice: Sendable {
     transports.indices.filter { used[$0] }.map { transports[$0].segmentBytesMax(use($0)) }.reduce(limit, min)
   }
 
-  /// The lowest rank with a higher one to which neither this transport leads nor one that is preferred to it, and the lowest such peer; nil
-  /// when there are none: equal on all ranks.
+  /// The first pair of ranks that neither this transport nor one preferred to it connects: the lowest such rank and its
+  /// lowest such higher peer. Nil when there is none. Equal on all ranks.
   ///
   /// - Parameter candidates: The ranks to look at, ascending; nil for all.
   package func firstPair(beyond kind: TransportKind, among candidates: [Int]? = nil) -> (Int, Int)? {
     guard let last = index(of: kind) else { return nil }
-    // Ranks with equal grounds are alike but for those of the other transports; most often all are.
+    // Ranks with equal grounds differ at most in those of other transports; most often all are equal.
     let candidates = candidates ?? Array(ranks.indices)
     let groups = Dictionary(grouping: candidates) { grounds[last][$0] }
     var apart: [[Int]: [[Int]]] = [:]
@@ -109,8 +109,8 @@ package struct LinkChoice: Sendable {
 
 /// Finds out which transports some pair of ranks uses, without looking at every pair: hosts may be thousands.
 ///
-/// Ranks that are alike for all transports but the one that tells most of them apart, usually shared memory, make a class. Classes are few, so
-/// all their pairs are looked at; within a pair of classes only that transport decides, by counting.
+/// Ranks that are alike for all transports but the one that tells most of them apart, usually shared memory, make a class.
+/// Classes are few, so all their pairs are looked at; within a pair of classes only that transport decides, by counting.
 struct LinkSurvey {
   private let grounds: [[[Int]]]
   /// The transport that tells most ranks apart.
@@ -120,7 +120,7 @@ struct LinkSurvey {
   private struct Class {
     let grounds: [[Int]]
     var rankCount = 0
-    /// Of the finest transport: how many ranks have each ground, and each list of grounds.
+    /// For the finest transport: how many ranks have each ground, and each list of grounds.
     var members: [Int: Int] = [:]
     var lists: [[Int]: Int] = [:]
   }

@@ -1,14 +1,14 @@
 import TuttiSystem
 import TuttiTopology
 
-/// What every rank knows of every other when they have met, as far as transports may judge by it.
+/// What every rank knows of every other once they have met, as far as transports may use it to judge.
 package struct RankFacts: Hashable, Sendable {
   package var rank: Int
   package var process: ProcessIdentity
   package var host: HostIdentity
-  /// What its process may do there.
+  /// What the rank's process may do there.
   package var abilities: HostAbilities
-  /// What the transports that it would use have to say about it; those it does not offer are missing.
+  /// What each transport that it would use tells the others; transports that it does not offer are missing.
   package var offers: [TransportOffer]
 
   package init(
@@ -33,8 +33,8 @@ package struct RankFacts: Hashable, Sendable {
   /// Whether the process number of one means the same process to the other.
   package func isInProcessNamespace(of other: RankFacts) -> Bool { process.namespace == other.process.namespace }
 
-  /// Whom this rank's process can share memory with; nil for nobody. The one place that decides it: for the departure board of a host, and for
-  /// the transport that moves data so.
+  /// The domain of ranks that this rank's process can share memory with; nil if it can with none. It decides for the
+  /// departure board of a host and for the shared memory transport alike.
   package var memoryDomain: MemoryDomain? {
     guard abilities.memoryObstacle.isEmpty else { return nil }
     return MemoryDomain(host: host, user: abilities.user, userNamespace: abilities.userNamespace)
@@ -61,21 +61,22 @@ package struct RankFacts: Hashable, Sendable {
   }
 }
 
-/// Ranks that are equal in this can map memory that one of them passes to another: the same machine and network namespace
-/// (that of abstract Unix sockets), and the same user.
+/// Ranks whose domains are equal can map memory that one of them passes to another: they are on the same machine and network
+/// namespace (that of abstract Unix sockets), and run as the same user.
 package struct MemoryDomain: Hashable, Sendable {
   package let host: HostIdentity
   package let user: UInt32
   package let userNamespace: UInt64
 }
 
-/// What a transport tells the other ranks of one that would use it: bytes that only this transport understands. Travels.
+/// What a transport on one rank tells the other ranks: bytes that only this transport understands.
 package struct TransportOffer: Hashable, Sendable {
   package let kind: TransportKind
   package let bytes: [UInt8]
 
-  /// The most that one transport may say, and the most transports.
+  /// The most bytes that one transport may say.
   package static let bytesMax = 2048
+  /// The most transports that a rank may offer.
   package static let countMax = 16
 
   package init(_ kind: TransportKind, _ bytes: [UInt8]) {

@@ -1,23 +1,24 @@
 import TuttiSystem
 
-// What a transport is. One consists of a `Transport`, which says what it is and judges, a `TransportAccess`, which is what a process found of
-// it when it joined, and for each communicator a `TransportEnd`, which makes links. A module implements them, a list names it, and the
-// conformance suite holds its links to their contract; nothing else knows it by name. See `docs/decisions/0018-transports.md`.
+// What a transport is. One consists of a `Transport`, which says what it is and judges, a `TransportAccess`, which is what a
+// process found of it when it joined, and for each communicator a `TransportEnd`, which makes links. A module implements
+// them, a list names it, and the conformance suite holds its links to their contract; nothing else knows it by name. See
+// `docs/decisions/0018-transports.md`.
 
-/// A way to move bytes between ranks, as a build has it, whether or not this host can use it.
+/// A way to move bytes between ranks that this build has, whether or not this host can use it.
 ///
 /// What is said of ranks here is a pure function of what all ranks know of each other, so that all decide alike.
 package protocol Transport: Sendable {
-  /// Its name: users ask for it by that, and ranks tell each other of it.
+  /// Its name, by which users ask for it and ranks tell each other of it.
   var kind: TransportKind { get }
-  /// What kind of connection to a peer's listener its links begin with.
+  /// The kind of connection to a peer's listener that its links begin with.
   var connection: ConnectionWay { get }
   /// What it does with registered memory.
   var memory: RegisteredMemoryUse { get }
-  /// How its links want to be waited for.
+  /// How to wait for its links.
   var waiting: WaitingHints { get }
 
-  /// What messages over it cost like.
+  /// The medium that messages over it cost as much as.
   ///
   /// - Parameter isOneHost: Whether all ranks of the communicator are on one host.
   func medium(isOneHost: Bool) -> TransportMedium
@@ -26,39 +27,42 @@ package protocol Transport: Sendable {
 
   /// Reads the transport's settings and looks at what this process has of it. Called once, before the process joins.
   ///
-  /// - Throws: `.configuration`: a setting is wrong. What cannot be used is no error here: the others are told of it.
+  /// - Throws: `.configuration` when a setting is wrong. It is no error here that something cannot be used; the other ranks
+  ///   are told of it.
   func open(_ request: TransportRequest) throws(FailureReport) -> any TransportAccess
 
-  /// What this host has of it, for people who want to know.
+  /// Reports what this host has of it, for people who want to know.
   func report(_ environment: [String: String]) -> TransportReport
 
   // MARK: All ranks
 
-  /// Where a rank can be met: two ranks can use the transport with each other when they have a ground in common.
+  /// The grounds on which a rank can be met. Two ranks can use the transport with each other when they have a ground in
+  /// common.
   ///
   /// - Parameter isNamed: Whether the transport was asked for by name, and nothing else will do.
   /// - Returns: Nothing for a rank that does not offer it.
   func grounds(of rank: RankFacts, isNamed: Bool) -> Set<TransportGround>
 
-  /// The largest segment that every one of its links carries.
+  /// The largest segment that all of its links carry.
   func segmentBytesMax(_ use: TransportUse) -> Int
 
   /// Checks what has to hold before links are made.
   ///
-  /// - Throws: `.configuration`, the same on all ranks, when the transport was asked for by name and two ranks cannot use it; `.resources` when
-  ///   this process may not take what its links to the others will need.
+  /// - Throws: `.configuration`, the same on all ranks, when the transport was asked for by name and two ranks cannot use
+  ///   it; `.resources` when this process may not take what its links to the others will need.
   func check(_ choice: LinkChoice, _ limits: () -> ResourceLimits) throws(FailureReport)
 
-  /// What this rank has to say to people about the transport: who does without it, and why. One sentence a cause; the lowest rank concerned
-  /// says it for all.
+  /// What this rank tells people about the transport: who does without it, and why. It is one sentence for each cause, and
+  /// the lowest rank concerned says it for all.
   func notices(_ choice: LinkChoice) -> [String]
 }
 
-/// What a transport has of this process. Shared by the communicators that are split from one another.
+/// What a transport has of this process. The communicators that are split from one another share it.
 package protocol TransportAccess: Sendable {
-  /// What the other ranks must know; opaque to all but this transport. At most ``TransportOffer/bytesMax`` bytes.
+  /// What the other ranks must know. It is opaque to all but this transport. At most ``TransportOffer/bytesMax`` bytes.
   var offer: [UInt8] { get }
-  /// What somebody asked for in the environment and cannot have. An error for all ranks, also where another transport would do.
+  /// The failure where the environment asks for something that cannot be had. It is an error for all ranks, even where
+  /// another transport would do.
   var failure: FailureReport? { get }
   /// Makes this rank's end of one communicator's links. Asked only where it has such links.
   func makeEnd(_ place: EndPlace) throws(FailureReport) -> any TransportEnd
@@ -70,16 +74,17 @@ extension TransportAccess {
 
 /// One rank's half of all links of one communicator over one transport.
 ///
-/// Threads: ``answer(_:over:)`` is called on the service thread and must not block, ``takeLinks()`` under the engine's lock, the others on callers'
-/// threads.
+/// Threads: ``answer(_:over:)`` is called on the service thread and must not block, ``takeLinks(into:)`` under the engine's
+/// lock, the others on callers' threads.
 package protocol TransportEnd: AnyObject, Sendable {
-  /// The doorbell that peers ring in a way of the transport's own; nil where any will do.
+  /// A doorbell that peers ring in the transport's own way; nil where any will do.
   var doorbell: Doorbell? { get }
 
   /// Takes the rank's doorbell, which links and their makers ring. Called once, before anything else.
   func start(_ doorbell: Doorbell) throws(FailureReport)
 
-  /// Opens the link to a peer, which answers on the other end of `socket`. Blocks until the deadline at most. The link comes with ``takeLinks()``.
+  /// Opens the link to a peer, which answers on the other end of `socket`. Blocks until the deadline at most. The link comes
+  /// with ``takeLinks(into:)``.
   ///
   /// - Parameters:
   ///   - socket: Connected as ``Transport/connection`` says, and authenticated.
@@ -89,12 +94,15 @@ package protocol TransportEnd: AnyObject, Sendable {
     _ peer: Int, over socket: consuming OwnedDescriptor, deadline: UInt64, giveUp: () -> FailureReport?
   ) throws(FailureReport)
 
-  /// Answers a peer that opens its link. The link comes with ``takeLinks()``, at once or when the peer has done its part; if later, the end rings
-  /// the doorbell.
+  /// Answers a peer that opens its link. The link comes with ``takeLinks(into:)``, at once or when the peer has done its
+  /// part; if later, the end rings the doorbell.
   func answer(_ peer: Int, over socket: consuming OwnedDescriptor) throws(FailureReport)
 
-  /// The links that were opened since the last call. Must not block.
-  func takeLinks() throws(FailureReport) -> [Link]
+  /// Appends the links that were opened since the last call. Must not block.
+  ///
+  /// Those that it has appended are the caller's even when it throws: none is dropped, which would close it and let its peer
+  /// take this rank for one that has left.
+  func takeLinks(into links: inout [Link]) throws(FailureReport)
 
   /// Gives up everything but the links that were taken. Idempotent.
   func close()
@@ -106,7 +114,7 @@ extension TransportEnd {
 
 // MARK: Values
 
-/// What kind of connection to a peer's listener a link begins with.
+/// The kind of connection to a peer's listener that a link begins with.
 package enum ConnectionWay: Sendable {
   /// TCP, also between ranks of one host, because the connection itself carries the data.
   case network
@@ -121,18 +129,19 @@ package enum RegisteredMemoryUse: Sendable {
   case none
   /// The peers of the host map it.
   case mapped
-  /// Devices are told of it, also of the caller's own.
+  /// Devices are told of it, and of the caller's own memory too.
   case devices
 }
 
-/// What messages cost like; from the quickest to the slowest, and `auto` prefers a quicker one. Choices of algorithms know no transport, only this.
+/// Classes of cost of a message, from the quickest to the slowest; `auto` prefers a quicker one. The choice of algorithms
+/// depends on this alone, not on the transport.
 package enum TransportMedium: Int, Comparable, Sendable, CaseIterable {
   case sharedMemory, rdma, loopback, network
 
   package static func < (left: TransportMedium, right: TransportMedium) -> Bool { left.rawValue < right.rawValue }
 }
 
-/// Who joins, for a transport that looks at what it has.
+/// Tells a transport who joins, when it looks at what this host has.
 package struct TransportRequest: Sendable {
   package let environment: [String: String]
   package let rank: Int
@@ -170,18 +179,18 @@ package struct TransportGround: Hashable, Sendable {
   package func hash(into hasher: inout Hasher) { value.hash(into: &hasher) }
 }
 
-/// What an end of links is made from.
+/// What the end of a communicator's links is made from.
 package struct EndPlace: Sendable {
-  /// Calls a handler on the service thread whenever a descriptor is readable, has an error or was hung up, until the result is cancelled or let
-  /// go. The handler must not block, and may still run once while another thread cancels.
+  /// Calls a handler on the service thread whenever a descriptor is readable, has an error or was hung up, until the result
+  /// is cancelled or let go. The handler must not block, and may still run once while another thread cancels.
   package typealias Watch =
     @Sendable (Int32, @escaping @Sendable () -> Void) throws(FailureReport) -> any WatchedDescriptor
 
-  /// Who the ranks are, and whom this one meets over what.
+  /// Who the ranks are, and which transport connects this one to whom.
   package let choice: LinkChoice
-  /// What peers reach of this rank's memory; nil where nothing could be made for them to reach.
+  /// The memory of this rank that peers reach; nil where none could be made.
   package let registered: RegisteredMemory?
-  /// The NUMA node to take memory from that peers read; nil for that of whoever touches it first.
+  /// The NUMA node for memory that peers read; nil for that of the thread that touches it first.
   package let memoryNode: Int?
   package let watch: Watch
 

@@ -11,7 +11,7 @@ public struct TransportKind: Hashable, Sendable {
     self.name = name
   }
 
-  /// A name that came from elsewhere; nil for one that no transport has.
+  /// Takes a name that came from elsewhere; nil if no transport could have it.
   package init?(validating name: String) {
     guard (1...Self.nameBytesMax).contains(name.utf8.count) else { return nil }
     self.name = name

@@ -2,9 +2,9 @@
 package struct TransportReport: Sendable {
   /// What keeps this process from using it, in a few words; nil when nothing does.
   package var obstacle: String?
-  /// What more there is to say to people: whole lines, with a heading; empty when there is nothing.
+  /// More for people to read: whole lines, with a heading; empty when there is nothing.
   package var text = ""
-  /// The same for programs.
+  /// The same facts for programs.
   package var details: ReportValue?
 
   package init(obstacle: String? = nil, text: String = "", details: ReportValue? = nil) {

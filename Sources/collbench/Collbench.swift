@@ -2,8 +2,8 @@ import ArgumentParser
 
 /// The command line: measures, lists and proves collectives.
 ///
-/// Names of flags and JSON keys are contracts (docs/ARCHITECTURE.md). Standard output carries results only; everything else goes
-/// to standard error. The exit status is 0 only when every result is there and right.
+/// Names of flags and JSON keys are contracts (docs/ARCHITECTURE.md). Standard output carries results only; everything else
+/// goes to standard error. The exit status is 0 only when every result is there and right.
 @main
 struct Collbench: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -12,7 +12,7 @@ enum Tool {
   static let root = URL(filePath: #filePath).resolvingSymlinksInPath().deletingLastPathComponent()
     .deletingLastPathComponent().deletingLastPathComponent()
 
-  /// What deadlines are multiplied by.
+  /// The factor that deadlines are multiplied by.
   static var slowness: Double { Double(Patience.factor) }
 
   /// Runs collbench to its end.
@@ -27,7 +27,7 @@ enum Tool {
   }
 }
 
-/// What a program did.
+/// What a program printed, and how it ended.
 struct Outcome: Sendable {
   /// The exit status; negative: minus the signal that ended it.
   var status: Int32
@@ -144,7 +144,7 @@ func results(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) 
   try #require(try parse(text)["results"] as? [Object], sourceLocation: sourceLocation)
 }
 
-/// What a helper of the tests found wrong.
+/// An error that a helper of the tests found.
 struct TestFailure: Error, CustomStringConvertible {
   let description: String
   init(_ description: String) { self.description = description }

@@ -2,13 +2,13 @@
 //
 // faultrank TRANSPORT ALGORITHM BYTES TIMEOUT_SECONDS [fork | registered | waiting | ROUNDS | duplicate | folder=PATH]
 //
-// Prints `inside` as it enters the first operation of this size, all ranks having joined. It ends with status 1 and the error when
-// one comes, and prints when that was: `failed N`, in nanoseconds of CLOCK_MONOTONIC. With `fork` it first forks a child that sleeps and
-// shares every descriptor. With `registered` the memory is registered. With `waiting` the last rank sleeps instead, while the others wait for it.
-// With ROUNDS it stops after as many operations, and prints what carried them. With `duplicate` rank 1 takes the right to make files of
-// more than 1 MiB from itself, all duplicate the communicator, print what came of it, and use the first one again. With
-// `folder=PATH` the ranks meet over files there instead, all of them in one communicator and the odd and the even ones in
-// another, and use both.
+// Prints `inside` as it enters the first operation of this size, all ranks having joined. It ends with status 1 and the
+// error when one comes, and prints when that was: `failed N`, in nanoseconds of CLOCK_MONOTONIC. With `fork` it first forks
+// a child that sleeps and shares every descriptor. With `registered` the memory is registered. With `waiting` the last rank
+// sleeps instead, while the others wait for it. With ROUNDS it stops after as many operations, and prints what carried them.
+// With `duplicate` rank 1 takes the right to make files of more than 1 MiB from itself, all duplicate the communicator,
+// print what came of it, and use the first one again. With `folder=PATH` the ranks meet over files there instead, all of
+// them in one communicator and the odd and the even ones in another, and use both.
 
 import CTuttiFork
 import CTuttiLinux

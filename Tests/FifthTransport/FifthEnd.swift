@@ -8,7 +8,8 @@ struct FifthAccess: TransportAccess {
   func makeEnd(_ place: EndPlace) throws(FailureReport) -> any TransportEnd { FifthEnd(rank: place.rank) }
 }
 
-/// A rank's end of its links: whoever is dialed sends a number, under which the dialer finds it in this process, and makes both ends of the link.
+/// A rank's end of its links: whoever is dialed sends a number, under which the dialer finds it in this process, and makes
+/// both ends of the link.
 package final class FifthEnd: TransportEnd {
   private let rank: Int
   private let segmentBytesMax: Int
@@ -68,7 +69,7 @@ package final class FifthEnd: TransportEnd {
     _ = Sockets.sendNow(socket.raw, encoder.bytes[...])
   }
 
-  package func takeLinks() -> [Link] { arrivals.take() }
+  package func takeLinks(into links: inout [Link]) { links += arrivals.take() }
 
   package func close() {
     Self.waiting.withLock { waiting in waiting = waiting.filter { $0.value !== self } }

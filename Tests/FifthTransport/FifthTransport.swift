@@ -1,15 +1,15 @@
 import TuttiSystem
 import TuttiTransport
 
-/// A transport that the library does not know: links between threads of one process, for ranks that joined like processes. It is here to show what
-/// a transport takes: this module, an entry in a list, and a line in the conformance suite.
+/// A transport that the library does not know: links between threads of one process, for ranks that joined like processes.
+/// It is here to show what a transport takes: this module, an entry in a list, and a line in the conformance suite.
 package struct FifthTransport: Transport {
   package static let kind = TransportKind("fifth")
   static let segmentBytesMax = 128 << 10
 
   private let media: TransportMedium
 
-  /// - Parameter medium: As what it is to be chosen.
+  /// - Parameter medium: The medium that it claims to be.
   package init(medium: TransportMedium = .sharedMemory) { media = medium }
 
   package var kind: TransportKind { Self.kind }

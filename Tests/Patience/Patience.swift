@@ -1,11 +1,12 @@
 import Glibc
 import TuttiSystem
 
-/// How long tests are patient: what their limits of time are multiplied by, so that a machine that is busy with something else makes
-/// no test fail.
+/// How long tests are patient: what their limits of time are multiplied by, so that a machine that is busy with something
+/// else makes no test fail.
 ///
-/// What this process gets of the processors is measured when a limit is asked for: two threads compute, and are timed. A machine that has
-/// two processors for them gives 1. The largest result of the last minute counts, since the wait that is judged lies behind.
+/// When a limit is asked for, this measures how much of the processors this process gets: two threads compute, and are
+/// timed. A machine that has two processors for them gives 1. The largest result of the last minute counts, since the wait
+/// that is judged lies behind.
 package enum Patience {
   /// 1 where nothing else runs; under a sanitizer, which makes everything slower, ten times as much.
   package static var factor: Int { (isSanitized ? 10 : 1) * max(given, measured()) }
@@ -21,7 +22,7 @@ package enum Patience {
 
   package static let isSanitized = getenv("TUTTI_TEST_SANITIZER") != nil
 
-  /// What Scripts/test has measured: inside a virtual machine nobody can.
+  /// The factor that Scripts/test has measured, because inside a virtual machine nobody can measure it.
   private static let given = getenv("TUTTI_TEST_PATIENCE").flatMap { Int(String(cString: $0)) } ?? 1
   /// Nobody waits for ever, however little the machine gives.
   private static let most = 20

@@ -1,18 +1,19 @@
-// A rank of random operations: joins as the environment says and makes operations that all ranks draw from one seed, on communicators
-// that all ranks split from the first one, as RandomRunTests does with threads for ranks.
+// A rank of random operations: joins as the environment says and makes operations that all ranks draw from one seed, on
+// communicators that all ranks split from the first one, as RandomRunTests does with threads for ranks.
 //
 // randomranks TRANSPORT EXPECTED OPERATIONS TIMEOUT_SECONDS
 //
-// OPERATIONS are made in all, some of them at the same time on several communicators. Of the transports that carried them each is one of
-// EXPECTED (`rdma`, or `shm+rdma`), and each of EXPECTED is among them. Rank 0 draws the seed, or takes TUTTI_TEST_SEED, and prints it. Ends with
-// status 1 and says what was wrong: the call with its arguments, and the first wrong byte; or the error.
+// OPERATIONS are made in all, some of them at the same time on several communicators. Of the transports that carried them
+// each is one of EXPECTED (`rdma`, or `shm+rdma`), and each of EXPECTED is among them. Rank 0 draws the seed, or takes
+// TUTTI_TEST_SEED, and prints it. Ends with status 1 and says what was wrong: the call with its arguments, and the first
+// wrong byte; or the error.
 
 import Foundation
 import Tutti
 import TuttiTesting
 
 @main struct RandomRanks {
-  /// Of a communicator, before the next one is split.
+  /// The number of operations of a communicator, before the next one is split.
   static let operationsEach = 40
 
   static func main() {

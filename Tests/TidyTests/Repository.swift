@@ -35,6 +35,11 @@ struct SourceFile {
 
   init?(path: String) {
     guard let text = try? String(contentsOf: Repository.root.appending(path: path), encoding: .utf8) else { return nil }
+    self.init(path: path, text: text)
+  }
+
+  /// A file that is not in the repository, to see a rule fail.
+  init(path: String, text: String) {
     self.path = path
     lines = text.components(separatedBy: "\n")
   }
@@ -45,9 +50,30 @@ struct SourceFile {
   /// `Sources/X/...` is of module X.
   var module: String { String(path.split(separator: "/")[1]) }
 
+  /// The folder, relative to the root.
+  var folder: String { path.split(separator: "/").dropLast().joined(separator: "/") }
+
+  /// How many spaces a line begins with; nil for an empty one.
+  func indent(_ index: Int) -> Int? { lines[index].firstIndex { $0 != " " }?.utf16Offset(in: lines[index]) }
+
+  /// The line that opens the type a line is a member of; nil where it is a member of none, as locals are.
+  func owner(of index: Int) -> Int? {
+    let type =
+      /^\s*(?:@\w+(?:\([^)]*\))?\s+)*(?:(?:public|package|internal|private|fileprivate|final|open|indirect)\s+)*(?:struct|class|enum|actor|extension)\s+\w+/
+    guard let own = indent(index), own > 0 else { return nil }
+    let opening = lines.indices[..<index].last { above in
+      guard let indent = indent(above), indent < own else { return false }
+      return !lines[above].hasPrefix("#") && !lines[above].dropFirst(indent).hasPrefix(")")
+    }
+    return opening.flatMap { lines[$0].contains(type) ? $0 : nil }
+  }
+
   /// The line without a comment and without what string literals say, so that words in prose are not taken for code.
   func code(_ index: Int) -> String {
-    let line = lines[index].replacing(/"(\\.|[^"\\])*"/, with: "\"\"")
+    var line = lines[index]
+    if line.utf8.contains(UInt8(ascii: "\"")) { line = line.replacing(/"(\\.|[^"\\])*"/, with: "\"\"") }
+    // Most lines have neither; a search for a byte is much quicker than one for a word.
+    if !line.utf8.contains(UInt8(ascii: "/")) { return line }
     return line.firstRange(of: "//").map { String(line[..<$0.lowerBound]) } ?? line
   }
 

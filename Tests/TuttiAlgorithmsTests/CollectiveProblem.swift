@@ -2,11 +2,11 @@ import TuttiSchedule
 
 /// Random data for one collective: what the ranks give and must get, with the layouts of their buffers.
 ///
-/// What they must get is computed here from the collective's definition, by hand, and not from what the verifier reads.
+/// The right results are computed here from the collective's definition, by hand, and not from what the verifier reads.
 struct CollectiveProblem {
   private(set) var layouts: [DataLayout]
   private(set) var inputs: [[UInt64]]
-  /// In elements: where each rank's input begins in its layout.
+  /// Where each rank's input begins in its layout, in elements.
   private(set) var inputOffsets: [Int]
   private(set) var outputs: [[UInt64]]
 
@@ -22,7 +22,7 @@ struct CollectiveProblem {
     }
   }
 
-  /// Not where unequal blocks are sent from and received into one place.
+  /// It cannot be in place where unequal blocks are sent from and received into one place.
   var canRunInPlace: Bool { layouts.allSatisfy { $0.input == $0.output } }
 
   /// Elements of each chunk, at random; equal for all blocks where the algorithm wants that.

@@ -2,7 +2,7 @@ import Testing
 import TuttiAlgorithms
 import TuttiSchedule
 
-/// What the algorithms say that they cost, counted on the schedules of all ranks.
+/// Checks the costs that the algorithms state, by counting on the schedules of all ranks.
 @Suite struct CostTests {
   @Test(arguments: AlgorithmRegistry.all.indices)
   func costsAreExact(_ index: Int) throws {

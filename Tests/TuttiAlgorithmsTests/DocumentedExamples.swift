@@ -17,7 +17,7 @@ enum DocumentedExamples {
 
   static func reduceThenBroadcast(_ position: Position) -> Schedule {
     // example: Sources/TuttiSchedule/Embedding.swift
-    // The same sum on every rank, by a reduce to rank 0 and a broadcast from there.
+    // An all-reduce made of a reduce to rank 0 and a broadcast from there.
     var program = ScheduleBuilder(.allReduce, for: position, chunkCount: 1)
     let all = Embedding(ranks: { $0 }, chunks: { $0..<$0 + 1 }, completes: true)
     program.append(DirectReduce().schedule(for: position), all)

@@ -57,7 +57,7 @@ import TuttiAlgorithms
       let files = try #require(FileManager.default.enumerator(at: folder, includingPropertiesForKeys: nil))
       for case let file as URL in files where file.pathExtension == "swift" {
         for block in try Self.documented(in: file) {
-          // Of what is not public, an example may be cut short.
+          // An example of something that is not public may be cut short.
           if block.contains(where: { $0.contains("SegmentCursor") }) { continue }
           #expect(examples.contains { $0.lines == block }, "\(file.lastPathComponent): \(block.joined(separator: "\n"))")
         }

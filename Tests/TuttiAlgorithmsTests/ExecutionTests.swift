@@ -2,7 +2,7 @@ import Testing
 import TuttiAlgorithms
 import TuttiSchedule
 
-/// What the proofs say, tried: every algorithm on numbers, with odd chunk maps, tiny segments, in random order.
+/// Tries out what the proofs say: every algorithm runs on numbers, with odd chunk maps, tiny segments, and in random order.
 @Suite struct ExecutionTests {
   @Test(arguments: AlgorithmRegistry.all.indices)
   func resultsAreExact(_ index: Int) throws {

@@ -37,7 +37,7 @@ import TuttiSchedule
     }
   }
 
-  /// The same on numbers, in random order of execution, with odd sizes of chunks.
+  /// Runs them on numbers, in random order, with odd sizes of chunks.
   @Test("compositions give exact results", arguments: AlgorithmRegistry.algorithms(for: .reduceScatter).indices)
   func resultsAreExact(_ inner: Int) throws {
     let seed = testSeed()

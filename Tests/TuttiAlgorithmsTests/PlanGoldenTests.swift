@@ -16,7 +16,7 @@ import TuttiSchedule
   @Test func outOfPlace() throws {
     #expect(
       try ring(inPlace: false) == """
-        rank 0 of 3: 256 bytes in, 256 out, segments of 64, 1 channel(s)
+        rank 0 of 3: 256 bytes in, 256 out, segments of 64, 1 channel
         0: queue 0, send input[0..<88] to 1
         1: queue 1, combine output[172..<256] = slot from 2 + input[172..<256], streaming, fused with 2
         2: queue 0, send output[172..<256] to 1; 0..<84 after 1 executed
@@ -31,7 +31,7 @@ import TuttiSchedule
   @Test func inPlace() throws {
     #expect(
       try ring(inPlace: true) == """
-        rank 0 of 3: 0 bytes in, 256 out, segments of 64, 1 channel(s)
+        rank 0 of 3: 0 bytes in, 256 out, segments of 64, 1 channel
         0: queue 0, send output[0..<88] to 1
         1: queue 1, combine output[172..<256] = slot from 2 + output[172..<256], streaming, fused with 2
         2: queue 0, send output[172..<256] to 1; 0..<84 after 1 executed

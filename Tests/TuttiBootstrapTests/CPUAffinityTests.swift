@@ -96,7 +96,8 @@ import Testing
     #expect(shares.map(\.description) == example.shares.map { processors($0).description })
   }
 
-  /// On any machine: a share for every rank, none in common, none beyond the mask, equal on equal nodes, and no core or node cut without need.
+  /// On any machine: a share for every rank, none in common, none beyond the mask, equal on equal nodes, and no core or node
+  /// cut without need.
   @Test func sharesAreSound() {
     let seed = SeededGenerator.seed()
     var generator = SeededGenerator(seed: seed)

@@ -154,7 +154,7 @@ import TuttiLaunch
     _ = try await run(["true"])
     let before = try count()
     for _ in 0..<5 { _ = try await run(["true", "exit 1"]) }
-    // What other suites of this process have left may open and close some of its own for a moment.
+    // Remains of other suites in this process may open and close some descriptors for a moment.
     for _ in 0..<100 where try count() > before { try await Task.sleep(for: .milliseconds(20)) }
     #expect(try count() <= before)
   }

@@ -3,7 +3,7 @@ import Patience
 import Testing
 import TuttiSystem
 
-/// What launchers report, from whichever thread.
+/// Collects what launchers report, from whichever thread.
 final class Sentences: Sendable {
   private let sentences = Lock<[String]>([])
   var all: [String] { sentences.withLock { $0 } }

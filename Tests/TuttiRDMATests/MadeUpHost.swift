@@ -64,8 +64,8 @@ final class MadeUpHost {
     addresses.append(InterfaceAddress(interface: interface, bytes: bytes, prefixLength: prefixLength, isUp: isUp))
   }
 
-  /// A device with one port, IPv4 `10.0.0.last` on its interface, with the GIDs such a card has: link-local and IPv4, each as
-  /// v1 and v2.
+  /// A device with one port, IPv4 `10.0.0.last` on its interface, with the GIDs such a card has: link-local and IPv4, each
+  /// as v1 and v2.
   func roce(_ name: String, _ interface: String, last: UInt8, rate: String = "100 Gb/sec (4X EDR)") throws {
     try device(name)
     let four = "0000:0000:0000:0000:0000:ffff:0a00:00" + String(last, radix: 16, padded: 2)

@@ -4,7 +4,7 @@ import TuttiTopology
 
 @testable import TuttiRDMA
 
-/// What ranks tell each other about their rails: every byte is another rank's.
+/// Tests what ranks tell each other about their rails. Every byte comes from another rank.
 @Suite struct OfferTests {
   private static let rails = [
     Rail(device: "mlx5_0", port: 1, linkLayer: .ethernet, address: [10, 1, 0, 7], prefixLength: 24, megabits: 2500),

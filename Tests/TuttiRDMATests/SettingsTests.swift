@@ -53,8 +53,8 @@ import TuttiSystem
 
   @Test(arguments: [
     ("mlx5_0,", "has an empty name"), (",", "has an empty name"), (":1", "has an empty name"),
-    ("mlx5_0, mlx5_1", "has ' mlx5_1', which is no name of a device"), ("../x", "has '../x', which is no name"),
-    ("..", "has '..', which is no name"), ("gerät", "which is no name of a device"),
+    ("mlx5_0, mlx5_1", "has ' mlx5_1', which is not the name of a device"), ("../x", "has '../x', which is not the name"),
+    ("..", "has '..', which is not the name"), ("gerät", "which is not the name of a device"),
     ("mlx5_0:0", "ports are numbers from 1 to 255"), ("mlx5_0:256", "ports are numbers"), ("mlx5_0:", "ports are numbers"),
     ("mlx5_0:01", "ports are numbers"), ("mlx5_0:1:2", "which is not NAME:PORT"), ("a,a", "names a twice"),
     ("a:1,a:1", "names a:1 twice"), ("a,a:1", "names a with a port and without"),

@@ -4,7 +4,7 @@ import TuttiRDMA
 import TuttiSystem
 import TuttiTopology
 
-/// What a survey makes of the kernel's files: which ports and GIDs are used, and why others are not.
+/// Tests what a survey makes of the kernel's files: which ports and GIDs are used, and why others are not.
 @Suite struct SurveyTests {
   @Test func roceVersion2AndIPv4ArePreferred() throws {
     let host = try MadeUpHost()

@@ -1,7 +1,7 @@
 import Testing
 import TuttiSchedule
 
-/// What lowering makes of single steps, and what it refuses. That its dependencies are complete is tested with the
+/// Tests what lowering makes of single steps, and what it refuses. That its dependencies are complete is tested with the
 /// algorithms.
 @Suite struct LoweringTests {
   private func lower(_ program: ScheduleBuilder, sizes: [UInt64], inPlace: Bool = false) throws(LoweringError) -> Plan {

@@ -7,7 +7,7 @@ import TuttiTesting
 
 @testable import Tutti
 
-/// What an author of algorithms does: prove, draw, exercise, and run by name.
+/// Tests what an author of algorithms does: prove, draw, exercise, and run by name.
 @Suite(.serialized) struct AlgorithmTests {
   static let transports = [TransportChoice.inProcess, .sharedMemory, .tcp]
 
@@ -88,13 +88,14 @@ import TuttiTesting
     try exercise(DisseminationBarrier(), rankCounts: [3], runs: 5, seed: seed)
   }
 
-  /// Not a pure function: the schedule that a rank runs is not the one that was proven. Nothing but a run can find that.
+  /// An algorithm that is not a pure function: a rank runs another schedule than the one that was proven. Only a run can
+  /// find that.
   @Test func exerciseFindsWhatTheProofCannot() throws {
     let author = pthread_self()
     let asked = Lock<[UInt: Int]>([:])
     let liar = OwnAlgorithm(name: "liar") { rank, rankCount, _ in
-      // On the author's thread there is only the proof. On a rank's, the proof asks once for each rank's schedule, and then the engine
-      // asks for its own.
+      // On the author's thread there is only the proof. On a rank's, the proof asks once for each rank's schedule, and then
+      // the engine asks for its own.
       let thread = pthread_self()
       let before = asked.withLock { asked in
         defer { asked[thread, default: 0] += 1 }
@@ -123,8 +124,8 @@ import TuttiTesting
     }
     #expect(try refusal([own("a"), own("a")]).contains("all-reduce has an algorithm of that name"))
     #expect(try refusal([own("ring")]).contains("all-reduce has an algorithm of that name"))
-    #expect(try refusal([own("auto")]).contains("no name for an algorithm"))
-    #expect(try refusal([own("")]).contains("no name for an algorithm"))
+    #expect(try refusal([own("auto")]).contains("not a name for an algorithm"))
+    #expect(try refusal([own("")]).contains("not a name for an algorithm"))
     // Another collective's name is free.
     var options = CommunicatorOptions()
     options.algorithms = [own("pairwise"), OwnAlgorithm.scatter]

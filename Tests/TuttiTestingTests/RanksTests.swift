@@ -88,7 +88,7 @@ import TuttiTesting
     #expect(throws: TuttiError.self) { try withRanks(513) { _ in } }
   }
 
-  /// The same seed has the same numbers on every machine and in every version.
+  /// The same seed gives the same numbers on every machine and in every version.
   @Test func seededNumbers() {
     var generator = SeededGenerator(seed: 42)
     #expect((0..<3).map { _ in generator.next() } == [0xBDD7_3226_2FEB_6E95, 0x28EF_E333_B266_F103, 0x4752_6757_130F_9F52])

@@ -236,7 +236,8 @@ struct TimeLimitTests {
     communicators.forEach { $0.close() }
   }
 
-  /// The last reference to a communicator goes with a handler's context, on the progress thread, which cannot wait for itself.
+  /// The last reference to a communicator goes with a handler's context, on the progress thread, which cannot wait for
+  /// itself.
   @Test func aHandlerDropsTheLastReference() throws {
     let isOver = Atomic<Bool>(false)
     var communicators = try makeCommunicators(2, .inProcess)

@@ -42,7 +42,8 @@ final class Letter: @unchecked Sendable {
     }
   }
 
-  /// Bytes that differ from place to place and from message to message, made once: a test checks many megabytes in a debug build.
+  /// Bytes that differ from place to place and from message to message, made once: a test checks many megabytes in a debug
+  /// build.
   private static let noise: [UInt8] = {
     var generator = SeededGenerator(seed: 1)
     return (0..<5_000_000).map { _ in UInt8(truncatingIfNeeded: generator.next()) }

@@ -7,8 +7,8 @@ import TuttiTransport
 
 @testable import Tutti
 
-/// Where the ranks of a test are, and what carries their data. All are threads of the test's process; but for `inProcess` they join like
-/// processes, through a rendezvous, a handshake and a control plane of their own.
+/// Where the ranks of a test are, and what carries their data. All are threads of the test's process; but for `inProcess`
+/// they join like processes, through a rendezvous, a handshake and a control plane of their own.
 enum Fabric: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case inProcess, sharedMemory, tcp, rdma
 
@@ -23,8 +23,8 @@ enum Fabric: String, CaseIterable, Sendable, CustomTestStringConvertible {
     }
   }
 
-  /// Those that tests run over: all that this machine has, or those that `TUTTI_TEST_FABRICS` names as `--transport` does: `rdma,shm`.
-  /// `FabricTests` says what is missing.
+  /// Those that tests run over: all that this machine has, or those that `TUTTI_TEST_FABRICS` names as `--transport` does:
+  /// `rdma,shm`. `FabricTests` says what is missing.
   static let allCases: [Fabric] = {
     let known: [Fabric] = [.inProcess, .sharedMemory, .tcp] + (rdmaObstacle == nil ? [.rdma] : [])
     guard let wanted = wantedNames else { return known }

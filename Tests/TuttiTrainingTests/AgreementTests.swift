@@ -99,7 +99,8 @@ import TuttiTraining
     #expect(messages == Array(repeating: expected, count: 3))
   }
 
-  /// As much as float16 may be on every rank, whose sum float16 has not; and more, on one rank.
+  /// Tries the largest gradient that float16 may have on every rank, whose sum is out of its range; and a larger one, on one
+  /// rank.
   @Test func float16Overflow() throws {
     try withRanks(3) { communicator in
       var options = SynchronizerOptions()
@@ -140,8 +141,8 @@ import TuttiTraining
     }
   }
 
-  /// Dropped in the middle of a step, with reductions under way or waiting for others: nothing hangs, and memory goes only when nobody reads it any
-  /// more.
+  /// Dropped in the middle of a step, with reductions under way or waiting for others: nothing hangs, and memory goes only
+  /// when nobody reads it any more.
   @Test(arguments: [TransportChoice.inProcess, .sharedMemory, .tcp]) func droppedInTheMiddle(transport: TransportChoice)
     throws
   {

@@ -6,7 +6,7 @@ import TuttiTraining
 
 /// Updates with all of the state, or a shard of it, and the norm of gradients across shards.
 @Suite(.serialized) struct OptimizerTests {
-  /// With momentum, and a rate of its own for every other parameter.
+  /// A rule with momentum, and a different rate for every other parameter.
   struct Momentum: UpdateRule {
     let stateCount = 1
     func update(_ piece: ParameterPiece<Float>, step: Int) {

@@ -4,10 +4,10 @@ import Tutti
 import TuttiTesting
 import TuttiTraining
 
-/// What gradients become, with every option, and what happens to calls that cannot be met.
+/// Tests what gradients become, with every option, and what happens to calls that are refused.
 @Suite(.serialized) struct SynchronizerTests {
-  /// Random models, options, and orders in which gradients become ready, different on every rank; exact numbers, so results are compared bit for
-  /// bit. Every third rank leaves parameters unused.
+  /// Random models, options, and orders in which gradients become ready, different on every rank; exact numbers, so results
+  /// are compared bit for bit. Every third rank leaves parameters unused.
   @Test(arguments: [TransportChoice.inProcess, .sharedMemory, .tcp])
   func randomSteps(transport: TransportChoice) throws {
     let seed = testSeed("randomSteps over \(transport.name)")
@@ -22,7 +22,8 @@ import TuttiTraining
     }
   }
 
-  /// With 16 bits on the wire a gradient is rounded once, the sum is made in float32 and rounded once, whatever the rank count.
+  /// With 16 bits on the wire a gradient is rounded once, the sum is made in float32 and rounded once, whatever the rank
+  /// count.
   @Test(arguments: [WireType.bfloat16, .float16], [1, 2, 3, 5])
   func narrowWire(wireType: WireType, rankCount: Int) throws {
     @Sendable func rounded(_ value: Float) -> Float {
@@ -77,7 +78,8 @@ import TuttiTraining
     }
   }
 
-  /// Rank 1 comes late, so that all buckets wait on rank 0: after those that were under way, what the forward pass needs first goes first.
+  /// Rank 1 comes late, so that all buckets wait on rank 0: after those that were under way, what the forward pass needs
+  /// first goes first.
   @Test func prioritiesChooseAmongWaitingBuckets() throws {
     let orders = try withRanks(2) { communicator in
       let model = TestModel<Float>(Array(repeating: 256, count: 8))
@@ -389,7 +391,7 @@ private struct RandomSteps {
     }
   }
 
-  /// What this rank gets results for.
+  /// The elements that this rank gets results for.
   private func owned<Element: TrainingElement>(
     _ synchronizer: GradientSynchronizer<Element>
   ) -> [ShardedOptimizer<NoRule<Element>>.StatePiece] {

@@ -19,8 +19,8 @@ import TuttiTransport
     let (first, second) = try factory.makePair()
     defer { close(first, second) }
     let content = BytePool.shared.content(1)
-    // The count is the process's, and other tests run meanwhile. So the quietest of many short stretches is what counts, however
-    // long it takes to come: an allocation of the link's would be in every one.
+    // The count is the process's, and other tests run meanwhile. So the quietest of many short stretches is what counts,
+    // however long it takes to come: an allocation of the link's would be in every one.
     var least = UInt64.max
     var stretches = 0
     let end = Patience.deadline(seconds: 20)
@@ -33,7 +33,7 @@ import TuttiTransport
     #expect(least == 0)
   }
 
-  /// As an engine would: no closures, no throws.
+  /// Drives the links as an engine would, without closures and throws.
   private func exchange(_ first: Link, _ second: Link, _ content: UnsafeRawPointer, segments: Int, until end: UInt64) {
     for number in 0..<segments {
       let lane = number % Lane.count

@@ -3,7 +3,7 @@ import Synchronization
 import Testing
 import TuttiTransport
 
-/// What only the in-process transport does: ringing doorbells, zero copy, and misbehaving on purpose.
+/// Tests what only the in-process transport does: ringing doorbells, zero copy, and misbehaving on purpose.
 @Suite(.serialized) struct InProcessTests {
   private func pair(_ faults: InProcessFaults? = nil, doorbells: (Doorbell, Doorbell)? = nil) throws -> (
     InProcessLink, InProcessLink
@@ -86,7 +86,7 @@ import TuttiTransport
         guard links.1.value.peek(0) != nil else { throw TestFailure("nothing to read") }
         isPeeked.ring()
         usleep(20_000)
-        // What an engine does that goes on: it peeks again, and finds the source withdrawn.
+        // An engine that goes on peeks again, and finds the source withdrawn.
         lookedAway.value.pointee.store(1, ordering: .relaxed)
         if links.1.value.peek(0) != nil { throw TestFailure("a withdrawn source is still shown") }
       })

@@ -27,7 +27,7 @@ import TuttiTransport
     let heap = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64)
     defer { heap.deallocate() }
     #expect(arena.offset(of: heap) == InPlace.nowhere)
-    // In an order that merges free ranges before, behind and on both sides.
+    // The order merges free ranges before, behind and on both sides.
     var left = Array(zip(memories, sizes))
     for index in [1, 0, 3, 2, 5, 4, 7, 6].reversed() {
       let (memory, size) = left.remove(at: min(index, left.count - 1))
@@ -81,7 +81,7 @@ import TuttiTransport
     #expect(throws: FailureReport.self) { try arena.attach(registrar) }
     #expect(registrar.known.withLock { $0.isEmpty }, "pages stay pinned under memory that is freed later")
     for memory in memories { arena.deallocate(memory, bytes: 4096) }
-    // What it can take it gets, and it is told of what comes and goes.
+    // It gets all that it can take, and is told of what comes and goes.
     let roomy = Registrar(room: 10)
     try arena.attach(roomy)
     let last = try arena.allocate(bytes: 4096)
@@ -275,7 +275,7 @@ import TuttiTransport
       Link.revoke([revoking.link])
       revoking.hasReturned.store(true, ordering: .releasing)
     }
-    // As long as the writer is at it, and this thread was not held up itself.
+    // This holds as long as the writer is writing, and this thread was not held up itself.
     let start = monotonicNanoseconds()
     usleep(20_000)
     let hasReturned = revoking.hasReturned.load(ordering: .acquiring)
@@ -335,7 +335,7 @@ import TuttiTransport
     unlink(name)
     defer { close(unsealed) }
     try systemCall("ftruncate") { ftruncate(unsealed, off_t(arena.capacity)) }
-    // In the place of the arena's own.
+    // It takes the place of the arena's own file.
     let own = dup(arena.descriptor)
     try systemCall("dup2") { dup2(unsealed, arena.descriptor) }
     defer {

@@ -1,4 +1,4 @@
-// What the programs here have in common. `own-program` does without, on purpose: it stands for a user's.
+// What the programs here have in common. `own-program` does not use it, on purpose: it stands for a user's program.
 
 import Glibc
 import TuttiLaunch
@@ -12,7 +12,8 @@ public struct Failure: Error {
   public init(_ message: String, isUsage: Bool = false) { (self.message, self.isUsage) = (message, isUsage) }
 }
 
-/// Runs a program on its arguments, and ends it: with the status that `body` returns, or with what `body` throws on standard error.
+/// Runs a program on its arguments, and ends it: with the status that `body` returns, or with what `body` throws on standard
+/// error.
 public func runProgram(_ name: String, usage: String, _ body: (_ arguments: [String]) throws -> Int32) -> Never {
   do {
     exit(try body(Array(CommandLine.arguments.dropFirst())))
@@ -35,6 +36,6 @@ public func nanoseconds() -> UInt64 {
   return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
 }
 
-/// The same in seconds.
+/// Returns the time in seconds.
 @inlinable
 public func seconds() -> Double { Double(nanoseconds()) / 1e9 }

@@ -3,8 +3,8 @@ import Glibc
 import MeasuringPrograms
 
 /// Measures every combine kernel on data in memory against memcpy, in turns: two sources into a destination, streaming
-/// stores, one core. A combine moves three bytes for each byte of the result, a copy two: ratios are of time for the same bytes
-/// read and written, so 1.10 is 10% more than memcpy needs.
+/// stores, one core. A combine moves three bytes for each byte of the result, a copy two: ratios are of time for the same
+/// bytes read and written, so 1.10 is 10% more than memcpy needs.
 ///
 /// Output: a table with a row for each type and a column for each operation, `GB/s ratio` in each cell.
 @main
@@ -104,13 +104,14 @@ struct Comparison {
   }
 }
 
-/// Two sources and a destination, page-aligned, every page written. Owned by this object, which lives as long as the program.
+/// Two sources and a destination, page-aligned, every page written. Owned by this object, which lives as long as the
+/// program.
 final class Arrays {
   let bytes: Int
   let destination: UnsafeMutableRawPointer
   let first: UnsafeMutableRawPointer
   let second: UnsafeMutableRawPointer
-  /// What kernels read: points to `first` and `second`.
+  /// The sources that kernels read: it points to `first` and `second`.
   private let sources: UnsafeMutablePointer<UnsafeRawPointer?>
 
   init(bytes: Int) {

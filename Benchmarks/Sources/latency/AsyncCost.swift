@@ -2,8 +2,8 @@ import Glibc
 import MeasuringPrograms
 import Tutti
 
-/// What `startAllReduce` and `wait` cost beside `allReduce`: batches of both take turns, so that a change of the machine's
-/// speed meets both.
+/// Measures what `startAllReduce` and `wait` cost beside `allReduce`. Batches of both take turns, so that a change of the
+/// machine's speed meets both.
 struct AsyncCost {
   let communicator: Communicator
   let buffers: Buffers

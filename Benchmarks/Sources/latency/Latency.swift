@@ -59,9 +59,9 @@ struct Options {
 
   let measurement: Measurement
   let transport: TransportChoice
-  /// Of each rank's buffer; float32.
+  /// The bytes of each rank's buffer; float32.
   let bytes: Int
-  /// Of each mode.
+  /// The number of batches of each mode.
   let batches: Int
   /// Timed operations of a batch.
   let iterations: Int

@@ -58,7 +58,7 @@ struct Samples {
 }
 
 extension Double {
-  /// With three digits after the point: nanoseconds of a time in microseconds.
+  /// Writes three digits after the point: the nanoseconds of a time in microseconds.
   var thousandths: String {
     let scaled = Int((magnitude * 1000).rounded())
     let digits = String(scaled % 1000)

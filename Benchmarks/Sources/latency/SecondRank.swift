@@ -4,7 +4,7 @@ import TuttiLaunch
 /// The process of rank 1, a child of this one; rank 0 is this process.
 struct SecondRank {
   private let job: RunningJob
-  /// What rank 0 joins with: the same job, another rank.
+  /// The environment that rank 0 joins with: the same job, another rank.
   let firstRankEnvironment: [String: String]
 
   /// Starts this program once more as rank 1 of a job made for the occasion.

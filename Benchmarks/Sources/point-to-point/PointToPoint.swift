@@ -66,7 +66,8 @@ enum PointToPoint {
     return Double(bytes * messages) / elapsed / 1e9
   }
 
-  /// Round trips from one look at the clock to the next: in an emulated machine a look takes a microsecond, and perftest does not look.
+  /// Round trips from one look at the clock to the next: in an emulated machine a look takes a microsecond, and perftest
+  /// does not look.
   static let batch = 16
 
   /// Half the median round trip in microseconds.

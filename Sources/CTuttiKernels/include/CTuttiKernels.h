@@ -76,8 +76,8 @@ tutti_average_function tutti_average(int data_type);
 /// and fences before returning.
 void tutti_copy(void *destination, const void *source, size_t bytes, int streaming);
 
-/// Multiplies `count` float32 numbers with `scale` and rounds them to float16 or bfloat16, to nearest even. A NaN stays one. The two
-/// areas do not overlap. Another `data_type` traps.
+/// Multiplies `count` float32 numbers with `scale` and rounds them to float16 or bfloat16, to nearest even. A NaN stays one.
+/// The two areas do not overlap. Another `data_type` traps.
 void tutti_narrow(int data_type, void *destination, const float *source, size_t count, float scale);
 
 /// `count` float16 or bfloat16 numbers as float32, exactly. The two areas do not overlap. Another `data_type` traps.

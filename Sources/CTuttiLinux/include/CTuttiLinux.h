@@ -40,10 +40,10 @@ static inline uint32_t tutti_current_fork_generation(void) { return tutti_fork_g
 
 /// eventfd(2), non-blocking and close-on-exec, registered. Negative with errno on failure.
 int tutti_eventfd(void);
-/// Whether a descriptor that came from elsewhere is an eventfd (1), so that writing to it neither blocks for long nor raises a signal. Makes
-/// it non-blocking.
+/// Whether a descriptor that came from elsewhere is an eventfd (1), so that writing to it neither blocks for long nor raises
+/// a signal. Makes it non-blocking.
 int tutti_is_eventfd(int fd);
-/// Adds 1 to the counter; wakes whoever polls it.
+/// Adds 1 to the counter, which wakes whoever polls it.
 void tutti_eventfd_ring(int fd);
 /// Resets the counter to 0.
 void tutti_eventfd_drain(int fd);
@@ -52,7 +52,7 @@ void tutti_eventfd_drain(int fd);
 /// global expedited). Returns 0, or -1 where the kernel does not offer it; callers then bound their waits.
 int tutti_membarrier(void);
 
-/// Waits while `*word == expected`, at most `timeout_ns`: futex(2), private to the process. Wakes also by chance.
+/// Waits while `*word == expected`, at most `timeout_ns`: futex(2), private to the process. May wake early.
 void tutti_futex_wait(const void *word, uint32_t expected, uint64_t timeout_ns);
 /// Wakes up to `count` waiters of `word`.
 void tutti_futex_wake(const void *word, int count);
@@ -61,32 +61,33 @@ void tutti_futex_wake(const void *word, int count);
 struct pollfd;
 int tutti_poll(struct pollfd *descriptors, size_t count, uint64_t timeout_ns);
 
-/// The processors this thread may run on (sched_getaffinity(2)): bit n of the words stands for processor n. 0, or -1 with errno; EINVAL
-/// when the kernel knows more processors than there are bits.
+/// The processors this thread may run on (sched_getaffinity(2)): bit n of the words stands for processor n. 0, or -1 with
+/// errno; EINVAL when the kernel knows more processors than there are bits.
 int tutti_get_affinity(uint64_t *words, int count);
-/// Confines this thread, and those it starts later, to the processors whose bits are set (sched_setaffinity(2)). 0, or -1 with errno.
+/// Confines this thread, and those it starts later, to the processors whose bits are set (sched_setaffinity(2)). 0, or -1
+/// with errno.
 int tutti_set_affinity(const uint64_t *words, int count);
-/// Has pages of a mapping that are not there yet come from a memory node, while it has any (mbind(2), MPOL_PREFERRED): whole pages from the
-/// start of one. 0, or -1 with errno; containers often forbid it.
+/// Makes the pages of a mapping that are not there yet come from a memory node, while it has any (mbind(2), MPOL_PREFERRED).
+/// `memory` begins a page. 0, or -1 with errno; containers often forbid it.
 int tutti_prefer_node(void *memory, size_t bytes, int node);
 
 /// Starts a detached thread with every signal blocked, under a name for debuggers (15 bytes at most). 0, or an errno value.
 int tutti_start_thread(void (*body)(void *), void *context, const char *name);
 
-/// memfd_create(2) with sealing, of the given size, sealed against shrinking and growing. Registered. Negative with errno on failure; EFBIG,
-/// and no signal, when RLIMIT_FSIZE forbids the size.
+/// memfd_create(2) with sealing, of the given size, sealed against shrinking and growing. Registered. Negative with errno on
+/// failure; EFBIG, and no signal, when RLIMIT_FSIZE forbids the size.
 int tutti_memfd(const char *name, size_t bytes);
 /// Whether the descriptor is sealed against shrinking and growing (1), or not or unknown (0).
 int tutti_is_sealed(int fd);
 /// Maps all of a file, shared and writable, at a multiple of `alignment` (a power of two). NULL with errno on failure.
 void *tutti_map_aligned(int fd, size_t bytes, size_t alignment);
-/// Gives a mapped part of a memfd its pages: huge ones where the kernel has them for it (madvise(2)). 0, or an errno value: not a signal at
-/// the first access, when memory has run out.
+/// Gives a mapped part of a memfd its pages: huge ones where the kernel has them for it (madvise(2)). 0, or an errno value
+/// when memory has run out, instead of a signal at the first access.
 int tutti_memfd_populate(int fd, void *memory, size_t offset, size_t bytes);
 /// Gives the pages of a part of a memfd back (fallocate(2), FALLOC_FL_PUNCH_HOLE): it reads as zero in every mapping.
 void tutti_memfd_release(int fd, size_t offset, size_t bytes);
-/// Copies from the memory of another process (process_vm_readv(2)), all of it, and makes sure that it still is the process that has `probe` at
-/// `probe_address`. 0, or an errno value: ESRCH also for another process.
+/// Copies from the memory of another process (process_vm_readv(2)), all of it, and makes sure that it still is the process
+/// that has `probe` at `probe_address`. 0, or an errno value: ESRCH also for another process.
 int tutti_read_process(
     pid_t pid, void *destination, uint64_t address, size_t bytes, uint64_t probe_address, uint64_t probe);
 /// pidfd_open(2). Registered. Negative with errno on failure.
@@ -97,8 +98,8 @@ ssize_t tutti_send_descriptors(int socket, const void *bytes, size_t length, con
 /// Receives up to `length` bytes and up to 4 descriptors (registered, close-on-exec). Stores how many came.
 ssize_t tutti_receive_descriptors(int socket, void *bytes, size_t length, int *fds, int *fd_count);
 
-/// Moves bytes on a stream socket without blocking and without SIGPIPE. `second` follows `first` in one system call; either may
-/// be empty. Bytes moved (0 from a receive: the peer has shut down), or the negative errno; never EINTR.
+/// Moves bytes on a stream socket without blocking and without SIGPIPE. `second` follows `first` in one system call; either
+/// may be empty. Bytes moved (0 from a receive: the peer has shut down), or the negative errno; never EINTR.
 ssize_t tutti_socket_send(int socket, const void *first, size_t first_length, const void *second, size_t second_length);
 ssize_t tutti_socket_receive(int socket, void *first, size_t first_length, void *second, size_t second_length);
 
@@ -126,9 +127,9 @@ int tutti_timerfd_set(int fd, uint64_t at_ns);
 /// The process at the other end of a Unix socket (SO_PEERCRED). 0, or negative with errno.
 int tutti_peer_credentials(int socket, pid_t *pid, uid_t *uid);
 
-/// What tutti_spawn starts.
+/// The program that tutti_spawn starts, and with what.
 struct tutti_spawn_request {
-  /// A path; the other two end with NULL.
+  /// A path. The other two arrays end with NULL.
   const char *program;
   char *const *arguments;
   char *const *environment;
@@ -138,9 +139,9 @@ struct tutti_spawn_request {
   int descriptor_count;
   /// The signals that are blocked in the program.
   const sigset_t *mask;
-  /// Gives the program the default disposition of every signal, and no descriptor but 0 to 2 and the targets.
+  /// Whether the program gets the default disposition of every signal, and no descriptor but 0 to 2 and the targets.
   int isolates;
-  /// Has the program ignore SIGCHLD.
+  /// Whether the program ignores SIGCHLD.
   int ignores_sigchld;
 };
 /// Starts a program as a child in a process group of its own, which the kernel kills when the thread that called this ends
@@ -148,10 +149,10 @@ struct tutti_spawn_request {
 pid_t tutti_spawn(const struct tutti_spawn_request *what);
 /// pipe2(2), close-on-exec, both ends registered. 0, or -1 with errno.
 int tutti_pipe(int ends[2]);
-/// Whether a child has ended: 1, and how; 0 while it runs; or the negative errno (ECHILD: somebody else has reaped it).
-/// With `reaps` its pid is free afterwards, without it stays a zombie. `*signal` is 0 for a child that has exited with `*status`.
+/// Whether a child has ended: 1, and how; 0 while it runs; or the negative errno (ECHILD: somebody else has reaped it). With
+/// `reaps` its pid is free afterwards, without it stays a zombie. `*signal` is 0 for a child that has exited with `*status`.
 int tutti_child_end(pid_t pid, int reaps, int *signal, int *status);
-/// Whether a signal is ignored by this process (1), or else (0).
+/// Whether this process ignores a signal: 1 or 0.
 int tutti_is_ignored(int signal);
 /// Makes sure that children become zombies when they end. 1 when SIGCHLD was ignored for that to change, and else 0.
 int tutti_keep_children(void);

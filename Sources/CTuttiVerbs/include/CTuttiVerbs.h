@@ -1,7 +1,7 @@
 // The headers of libibverbs and librdmacm, where they are installed, and what of them the Swift importer cannot see.
 //
-// Nothing here is linked: the libraries are opened when a program first looks for RDMA (see VerbsLibrary.swift), so that it also
-// starts on hosts without them.
+// Nothing here is linked: the libraries are opened when a program first looks for RDMA (see VerbsLibrary.swift), so that it
+// also starts on hosts without them.
 #ifndef CTUTTI_VERBS_H
 #define CTUTTI_VERBS_H
 

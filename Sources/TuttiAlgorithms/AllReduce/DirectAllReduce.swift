@@ -1,6 +1,6 @@
 import TuttiSchedule
 
-/// Direct, in one phase: everyone sends everything to everyone, and folds all inputs in rank order.
+/// Direct all-reduce in one phase: every rank sends its input to every other and folds all inputs in rank order.
 ///
 /// Peers are taken in rotated order, so that not all send to rank 0 first. Sends are copied: in place, the input is
 /// overwritten while slower peers have yet to read it.
@@ -8,6 +8,7 @@ public struct OneShotAllReduce: Algorithm {
   public var name: String { "one-shot" }
   public var collective: Collective { .allReduce }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {
@@ -29,14 +30,16 @@ public struct OneShotAllReduce: Algorithm {
   }
 }
 
-/// Direct, in two phases: rank j folds chunk j of everyone in rank order, then sends it to everyone.
+/// Direct all-reduce in two phases: rank j folds chunk j of every rank in rank order, then sends the result to every rank.
 ///
-/// Moves the fewest bytes that an all-reduce can, in two latencies, over n - 1 links for each rank. The phases have a channel each: on one,
-/// no result could leave before all inputs have, and each would be stored and read again instead of being sent while it is combined.
+/// Moves the fewest bytes that an all-reduce can, in two latencies, over n - 1 links for each rank. The phases have a
+/// channel each: on one, no result could leave before all inputs have, and each would be stored and read again instead of
+/// being sent while it is combined.
 public struct TwoShotAllReduce: Algorithm {
   public var name: String { "two-shot" }
   public var collective: Collective { .allReduce }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {

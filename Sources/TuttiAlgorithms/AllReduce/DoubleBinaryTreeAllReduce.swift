@@ -1,7 +1,7 @@
 import TuttiSchedule
 
-/// Double binary tree (Sanders, Speck & Träff, Parallel Computing 35(12), 2009): two trees, on a channel each, reduce half
-/// of the data each towards their roots and send it back down. Every rank is interior in at most one tree.
+/// Double binary tree all-reduce (Sanders, Speck & Träff, Parallel Computing 35(12), 2009): two trees, on a channel each,
+/// reduce half of the data each towards their roots and send it back down. Every rank is interior in at most one tree.
 ///
 /// Each half is one message; segments pipeline it. A rank folds the subtree before it, itself and the subtree after it at
 /// once.
@@ -9,6 +9,7 @@ public struct DoubleBinaryTreeAllReduce: Algorithm {
   public var name: String { "double-binary-tree" }
   public var collective: Collective { .allReduce }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {

@@ -1,8 +1,8 @@
 import TuttiSchedule
 
-/// Recursive halving and doubling (Rabenseifner, ICCS 2004; Thakur, Rabenseifner & Gropp, IJHPCA 19(1), 2005): a
-/// reduce-scatter by recursive halving of the data, then an all-gather by recursive doubling. As few bytes as a ring in 2
-/// log2 n messages.
+/// All-reduce by recursive halving and doubling (Rabenseifner, ICCS 2004; Thakur, Rabenseifner & Gropp, IJHPCA 19(1), 2005):
+/// a reduce-scatter by recursive halving of the data, then an all-gather by recursive doubling. It moves as few bytes as a
+/// ring, in 2 log2 n messages.
 ///
 /// The first exchange, of half of the data, is with the nearest rank; distances double from there, so results fold in rank
 /// order. Which part of the data a rank completes follows from its position with the bits reversed. Where the rank count is
@@ -11,6 +11,7 @@ public struct HalvingDoublingAllReduce: Algorithm {
   public var name: String { "halving-doubling" }
   public var collective: Collective { .allReduce }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {

@@ -1,7 +1,7 @@
 import TuttiSchedule
 
-/// Recursive doubling (Thakur, Rabenseifner & Gropp, IJHPCA 19(1), 2005): log2 n exchanges of everything, for small
-/// messages.
+/// Recursive doubling all-reduce (Thakur, Rabenseifner & Gropp, IJHPCA 19(1), 2005): log2 n exchanges of all the data, for
+/// small messages.
 ///
 /// Where the rank count is no power of two, pairs at the front fold into one rank first and are told the result at the end,
 /// see ``PairFolding``. Both sides of an exchange combine the lower ranks' value with the higher ranks' value, so results
@@ -10,6 +10,7 @@ public struct RecursiveDoublingAllReduce: Algorithm {
   public var name: String { "recursive-doubling" }
   public var collective: Collective { .allReduce }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {

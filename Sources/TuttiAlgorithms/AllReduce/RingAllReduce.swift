@@ -9,9 +9,9 @@ public struct RingAllReduce: Algorithm {
   public var collective: Collective { .allReduce }
   private let channelCount: Int
 
-  /// One ring.
+  /// The all-reduce on one ring.
   public static let ring = RingAllReduce(name: "ring", channelCount: 1)
-  /// Two rings in opposite directions, each with half of the data.
+  /// The all-reduce on two rings in opposite directions, each with half of the data.
   public static let ring2 = RingAllReduce(name: "ring-2", channelCount: 2)
 
   private init(name: String, channelCount: Int) {

@@ -1,6 +1,6 @@
 import TuttiSchedule
 
-/// Reduce and broadcast along one tree, in the order of the ranks, pipelined by segments.
+/// All-reduce that reduces and broadcasts along one tree, in the order of the ranks, pipelined by segments.
 ///
 /// Every rank folds the ranks below it and itself at once and passes the result on without storing it; the root's goes back
 /// down the same tree. A subtree is a range of ranks, so results fold in rank order.

@@ -4,13 +4,15 @@ import TuttiSchedule
 /// messages a rank instead of n - 1, each block being sent as often as its distance has bits.
 ///
 /// A block that has d ranks to go travels in the rounds of the bits of d: in round k, 2^k ranks on. All blocks of a round
-/// travel as one contiguous message, the furthest first. They are collected in a scratch buffer of the round: first those of
-/// the rank's own input that begin to travel, before anything is written, as input and output may be one; then, round by
-/// round, those that have just arrived. Neighbours stay neighbours, in the output too, so that a round takes few copies.
+/// travel as one contiguous message, the furthest first. They are collected in a scratch buffer of the round. First come
+/// those of the rank's own input that begin to travel, before anything is written, because input and output may be the same
+/// memory; then, round by round, those that have just arrived. Neighbours stay neighbours, in the output too, so that a
+/// round takes few copies.
 public struct BruckAllToAll: Algorithm {
   public var name: String { "bruck" }
   public var collective: Collective { .allToAll }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {
@@ -37,7 +39,7 @@ public struct BruckAllToAll: Algorithm {
       if round > 0 { program.send([.scratch(round, 0..<count)], to: (rank + 1 << round) % rankCount) }
       let arrived = Buffer.scratch(rounds + round % 2)
       program.receive([ChunkRange(arrived, 0..<count)], from: (rank - 1 << round).wrapped(rankCount))
-      // Those of the next round first, for it waits for them; those that are there last.
+      // Those of the next round come first, because it waits for them; those that have arrived come last.
       for next in round + 1...rounds {
         var moves = Moves()
         for distance in travelling(round, rankCount) where nextRound(of: distance, after: round, rounds) == next {
@@ -59,7 +61,7 @@ public struct BruckAllToAll: Algorithm {
     (1..<rankCount).reversed().filter { $0 >> round & 1 == 1 }
   }
 
-  /// The place of a distance among those that travel in a round.
+  /// The index of a distance among those that travel in a round.
   private func index(of distance: Int, _ round: Int, _ rankCount: Int) -> Int {
     /// How many below a distance have the bit: those of full periods, and those of the last one.
     func count(below distance: Int) -> Int {
@@ -69,7 +71,8 @@ public struct BruckAllToAll: Algorithm {
     return count(below: rankCount) - 1 - count(below: distance)
   }
 
-  /// The round in which a block goes on after one: that of the next bit, or the number of rounds when it is there.
+  /// The round in which a block goes on after a given one: that of its distance's next bit, or the number of rounds when it
+  /// has arrived.
   private func nextRound(of distance: Int, after round: Int, _ rounds: Int) -> Int {
     let rest = distance >> (round + 1)
     return rest == 0 ? rounds : round + 1 + rest.trailingZeroBitCount

@@ -1,7 +1,7 @@
 import TuttiSchedule
 
-/// Direct: every rank sends everyone its block, all at once, and receives everyone's in place. Peers are taken in rotated
-/// order, so that not all send to rank 0 first.
+/// Direct all-to-all: every rank sends each other rank its block, all at once, and receives each one's in place. Peers are
+/// taken in rotated order, so that not all send to rank 0 first.
 ///
 /// In place, two ranks overwrite what they send to each other with what they receive from each other. One of them must not
 /// wait for the other, and its send is copied: that of the rank whose peer is in the half of the ranks that follow it.
@@ -9,6 +9,7 @@ public struct DirectAllToAll: Algorithm {
   public var name: String { "direct" }
   public var collective: Collective { .allToAll }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {

@@ -1,6 +1,6 @@
 import TuttiSchedule
 
-/// Pairwise exchange, for large blocks: in each round a rank has one partner, and the two send each other their blocks.
+/// Pairwise all-to-all, for large blocks: in each round a rank has one partner, and the two send each other their blocks.
 ///
 /// Partners are those of a round-robin tournament (the circle method): n - 1 rounds for an even rank count, n for an odd
 /// one, in each of which another rank rests. A block is forwarded from where it lies: forwards take turns, so the next
@@ -10,6 +10,7 @@ public struct PairwiseAllToAll: Algorithm {
   public var name: String { "pairwise" }
   public var collective: Collective { .allToAll }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {

@@ -1,13 +1,15 @@
 import TuttiSchedule
 
-/// Barrier on a binomial tree: rank 0 hears of everyone through the tree, and lets everyone go through it.
+/// Barrier on a binomial tree: through the tree, rank 0 hears that all have come, and tells all to go on.
 ///
-/// Twice as many rounds as dissemination, but only `2(n - 1)` messages in all: the better one where ranks share processors, and what
-/// counts is the work of all ranks together. An empty send follows whoever wrote the chunk that it names.
+/// It takes twice as many rounds as dissemination, but only `2(n - 1)` messages in all. It is better where ranks share
+/// processors, because there the work of all ranks together counts. An empty send follows whoever wrote the chunk that it
+/// names.
 public struct BinomialBarrier: Algorithm {
   public var name: String { "binomial" }
   public var collective: Collective { .barrier }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {

@@ -1,11 +1,12 @@
 import TuttiSchedule
 
-/// Direct barrier: everyone tells rank 0, which tells everyone. Two rounds at any number of ranks, and the fewest messages: for ranks that share
-/// processors, where what counts is how often each of them must run.
+/// Direct barrier: everyone tells rank 0, which tells everyone. It takes two rounds at any number of ranks, and the fewest
+/// messages. It is for ranks that share processors, where it counts how often each of them must run.
 public struct DirectBarrier: Algorithm {
   public var name: String { "direct" }
   public var collective: Collective { .barrier }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {

@@ -1,7 +1,7 @@
 import TuttiSchedule
 
-/// Dissemination barrier (Hensgen, Finkel & Manber, IJPP 17(1), 1988): in round k a rank tells the rank 2^k places on what
-/// it has heard, and after ceil(log2 n) rounds everyone has heard of everyone.
+/// Dissemination barrier (Hensgen, Finkel & Manber, IJPP 17(1), 1988): in round k, rank r tells rank r + 2^k what it has
+/// heard, and after ceil(log2 n) rounds everyone has heard of everyone.
 ///
 /// Written as an all-reduce of one chunk without elements: messages are empty, and an empty send follows whoever wrote the
 /// chunk that it names.
@@ -9,6 +9,7 @@ public struct DisseminationBarrier: Algorithm {
   public var name: String { "dissemination" }
   public var collective: Collective { .barrier }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {

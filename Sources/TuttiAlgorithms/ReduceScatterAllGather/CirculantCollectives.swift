@@ -10,6 +10,7 @@ public struct CirculantAllReduce: Algorithm {
   public var name: String { "circulant" }
   public var collective: Collective { .allReduce }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {
@@ -29,7 +30,7 @@ public struct CirculantAllReduce: Algorithm {
   }
 }
 
-/// Reduce-scatter on a circulant graph, in ceil(log2 n) rounds and as few bytes as can be, at any rank count.
+/// Reduce-scatter on a circulant graph, in ceil(log2 n) rounds and with the fewest bytes possible, at any rank count.
 ///
 /// Partial results, of up to half of the blocks, are kept in scratch.
 public struct CirculantReduceScatter: Algorithm {
@@ -62,7 +63,7 @@ public struct CirculantReduceScatter: Algorithm {
   }
 }
 
-/// All-gather on a circulant graph, in ceil(log2 n) rounds and as few bytes as can be, at any rank count.
+/// All-gather on a circulant graph, in ceil(log2 n) rounds and with the fewest bytes possible, at any rank count.
 ///
 /// Blocks are received where they belong: nothing is rotated at the end.
 public struct CirculantAllGather: Algorithm {

@@ -1,12 +1,13 @@
 import TuttiSchedule
 
-/// Direct: everyone sends its block to everyone, as one send.
+/// Direct all-gather: every rank sends its block to all others, as one send.
 ///
-/// Peers are taken in rotated order, so that not all send to rank 0 first. The second phase of ``TwoShotAllReduce``.
+/// Peers are taken in rotated order, so that not all send to rank 0 first. This is the second phase of ``TwoShotAllReduce``.
 public struct DirectAllGather: Algorithm {
   public var name: String { "direct" }
   public var collective: Collective { .allGather }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {

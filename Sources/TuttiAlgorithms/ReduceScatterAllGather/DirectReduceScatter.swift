@@ -1,12 +1,13 @@
 import TuttiSchedule
 
-/// Direct: everyone sends block j to rank j, which folds them in rank order in one pass.
+/// Direct reduce-scatter: every rank sends block j to rank j, which folds them in rank order in one pass.
 ///
-/// Peers are taken in rotated order, so that not all send to rank 0 first. The first phase of ``TwoShotAllReduce``.
+/// Peers are taken in rotated order, so that not all send to rank 0 first. This is the first phase of ``TwoShotAllReduce``.
 public struct DirectReduceScatter: Algorithm {
   public var name: String { "direct" }
   public var collective: Collective { .reduceScatter }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {

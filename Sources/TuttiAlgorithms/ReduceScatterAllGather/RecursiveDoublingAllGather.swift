@@ -1,7 +1,7 @@
 import TuttiSchedule
 
-/// Recursive doubling (Thakur, Rabenseifner & Gropp, IJHPCA 19(1), 2005): log2 n exchanges with ranks 1, 2, 4, ... apart,
-/// of all that a rank has by then, which is always consecutive.
+/// Recursive doubling all-gather (Thakur, Rabenseifner & Gropp, IJHPCA 19(1), 2005): log2 n exchanges between ranks 1, 2, 4,
+/// ... apart. Each sends all that it has by then, which is always consecutive.
 ///
 /// Where the rank count is no power of two, pairs at the front fold into one rank first, see ``PairFolding``: that costs
 /// the data once more, so other rank counts are better served by `circulant`.
@@ -9,6 +9,7 @@ public struct RecursiveDoublingAllGather: Algorithm {
   public var name: String { "recursive-doubling" }
   public var collective: Collective { .allGather }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {
@@ -16,7 +17,7 @@ public struct RecursiveDoublingAllGather: Algorithm {
     guard rankCount > 1 else { return copyOnly(.allGather) }
     var program = ScheduleBuilder(.allGather, for: position, chunkCount: rankCount)
     let folding = PairFolding(rankCount: rankCount)
-    /// All blocks but that of a folded rank.
+    /// All blocks except that of a folded rank.
     func others(_ folded: Int) -> [ChunkRange] {
       [0..<folded, folded + 1..<rankCount].filter { !$0.isEmpty }.map { ChunkRange(.output, $0) }
     }

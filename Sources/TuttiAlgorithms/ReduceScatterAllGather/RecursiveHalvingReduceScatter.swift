@@ -1,7 +1,7 @@
 import TuttiSchedule
 
-/// Recursive halving (Thakur, Rabenseifner & Gropp, IJHPCA 19(1), 2005): log2 n exchanges, the first one of half of the
-/// blocks between ranks n / 2 apart, each of half as much as the one before.
+/// Recursive halving reduce-scatter (Thakur, Rabenseifner & Gropp, IJHPCA 19(1), 2005): log2 n exchanges, the first one of
+/// half of the blocks between ranks n / 2 apart, each of half as much as the one before.
 ///
 /// The blocks a rank still works on are always consecutive, and partial results are kept in scratch: of half of them. Both
 /// sides put the lower rank's operand first. Where the rank count is no power of two, pairs at the front fold into one rank
@@ -10,6 +10,7 @@ public struct RecursiveHalvingReduceScatter: Algorithm {
   public var name: String { "recursive-halving" }
   public var collective: Collective { .reduceScatter }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {
@@ -35,7 +36,8 @@ public struct RecursiveHalvingReduceScatter: Algorithm {
       let start = position & ~(distance - 1)
       let isUpper = position & distance != 0
       let peer = folding.rank(at: position ^ distance)
-      /// The blocks of the positions from `start` on. At last, each block on its own: the owner of two keeps only one.
+      /// The blocks of the positions from `start` on. In the last round each block is on its own, because the owner of two
+      /// keeps only one.
       func blocks(_ buffer: Buffer, _ start: Int) -> [ChunkRange] {
         let ranks = folding.ranks(at: start..<start + distance)
         return distance > 1 ? [ChunkRange(buffer, ranks)] : ranks.map { ChunkRange(buffer, $0) }

@@ -6,6 +6,7 @@ public struct RingAllGather: Algorithm {
   public var name: String { "ring" }
   public var collective: Collective { .allGather }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {

@@ -9,6 +9,7 @@ public struct RingReduceScatter: Algorithm {
   public var name: String { "ring" }
   public var collective: Collective { .reduceScatter }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {

@@ -7,6 +7,7 @@ public struct BinomialBroadcast: Algorithm {
   public var name: String { "binomial" }
   public var collective: Collective { .broadcast }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {

@@ -9,6 +9,7 @@ public struct BinomialGather: Algorithm {
   public var name: String { "binomial" }
   public var collective: Collective { .gather }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {

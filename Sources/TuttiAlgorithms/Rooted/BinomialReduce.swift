@@ -1,6 +1,6 @@
 import TuttiSchedule
 
-/// Binomial tree reduce: a rank folds its own input and what all its children have folded, at once, and sends the result to
+/// Binomial tree reduce: a rank folds its own input with the results of all its children at once, and sends the result to
 /// its parent without storing it.
 ///
 /// Subtrees are consecutive, so results fold in rank order from the root on, wrapping around, balanced as the tree is.
@@ -8,6 +8,7 @@ public struct BinomialReduce: Algorithm {
   public var name: String { "binomial" }
   public var collective: Collective { .reduce }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {

@@ -9,6 +9,7 @@ public struct BinomialScatter: Algorithm {
   public var name: String { "binomial" }
   public var collective: Collective { .scatter }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {

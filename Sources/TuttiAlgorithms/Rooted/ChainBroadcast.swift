@@ -1,13 +1,14 @@
 import TuttiSchedule
 
-/// Pipelined chain: the data goes from the root through all ranks in order, segment by segment.
+/// Pipelined chain broadcast: the data goes from the root through all ranks in order, segment by segment.
 ///
-/// Every link carries the data once, and no rank sends more than once what it has: the least time there is for large
-/// messages, at n - 1 latencies.
+/// Every link carries the data once, and no rank sends anything twice. For large messages no broadcast takes less time; it
+/// costs n - 1 latencies.
 public struct ChainBroadcast: Algorithm {
   public var name: String { "chain" }
   public var collective: Collective { .broadcast }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {

@@ -1,11 +1,12 @@
 import TuttiSchedule
 
-/// Pipelined chain: blocks go downwards through all ranks to the root. A rank sends its own block first, then passes on
-/// what follows without storing it.
+/// Pipelined chain gather: blocks go downwards through all ranks to the root. A rank sends its own block first, then passes
+/// on what follows without storing it.
 public struct ChainGather: Algorithm {
   public var name: String { "chain" }
   public var collective: Collective { .gather }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {

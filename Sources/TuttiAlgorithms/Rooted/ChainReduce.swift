@@ -1,13 +1,14 @@
 import TuttiSchedule
 
-/// Pipelined chain: partial results go from the rank before the root through all ranks, downwards, to the root, segment by
-/// segment; each rank folds its own input with what arrives and passes it on without storing it.
+/// Pipelined chain reduce: partial results go from the rank before the root through all ranks, downwards, to the root,
+/// segment by segment; each rank folds its own input with what arrives and passes it on without storing it.
 ///
-/// Folds in rank order from the root on, wrapping around, from the right.
+/// It folds in rank order from the root on, wrapping around, from the right.
 public struct ChainReduce: Algorithm {
   public var name: String { "chain" }
   public var collective: Collective { .reduce }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {

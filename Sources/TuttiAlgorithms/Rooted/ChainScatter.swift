@@ -1,11 +1,12 @@
 import TuttiSchedule
 
-/// Pipelined chain: blocks go from the root through all ranks, the furthest first. A rank passes on what is not its own
-/// without storing it; its own block comes last.
+/// Pipelined chain scatter: blocks go from the root through all ranks, the furthest first. A rank passes on what is not its
+/// own without storing it; its own block comes last.
 public struct ChainScatter: Algorithm {
   public var name: String { "chain" }
   public var collective: Collective { .scatter }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {

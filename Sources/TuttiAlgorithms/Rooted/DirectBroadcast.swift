@@ -1,10 +1,11 @@
 import TuttiSchedule
 
-/// Direct: the root sends everything to everyone, as one send: over shared memory it is written once.
+/// Direct broadcast: the root sends all data to every rank, as one send, so that over shared memory it is written once.
 public struct DirectBroadcast: Algorithm {
   public var name: String { "direct" }
   public var collective: Collective { .broadcast }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {

@@ -1,10 +1,11 @@
 import TuttiSchedule
 
-/// Direct: everyone sends its block to the root, where it is received in place.
+/// Direct gather: every rank sends its block to the root, where it is received in place.
 public struct DirectGather: Algorithm {
   public var name: String { "direct" }
   public var collective: Collective { .gather }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {

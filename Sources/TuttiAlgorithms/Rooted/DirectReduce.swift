@@ -1,10 +1,11 @@
 import TuttiSchedule
 
-/// Direct: everyone sends its input to the root, which folds all of them in rank order in one pass.
+/// Direct reduce: every rank sends its input to the root, which folds all of them in rank order in one pass.
 public struct DirectReduce: Algorithm {
   public var name: String { "direct" }
   public var collective: Collective { .reduce }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {

@@ -1,10 +1,11 @@
 import TuttiSchedule
 
-/// Direct: the root sends everyone its block, where it is received in place.
+/// Direct scatter: the root sends each rank its block, where it is received in place.
 public struct DirectScatter: Algorithm {
   public var name: String { "direct" }
   public var collective: Collective { .scatter }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {

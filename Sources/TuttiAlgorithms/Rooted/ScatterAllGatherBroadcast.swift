@@ -1,17 +1,18 @@
 import TuttiSchedule
 
-/// Scatter, then all-gather (van de Geijn: Barnett, Gupta, Payne, Shuler, van de Geijn & Watts, SHPCC 1994), for large
-/// messages: no rank sends much more than twice the data, in a logarithmic number of rounds.
+/// Broadcast by a scatter and an all-gather (van de Geijn: Barnett, Gupta, Payne, Shuler, van de Geijn & Watts, SHPCC 1994),
+/// for large messages: no rank sends much more than twice the data, in a logarithmic number of rounds.
 ///
 /// A binomial tree scatters n chunks: position p, counted from the root, gets those of its subtree, from p on. A circulant
 /// all-gather (Bruck, Ho, Kipnis, Upfal & Weathersby, IEEE TPDS 8(11), 1997) completes them in ceil(log2 n) rounds at any
 /// rank count: in the round of distance d, p has d chunks from p on, and gets as many that begin at p + d from there. What p
-/// has had in the scatter is left out (as Zhou et al., 2015, leave it out of a ring): so each rank receives each chunk once,
-/// and the root none.
+/// already got in the scatter is left out (as Zhou et al., 2015, leave it out of a ring), so each rank receives each chunk
+/// once, and the root none.
 public struct ScatterAllGatherBroadcast: Algorithm {
   public var name: String { "scatter-all-gather" }
   public var collective: Collective { .broadcast }
 
+  /// Makes the algorithm, which has no settings.
   public init() {}
 
   public func schedule(for position: Position) -> Schedule {
@@ -43,8 +44,8 @@ public struct ScatterAllGatherBroadcast: Algorithm {
     return program.finish()
   }
 
-  /// The chunks that a position gets in the round of a distance: those the all-gather has for it, but for the subtree it has
-  /// had.
+  /// The chunks that a position gets in the round of a distance: those that the all-gather has for it, less the subtree that
+  /// it already has.
   private func missing(at position: Int, _ distance: Int, _ tree: RootedBinomialTree) -> [Range<Int>] {
     let had = tree.subtree(of: position)
     return cyclicRanges(position + distance, min(distance, tree.rankCount - distance), tree.rankCount).compactMap { range in

@@ -15,7 +15,7 @@ struct CirculantRounds {
   }
 
   let rankCount: Int
-  /// In the order of the all-gather.
+  /// The rounds, in the order of the all-gather.
   let rounds: [Round]
 
   /// Distances are the rank count halved, rounded up, again and again (Träff, 2025): messages are as equal as they can be.
@@ -46,10 +46,10 @@ struct CirculantRounds {
   /// Where a block is: the caller's buffers, or partial results.
   enum Place { case input, output, scratch }
 
-  /// Consecutive blocks from the one `blocks.lowerBound` after the rank's own: one range of chunks, or two where they go
-  /// round.
+  /// Consecutive blocks from the one `blocks.lowerBound` after the rank's own: one range of chunks, or two where they wrap
+  /// around.
   ///
-  /// Scratch that goes round lies in a buffer of its own, so that each buffer is touched in one piece.
+  /// Scratch that wraps around lies in a buffer of its own, so that each buffer is touched in one piece.
   private func ranges(_ place: Place, _ blocks: Range<Int>, _ rank: Int) -> [ChunkRange] {
     cyclicRanges(rank + blocks.lowerBound, blocks.count, rankCount).map { range in
       let buffer: Buffer =
@@ -62,7 +62,7 @@ struct CirculantRounds {
     }
   }
 
-  /// Adds the all-gather: from the own block, at `place`, to all blocks in the output.
+  /// Adds the all-gather, which leads from the rank's own block, at `place`, to all blocks in the output.
   func addAllGather(_ program: inout ScheduleBuilder, own place: Place) {
     let rank = program.rank
     for round in rounds {
@@ -72,9 +72,9 @@ struct CirculantRounds {
     }
   }
 
-  /// Adds the reduce-scatter: the own block, complete, in the output; partial results at `place`.
+  /// Adds the reduce-scatter, which leaves the rank's own block complete in the output; partial results are at `place`.
   ///
-  /// What arrives is the left operand.
+  /// The data that arrives is the left operand.
   func addReduceScatter(_ program: inout ScheduleBuilder, partials place: Place) {
     let rank = program.rank
     // Blocks below this have been combined and are partial results; the others are input still.
@@ -117,7 +117,7 @@ struct CirculantRounds {
     return depth.max()!
   }
 
-  /// What one phase of it costs; `phases` 2 is reduce-scatter and all-gather.
+  /// What one phase costs; with `phases` 2, what reduce-scatter and all-gather cost together.
   func cost(phases: Int, rounds longest: Int) -> AlgorithmCost {
     let (n, count) = (Double(rankCount), Double(phases))
     return AlgorithmCost(

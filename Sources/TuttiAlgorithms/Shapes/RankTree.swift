@@ -3,7 +3,7 @@ struct RankTree {
   enum Shape: Sendable {
     /// Rank 0 is the root; the parent of a rank is the rank without its lowest bit.
     case binomial
-    /// Rank 0 is the root; a subtree's ranks after the first are shared out to so many children, as equally as can be.
+    /// Rank 0 is the root; a subtree's ranks after the first are shared among that many children, as equally as possible.
     case kAry(Int)
     /// The last rank is the root.
     case chain
@@ -35,7 +35,7 @@ struct RankTree {
     }
   }
 
-  /// Cuts ranks into so many ranges, as equal as can be, the longer ones first; none of them is empty.
+  /// Cuts ranks into `count` ranges, as equal as possible, the longer ones first; none of them is empty.
   private static func shares(_ ranks: Range<Int>, _ count: Int) -> [Range<Int>] {
     let (each, more) = ranks.count.quotientAndRemainder(dividingBy: count)
     var start = ranks.lowerBound

@@ -1,6 +1,6 @@
 import TuttiSystem
 
-/// What travels over the tree of control connections, one message a frame.
+/// A message over the tree of control connections, one in each frame.
 enum ControlMessage {
   /// The communicator's first cause of failure, flooded.
   case abort(FailureReport)

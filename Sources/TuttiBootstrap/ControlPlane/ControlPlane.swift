@@ -36,9 +36,9 @@ package struct ControlHandlers: Sendable {
   package var onConnection: @Sendable (_ peer: Int, _ transport: TransportKind, _ socket: consuming OwnedDescriptor) -> Void
   /// The communicator has failed: the first cause. Called once, on the service thread or the thread that reported it.
   package var onFailure: @Sendable (FailureReport) -> Void
-  /// What this rank is doing, and what its operation of a number is: 0 for none. Called on the service thread.
+  /// Says what this rank is doing, and what its operation of a number is: 0 for none. Called on the service thread.
   package var status: @Sendable (_ operationNumber: UInt64) -> RankStatus
-  /// The process exits without having left. What was sent is to be on its way when this returns. Called on the exiting
+  /// The process exits without having left. What was sent must be on its way when this returns. Called on the exiting
   /// thread.
   package var onExit: @Sendable () -> Void
 
@@ -59,7 +59,7 @@ package struct ControlHandlers: Sendable {
 package struct ExpiredWait: Sendable {
   /// 0 for a send or receive, which is not numbered with the operations.
   package var operationNumber: UInt64
-  /// As a person would write it: `all-reduce sum float32 x 1024`.
+  /// The operation as a person would write it: `all-reduce sum float32 x 1024`.
   package var operation: String
   /// The rank this rank waits for; -1 when it is not one rank.
   package var waitingFor: Int
@@ -82,7 +82,7 @@ package struct ExpiredWait: Sendable {
   }
 }
 
-/// How the ranks of one communicator fail together, and how they find the rank at fault. One object a rank.
+/// How the ranks of one communicator fail together, and how they find the rank at fault. Each rank has one object.
 ///
 /// Everything may be called from any thread.
 package protocol ControlPlane: AnyObject, Sendable {

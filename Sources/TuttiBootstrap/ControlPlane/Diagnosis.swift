@@ -146,7 +146,7 @@ struct Diagnosis {
     return nil
   }
 
-  /// The same for a rank that is in no operation.
+  /// Judges a rank that is in no operation.
   private func judgeIdle(
     _ suspect: Int, _ status: RankStatus, waiter: Int, awaited: UInt64, asked: Set<Int>
   ) -> (report: FailureReport, isCertain: Bool)? {

@@ -1,7 +1,7 @@
 import TuttiSystem
 
-/// The control plane of ranks that are threads of one process: one shared object instead of connections, with the same
-/// behaviour.
+/// The control plane of ranks that are threads of one process. They share an object instead of connections, and it behaves
+/// the same.
 ///
 /// Owned by the ranks' objects; lives as long as one of them does.
 package final class InProcessControlPlane: ControlPlane {

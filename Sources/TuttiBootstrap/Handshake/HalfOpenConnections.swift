@@ -1,20 +1,20 @@
 import TuttiSystem
 
 /// The connections on a rank's listeners that have not proven themselves yet: how long each may take, and which one goes
-/// where there are too many. Decides only: the acceptor has the sockets.
+/// where there are too many. It only decides: the acceptor has the sockets.
 ///
 /// When it is full, whoever has said least goes first, and among those the one that has been there longest: an honest rank
 /// says hello at once, so a crowd of strangers that say nothing keeps no rank out.
 ///
 /// Invariant: at most ``countMax`` connections, each for at most ``patience``.
 struct HalfOpenConnections {
-  /// Strangers that may be there besides all honest ranks.
+  /// How many strangers may be there besides all honest ranks.
   static let strangersMax = 128
-  /// What is kept room for even where this process may open few files.
+  /// How many connections have room even where this process may open few files.
   static let countMin = 16
 
   let countMax: Int
-  /// Nanoseconds that a connection has to prove itself.
+  /// How long a connection has to prove itself, in nanoseconds.
   let patience: UInt64
 
   private struct Entry {
@@ -23,9 +23,10 @@ struct HalfOpenConnections {
   }
 
   private var entries: [UInt64: Entry] = [:]
-  /// In the order of their arrival, which is that of their expiry. Those that have gone stay until they are first.
+  /// The connections in the order of their arrival, which is that of their expiry. Those that have gone stay until they are
+  /// first.
   private var arrivals = TokenQueue()
-  /// The same for each stage of progress, by its raw value; in the order in which they reached it.
+  /// The connections at each stage of progress, by its raw value, in the order in which they reached it.
   private var stages = HandshakeProgress.allCases.map { _ in TokenQueue() }
 
   /// - Parameters:
@@ -47,7 +48,7 @@ struct HalfOpenConnections {
 
   mutating func remove(_ token: UInt64) { entries[token] = nil }
 
-  /// The dialer has said more.
+  /// Notes that a dialer has said more.
   mutating func note(_ progress: HandshakeProgress, of token: UInt64) {
     guard let known = entries[token]?.progress, known != progress else { return }
     entries[token]?.progress = progress
@@ -69,7 +70,7 @@ struct HalfOpenConnections {
     return nil
   }
 
-  /// Those whose time is up.
+  /// The connections whose time is up.
   mutating func expired(now: UInt64) -> [UInt64] {
     var tokens: [UInt64] = []
     while let token = oldest, let entry = entries[token], entry.expiry <= now {

@@ -4,7 +4,8 @@ import TuttiTransport
 // The first bytes of every connection. The dialer says hello, the listener proves the job's secret in its challenge, the
 // dialer proves it back, the listener accepts:
 //
-//   hello      88 bytes   magic 8, version 2, role 1, zero 1, from 4, to 4, rank count 4, communicator 16, transport 16, nonce 32
+//   hello      88 bytes   magic 8, version 2, role 1, zero 1, from 4, to 4, rank count 4, communicator 16, transport 16,
+//                         nonce 32
 //   challenge  76 bytes   reply header (magic 8, version 2, verdict 1, zero 1), nonce 32, proof 32
 //   proof      36 bytes   verdict 1, zero 3, proof 32
 //   accepted   12 bytes   reply header
@@ -38,7 +39,7 @@ enum HandshakeVerdict: UInt8, Sendable, CaseIterable {
   case malformed = 5
 }
 
-/// What the dialer says it is. Nothing of it is believed before the proof.
+/// Who the dialer says it is. None of it is believed before the proof.
 struct HandshakeHello: Hashable, Sendable {
   static let byteCount = 88
   /// Magic, version, role: readable in every version.
@@ -92,7 +93,7 @@ extension HandshakeHello {
   }
 }
 
-/// What both sides compute.
+/// The computations of both sides.
 enum Handshake {
   static let nonceByteCount = 32
   static let proofByteCount = 32

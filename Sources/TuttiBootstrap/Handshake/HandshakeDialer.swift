@@ -24,7 +24,7 @@ struct HandshakeDialer {
     case refused(HandshakeVerdict)
   }
 
-  /// Its owner's, who closes it.
+  /// The socket. Its owner closes it.
   let socket: Int32
   let deadline: UInt64
   let clock: MonotonicClock
@@ -35,7 +35,7 @@ struct HandshakeDialer {
     try answer(hello: hello, key: key)
   }
 
-  /// What follows the hello.
+  /// Does what follows the hello.
   func answer(hello: HandshakeHello, key: MessageKey) throws(Failure) {
     let helloBytes = hello.bytes
     let answer = try readReply(of: hello.version, isFirst: true)

@@ -1,6 +1,6 @@
 import TuttiSystem
 
-/// What a failed handshake is, in words, for the dialer.
+/// Puts a failed handshake into words, for the dialer.
 enum HandshakeFailureText {
   static func report(
     _ failure: HandshakeDialer.Failure, rank: Int, peer: Int, what: String, secret: JobSecret,

@@ -2,8 +2,8 @@ import CTuttiLinux
 import Glibc
 import TuttiSystem
 
-/// What every connection of a job must prove to know. Its bytes leave this type only through a key derivation, or
-/// for a store that is meant to tell them; it prints as its origin, so that no message, log or dump can show it.
+/// The secret that every connection of a job must prove to know. Its bytes leave this type only through a key derivation, or
+/// for a store that is meant to tell them. Its description is its origin, so that no message, log or dump can show it.
 package struct JobSecret: Sendable {
   private let bytes: [UInt8]
   /// Where it came from: a variable's name, never its value.
@@ -34,7 +34,7 @@ package struct JobSecret: Sendable {
     return JobSecret(bytes: bytes, origin: "the rendezvous", isAuthenticated: true)
   }
 
-  /// For a store that is to tell the secret to all who can read it. Nothing else may ask.
+  /// The bytes for a store that tells the secret to all who can read it. Nothing else may ask for them.
   var publishedBytes: [UInt8] { bytes }
 
   /// Reads `TUTTI_SECRET`, else the file `TUTTI_SECRET_FILE` names, else accepts none if `TUTTI_ALLOW_UNAUTHENTICATED=1`.

@@ -10,8 +10,8 @@ extension Membership {
   /// dials; the peer gets the other end through ``ControlHandlers/onConnection``. Blocks.
   ///
   /// - Parameters:
-  ///   - transport: Whose link it is.
-  ///   - way: Over what kind of connection.
+  ///   - transport: The transport whose link it is.
+  ///   - way: The kind of connection.
   ///   - deadline: Monotonic nanoseconds.
   /// - Returns: A connected socket: non-blocking, close-on-exec, registered; TCP without delay.
   /// - Throws: The communicator's first cause; `.peerLost`, `.timeout`, `.authentication`, `.resources`, naming the peer.
@@ -45,7 +45,7 @@ extension Membership {
           .invalidArgument, rank: rank, peer: peer,
           members[rank].facts.obstacleToSharing(with: member.facts)
             ?? "rank \(rank) has no memory to share with \(member.description)",
-          advice: "Use tcp or auto")
+          advice: "Choose the transport tcp or auto")
       }
       addresses = [.abstractUnix(member.unixName)]
     case .any:
@@ -91,7 +91,7 @@ extension Membership {
           throw FailureReport(
             .authentication, rank: rank, peer: peer,
             "\(member.description) is a process of another user, which gets none of this one's memory",
-            advice: "Run the ranks of a host as one user, or choose tcp", transport: "shm")
+            advice: "Run the ranks of a host as one user, or choose the transport tcp", transport: "shm")
         }
         return socket
       case .failure(let error):

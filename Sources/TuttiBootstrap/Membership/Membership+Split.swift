@@ -4,11 +4,11 @@ import TuttiSystem
 // rank opens its listeners, all tell each other through the communicator that is being split where these are, and set up a
 // control tree.
 
-/// What others must know of a rank to find it in a communicator to be. Travels.
+/// What others must know of a rank to find it in a communicator that is being made. It is sent to them.
 package struct SplitPlace: Hashable, Sendable {
   /// Drawn by this rank. The lowest rank's becomes the new communicator's.
   package let number: CommunicatorID
-  /// Of its TCP listener, at the addresses that are known; 0 when it has none.
+  /// The port of its TCP listener, at the addresses that are known; 0 when it has none.
   package let port: UInt16
 
   package init(number: CommunicatorID, port: UInt16) {
@@ -43,7 +43,7 @@ package final class SplitOffer {
 }
 
 extension Membership {
-  /// Opens the listeners of a communicator that is to be split from this one. Local.
+  /// Opens the listeners of a communicator that will be split from this one. Local.
   ///
   /// - Throws: `.resources`, `.transport`: descriptors or ports ran out.
   package func makeSplitOffer() throws(FailureReport) -> SplitOffer {
@@ -86,7 +86,7 @@ extension Membership {
     }
   }
 
-  /// This rank's membership of a group, without any connection.
+  /// Makes this rank's membership of a group, without any connection.
   func makeChild(ranks: [Int], places: [SplitPlace]) -> Membership {
     guard let own = ranks.firstIndex(of: rank) else { preconditionFailure("a rank splits itself off into another's group") }
     let records = zip(ranks, places).enumerated().map { number, member in

@@ -143,7 +143,7 @@ package final class Membership: ControlPlane {
 
   // MARK: The machines
 
-  /// Has the machines do something under the lock, and does without it what they left to do.
+  /// Lets the machines do something under the lock, and then does, without the lock, what they left to do.
   func change<Value>(_ body: (inout ControlMachines, inout ControlMachines.Aftermath) -> Value) -> Value {
     var after = ControlMachines.Aftermath()
     let (value, handlers) = state.withLock { state in

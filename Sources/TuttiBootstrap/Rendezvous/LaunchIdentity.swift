@@ -1,6 +1,6 @@
 import TuttiSystem
 
-/// Where the ranks of a job meet, as it was written.
+/// The address where the ranks of a job meet, as it was written.
 package enum RendezvousAddress: Hashable, Sendable {
   /// A host name or numeric address, and a TCP port.
   case tcp(host: String, port: UInt16)
@@ -48,7 +48,7 @@ extension RendezvousAddress: CustomStringConvertible {
   }
 }
 
-/// Who this process is in its job.
+/// Says who this process is in its job.
 package struct LaunchIdentity: Sendable {
   package let rank: Int
   package let rankCount: Int
@@ -95,8 +95,8 @@ package struct LaunchIdentity: Sendable {
     guard variables.hasAny(["RANK", "WORLD_SIZE"]) else {
       throw FailureReport(
         .configuration, "nothing in the environment says which rank this process is",
-        advice: "Set TUTTI_RANK, TUTTI_SIZE and TUTTI_RENDEZVOUS=host:port on every rank, or launch with torchrun or "
-          + "collbench --ranks")
+        advice: "Set TUTTI_RANK, TUTTI_SIZE and TUTTI_RENDEZVOUS=host:port on every rank, or start the ranks with "
+          + "torchrun or TuttiLaunch")
     }
     try variables.requireAll(common)
     return try readCommon(variables)

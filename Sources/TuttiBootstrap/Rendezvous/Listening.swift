@@ -21,7 +21,7 @@ struct MemberListeners: ~Copyable {
     let portRange: ClosedRange<UInt16>?
   }
 
-  /// - Parameter number: Drawn by this rank; its Unix listener is named after it.
+  /// - Parameter number: A number that this rank drew; its Unix listener is named after it.
   init(rank: Int, _ settings: Settings, number: CommunicatorID = .random()) throws(FailureReport) {
     let portRange = settings.portRange
     unixName = Self.unixName(number)
@@ -85,7 +85,7 @@ struct MeetingListeners {
   /// What is left in the store; nil where all ranks know the address.
   let point: MeetingPoint?
 
-  /// - Parameter publishedSecret: What the store is to tell as the job's secret; nil when it is not to.
+  /// - Parameter publishedSecret: The job's secret for the store to tell; nil when it must not tell it.
   static func open(
     _ place: MeetingPlace, _ network: NetworkSettings, publishedSecret: JobSecret?
   ) throws(FailureReport) -> MeetingListeners {

@@ -1,7 +1,7 @@
 import Glibc
 import TuttiSystem
 
-/// How a rank looks for rank 0: where it may be reached by what is known now, and what came of the last attempts.
+/// Looks for rank 0: keeps where it may be reached by what is known now, and what came of the last attempts.
 struct MeetingSearch {
   let identity: LaunchIdentity
   /// The caller's; nil for the one that rank 0 leaves in the store.

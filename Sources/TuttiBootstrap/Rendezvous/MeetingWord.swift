@@ -13,7 +13,7 @@ struct MeetingPoint: Hashable, Sendable {
   var addresses: [SocketAddress]
   /// Rank 0's abstract Unix listener, for ranks of its host when no address leads there.
   var unixName: String
-  /// The job's secret, where the store is to tell it to whoever can read it; empty otherwise.
+  /// The job's secret, where the store tells it to whoever can read it; empty otherwise.
   var secret: [UInt8]
 }
 

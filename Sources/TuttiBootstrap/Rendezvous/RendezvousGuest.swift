@@ -1,6 +1,6 @@
 import TuttiSystem
 
-/// The side of the join of every rank but 0.
+/// Joins as a rank other than 0.
 struct RendezvousGuest {
   let identity: LaunchIdentity
   /// The job's secret: the caller's, or the one that rank 0 left in the store.

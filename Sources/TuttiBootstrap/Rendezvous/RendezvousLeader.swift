@@ -169,7 +169,7 @@ final class RendezvousLeader {
     throw report
   }
 
-  /// The same, for who throws it: what was told first.
+  /// Tells everyone as ``refuseAll(_:)`` does, and returns what to throw: the reason that was told first.
   func refused(_ report: FailureReport) -> FailureReport {
     do throws(FailureReport) { try refuseAll(report) } catch { return error }
   }
@@ -248,7 +248,7 @@ final class RendezvousLeader {
     watchForRoom(token)
   }
 
-  /// Has a guest watched for room to send exactly as long as something is queued for it.
+  /// Watches a guest for room to send exactly as long as something is queued for it.
   private func watchForRoom(_ token: UInt64) {
     guard let connection = guests[token]?.connection, connection.state == .open else { return }
     let isQueued = connection.queuedBytes > 0

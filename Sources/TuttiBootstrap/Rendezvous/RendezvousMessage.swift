@@ -42,7 +42,7 @@ struct JoinRequest: Hashable, Sendable {
   }
 }
 
-/// What travels between rank 0 and the others until the join is complete, one message a frame.
+/// A message between rank 0 and the others until the join is complete, one in each frame.
 enum RendezvousMessage {
   /// To rank 0: who I am.
   case request(JoinRequest)

@@ -1,8 +1,8 @@
 import TuttiSystem
 
-/// Whether all ranks have the same settings.
+/// Checks whether all ranks have the same settings.
 enum SettingsAgreement {
-  /// What differs, by the first setting that does; nil when all agree. `settings` is by rank.
+  /// Says what differs, by the first setting that does; nil when all agree. `settings` is by rank.
   static func problem(_ settings: [[String: String]]) -> FailureReport? {
     for name in Set(settings.flatMap(\.keys)).sorted() {
       let groups = Dictionary(grouping: settings.indices) { settings[$0][name] }

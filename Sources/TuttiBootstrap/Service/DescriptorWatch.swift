@@ -2,8 +2,8 @@ import Glibc
 import TuttiSystem
 import TuttiTransport
 
-/// Has this process's service thread call a handler whenever a descriptor is readable, has an error or was hung up, until it
-/// is cancelled or let go. For what looks after devices and connections that are no membership's own.
+/// Makes this process's service thread call a handler whenever a descriptor is readable, has an error or was hung up, until
+/// the watch is cancelled or let go. It is for devices and connections that do not belong to a membership.
 ///
 /// The handler must not block, and may still run once while another thread cancels, so it checks whether the descriptor is
 /// still its owner's. The descriptor stays the owner's: cancel before it is closed.

@@ -51,7 +51,8 @@ final class ServiceThread: Sendable {
     atexit { ServiceThread.leaveAll() }
   }
 
-  /// Has `membership` leave in good order when the process exits without having closed it. A crash or a kill stays a death.
+  /// Makes `membership` leave in good order when the process exits without having closed it. A crash or a kill stays a
+  /// death.
   func leaveAtExit(_ membership: Membership) {
     state.withLock { $0.memberships[ObjectIdentifier(membership)] = WeakMembership(membership: membership) }
   }

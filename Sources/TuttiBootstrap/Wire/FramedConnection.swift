@@ -19,7 +19,7 @@ final class FramedConnection {
   /// The number of the socket, also once that is closed: to ask the kernel about while it is open.
   let descriptor: Int32
   private(set) var state = State.open
-  /// Whether its owner has it watched for room to send, too.
+  /// Whether its owner watches it for room to send, too.
   var isWatchedForRoom = false
   private let frameBytesMax: Int
   private let sentFrameBytesMax: Int

@@ -1,4 +1,4 @@
-/// Gives each chunk its place in the buffers: schedules never see element counts, plans never see chunks.
+/// Gives each chunk its offset and size in the buffers: schedules never see element counts, plans never see chunks.
 ///
 /// Chunk c holds elements `offsets[c] ..< offsets[c + 1]`. Counts may be 0.
 package struct ChunkMap: Hashable, Sendable {
@@ -46,8 +46,8 @@ package struct ChunkMap: Hashable, Sendable {
   package var count: UInt64 { offsets.last! }
 }
 
-/// Where chunks lie in the buffers of one rank. Input and output differ only in an all-to-all of unequal blocks, where the input is
-/// cut by what the rank sends and the output by what it receives. Scratch is laid out as the input.
+/// Where chunks lie in the buffers of one rank. Input and output differ only in an all-to-all of unequal blocks, where the
+/// input is cut by what the rank sends and the output by what it receives. Scratch is laid out as the input.
 package struct DataLayout: Hashable, Sendable {
   package let input: ChunkMap
   package let output: ChunkMap

@@ -48,8 +48,7 @@ package final class Contributions {
 
   private func isContribution(_ origin: Origin, on rank: Int) -> Bool {
     var (origin, receiver) = (origin, rank)
-    // Data goes from rank to rank only so often, unless ranks wait for each other in a circle, which is proven not to
-    // be.
+    // Data goes from rank to rank only so often, unless ranks wait for each other in a circle, and the proof excludes that.
     for _ in 0...rankCount * rankCount {
       switch origin {
       case .contribution: return true

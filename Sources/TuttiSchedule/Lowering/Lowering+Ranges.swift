@@ -79,7 +79,7 @@ extension Lowering {
     }
   }
 
-  /// The same for what is stored nowhere: a place of its own, never used twice.
+  /// Appends extents for what is stored nowhere: each has a position of its own that is never used twice.
   private mutating func appendForwarded(_ ranges: [Resolved]) {
     for range in ranges where bytes(range) > 0 {
       plan.extents.append(

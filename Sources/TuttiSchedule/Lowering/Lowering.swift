@@ -8,8 +8,8 @@ extension Plan {
   ///
   /// - Parameters:
   ///   - elementBytes: Size of an element; at least 1.
-  ///   - inPlace: Input and output are the same memory, the smaller a part of the larger: only the output is named, and copies onto
-  ///     themselves vanish.
+  ///   - inPlace: Input and output are the same memory, the smaller a part of the larger: only the output is named, and
+  ///     copies onto themselves vanish.
   ///   - segmentBytes: The largest segment wanted; see ``roundedSegmentBytes(_:elementBytes:)``. The same on every rank.
   ///   - streaming: Mark the steps whose results nothing reads again with ``Step/streaming``.
   ///   - contributions: Tells which operands an average divides as they enter; nil where none is.
@@ -25,7 +25,7 @@ extension Plan {
     self = try lowering.finish(streaming: streaming)
   }
 
-  /// The same, where input and output are laid out alike.
+  /// Lowers a schedule whose input and output have the same layout.
   package init(
     lowering schedule: Schedule, chunkMap: ChunkMap, elementBytes: Int, inPlace: Bool, segmentBytes: Int,
     streaming: Bool
@@ -47,7 +47,7 @@ struct Lowering {
     var sizes: [UInt64]
   }
 
-  /// What has passed on one lane in one direction.
+  /// What has been sent or received on one lane in one direction.
   struct LaneState {
     var queue: Int32 = -1
     /// The step that used the lane last, or -1.
@@ -264,7 +264,7 @@ struct Lowering {
     append(step, queue)
   }
 
-  /// A combine into memory that does not exist, and the send that it feeds segment by segment.
+  /// Lowers a forward: a combine into memory that does not exist, and the send that it feeds segment by segment.
   mutating func lowerForward(
     _ message: Message, _ fold: Fold, _ peers: [Int], _ channel: Int
   ) throws(LoweringError) {
@@ -301,7 +301,7 @@ struct Lowering {
     _ operands: [Source], of step: inout Plan.Step, _ number: Int32, _ ranges: [Resolved], _ channel: Int
   ) throws(LoweringError) -> Int32 {
     guard !operands.isEmpty else { throw refuse(.sizes, "at least one source", "none") }
-    // No result needs more, and an engine has room for no more.
+    // No result needs more operands, and the engine has room for no more.
     guard operands.count <= schedule.rankCount + 1 else {
       throw refuse(.sizes, "at most \(schedule.rankCount + 1) sources for \(schedule.rankCount) ranks", "\(operands.count)")
     }

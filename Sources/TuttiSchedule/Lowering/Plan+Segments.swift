@@ -1,4 +1,4 @@
-// How streams are cut into segments: the one place that says it, for both ends of a message, the engine and the verifier.
+// How streams are cut into segments. Both ends of a message, the engine and the verifier all ask here, so that they agree.
 
 extension Plan {
   /// Segments of an extent: all of ``segmentBytes`` but the last one. 0 for an empty extent.

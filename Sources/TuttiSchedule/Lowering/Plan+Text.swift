@@ -5,7 +5,8 @@ extension Plan: CustomStringConvertible {
   package var description: String {
     var lines = [
       "rank \(rank) of \(rankCount): \(buffers[0].bytes) bytes in, \(buffers[1].bytes) out, segments of \(segmentBytes), "
-        + "\(channelCount) channel(s)" + buffers.dropFirst(2).map { ", scratch of \($0.bytes)" }.joined()
+        + "\(channelCount) channel\(channelCount == 1 ? "" : "s")"
+        + buffers.dropFirst(2).map { ", scratch of \($0.bytes)" }.joined()
     ]
     var queueOf = Array(repeating: -1, count: steps.count)
     for (number, queue) in queues.enumerated() {

@@ -4,7 +4,8 @@
 /// its bytes as a stream, segment by segment, with one cursor; it is not unrolled. Segment boundaries follow from the
 /// message's range sizes and ``segmentBytes`` alone, so both ends of a message agree on them.
 package struct Plan: Hashable, Sendable {
-  /// Buffers by number: 0 input, 1 output, 2... scratch, then what is forwarded, which is nowhere but on its way.
+  /// The number of a buffer: 0 is the input, 1 the output, 2 and up scratch. The last number stands for what is forwarded,
+  /// which is stored nowhere.
   package typealias Memory = UInt32
 
   /// The part of a buffer's layout for which there is memory.
@@ -57,7 +58,8 @@ package struct Plan: Hashable, Sendable {
     package var edges: Range<Int32> = 0..<0
     /// Combine: the send that reads exactly this step's destination next, which may be written in the same pass; or -1.
     package var fusedSend: Int32 = -1
-    /// Combine and its fused send: the data is stored nowhere, so each segment is combined when it can be sent, and not before.
+    /// Combine and its fused send: the data is stored nowhere, so each segment is combined when it can be sent, and not
+    /// before.
     package var forwarded = false
     /// Combine: the result has every rank's contribution.
     package var completes = false
@@ -76,13 +78,14 @@ package struct Plan: Hashable, Sendable {
     package var peer: Int32 = -1
   }
 
-  /// A part of a combine's stream, up to `end`, in which the same operands are contributions that nothing was combined with before.
+  /// A part of a combine's stream, up to `end`, in which the same operands are contributions that nothing was combined with
+  /// before.
   package struct Part: Hashable, Sendable {
     /// Its end as a position in the stream.
     package var end: UInt64
     /// First of its entries in ``Plan/divisions``, one for each source.
     package var divisions: Int32
-    /// All operands are contributions, and the result has every rank's: dividing their sum once rounds less.
+    /// Whether all operands are contributions and the result has every rank's: dividing their sum once rounds less.
     package var dividesSum: Bool
   }
 

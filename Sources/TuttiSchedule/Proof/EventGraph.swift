@@ -36,7 +36,8 @@ struct EventGraph {
   private(set) var rankOfStep: [Int32] = []
   /// By step: number of the first event that says that all peers have consumed a segment; -1 where there is one peer.
   private var consumedBase: [Int] = []
-  /// By step: how many events before each of its events the combine's is that feeds it at once, storing nothing; 0: there is none.
+  /// By step: how many events before each of its events the combine's is that feeds it at once, storing nothing; 0: there is
+  /// none.
   private var combineDistance: [Int32] = []
 
   /// By lane, then place on it: the event that sends, and the one that consumes. Equally many, by the schedules' proof.
@@ -170,7 +171,7 @@ struct EventGraph {
     kinds.append(kind)
   }
 
-  /// The same; and a combine that feeds the send at once, storing nothing, waits for all that the send waits for.
+  /// Adds a wait of a send. A combine that feeds the send at once, storing nothing, waits for all that the send waits for.
   private mutating func addForSend(_ from: Int, _ to: Int, _ kind: Wait) {
     add(from, to, kind)
     let distance = Int(combineDistance[Int(stepOfEvent[to])])

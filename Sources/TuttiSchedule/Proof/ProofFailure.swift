@@ -1,7 +1,8 @@
 /// What the verifier proves of the schedules of all ranks together. The numbers are those of `docs/ALGORITHMS.md`.
 package enum ProvenProperty: Int, Sendable, CaseIterable {
-  /// Each output chunk has what the collective promises: each rank's contribution exactly once, or a copy of the right chunk of the right
-  /// rank; and the combines that complete the data are those that say so. Barrier: no rank leaves before every rank has entered.
+  /// Each output chunk has what the collective promises: each rank's contribution exactly once, or a copy of the right chunk
+  /// of the right rank; and the combines that complete the data are those that say so. Barrier: no rank leaves before every
+  /// rank has entered.
   case postcondition = 1
   /// All ranks end with the same reduction tree, up to swapping the two operands of a combine.
   case sameTree = 2

@@ -1,9 +1,9 @@
-/// The symbolic values of the verifier: who was combined with whom, in which order and grouping.
+/// The symbolic values of the verifier: they record who was combined with whom, in which order and grouping.
 ///
-/// Every tree is binary: a combine of more operands is the combines of two that it stands for, as its ``FoldOrder`` says. Left to right,
-/// the partial results in between are *wide*: 16-bit floats are not rounded there, so such a tree is another one than that of separate
-/// combines. Equal trees have equal numbers, where the operands of a combine count as equal in either order: all combines are bitwise
-/// commutative. Leaves come first: that of cell c and rank r is `c * rankCount + r`.
+/// Every tree is binary: a combine of more operands is the combines of two that it stands for, as its ``FoldOrder`` says.
+/// Left to right, the partial results in between are *wide*: 16-bit floats are not rounded there, so such a tree is another
+/// one than that of separate combines. Equal trees have equal numbers, where the operands of a combine count as equal in
+/// either order: all combines are bitwise commutative. Leaves come first: that of cell c and rank r is `c * rankCount + r`.
 struct ReductionTrees {
   /// A combine of two.
   private struct Node: Equatable {
@@ -136,7 +136,7 @@ struct ReductionTrees {
     }
   }
 
-  /// The tree as ranks and parentheses, cut at `limit` characters: `(0+1+2)` is one combine, `((0+1)+2)` are two.
+  /// Writes the tree as ranks and parentheses, cut at `limit` characters: `(0+1+2)` is one combine, `((0+1)+2)` are two.
   func text(_ tree: Int32, limit: Int = 72) -> String {
     var text = ""
     append(tree, to: &text, limit)

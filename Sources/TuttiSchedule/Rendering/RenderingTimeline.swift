@@ -23,9 +23,10 @@ struct ScheduleTimeline {
     var start = 0.0
     /// For a send, when the message has left.
     var finish = 0.0
-    /// The messages on the longest chain of waits that ends with this step, which is one of them where it sends or receives.
+    /// The number of messages on the longest chain of waits that ends with this step, its own included where it sends or
+    /// receives.
     var round = 0
-    /// Whether it ever happens: not where ranks wait for each other, or for a message that nobody sends.
+    /// Whether it ever happens. It does not where ranks wait for each other, or for a message that nobody sends.
     var happens = false
   }
 
@@ -75,7 +76,7 @@ struct ScheduleTimeline {
 
   func sent(_ passage: Passage) -> Event { events[passage.sender][passage.sendStep] }
 
-  /// When a message is there.
+  /// When a message arrives.
   func arrival(_ passage: Passage) -> Double { sent(passage).finish + ScheduleTimeline.latency }
 }
 

@@ -1,4 +1,4 @@
-// Numbers and text as XML wants them.
+// Writes numbers and text as XML needs them.
 
 enum XML {
   /// A place or time, none of which is negative, with at most two digits after the point.

@@ -21,7 +21,7 @@ struct WaitGraph {
     }
   }
 
-  /// What is to be received on a lane, and the step that consumes it.
+  /// What has to be received on a lane, and the step that consumes it.
   struct Receipt {
     var step: Int
     var consumer: Int?

@@ -1,8 +1,9 @@
 import COpenSSL
 
-/// A key that messages are authenticated with: HMAC-SHA256 (RFC 2104), computed by OpenSSL. It prints as nothing, so that no log shows it.
+/// A key that messages are authenticated with: HMAC-SHA256 (RFC 2104), computed by OpenSSL. Its description does not contain
+/// it, so that no log shows it.
 package struct MessageKey: Sendable {
-  /// Bytes of an authentication code.
+  /// The number of bytes of an authentication code.
   package static let codeByteCount = 32
 
   private let bytes: [UInt8]
@@ -18,7 +19,7 @@ package struct MessageKey: Sendable {
   /// - Parameters:
   ///   - secret: At least one byte.
   ///   - salt: The same for all keys of this program.
-  ///   - information: What the key is for: keys for different purposes tell nothing about each other.
+  ///   - information: What the key is for. Keys for different purposes reveal nothing about each other.
   package init(derivedFrom secret: [UInt8], salt: [UInt8], information: [UInt8]) {
     precondition(!secret.isEmpty)
     precondition(OpenSSL.isReady, "OpenSSL could not be started")
@@ -26,7 +27,8 @@ package struct MessageKey: Sendable {
       let context = EVP_PKEY_CTX_new_id(EVP_PKEY_HKDF, nil)
       defer { EVP_PKEY_CTX_free(context) }
       count = Self.codeByteCount
-      // These fail only where memory has run out or an administrator has switched the algorithm off: nothing could go on without.
+      // These fail only where memory has run out or an administrator has disabled the algorithm. Nothing can go on without
+      // them.
       let isDerived =
         EVP_PKEY_derive_init(context) == 1 && EVP_PKEY_CTX_set_hkdf_md(context, EVP_sha256()) == 1
         && EVP_PKEY_CTX_set1_hkdf_salt(context, salt, Int32(salt.count)) == 1
@@ -37,8 +39,8 @@ package struct MessageKey: Sendable {
     }
   }
 
-  /// The authentication code of a message; empty where OpenSSL cannot compute one, as when whoever else uses it in this process has ended
-  /// it. Nothing is proven by that.
+  /// The authentication code of a message. It is empty where OpenSSL cannot compute one, for example because other code in
+  /// this process has shut it down; an empty code proves nothing.
   package func authenticationCode(of message: [UInt8]) -> [UInt8] {
     guard OpenSSL.isReady else { return [] }
     return [UInt8](unsafeUninitializedCapacity: Self.codeByteCount) { code, count in
@@ -48,7 +50,7 @@ package struct MessageKey: Sendable {
     }
   }
 
-  /// Whether `code` is the message's; takes as long whichever bytes are wrong.
+  /// Whether `code` is the message's. Takes the same time whichever bytes are wrong.
   package func isAuthenticationCode(_ code: [UInt8], of message: [UInt8]) -> Bool {
     let own = authenticationCode(of: message)
     return code.count == Self.codeByteCount && own.count == code.count && CRYPTO_memcmp(code, own, code.count) == 0

@@ -7,7 +7,7 @@ package struct MemoryGroup: Hashable, Sendable {
   /// Inode of the group's directory: equal for all processes of a machine that are in it.
   package let identity: UInt64
   package let limit: UInt64
-  /// Bytes in use that the kernel could not give up by forgetting cached files.
+  /// The bytes in use that the kernel could not reclaim by dropping cached files.
   package let used: UInt64
 
   package init(file: String, identity: UInt64, limit: UInt64, used: UInt64) {
@@ -22,7 +22,7 @@ package struct MemoryGroup: Hashable, Sendable {
   /// The groups with a limit that this process is in, the innermost first.
   ///
   /// - Parameters:
-  ///   - membership: What `/proc/self/cgroup` says.
+  ///   - membership: The text of `/proc/self/cgroup`.
   ///   - mounts: Folder in which version 1's `memory`, and version 2's own tree or `unified`, are.
   package static func current(
     membership: String? = readSmallFile("/proc/self/cgroup"), mounts: String = "/sys/fs/cgroup"
@@ -35,7 +35,7 @@ package struct MemoryGroup: Hashable, Sendable {
   private struct Names {
     let limit: String
     let usage: String
-    /// Of memory.stat: what can be given up.
+    /// The fields of memory.stat that count what can be reclaimed.
     let cached: Set<Substring>
 
     static let version1 = Names(

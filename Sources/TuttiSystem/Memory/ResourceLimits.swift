@@ -1,6 +1,6 @@
 import Glibc
 
-/// What something is going to take of this process's resources.
+/// What something will take of this process's resources.
 package struct ResourceDemand: Sendable {
   /// The size of the largest anonymous file it makes (memfd_create(2), ftruncate(2)).
   package var fileBytes = 0
@@ -8,30 +8,30 @@ package struct ResourceDemand: Sendable {
   package var addressBytes = 0
   /// Memory that this process will be the first to touch, at most.
   package var touchedBytes = 0
-  /// Ranks of this host, with this one, that are in the same control group and touch as much.
+  /// How many ranks of this host, this one included, are in the same control group and touch as much.
   package var ranksTouching = 1
   package var descriptors = 0
 
   package init() {}
 
-  /// Memory that this process makes and shares with others, of which it maps as much from each.
+  /// The demand for memory that this process makes and shares with others, whose memory it maps in turn.
   ///
   /// - Parameters:
-  ///   - bytes: Of this process, all of which it will touch.
-  ///   - peerBytes: Of all others together.
+  ///   - bytes: The size of this process's memory, all of which it will touch.
+  ///   - peerBytes: The size of all others' memory together.
   package init(sharing bytes: Int, peerBytes: Int) {
     fileBytes = bytes
     addressBytes = bytes + peerBytes
     touchedBytes = bytes
-    // Its own file, and those that arrive until they are mapped.
+    // It needs one for its own file, and one for a peer's until that is mapped.
     descriptors = 2
   }
 }
 
-/// What the system still lets this process take. A reading of the moment: others of the same control group may take it
+/// What the system still lets this process take. It holds for the moment only: others of the same control group may take it
 /// meanwhile.
 package struct ResourceLimits: Sendable {
-  /// RLIMIT_FSIZE; nil without a limit, here and below.
+  /// RLIMIT_FSIZE. Here and below, nil means that there is no limit.
   package var fileBytes: UInt64?
   /// RLIMIT_AS, and how much of it is in use.
   package var addressBytes: UInt64?
@@ -54,7 +54,7 @@ package struct ResourceLimits: Sendable {
     self.memoryGroups = memoryGroups
   }
 
-  /// Reads them: getrlimit(2), /proc/self, and the control groups.
+  /// Reads the limits from getrlimit(2), /proc/self and the control groups.
   package static func current() -> ResourceLimits {
     let pages = readSmallFile("/proc/self/statm")?.split(separator: " ").first.flatMap { UInt64($0) } ?? 0
     return ResourceLimits(
@@ -71,7 +71,7 @@ package struct ResourceLimits: Sendable {
   ///   - purpose: What it is for, as the beginning of a sentence: `shared memory with 3 other ranks`.
   ///   - rank: This rank; -1 before it is known.
   ///   - transport: The name of the transport that wants it; empty where none does.
-  ///   - alternative: What to do instead of raising the limit, in the words of who asks.
+  ///   - alternative: What to do instead of raising the limit, in the caller's words; it ends the sentence.
   /// - Throws: `.resources`, saying how much is wanted, how much is there, and which limit to raise.
   package func check(
     _ demand: ResourceDemand, for purpose: String, rank: Int, transport: String, orElse alternative: String

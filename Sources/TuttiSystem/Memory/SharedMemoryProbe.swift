@@ -1,8 +1,9 @@
 import CTuttiLinux
 import Glibc
 
-/// Finds out whether this process can share memory by doing once, with itself, all that a link needs: an anonymous sealed
-/// file, its mappings, and descriptors passed over a Unix socket. A sandbox may forbid each. Takes some 50 microseconds.
+/// Finds out whether this process can share memory. It does once, with itself, all that a link needs: it makes an anonymous
+/// sealed file, maps it, and passes descriptors over a Unix socket. A sandbox may forbid each. This takes about 50
+/// microseconds.
 package enum SharedMemoryProbe {
   /// What the system refused, as `memfd_create: Operation not permitted`; empty when everything worked.
   package static func obstacle() -> String {
@@ -10,7 +11,7 @@ package enum SharedMemoryProbe {
       try tryAll()
       return ""
     } catch {
-      // What tutti_memfd says instead of letting the limit's signal end the process.
+      // tutti_memfd reports this error instead of letting the limit's signal end the process.
       if error.systemError == EFBIG {
         return "\(error.message): this process may not make files of \(bytes) bytes, RLIMIT_FSIZE"
       }

@@ -16,7 +16,7 @@ package struct InterfaceAddress: Hashable, Sendable {
     self.isUp = isUp
   }
 
-  /// Those of this network namespace: getifaddrs(3). Empty when the kernel does not tell.
+  /// Lists the addresses of this network namespace (getifaddrs(3)). Empty when the kernel does not tell.
   package static func list() -> [InterfaceAddress] {
     var head: UnsafeMutablePointer<ifaddrs>?
     guard getifaddrs(&head) == 0 else { return [] }
@@ -36,7 +36,7 @@ package struct InterfaceAddress: Hashable, Sendable {
     return addresses
   }
 
-  /// - Parameter family: What it is taken for; nil for what it says itself, which netmasks do not always.
+  /// - Parameter family: The family to read it as; nil for the one it states itself, which netmasks do not always do.
   private static func bytes(of address: UnsafeMutablePointer<sockaddr>?, family: Int32? = nil) -> [UInt8]? {
     guard let address else { return nil }
     switch family ?? Int32(address.pointee.sa_family) {
@@ -54,18 +54,18 @@ package struct InterfaceAddress: Hashable, Sendable {
 
   // MARK: Addresses as bytes
 
-  /// The IPv4 address of an IPv4-mapped one (RFC 4291, 2.5.5.2); others as they are.
+  /// Turns an IPv4-mapped address (RFC 4291, 2.5.5.2) into the IPv4 address; others stay as they are.
   package static func unmapped(_ bytes: [UInt8]) -> [UInt8] {
     let isMapped = bytes.count == 16 && bytes.prefix(10).allSatisfy { $0 == 0 } && bytes[10] == 0xFF && bytes[11] == 0xFF
     return isMapped ? Array(bytes[12...]) : bytes
   }
 
-  /// 169.254.0.0/16 or fe80::/10.
+  /// Whether the address is link-local: in 169.254.0.0/16 or fe80::/10.
   package static func isLinkLocal(_ bytes: [UInt8]) -> Bool {
     bytes.count == 4 ? bytes[0] == 169 && bytes[1] == 254 : bytes[0] == 0xFE && bytes[1] & 0xC0 == 0x80
   }
 
-  /// 127.0.0.0/8 or ::1.
+  /// Whether the address is a loopback address: in 127.0.0.0/8, or ::1.
   package static func isLoopback(_ bytes: [UInt8]) -> Bool {
     bytes.count == 4 ? bytes[0] == 127 : bytes.dropLast().allSatisfy { $0 == 0 } && bytes.last == 1
   }

@@ -1,6 +1,6 @@
 import Glibc
 
-/// This host's network addresses, and choosing among them.
+/// Lists this host's network addresses and chooses among them.
 package enum Interfaces {
   package struct Entry: Hashable {
     package let name: String
@@ -20,13 +20,14 @@ package enum Interfaces {
     }
   }
 
-  /// Addresses other hosts may reach, IPv4 first.
+  /// The addresses that other hosts may reach, IPv4 first.
   package static func reachable(among entries: [Entry] = list()) -> [SocketAddress] {
     let addresses = entries.map(\.address).filter { !$0.isLoopback }
     return addresses.filter { $0.family == AF_INET } + addresses.filter { $0.family == AF_INET6 }
   }
 
-  /// The address `TUTTI_INTERFACE` means: the first of the named interface (IPv4 before IPv6), or the first in the subnet.
+  /// The address that `TUTTI_INTERFACE` means: the first of the named interface (IPv4 before IPv6), or the first in the
+  /// subnet.
   package static func choose(_ text: String, among entries: [Entry] = list()) throws(FailureReport) -> SocketAddress {
     let matching: [Entry]
     if text.contains("/") {

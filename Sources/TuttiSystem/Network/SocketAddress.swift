@@ -30,7 +30,8 @@ package enum SocketAddress: Hashable, Sendable {
     self = .ipv6(UInt64(bigEndian: halves.0), UInt64(bigEndian: halves.1), port: port)
   }
 
-  /// The address of 4 or 16 bytes in network order, which is IPv4 also where it is mapped into IPv6; nil for another number of bytes.
+  /// The address of 4 or 16 bytes in network order, which is IPv4 also where it is mapped into IPv6; nil for another number
+  /// of bytes.
   package init?(bytes: [UInt8], port: UInt16) {
     let bytes = InterfaceAddress.unmapped(bytes)
     guard bytes.count == 4 || bytes.count == 16 else { return nil }
@@ -58,7 +59,7 @@ package enum SocketAddress: Hashable, Sendable {
     }
   }
 
-  /// Calls `body` with the address as system calls take it.
+  /// Calls `body` with the address in the form that system calls take.
   package func withSocketAddress<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
     var storage = sockaddr_storage()
     let length: Int
@@ -124,7 +125,7 @@ package enum SocketAddress: Hashable, Sendable {
     }
   }
 
-  /// Whether it stands for every address of a host: `0.0.0.0`, `::`.
+  /// Whether it stands for every address of a host, as `0.0.0.0` and `::` do.
   package var isUnspecified: Bool {
     switch self {
     case .ipv4(let address, _): address == 0

@@ -51,7 +51,7 @@ package enum Sockets {
     let isSocket = getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) == 0
     let failure = isSocket ? 0 : errno
     guard isSocket, listens != 0 else {
-      // A number that is no descriptor is nobody's to close.
+      // A number that is not a descriptor must not be closed: another thread may open one with that number.
       if failure != EBADF { close(descriptor) }
       throw FailureReport(
         .invalidArgument, "descriptor \(descriptor) is not a listening socket",
@@ -67,7 +67,7 @@ package enum Sockets {
 
   /// Connects to `address`, waiting until `deadline` at most.
   ///
-  /// - Parameter giveUp: Looked at every 50 ms; true ends the attempt with `ECANCELED`.
+  /// - Parameter giveUp: Called every 50 ms; true ends the attempt with `ECANCELED`.
   /// - Returns: The socket, or the `errno` of the failure; `ETIMEDOUT` at the deadline.
   package static func connect(
     to address: SocketAddress, deadline: UInt64, clock: MonotonicClock = .system, giveUp: () -> Bool = { false }
@@ -98,8 +98,8 @@ package enum Sockets {
     return .success(socket)
   }
 
-  /// Sets what every connection of a job has: no delay for small messages, and probes that notice when an idle peer's host
-  /// is gone.
+  /// Sets the options that every connection of a job has: no delay for small messages, and probes that notice when an idle
+  /// peer's host is gone.
   package static func prepare(_ socket: Int32, family: Int32) {
     guard family != AF_UNIX else { return }
     setOption(socket, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
@@ -122,7 +122,8 @@ package enum Sockets {
     setsockopt(socket, level, name, &value, socklen_t(MemoryLayout<Int32>.size))
   }
 
-  /// Whether the process at the other end of a Unix socket runs as this one's user, as the kernel says (SO_PEERCRED of unix(7)).
+  /// Whether the process at the other end of a Unix socket runs as this one's user, as the kernel says (SO_PEERCRED of
+  /// unix(7)).
   package static func isOfOwnUser(_ socket: Int32) -> Bool {
     var process: pid_t = 0
     var user: uid_t = 0
@@ -145,7 +146,7 @@ package enum Sockets {
     }
   }
 
-  /// Sends what fits now. Returns how much, or the `errno`; 0 when nothing fits.
+  /// Sends as much as fits now. Returns the number of bytes, 0 when nothing fits, or the `errno`.
   package static func sendNow(_ socket: Int32, _ bytes: ArraySlice<UInt8>) -> Result<Int, SystemError> {
     while true {
       let sent = bytes.withUnsafeBytes { send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
@@ -158,7 +159,7 @@ package enum Sockets {
     }
   }
 
-  /// What came from a socket.
+  /// The result of reading a socket.
   package enum Received {
     case bytes([UInt8])
     case nothing

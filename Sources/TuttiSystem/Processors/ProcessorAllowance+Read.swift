@@ -1,9 +1,9 @@
 import TuttiTopology
 
-// What this process may use.
+// Reads which processors this process may use.
 
 extension ProcessorAllowance {
-  /// That of the calling thread.
+  /// Reads the allowance of the calling thread.
   package static func current() -> ProcessorAllowance {
     ProcessorAllowance(inherited: .ofCallingThread(), quota: .read())
   }

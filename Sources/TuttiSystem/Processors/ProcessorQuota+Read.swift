@@ -4,7 +4,8 @@ import TuttiTopology
 // The processor time of this process's control groups.
 
 extension ProcessorQuota {
-  /// The tightest quota of this process's control groups, version 2 (`cpu.max`) and 1 (`cpu.cfs_quota_us`); nil where there is none.
+  /// The tightest quota of this process's control groups, version 2 (`cpu.max`) and 1 (`cpu.cfs_quota_us`); nil where there
+  /// is none.
   ///
   /// - Parameter root: The folder that stands for `/`; tests make one.
   package static func read(root: String = "") -> ProcessorQuota? {

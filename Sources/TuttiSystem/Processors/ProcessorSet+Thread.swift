@@ -5,7 +5,8 @@ import TuttiTopology
 // The processors of the calling thread.
 
 extension ProcessorSet {
-  /// What the calling thread may run on, and threads it starts inherit (sched_getaffinity(2)); all that are online when the kernel does not say.
+  /// The processors that the calling thread may run on, and that the threads it starts inherit (sched_getaffinity(2)); all
+  /// that are online when the kernel does not say.
   package static func ofCallingThread() -> ProcessorSet {
     var words = [UInt64](repeating: 0, count: wordsMax)
     if tutti_get_affinity(&words, Int32(wordsMax)) == 0 {

@@ -4,7 +4,7 @@ import TuttiTopology
 // Reads which processors and memory belong together.
 
 extension ProcessorTopology {
-  /// What the kernel says about these processors.
+  /// Reads what the kernel says about these processors.
   ///
   /// - Parameter root: The folder that stands for `/sys/devices/system`; tests make one.
   package static func read(root: String = systemRoot, of processors: ProcessorSet) -> ProcessorTopology {
@@ -13,7 +13,7 @@ extension ProcessorTopology {
 
   package static let systemRoot = "/sys/devices/system"
 
-  /// The nodes alone, without a look at every processor.
+  /// Reads the nodes alone, without looking at every processor.
   package static func readNodes(root: String = systemRoot) -> [Node] {
     let withMemory = list(root + "/node/has_memory")
     return (list(root + "/node/online") ?? ProcessorSet([])).numbers.compactMap { number in

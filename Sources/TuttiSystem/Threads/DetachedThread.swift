@@ -4,7 +4,7 @@ import CTuttiLinux
 ///
 /// - Parameters:
 ///   - name: For debuggers; 15 bytes at most.
-///   - message: What the failure says.
+///   - message: The message of the failure that is thrown.
 package func startDetachedThread(
   _ name: String, rank: Int = -1, orElse message: String = "cannot start a thread", _ body: @escaping @Sendable () -> Void
 ) throws(FailureReport) {

@@ -1,9 +1,9 @@
 import Glibc
 
-/// A value that one thread at a time may use: a pthread mutex and what it protects.
+/// A pthread mutex and the value that it protects, which one thread at a time may use.
 ///
-/// Instead of `Synchronization.Mutex`, whose futex the thread sanitizer does not see: every use would be reported as a race.
-/// Not recursive. A value that is not Sendable must not leave ``withLock(_:)``.
+/// It stands in for `Synchronization.Mutex`, whose futex the thread sanitizer does not see: it would report every use as a
+/// race. It is not recursive. A value that is not Sendable must not leave ``withLock(_:)``.
 package final class Lock<Value>: @unchecked Sendable {
   // @unchecked: `value` is reached through `withLock` only. The mutex's memory lives until deinit.
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>

@@ -1,4 +1,4 @@
-// Proves, draws and runs an algorithm of one's own.
+// Proves, draws and runs an algorithm of your own.
 //
 //   swift run CustomAlgorithm             all three
 //   swift run CustomAlgorithm --broken    what the proof says of a mistake
@@ -15,7 +15,7 @@ if CommandLine.arguments.contains("--broken") {
     print("\(broken.name) was proven, and should not have been")
     exit(1)
   } catch { print(error) }
-  // A communicator refuses to run it, too, and goes on.
+  // A communicator refuses to run it, too, and stays usable.
   var options = CommunicatorOptions()
   options.algorithms = [broken]
   try withRanks(3, options: options) { communicator in

@@ -46,7 +46,7 @@ struct Axis {
     labelStep = powers.count >= 3 ? .infinity : step
   }
 
-  /// From 0 at `lower` to 1 at `upper`.
+  /// The position of a value, from 0 at `lower` to 1 at `upper`.
   func position(_ value: Double) -> Double {
     isLogarithmic ? log(value / lower) / log(upper / lower) : (value - lower) / (upper - lower)
   }

@@ -14,7 +14,7 @@ public struct ChartSeries: Sendable {
   }
 
   public var name: String
-  /// In the order in which the line goes through them.
+  /// The points, in the order in which the line goes through them.
   public var points: [Point]
 
   public init(name: String, points: [Point]) {
@@ -22,8 +22,8 @@ public struct ChartSeries: Sendable {
     self.points = points
   }
 
-  /// The same with each value replaced by the mean of the last `count` that can be drawn: the losses of single batches jump
-  /// about.
+  /// Returns the series with each value replaced by the mean of the last `count` that can be drawn, because the losses of
+  /// single batches jump about.
   public func smoothed(over count: Int) -> ChartSeries {
     precondition(count > 0, "a mean needs a value")
     var recent: [Double] = []

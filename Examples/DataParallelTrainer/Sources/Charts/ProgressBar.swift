@@ -53,7 +53,7 @@ public final class ProgressBar {
     started = now
   }
 
-  /// Tells how far the run is, after each step: cheap when it is too early to draw.
+  /// Tells the bar how far the run is, after each step. It is cheap when it is too early to draw.
   public func update(_ progress: TrainingProgress) { update(progress, now: .now) }
 
   /// Writes a line above the bar.
@@ -78,7 +78,7 @@ public final class ProgressBar {
   func update(_ progress: TrainingProgress, now: ContinuousClock.Instant) {
     guard !isFinished else { return }
     latest = (progress, now)
-    // Asking for the terminal's width costs a system call: only when it is time to draw.
+    // Asking for the terminal's width costs a system call, so that is only done when it is time to draw.
     if let lastDrawn, lastDrawn.duration(to: now) < ProgressBar.redrawInterval { return }
     let features = features()
     if !features.isTerminal, (lastDrawn ?? started).duration(to: now) < ProgressBar.lineInterval { return }

@@ -90,7 +90,7 @@ private func rateText(_ rate: Double) -> String {
 }
 
 func durationText(_ seconds: Double) -> String {
-  // A hundred days are a way to say that it will not end.
+  // A hundred days and more mean that it will not end.
   guard seconds.isFinite, seconds < 8_640_000 else { return "long" }
   let whole = max(Int(seconds.rounded()), 0)
   func two(_ value: Int) -> String { String(format: "%02d", value) }

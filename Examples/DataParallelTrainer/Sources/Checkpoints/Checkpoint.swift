@@ -1,6 +1,6 @@
 import Foundation
 
-/// A checkpoint that is whole by its name and manifest, to be read by any number of ranks.
+/// A checkpoint that is whole by its name and manifest. Any number of ranks can read it.
 public struct Checkpoint: Sendable {
   public let folder: String
   public let manifest: CheckpointManifest
@@ -11,9 +11,9 @@ public struct Checkpoint: Sendable {
     manifest = try CheckpointManifest.read(folder: folder)
   }
 
-  /// Refuses a checkpoint of something else.
+  /// Refuses a checkpoint of another model.
   ///
-  /// - Throws: ``CheckpointError`` with `.foreignModel`, which tells what differs.
+  /// - Throws: ``CheckpointError`` with `.foreignModel`, which says what differs.
   public func check(_ identity: CheckpointIdentity) throws(CheckpointError) {
     if let difference = manifest.identity.difference(from: identity) {
       throw CheckpointError(
@@ -24,8 +24,8 @@ public struct Checkpoint: Sendable {
 
   /// Refuses a checkpoint whose parameters are not those of the model that was made after its manifest.
   ///
-  /// - Parameter parameters: The model's, in its order.
-  /// - Throws: ``CheckpointError`` with `.foreignModel`, which tells what differs.
+  /// - Parameter parameters: The model's parameters, in its order.
+  /// - Throws: ``CheckpointError`` with `.foreignModel`, which says what differs.
   public func check(parameters: [CheckpointParameter]) throws(CheckpointError) {
     var made = manifest.identity
     made.parameters = parameters
@@ -37,7 +37,7 @@ public struct Checkpoint: Sendable {
     }
   }
 
-  /// Fills the pieces from all shards; who reads decides which ranges it needs.
+  /// Fills the pieces from all shards; the caller decides which ranges it needs.
   ///
   /// Every shard is compared with its SHA-256 first, so memory is not touched by a damaged checkpoint.
   /// - Throws: ``CheckpointError`` with `.damaged`, naming the shard and what was expected.

@@ -40,7 +40,7 @@ public struct CheckpointError: Error, Sendable, Equatable, CustomStringConvertib
 
   public var description: String { (rank.map { "rank \($0): " } ?? "") + "\(path): \(message)" }
 
-  /// The error of a system call on a file or folder that is to be read, and is there.
+  /// The error for a system call that failed to read an existing file or folder.
   ///
   /// - Parameter code: The `errno` that it left.
   static func reading(_ path: String, _ code: Int32 = errno) -> CheckpointError {
@@ -49,7 +49,7 @@ public struct CheckpointError: Error, Sendable, Equatable, CustomStringConvertib
       "cannot be read: \(String(cString: strerror(code))). Give this user access to it, or name another folder.")
   }
 
-  /// The error of a system call on a file that is to be written.
+  /// The error for a system call that failed to write a file.
   ///
   /// - Parameter code: The `errno` that it left.
   static func writing(_ path: String, _ code: Int32 = errno) -> CheckpointError {

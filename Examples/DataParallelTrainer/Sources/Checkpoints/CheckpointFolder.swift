@@ -19,7 +19,7 @@ public struct CheckpointFolder: Sendable {
   /// Steps of the checkpoints that have their final name, ascending; none where the folder cannot be read.
   public var steps: [Int] { (try? listSteps()) ?? [] }
 
-  /// As ``steps``.
+  /// Lists the steps of the checkpoints, ascending.
   ///
   /// - Throws: ``CheckpointError`` with `.unreadable`.
   private func listSteps() throws(CheckpointError) -> [Int] { try names().compactMap(Self.step).sorted() }
@@ -34,7 +34,7 @@ public struct CheckpointFolder: Sendable {
   /// Whether this is the folder of one checkpoint, rather than of a run's.
   public var isOne: Bool { FileManager.default.fileExists(atPath: "\(path)/\(CheckpointManifest.fileName)") }
 
-  /// The newest checkpoint that is whole.
+  /// Returns the newest checkpoint that is whole.
   ///
   /// - Throws: ``CheckpointError`` with `.noCheckpoint`, `.interrupted`, `.unreadable`, `.newerFormat` or `.damaged`.
   public func latest() throws(CheckpointError) -> Checkpoint {
@@ -66,7 +66,7 @@ public struct CheckpointFolder: Sendable {
   ///
   /// - Parameters:
   ///   - lastStep: The step this run starts after: nothing newer may be there, which it would mix with.
-  ///   - lock: Is taken before anything is looked at, and is the caller's to hold while this run writes.
+  ///   - lock: Taken before anything is looked at. The caller holds it while this run writes.
   func prepare(for identity: CheckpointIdentity, lastStep: Int, _ lock: FolderLock) throws(CheckpointError) {
     do {
       try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
@@ -89,7 +89,7 @@ public struct CheckpointFolder: Sendable {
 
   /// Makes the temporary folder of a step, empty.
   ///
-  /// - Parameter lock: As in `prepare`; is taken where it is not held yet.
+  /// - Parameter lock: As in `prepare`; it is taken where it is not held yet.
   func begin(step: Int, _ lock: FolderLock) throws(CheckpointError) {
     try lock.take(in: path)
     let name = Self.name(step: step)
@@ -138,7 +138,7 @@ public struct CheckpointFolder: Sendable {
 
   // MARK: Names
 
-  /// What the folder has; nothing where there is no such folder, which is not one that cannot be read.
+  /// The names in the folder; none where there is no such folder. A folder that cannot be read is an error.
   private func names() throws(CheckpointError) -> [String] {
     // Foundation's errors do not always have the number.
     let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)

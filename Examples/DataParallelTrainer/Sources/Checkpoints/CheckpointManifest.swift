@@ -11,7 +11,7 @@ public struct CheckpointParameter: Codable, Sendable, Equatable {
     self.shape = shape
   }
 
-  /// A parameter of more elements is no parameter, but a damaged number: it would have terabytes.
+  /// A larger number of elements must be a damaged number: such a parameter would have terabytes.
   public static let maximumCount = 1 << 40
 
   /// Elements; 1 for a scalar, whose shape is empty.
@@ -32,7 +32,8 @@ public struct CheckpointParameter: Codable, Sendable, Equatable {
   }
 }
 
-/// What must be equal for a run to go on from a checkpoint: the model, its element type, and what the optimizer keeps.
+/// Identifies what a run trains. The model, its element type and the optimizer's states must be equal for a run to go on
+/// from a checkpoint.
 public struct CheckpointIdentity: Codable, Sendable, Equatable {
   public var model: String
   /// Sizes and choices the model was made with, by name.
@@ -53,7 +54,7 @@ public struct CheckpointIdentity: Codable, Sendable, Equatable {
     self.states = states
   }
 
-  /// What differs in `other`, in one clause; nil when nothing does.
+  /// Says what differs in `other`, in one clause; nil when nothing does.
   public func difference(from other: CheckpointIdentity) -> String? {
     if model != other.model { return "its model is '\(model)', not '\(other.model)'" }
     for name in Set(configuration.keys).union(other.configuration.keys).sorted()
@@ -121,7 +122,7 @@ public struct CheckpointManifest: Codable, Sendable, Equatable {
   public struct Shard: Codable, Sendable, Equatable {
     public let file: String
     public let bytes: Int
-    /// Of the whole file, in hexadecimal, as `sha256sum` prints it.
+    /// The digest of the whole file, in hexadecimal, as `sha256sum` prints it.
     public let sha256: String
   }
 
@@ -131,7 +132,7 @@ public struct CheckpointManifest: Codable, Sendable, Equatable {
   /// The ranks that wrote it: the number of shards.
   public let rankCount: Int
   public let shards: [Shard]
-  /// Of this file with this field empty, in hexadecimal; empty before it is written.
+  /// The digest of this file with this field empty, in hexadecimal; empty before it is written.
   public private(set) var sha256 = ""
 
   init(
@@ -209,7 +210,7 @@ public struct CheckpointManifest: Codable, Sendable, Equatable {
     do { return try Data(contentsOf: URL(filePath: path)) } catch { throw .reading(path, errorNumber(error)) }
   }
 
-  /// What cannot be so in a manifest that is as it was written; nil when nothing is.
+  /// Says what cannot be in a manifest as it was written; nil when nothing is wrong.
   private func contradiction(folder: String) -> String? {
     guard shards.count == rankCount, rankCount > 0 else { return "names \(shards.count) shards for \(rankCount) ranks" }
     if let parameter = identity.parameters.first(where: { !$0.isPlausible }) {

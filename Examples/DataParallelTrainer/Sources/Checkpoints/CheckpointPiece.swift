@@ -14,7 +14,7 @@ extension Double: CheckpointElement {
   public static var checkpointName: String { "float64" }
 }
 
-/// What of a parameter a piece holds.
+/// Which array of a parameter a piece belongs to.
 public enum CheckpointPart: Sendable, Hashable, CustomStringConvertible {
   /// The parameter's values.
   case values

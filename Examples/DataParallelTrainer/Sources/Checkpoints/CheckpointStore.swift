@@ -15,7 +15,7 @@ public struct CheckpointStore {
   private let rank: Int
   private let rankCount: Int
   private let exchange: Exchange
-  /// Rank 0's, from the first call that writes; copies of this value share it.
+  /// The lock that rank 0 holds from the first call that writes on; copies of this value share it.
   private let lock = FolderLock()
 
   /// - Parameters:
@@ -36,7 +36,7 @@ public struct CheckpointStore {
 
   // MARK: Reading
 
-  /// The newest checkpoint, which may have been written by any number of ranks. All ranks get the one that rank 0 sees as
+  /// Returns the newest checkpoint, which any number of ranks may have written. All ranks get the one that rank 0 sees as
   /// the newest.
   ///
   /// - Throws: ``CheckpointError`` with `.noCheckpoint`, `.interrupted`, `.unreadable`, `.newerFormat`, `.damaged` or
@@ -56,7 +56,7 @@ public struct CheckpointStore {
     return checkpoint
   }
 
-  /// Fills the pieces, each rank those that it needs. See ``Checkpoint/read(into:)``.
+  /// Fills the pieces that each rank needs. See ``Checkpoint/read(into:)``.
   ///
   /// - Throws: ``CheckpointError`` with `.damaged` or `.foreignModel`; what `exchange` throws.
   public func read<Element>(_ checkpoint: Checkpoint, into pieces: [CheckpointPiece<Element>]) throws {
@@ -68,8 +68,8 @@ public struct CheckpointStore {
 
   // MARK: Writing
 
-  /// Makes the folder, or refuses it, before the run has done work that would be lost. Rank 0 keeps other runs out of it
-  /// from here on, until the last copy of this value is gone.
+  /// Makes the folder or refuses it, before the run has done work that would be lost. Rank 0 keeps other runs out of it from
+  /// here on, until the last copy of this value is gone.
   ///
   /// - Parameter lastStep: The step of the checkpoint the run goes on from; 0 for a new run.
   /// - Throws: ``CheckpointError`` with `.foreignModel`, `.occupied` (also while another run writes there), `.interrupted`,
@@ -81,7 +81,7 @@ public struct CheckpointStore {
     }
   }
 
-  /// Writes a checkpoint: every rank its pieces, rank 0 the manifest.
+  /// Writes a checkpoint: every rank writes its pieces, and rank 0 the manifest.
   ///
   /// - Parameter pieces: What this rank owns. The pieces of all ranks together hold every element of every parameter and
   ///   state once.
@@ -145,14 +145,14 @@ public struct CheckpointStore {
     }
     let answers: [[UInt8]]
     do { answers = try exchange(Array(JSONEncoder().encode(own))) } catch {
-      // Why this rank left is more than that the others noticed.
+      // The reason why this rank left says more than that the others noticed.
       throw failure ?? error
     }
     let outcomes = try answers.map { try JSONDecoder().decode(Outcome<Value>.self, from: Data($0)) }
     for (rank, outcome) in outcomes.enumerated() {
       guard let code = outcome.code else { continue }
       var error = CheckpointError(code, outcome.path, outcome.message)
-      // What every rank found is no single rank's.
+      // An error that every rank found names no single rank.
       error.rank = outcomes.allSatisfy { $0.code == code } ? nil : rank
       throw error
     }

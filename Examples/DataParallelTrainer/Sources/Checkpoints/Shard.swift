@@ -58,7 +58,7 @@ struct ShardContents {
     let parameter: Int
     let part: CheckpointPart
     let range: Range<Int>
-    /// Of the first element, in the file.
+    /// The offset of the first element in the file.
     let offset: Int
   }
 
@@ -105,7 +105,7 @@ struct ShardContents {
     }
   }
 
-  /// - Parameter data: Has a header.
+  /// - Parameter data: Bytes that begin with a header.
   /// - Returns: nil where the table contradicts the file's length.
   private static func table(of data: Data, elementBytes: Int) -> [Entry]? {
     data.withUnsafeBytes { bytes -> [Entry]? in

@@ -3,7 +3,7 @@ import Tutti
 import TuttiAlgorithms
 import TuttiTraining
 
-/// Options of the ranks and of how they communicate: of `train` and `overlap`.
+/// The options of `train` and `overlap` for the ranks and how they communicate.
 struct JobOptions: ParsableArguments {
   static let ranksMax = 512
 
@@ -21,7 +21,7 @@ struct JobOptions: ParsableArguments {
   @Option(help: "Megabytes (2^20) of gradients that are sent together.")
   var bucketMb = 25.0
 
-  @Option(help: "The same of the first bucket, which is there to begin early.")
+  @Option(help: "Megabytes of the first bucket, which is small so that communication begins early.")
   var firstBucketMb = 1.0
 
   @Option(help: "Gradients on the wire: float32 (as they are), bfloat16 or float16; summed in float32 in any case.")
@@ -30,7 +30,7 @@ struct JobOptions: ParsableArguments {
   @Option(help: "Seconds an operation may wait for other ranks before it fails on every rank.")
   var timeout = 60.0
 
-  /// Set by this program when it starts itself: this process is one of the ranks that `--ranks` asks for.
+  /// This program sets it when it starts itself: this process is one of the ranks that `--ranks` asks for.
   @Flag(help: .private)
   var launched = false
 
@@ -60,8 +60,8 @@ struct JobOptions: ParsableArguments {
     }
   }
 
-  /// How gradients are exchanged, as the library takes it. Gradients of the global batch's mean are summed: each rank has
-  /// scaled its own.
+  /// How gradients are exchanged, in the library's terms. Gradients of the global batch's mean are summed, because each rank
+  /// has scaled its own.
   func synchronizerOptions(overlaps: Bool, shards: Bool) -> SynchronizerOptions {
     var options = SynchronizerOptions()
     options.bucketBytes = Int(bucketMb * 1_048_576)
@@ -84,7 +84,7 @@ struct JobOptions: ParsableArguments {
   }
 }
 
-/// The error of a value that is none of those known.
+/// The error for a value that is not one of those known.
 func unknown(_ option: String, _ value: String, _ known: [String]) -> ValidationError {
   ValidationError("\(option) '\(value.prefix(64))': must be one of \(known.joined(separator: ", ")).")
 }

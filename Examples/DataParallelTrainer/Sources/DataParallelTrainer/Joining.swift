@@ -18,7 +18,7 @@ enum LaunchVariables {
 extension JobOptions {
   /// Runs `body` on every rank of the job: in processes of their own, or in this one.
   ///
-  /// - Parameter advice: What to say when local ranks have failed; told whether one was killed.
+  /// - Parameter advice: Gives what to say when local ranks have failed; it is told whether one was killed.
   /// - Throws: ``CommandFailure``, `StatusCode` where ranks have said what failed, and what `body` throws.
   func run(advice: (_ wasKilled: Bool) -> String? = { _ in nil }, _ body: (Communicator) throws -> Void) throws {
     Lifeline.hold()
@@ -46,7 +46,7 @@ extension JobOptions {
     let communicator = try join()
     defer { communicator.close() }
     do { try body(communicator) } catch  where error.isShared {
-      // Once is enough.
+      // It is enough to say it once.
       if communicator.rank == 0 { throw error }
       throw StatusCode(1)
     } catch {

@@ -4,11 +4,11 @@ import Datasets
 import Models
 import TuttiTraining
 
-/// `DataParallelTrainer sample`: has a trained language model continue a text. One process; any number of ranks may have
-/// trained it.
+/// `DataParallelTrainer sample` lets a trained language model continue a text. It is one process; any number of ranks may
+/// have trained the model.
 struct SampleCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "sample", abstract: "Has a language model of a checkpoint continue a text.")
+    commandName: "sample", abstract: "Lets a language model from a checkpoint continue a text.")
 
   @Option(help: "The folder of checkpoints, of which the newest is taken; or the folder of one, such as run/step-00000500.")
   var checkpoint: String
@@ -84,7 +84,7 @@ extension TextTask {
   }
 }
 
-/// The prompt and what the model makes of it.
+/// Returns the prompt and what the model makes of it.
 private func continued<Element: TrainedElement>(
   _ prompt: String, by model: LanguageModel<Element>, _ vocabulary: Vocabulary, count: Int, temperature: Double, seed: UInt64
 ) throws -> String {

@@ -3,8 +3,8 @@ import TuttiLaunch
 
 /// Standard output and error: results go to standard output, everything else to standard error.
 enum Terminal {
-  /// - Throws: ``CommandFailure`` when the text has not arrived. A reader that is gone (`DataParallelTrainer | head`) is no failure of the
-  ///   training.
+  /// - Throws: ``CommandFailure`` when the text has not arrived. A reader that is gone (`DataParallelTrainer | head`) is no
+  ///   failure of the training.
   static func write(_ text: String) throws {
     do throws(StandardStream.Failure) {
       try StandardStream.output.write(text + "\n")
@@ -14,17 +14,22 @@ enum Terminal {
     }
   }
 
-  /// Nobody can be told that nobody is told.
-  static func error(_ text: String) { try? StandardStream.error.write(text + "\n") }
+  /// Writes an error. If that fails, there is nobody left to tell.
+  static func error(_ text: String) { try? StandardStream.error.write(inFlags(text) + "\n") }
 }
 
-/// What ends a command with exit status 1: a message for standard error, one screen at most.
+/// Ends a command with exit status 1, and a message for standard error of one screen at most.
 struct CommandFailure: Error, CustomStringConvertible {
   let description: String
   /// Whether every rank fails with the same.
   let isShared: Bool
 
   init(_ description: String, isShared: Bool = false) { (self.description, self.isShared) = (description, isShared) }
+}
+
+/// Puts a library's error into this program's words: "choose the transport tcp" becomes "choose --transport tcp".
+func inFlags(_ text: String) -> String {
+  text.replacing(/\bthe transport (auto|shm|tcp)\b/) { "--transport \($0.1)" }
 }
 
 /// The text of `errno`.

@@ -11,7 +11,7 @@ import TuttiLaunch
 struct TrainerCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "DataParallelTrainer",
-    abstract: "Trains models on many ranks whose gradients Tutti sums while they are computed.",
+    abstract: "Trains models on many ranks; Tutti sums their gradients while others are still being computed.",
     discussion: """
       DataParallelTrainer --ranks 2
           handwritten digits on 2 local processes, to 97 % or more in seconds
@@ -68,6 +68,6 @@ enum Main {
     if missing.isEmpty { return }
     for (name, value) in missing { setenv(name, value, 1) }
     ThisProgram.restart()
-    // Where that is not possible, matrix products are slower, and right.
+    // Where that is not possible, matrix products are slower, but right.
   }
 }

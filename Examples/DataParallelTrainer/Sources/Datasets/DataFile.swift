@@ -9,12 +9,12 @@ struct CommittedFile: Sendable {
   let byteCount: Int
   let sha256: String
 
-  /// What brings a file back that is gone. The build copies it beside the executable when no copy is there.
+  /// How to bring back a file that is gone. The build copies it beside the executable when no copy is there.
   static let restoring = "run `git restore Sources/Datasets/Data` in Examples/DataParallelTrainer and build again"
 
   /// Beside the executable, where SwiftPM puts resources; else in the checkout that it was built from.
   ///
-  /// Not `Bundle.module`, which ends the process when the resources are gone.
+  /// It does not use `Bundle.module`, which ends the process when the resources are gone.
   func locate() -> URL {
     let files = FileManager.default
     let besideExecutable = Bundle.main.bundleURL
@@ -62,7 +62,7 @@ struct DataFile {
     }
   }
 
-  /// What `--data` names: a file itself, or a folder in which exactly one file is meant.
+  /// Finds what `--data` names: a file itself, or a folder in which exactly one file is meant.
   ///
   /// - Parameter candidates: Of the names in the folder, those that may be meant.
   /// - Throws: `.unreadable` when nothing, or more than one file, is meant.

@@ -10,7 +10,7 @@ public enum DatasetError: Error, Equatable, CustomStringConvertible {
   case badLine(path: String, line: Int, expected: String, found: String)
   /// The text is not UTF-8 from this byte on. Offsets count from 0.
   case notUTF8(path: String, offset: Int)
-  /// There is less in the file than one can train with.
+  /// The file has too little data to train with.
   case tooSmall(path: String, expected: String, found: String)
   /// A text to encode has a character that the training text does not have.
   case unknownCharacter(Unicode.Scalar, offset: Int)

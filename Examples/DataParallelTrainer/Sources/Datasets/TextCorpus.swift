@@ -37,7 +37,7 @@ public struct TokenSequence: Sendable, Equatable {
 
 /// A text as tokens: the first nine tenths are for training, the last tenth for validation.
 public struct TextCorpus: Sendable {
-  /// Of the whole text, so that the validation part has no character without a token.
+  /// The vocabulary of the whole text, so that the validation part has no character without a token.
   public let vocabulary: Vocabulary
   public let train: TokenSequence
   public let validation: TokenSequence
@@ -54,7 +54,7 @@ public struct TextCorpus: Sendable {
   /// - Parameters:
   ///   - source: `nil` for the text that comes with the example; else a text file in UTF-8, or a folder with exactly one
   ///     file whose name ends with `.txt`.
-  ///   - context: What is to be cut into windows; both parts must have one window at least.
+  ///   - context: The length of the windows; both parts must have at least one window.
   /// - Throws: `.unreadable`, `.damaged`, `.notUTF8`, `.tooSmall`.
   public static func load(from source: URL? = nil, context: Int = 1) throws(DatasetError) -> TextCorpus {
     precondition(context > 0, "a context has at least one character")

@@ -1,4 +1,4 @@
-/// What of a model the outside needs to know about one parameter tensor.
+/// What the outside needs to know about one parameter tensor of a model.
 public struct ParameterDefinition: Sendable, Equatable {
   /// Where it is in the model, such as `blocks.3.attention.qkv.weight`.
   public let name: String
@@ -72,7 +72,7 @@ public struct Evaluation: Sendable, Equatable {
 public protocol Model<Element>: AnyObject {
   associatedtype Element: Scalar
 
-  /// In the order in which the forward pass uses them.
+  /// The parameters, in the order in which the forward pass uses them.
   var definitions: [ParameterDefinition] { get }
 
   /// Says where values and gradients are, one pointer for each definition: before first use, and again whenever they

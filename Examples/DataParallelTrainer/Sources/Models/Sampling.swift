@@ -1,6 +1,6 @@
 import Foundation
 
-/// Has `model` continue a text, one token at a time. The same model, prompt and seed give the same text.
+/// Lets `model` continue a text, one token at a time. The same model, prompt and seed give the same text.
 ///
 /// - Parameters:
 ///   - prompt: At least one token. The model looks at the last `context` of the text so far.

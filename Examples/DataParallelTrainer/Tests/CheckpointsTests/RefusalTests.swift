@@ -48,7 +48,7 @@ import Testing
     #expect(folder.names == ["step-00000100"])
   }
 
-  /// Of the same model, but of a run that this one does not go on from.
+  /// A checkpoint of the same model, but of a run that this one does not go on from.
   @Test func anotherRunsFolder() throws {
     let folder = try TemporaryFolder()
     let path = folder.path

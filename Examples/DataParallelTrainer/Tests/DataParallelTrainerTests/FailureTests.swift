@@ -84,7 +84,7 @@ import Testing
     #expect(try await Tool.run("\(run) --steps 5").status == 0)
     let outcome = try await Tool.run("\(run) --ranks 2 --steps 3 --resume")
     #expect(
-      outcome.status == 1 && outcome.errors.contains("is of step 5, and the run has 3 steps only"), "\(outcome.errors)")
+      outcome.status == 1 && outcome.errors.contains("is of step 5, and the run has only 3 steps"), "\(outcome.errors)")
   }
 
   @Test func noCheckpoint() async throws {
@@ -102,7 +102,7 @@ import Testing
     }
   }
 
-  /// As many samples, but not the same on both ranks.
+  /// Trains on equally many samples, but not the same ones on both ranks.
   @Test func otherData() async throws {
     let (one, other) = (try TinyText(), try TinyText(word: "half"))
     let outcomes = try await Tool.runRanks(

@@ -42,11 +42,11 @@ struct ControlEdges {
   let rank: Int
   let tree: ControlTree
   private(set) var channels: [Int: any EdgeChannel] = [:]
-  /// Of neighbours, and of other ranks whose departure was heard of.
+  /// The ends of neighbours, and of other ranks whose departure is known.
   private var ends: [Int: End] = [:]
   private var isClosed = false
 
-  /// What may wait for a neighbour that does not read before it gets no more questions and answers.
+  /// How many bytes may wait for a neighbour that does not read before it gets no more questions and answers.
   private static let queuedBytesMax = 16 * ControlMessage.bytesMax
   /// How often an edge is filled before others get their turn: a neighbour that never stops sending must not keep the
   /// thread.
@@ -77,7 +77,7 @@ struct ControlEdges {
     return true
   }
 
-  /// A rank is known to have left in good order, from elsewhere than its edge.
+  /// Notes that a rank is known, from elsewhere than its edge, to have left in good order.
   mutating func noteDeparture(of peer: Int) { ends[peer] = .departed }
 
   // MARK: What comes

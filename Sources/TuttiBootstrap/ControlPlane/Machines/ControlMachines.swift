@@ -7,7 +7,7 @@ import TuttiSystem
 /// Everything goes one way: what edges and processes tell becomes questions and causes, and those become messages on the
 /// edges. What needs the lock to be released is in the ``Aftermath``.
 struct ControlMachines {
-  /// What is to be done once the lock is released.
+  /// What has to be done once the lock is released.
   struct Aftermath {
     /// The first cause, for the runtime.
     var failure: FailureReport?
@@ -44,7 +44,7 @@ struct ControlMachines {
     if spread.isAnnounced { after.failure = cause }
   }
 
-  /// The runtime listens from now on. Returns what it has missed.
+  /// Notes that the runtime listens from now on. Returns what it has missed.
   mutating func listen() -> FailureReport? { failures.listen() }
 
   // MARK: Edges
@@ -56,7 +56,7 @@ struct ControlMachines {
     return true
   }
 
-  /// A neighbour has sent something, or its edge has ended.
+  /// Reads the edge of a neighbour that has sent something, or whose edge has ended.
   mutating func edgeIsReady(_ peer: Int, _ after: inout Aftermath) {
     for news in edges.read(peer) {
       switch news {
@@ -86,7 +86,7 @@ struct ControlMachines {
     if isEstablished { report(endReport(peer, code), &after) }
   }
 
-  /// The join is complete: makes up for ends that came during it.
+  /// Notes that the join is complete, and makes up for ends that came during it.
   mutating func establish(_ after: inout Aftermath) {
     isEstablished = true
     for (peer, code) in edges.broken { report(endReport(peer, code), &after) }
@@ -94,7 +94,7 @@ struct ControlMachines {
 
   // MARK: Processes
 
-  /// Watches the processes of other ranks. Only those are to be watched that have the board: one that has not could not say
+  /// Watches the processes of other ranks. Watch only those that have the board: one that does not have it could not say
   /// that it leaves in good order before its end is news.
   mutating func watch(
     _ processes: [ProcessIdentity: [Int]], open: (ProcessIdentity) -> ProcessWatch.Opened, now: UInt64,
@@ -104,7 +104,7 @@ struct ControlMachines {
     for peer in self.processes.watch(processes, open: open) { processOfRankHasEnded(peer, now: now, &after) }
   }
 
-  /// The kernel says that a process has ended.
+  /// Handles the kernel's news that a process has ended.
   mutating func processHasEnded(_ process: ProcessIdentity, now: UInt64, _ after: inout Aftermath) {
     let ranks = processes.takeEnded(process)
     // What it said last comes before its end.
@@ -121,12 +121,12 @@ struct ControlMachines {
     }
   }
 
-  /// The time has come that ``ProcessWatch/nextDue`` said.
+  /// Handles what is due, once the time of ``ProcessWatch/nextDue`` has come.
   mutating func timeIsUp(now: UInt64, _ after: inout Aftermath) {
     for peer in processes.takeOverdue(now: now) where !edges.hasDeparted(peer) { report(endReport(peer, 0), &after) }
   }
 
-  /// What the end of a rank is called whose edge or process has ended without a goodbye.
+  /// The report of the end of a rank whose edge or process has ended without a goodbye.
   private func endReport(_ peer: Int, _ code: Int32) -> FailureReport {
     let who = describe(peer)
     return switch code {
@@ -157,14 +157,14 @@ struct ControlMachines {
     return id
   }
 
-  /// What came of a question; nil while it is to be waited for.
+  /// The outcome of a question; nil while one has to wait for it.
   mutating func look(_ id: UInt64, now: UInt64) -> Diagnosis.Reply? {
     guard failures.isOver else { return questions.look(id, now: now) }
     questions.forget(id)
     return .overtaken
   }
 
-  /// The runtime's answer to a question.
+  /// Takes the runtime's answer to a question.
   mutating func answer(_ inquiry: Questions.Inquiry, _ status: RankStatus, _ after: inout Aftermath) {
     perform([questions.answer(inquiry, status)], &after)
   }

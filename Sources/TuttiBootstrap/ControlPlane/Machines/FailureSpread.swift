@@ -3,7 +3,7 @@ import TuttiSystem
 /// How a communicator fails: once, for the first cause that anybody reports, which is told to every neighbour and to this
 /// rank's runtime.
 ///
-/// Says what is to be told to whom; telling is others' work. It is the only machine that knows of a first cause: another one
+/// It says whom to tell what; telling is others' work. It is the only machine that knows of a first cause: another one
 /// beside it, over the same edges, is how a communicator that outlives a failure will count the next one.
 ///
 /// Invariant: `firstCause` is set once. It is announced to the runtime once, and told to every edge that stands then or is
@@ -14,19 +14,19 @@ struct FailureSpread {
     let message: ControlMessage
     /// The neighbour that it came from, and that need not be told.
     let source: Int?
-    /// Whether the runtime is to be told now: it listens.
+    /// Whether to tell the runtime now, because it listens.
     let isAnnounced: Bool
   }
 
   private(set) var firstCause: FailureReport?
-  /// This rank has left the communicator: it fails no more.
+  /// Whether this rank has left the communicator, and so fails no more.
   private(set) var hasLeft = false
   private var isListening = false
 
   /// Whether connecting to others, asking them and waiting for them has no purpose any more.
   var isOver: Bool { firstCause != nil || hasLeft }
 
-  /// Somebody has found a cause: this rank, or the neighbour that tells it.
+  /// Takes a cause that this rank has found, or that a neighbour tells it.
   ///
   /// - Returns: Whom to tell; nil when it is not the first cause, or when this rank has left.
   mutating func report(_ cause: FailureReport, from source: Int?) -> Spread? {
@@ -35,7 +35,7 @@ struct FailureSpread {
     return Spread(message: .abort(cause), source: source, isAnnounced: isListening)
   }
 
-  /// What an edge is told that is attached only now.
+  /// The message for an edge that is attached only now.
   var lateNews: ControlMessage? { firstCause.map { .abort($0) } }
 
   /// The runtime listens from now on. Returns what it has missed.
@@ -45,7 +45,7 @@ struct FailureSpread {
     return firstCause
   }
 
-  /// This rank leaves. Returns whether that was new.
+  /// Notes that this rank leaves. Returns whether that was new.
   mutating func leave() -> Bool {
     defer { hasLeft = true }
     return !hasLeft

@@ -3,22 +3,22 @@ import TuttiSystem
 /// The processes of this rank's host whose end the kernel announces, and what each end means by what the departure board
 /// says: a departure, a death, or what follows from a failure whose cause is on its way here.
 ///
-/// Decides only: the kernel's watch is in the objects that `open` gives, and ends when they are let go.
+/// It only decides: the kernel's watch is in the objects that `open` gives, and ends when they are let go.
 ///
 /// Invariant: the end of a process is judged once.
 struct ProcessWatch {
-  /// What came of asking the kernel to watch a process.
+  /// The result of asking the kernel to watch a process.
   enum Opened {
     /// Watched for as long as the object lives.
     case watched(AnyObject)
     /// It has ended already.
     case gone
-    /// Not permitted: the end of its connections tells as well, unless its forked children hold them.
+    /// Watching it is not permitted. The end of its connections tells as well, unless its forked children hold them.
     case unwatchable
   }
 
   /// Nanoseconds that the first cause is waited for when a process ended after it had heard of a failure. Where a rank that
-  /// does not answer is in the cause's way, this rank's own diagnosis is to come first.
+  /// does not answer is in the cause's way, this rank's own diagnosis must come first.
   static let grace = Clock.second
 
   private var watched: [ProcessIdentity: (watch: AnyObject, ranks: [Int])] = [:]
@@ -47,7 +47,7 @@ struct ProcessWatch {
 
   /// Judges the end of a rank's process by what the rank had last put on the board.
   ///
-  /// - Returns: How the rank ended; nil where that is to be seen, once ``nextDue`` has come.
+  /// - Returns: How the rank ended; nil where that will show once ``nextDue`` has come.
   mutating func judge(_ rank: Int, _ mark: DepartureMark, now: UInt64) -> ControlEdges.End? {
     switch mark {
     case .left: return .departed

@@ -1,6 +1,6 @@
 import TuttiSystem
 
-/// Who asked whom what it is doing, who passes it on, and who did not answer in time.
+/// Keeps track of who asked whom what it is doing, who passes a question on, and who did not answer in time.
 ///
 /// A question goes to its target and to every rank on the way there, so that a rank that does not answer is told from one
 /// that another one keeps from being asked. Questions and answers may be lost; nothing here waits.
@@ -8,7 +8,7 @@ import TuttiSystem
 /// Invariant: a question is open until it is settled, or until its time is up; then it is forgotten, and answers to it are
 /// too late.
 struct Questions {
-  /// A question that this rank is to answer.
+  /// A question that this rank has to answer.
   struct Inquiry: Hashable {
     let id: UInt64
     let asker: Int
@@ -17,9 +17,9 @@ struct Questions {
 
   /// What a message leads to.
   enum Step {
-    /// To be sent on its way along the tree.
+    /// Send it on its way along the tree.
     case route(ControlMessage, to: Int)
-    /// To be answered by this rank.
+    /// This rank has to answer it.
     case answer(Inquiry)
   }
 
@@ -31,7 +31,7 @@ struct Questions {
     var answers: [Int: RankAnswer] = [:]
   }
 
-  /// Nanoseconds that a rank has to answer.
+  /// How long a rank has to answer, in nanoseconds.
   static let patience = 200 * Clock.millisecond
   /// Looks, a millisecond or more apart, after which a rank that has not answered is silent. Fewer are too few to tell: the
   /// deadline was near, or this process was stopped.
@@ -70,9 +70,9 @@ struct Questions {
     return (id, steps)
   }
 
-  /// Looks whether a question is settled; to be called about every millisecond.
+  /// Looks whether a question is settled. Call it about every millisecond.
   ///
-  /// - Returns: What came of it, once; nil while it is to be waited for.
+  /// - Returns: Its outcome, once; nil while one has to wait for it.
   mutating func look(_ id: UInt64, now: UInt64) -> Diagnosis.Reply? {
     guard var question = open[id] else { return .overtaken }
     question.looks += 1
@@ -130,7 +130,7 @@ struct Questions {
     return [.route(.answer(id: id, asker: asker, about: about, answer), to: asker)]
   }
 
-  /// This rank's answer.
+  /// Makes this rank's answer.
   func answer(_ inquiry: Inquiry, _ status: RankStatus) -> Step {
     .route(.answer(id: inquiry.id, asker: inquiry.asker, about: rank, .status(status)), to: inquiry.asker)
   }

@@ -2,8 +2,8 @@ import TuttiSystem
 
 /// A store in this process, and its server for others that prove a secret.
 ///
-/// The service thread answers; nothing here waits. All state is used under one lock. Bounded: so many keys, each with a
-/// value of bounded size, and a connection for each question that is being asked.
+/// The service thread answers; nothing here waits. All state is used under one lock. It is bounded: it has a limited number
+/// of keys, each with a value of limited size, and a connection for each question that is being asked.
 package final class StoreServer: Sendable {
   /// A connection that asks, and the key that it waits for.
   private struct Caller {

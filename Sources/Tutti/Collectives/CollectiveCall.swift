@@ -1,0 +1,306 @@
+import TuttiEngine
+import TuttiSchedule
+import TuttiSystem
+
+/// What a caller says of a collective, before anything of it is checked.
+@usableFromInline
+package struct CollectiveCall {
+  package var collective: Collective
+  /// nil where this rank has none.
+  package var input: RawMemory?
+  package var output: RawMemory?
+  package var blocks: BlockSizes
+  /// All-to-all: what comes from each rank, where `blocks` says what goes to each.
+  package var outputBlocks: BlockSizes
+  package var operation: ReduceOp
+  package var root: Int
+  package var algorithm: AlgorithmName
+  package var timeout: Duration?
+
+  @usableFromInline
+  package init(
+    collective: Collective, input: RawMemory?, output: RawMemory?, blocks: BlockSizes = .equal,
+    outputBlocks: BlockSizes = .equal, operation: ReduceOp = .sum, root: Int = 0, algorithm: AlgorithmName = .automatic,
+    timeout: Duration? = nil
+  ) {
+    self.collective = collective
+    self.input = input
+    self.output = output
+    self.blocks = blocks
+    self.outputBlocks = outputBlocks
+    self.operation = operation
+    self.root = root
+    self.algorithm = algorithm
+    self.timeout = timeout
+  }
+
+  /// An all-to-all in which every rank has counts of its own.
+  var isExchange: Bool {
+    if case .each = blocks { return collective == .allToAll }
+    return false
+  }
+
+  /// The type of the elements; both buffers have it.
+  @inline(__always)
+  var type: DataType { (input ?? output)?.type ?? .uint8 }
+
+  /// Whether every rank's input and output are all the data.
+  @inline(__always)
+  var isWholeEverywhere: Bool {
+    switch collective {
+    case .allReduce, .barrier: true
+    case .reduceScatter, .allGather, .broadcast, .reduce, .gather, .scatter, .allToAll: false
+    }
+  }
+}
+
+extension Communicator {
+  /// The largest number of elements of a call: a byte count of it, for any type, fits in 63 bits.
+  static let countMax = Int.max / 16
+
+  /// Checks a call and puts it into the engine's words: the one gate that every collective goes through, the library's own
+  /// included. Asks nobody: what all ranks must agree on first is ``StrictCheck``'s.
+  @inline(__always)
+  func request(_ call: CollectiveCall) throws(FailureReport) -> Request {
+    guard call.isWholeEverywhere, let input = call.input, let output = call.output, input.count == output.count,
+      input.type == output.type
+    else { return try requestOfParts(call) }
+    return try request(
+      call.collective, input.address, output.address, input.count, input.type, call.operation, call.algorithm, call.timeout)
+  }
+
+  /// Checks a call in which every rank gives and gets all the data: the way of small all-reduces, so it is short.
+  @inline(__always)
+  func request(
+    _ collective: Collective, _ input: UnsafeMutableRawPointer?, _ output: UnsafeMutableRawPointer?, _ count: Int,
+    _ type: DataType, _ operation: ReduceOp, _ algorithm: AlgorithmName, _ timeout: Duration?
+  ) throws(FailureReport) -> Request {
+    guard let source = input, let destination = output else {
+      return try requestOfNoMemory(collective, input, output, count, type, operation, algorithm, timeout)
+    }
+    try member.checkProcess()
+    let size = type.size
+    if count < 0 || count > Self.countMax { throw count == RawMemory.wrongLayout ? badLayout(type) : badCount(count) }
+    let distance = Int(bitPattern: destination) - Int(bitPattern: source)
+    if distance != 0 && abs(distance) < count &* size { throw overlapping() }
+    let number = try number(algorithm, collective)
+    let reduction = try reduction(operation, type)
+    return Request(
+      key: PlanKey(
+        collective: collective, algorithm: number, dataType: type.rawValue, inPlace: distance == 0,
+        dividesContributions: reduction.pointee.dividesContributions, count: UInt64(bitPattern: Int64(count))),
+      reduction: reduction, elementBytes: size, input: source, output: destination, limit: limit(timeout))
+  }
+
+  /// Memory without an address, which is right where there are no elements. Out of the way of all other calls.
+  @inline(never)
+  private func requestOfNoMemory(
+    _ collective: Collective, _ input: UnsafeMutableRawPointer?, _ output: UnsafeMutableRawPointer?, _ count: Int,
+    _ type: DataType, _ operation: ReduceOp, _ algorithm: AlgorithmName, _ timeout: Duration?
+  ) throws(FailureReport) -> Request {
+    try requestOfParts(
+      CollectiveCall(
+        collective: collective, input: RawMemory(input, count: count, type: type),
+        output: RawMemory(output, count: count, type: type), operation: operation, algorithm: algorithm, timeout: timeout))
+  }
+
+  @inline(__always)
+  private func number(_ algorithm: AlgorithmName, _ collective: Collective) throws(FailureReport) -> UInt8 {
+    algorithm.name == nil ? 0 : try number(of: algorithm.name.unsafelyUnwrapped, collective)
+  }
+
+  /// Where nothing is combined, the operation is the sum, which all types have.
+  @inline(__always)
+  private func reduction(_ operation: ReduceOp, _ type: DataType) throws(FailureReport) -> UnsafePointer<Reduction> {
+    guard let reduction = reductions.find(operation.rawValue, dataType: type.rawValue) else {
+      throw undefined(operation, type)
+    }
+    return reduction
+  }
+
+  @inline(__always)
+  private func limit(_ timeout: Duration?) -> TimeLimit {
+    TimeLimit(nanoseconds: timeout.map(Self.nanoseconds) ?? defaultTimeout)
+  }
+
+  /// Checks a call of which ranks give or get parts, or one that is to be refused.
+  @inline(never)
+  private func requestOfParts(_ call: CollectiveCall) throws(FailureReport) -> Request {
+    try member.checkProcess()
+    let number = try number(call.algorithm, call.collective)
+    let reduction = try reduction(call.operation, call.type)
+    guard (0..<rankCount).contains(call.root) else {
+      throw refused("root \(call.root) is not one of \(rankCount) ranks", "Roots go from 0 to \(rankCount - 1)")
+    }
+    let extent = try extent(of: call)
+    let size = call.type.size
+    let input = try address(call.input, extent.input.count, call.type, "input")
+    let output = try address(call.output, extent.output.count, call.type, "output")
+    let inPlace = try isInPlace(call, extent, input, output)
+    // In place, one is a part of the other, and the engine wants the larger.
+    let larger = inPlace && extent.input.count > extent.output.count ? input : output
+    return Request(
+      key: PlanKey(
+        collective: call.collective, algorithm: number, dataType: call.type.rawValue, inPlace: inPlace,
+        isExchange: call.isExchange, dividesContributions: reduction.pointee.dividesContributions, root: Int32(call.root),
+        count: extent.count),
+      reduction: reduction, elementBytes: size, input: input, output: UnsafeMutableRawPointer(mutating: larger),
+      limit: limit(call.timeout), blocks: extent.blocks)
+  }
+
+  /// The elements of a call: where this rank's buffers lie in the data of all, and what the plan is made for.
+  private struct Extent {
+    var input = 0..<0
+    var output = 0..<0
+    var count: UInt64 = 0
+    var blocks: [UInt64]?
+  }
+
+  private func extent(of call: CollectiveCall) throws(FailureReport) -> Extent {
+    for memory in [call.input, call.output] where memory?.count == RawMemory.wrongLayout { throw badLayout(call.type) }
+    let collective = call.collective
+    var extent = Extent()
+    switch (call.blocks, call.outputBlocks) {
+    case (.equal, .equal):
+      let times = collective.hasBlocks ? rankCount : 1
+      let count = try equalCount(of: call)
+      if count < 0 || count > Self.countMax / times { throw badCount(count) }
+      extent.count = UInt64(count)
+      extent.input = part(collective.input(of: rank, root: call.root), total: count * times, before: count * rank, count)
+      extent.output = part(collective.output(of: rank, root: call.root), total: count * times, before: count * rank, count)
+    case (.each(let send), .each(let receive)) where collective == .allToAll:
+      extent.input = 0..<(try sum(send))
+      extent.output = 0..<(try sum(receive))
+      if send[rank] != receive[rank] {
+        throw refused(
+          "rank \(rank) sends a count of \(send[rank]) to itself, but receives \(receive[rank])",
+          "Both counts must be equal")
+      }
+      extent.blocks = (send + receive).map(UInt64.init)
+      extent.count = PlanKey.digest(ofBlocks: extent.blocks!)
+    case (.each(let counts), .equal) where collective.hasBlocks && collective != .allToAll:
+      let total = try sum(counts)
+      let before = counts[..<rank].reduce(0, +)
+      extent.blocks = counts.map(UInt64.init)
+      extent.count = PlanKey.digest(ofBlocks: extent.blocks!)
+      extent.input = part(collective.input(of: rank, root: call.root), total: total, before: before, counts[rank])
+      extent.output = part(collective.output(of: rank, root: call.root), total: total, before: before, counts[rank])
+    default:
+      throw refused(
+        "the blocks of an all-to-all are equal on one side only",
+        "Give counts for what is sent and for what is received, or for neither")
+    }
+    return extent
+  }
+
+  /// Elements of the message, or of each rank's block where all are equal.
+  private func equalCount(of call: CollectiveCall) throws(FailureReport) -> Int {
+    switch call.collective {
+    case .reduceScatter, .scatter, .broadcast: call.output?.count ?? 0
+    case .allToAll: try equalBlock(of: call.input?.count ?? 0)
+    case .allReduce, .barrier, .allGather, .reduce, .gather: call.input?.count ?? 0
+    }
+  }
+
+  /// Elements of each rank's block of `count`.
+  func equalBlock(of count: Int) throws(FailureReport) -> Int {
+    if count % rankCount == 0 { return count / rankCount }
+    throw refused(
+      "\(count) elements cannot be divided into \(rankCount) equal blocks",
+      "Give a multiple of \(rankCount), or a count for each rank")
+  }
+
+  private func part(_ part: Collective.Part, total: Int, before: Int, _ own: Int) -> Range<Int> {
+    switch part {
+    case .nothing: 0..<0
+    case .whole: 0..<total
+    case .block: before..<before + own
+    }
+  }
+
+  func sum(_ counts: [Int]) throws(FailureReport) -> Int {
+    guard counts.count == rankCount else {
+      throw refused("\(counts.count) counts were given for \(rankCount) ranks", "Give one count for each rank")
+    }
+    var total = 0
+    for count in counts {
+      if count < 0 || count > Self.countMax - total { throw badCount(count) }
+      total += count
+    }
+    return total
+  }
+
+  /// The address of a buffer of which `count` elements are needed; refuses one of another size or type. Where none are
+  /// needed, it is ignored.
+  private func address(
+    _ memory: RawMemory?, _ count: Int, _ type: DataType, _ name: String
+  ) throws(FailureReport) -> UnsafeRawPointer {
+    if count == 0 { return UnsafeRawPointer(memory?.address ?? Self.nowhere) }
+    guard let memory, let address = memory.address else {
+      throw refused("the \(name) of \(count * type.size) bytes is nil on rank \(rank)", "Give this rank memory for it")
+    }
+    if memory.type != type {
+      throw refused("the input has elements of \(type), and the \(name) of \(memory.type)", "Give both the same type")
+    }
+    if memory.count != count {
+      throw refused("the \(name) has \(memory.count) elements on rank \(rank), which needs \(count)", "Give it as many")
+    }
+    return UnsafeRawPointer(address)
+  }
+
+  /// The address of no elements: an empty collection has none. Nothing is read or written there.
+  static var nowhere: UnsafeMutableRawPointer { UnsafeMutableRawPointer(bitPattern: 64).unsafelyUnwrapped }
+
+  /// Whether one buffer is its part of the other; refuses buffers that overlap in any other way.
+  private func isInPlace(
+    _ call: CollectiveCall, _ extent: Extent, _ input: UnsafeRawPointer, _ output: UnsafeRawPointer
+  ) throws(FailureReport) -> Bool {
+    let size = call.type.size
+    // Where the data of all would begin.
+    let inputStart = Int(bitPattern: input) &- extent.input.lowerBound * size
+    let outputStart = Int(bitPattern: output) &- extent.output.lowerBound * size
+    if extent.input.isEmpty || extent.output.isEmpty { return false }
+    let isExchange = call.isExchange
+    if inputStart == outputStart && !isExchange { return true }
+    if input < output + extent.output.count * size && output < input + extent.input.count * size {
+      throw overlapping(isExchange ? "An all-to-all with counts of its own for each rank cannot run in place" : nil)
+    }
+    return false
+  }
+
+  // MARK: Refusals
+
+  @inline(never)
+  func overlapping(_ advice: String? = nil) -> FailureReport {
+    refused(
+      "input and output overlap", advice ?? "Give the same memory, so that the call is in place, or memory apart from it")
+  }
+
+  @inline(never)
+  private func undefined(_ operation: ReduceOp, _ type: DataType) -> FailureReport {
+    refused(
+      "\(operation) is not defined for \(type)",
+      operation == .average
+        ? "Use sum and divide, in a floating-point type if the fraction matters" : "Bitwise operations are for integers")
+  }
+
+  @inline(never)
+  func badCount(_ count: Int) -> FailureReport {
+    refused(
+      "\(count) is not a valid count of elements for a call",
+      "Counts go from 0, and those of all blocks together to \(Self.countMax)"
+    )
+  }
+
+  /// A type that says it is another one than it is.
+  @inline(never)
+  func badLayout(_ type: DataType) -> FailureReport {
+    refused(
+      "the elements say they are \(type), and are not \(type.size) bytes long", "Correct their conformance to TuttiElement")
+  }
+
+  /// A call that cannot be met, and changes nothing.
+  func refused(_ message: String, _ advice: String) -> FailureReport {
+    FailureReport(.invalidArgument, rank: rank, message, advice: advice)
+  }
+}

@@ -1,0 +1,152 @@
+// How a communicator comes to be: by joining other processes, or in one process.
+
+import CTuttiLinux
+import Glibc
+import Logging
+import TuttiBootstrap
+import TuttiSystem
+import TuttiTransport
+
+extension Communicator {
+  /// Joins the other ranks of the job that launched this process, and returns when all of them have.
+  ///
+  /// Who this process is comes from `TUTTI_RANK`, `TUTTI_SIZE`, `TUTTI_RENDEZVOUS`, or from `RANK`, `WORLD_SIZE`,
+  /// `MASTER_ADDR`, `MASTER_PORT`. `TUTTI_SECRET` or `TUTTI_SECRET_FILE` holds the secret that every connection proves. See
+  /// `docs/SECURITY.md`.
+  ///
+  /// `TUTTI_CPU_AFFINITY` confines the calling thread, and those it starts later, to processors: `auto` divides those that
+  /// the ranks of a host inherited, `0-3;4-7` gives each rank a list. Closing the communicator does not take that back.
+  ///
+  /// - Parameters:
+  ///   - environment: The variables to read; nil for the process's own.
+  ///   - options: Equal on all ranks, but for the time limits.
+  /// - Throws: ``TuttiError`` with `.configuration`, `.rendezvous`, `.authentication`, `.version`, `.mismatch` or
+  ///   `.timeout`, naming the variable or the rank.
+  @available(*, noasync, message: "use 'try await Communicator.join(...)'")
+  public static func join(
+    environment: [String: String]? = nil, options: CommunicatorOptions = CommunicatorOptions()
+  ) throws(TuttiError) -> Communicator {
+    do throws(FailureReport) {
+      let environment = environment ?? processEnvironment()
+      return try join(
+        LaunchIdentity.read(environment), JobSecret.read(environment), CPUAffinity.read(environment), environment, options)
+    } catch { throw TuttiError(error) }
+  }
+
+  /// Joins the other ranks of the job that launched this process: suspends until all of them have, while a thread of the
+  /// library's own waits.
+  ///
+  /// Cancelling the task changes nothing: the join ends when all ranks are there, or at its limit. `TUTTI_CPU_AFFINITY`
+  /// confines the communicator's own threads, and none of the program's.
+  ///
+  /// - Parameters:
+  ///   - environment: The variables to read; nil for the process's own.
+  ///   - options: Equal on all ranks, but for the time limits.
+  /// - Throws: ``TuttiError`` as the blocking form, or `.resources` when no thread can be started.
+  public static func join(
+    environment: [String: String]? = nil, options: CommunicatorOptions = CommunicatorOptions()
+  ) async throws(TuttiError) -> Communicator {
+    try await onOwnThread { () throws(TuttiError) in try join(environment: environment, options: options) }
+  }
+
+  /// Joins as the rank that was made out, with the other settings of the environment.
+  ///
+  /// - Parameter secret: nil for one that rank 0 leaves in the store where the ranks meet.
+  static func join(
+    _ identity: LaunchIdentity, _ secret: JobSecret?, _ affinity: CPUAffinity, _ environment: [String: String],
+    _ options: CommunicatorOptions
+  ) throws(FailureReport) -> Communicator {
+    var options = options
+    try readCheck(environment, &options)
+    return try Communicator(joinedMember(identity, secret, affinity, environment, options), options)
+  }
+
+  private static func readCheck(
+    _ environment: [String: String], _ options: inout CommunicatorOptions
+  ) throws(FailureReport) {
+    switch environment["TUTTI_CHECK"] {
+    case nil, "", "wire": break
+    case "strict": options.checksStrictly = true
+    case .some(let value):
+      throw FailureReport(
+        .configuration, "TUTTI_CHECK=\"\(value)\" is not a kind of check",
+        advice: "Set it to strict, to agree on each call before it begins, or to wire, to compare calls as data arrives")
+    }
+  }
+
+  private static func joinedMember(
+    _ identity: LaunchIdentity, _ secret: JobSecret?, _ affinity: CPUAffinity, _ environment: [String: String],
+    _ options: CommunicatorOptions
+  ) throws(FailureReport) -> CommunicatorMember {
+    if options.transport == .inProcess {
+      throw FailureReport(
+        .configuration, "the in-process transport joins threads of one process, not processes",
+        advice: "Call Communicator.makeInProcess(rankCount:), or choose shm, rdma or tcp")
+    }
+    let network = try NetworkSettings.read(environment)
+    let offered = try OfferedTransports(
+      options, TransportRequest(environment: environment, rank: identity.rank, rankCount: identity.rankCount))
+    let patience = options.joinTimeout.map(nanoseconds) ?? UInt64(network.joinTimeoutSeconds * 1e9)
+    let catalog = try AlgorithmCatalog(options)
+    let meeting = try Meeting.attend(
+      identity: identity, secret: secret,
+      settings: [
+        "transport": options.transport.name, "TUTTI_CHECK": options.checksStrictly ? "strict" : "wire",
+        "own algorithms": catalog.agreement, CPUAffinity.variable: affinity.agreement,
+      ],
+      offers: offered.offers, network: network, deadline: monotonicNanoseconds() &+ patience)
+    let choice = offered.choice(rank: identity.rank, meeting.members)
+    do throws(FailureReport) { try offered.check(choice) } catch { throw meeting.refuse(error) }
+    let membership = try meeting.begin()
+    let member = try JoinedMember.make(membership, choice, offered, catalog, place: .affinity(affinity))
+    let logger = Logger(label: "tutti")
+    let notices =
+      choice.transports.flatMap { $0.notices(choice) } + WatchNotices(membership.members).lines(for: identity.rank)
+    for line in notices { logger.warning("rank \(identity.rank): \(line).") }
+    return member
+  }
+
+  static func processEnvironment() -> [String: String] {
+    var result: [String: String] = [:]
+    var entry = environ
+    while let text = entry.pointee {
+      let pair = String(cString: text).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      if pair.count == 2 { result[String(pair[0])] = String(pair[1]) }
+      entry += 1
+    }
+    return result
+  }
+
+  // MARK: In one process
+
+  /// Makes a communicator whose ranks are threads of this process: element r of the result is for rank r's thread.
+  ///
+  /// For tests, and for trying algorithms: every rank calls its own element from a thread of its own. It waits for
+  /// nobody, so it can be called from anywhere.
+  ///
+  /// - Parameter rankCount: 1 to 512.
+  public static func makeInProcess(
+    rankCount: Int, options: CommunicatorOptions = CommunicatorOptions()
+  ) throws(TuttiError) -> [Communicator] {
+    try makeInProcess(rankCount: rankCount, options: options, faults: nil)
+  }
+
+  /// Makes communicators whose links misbehave as the seed of `faults` says.
+  package static func makeInProcess(
+    rankCount: Int, options: CommunicatorOptions, faults: InProcessFaults?
+  ) throws(TuttiError) -> [Communicator] {
+    do throws(FailureReport) {
+      guard (1...512).contains(rankCount) else {
+        throw FailureReport(
+          .invalidArgument, "a communicator of \(rankCount) ranks cannot be made in one process", advice: "Ask for 1 to 512")
+      }
+      guard options.transport == .auto || options.transport == .inProcess else {
+        throw FailureReport(
+          .configuration, "ranks of one process use the in-process transport, not \(options.transport.name)",
+          advice: "Choose auto or inprocess, or start processes")
+      }
+      return try InProcessGroup.makeMembers(rankCount: rankCount, catalog: AlgorithmCatalog(options), faults: faults)
+        .map { Communicator($0, options) }
+    } catch { throw TuttiError(error) }
+  }
+}

@@ -1,0 +1,174 @@
+import CTuttiLinux
+import Synchronization
+import TuttiAlgorithms
+import TuttiBootstrap
+import TuttiEngine
+import TuttiSchedule
+import TuttiSystem
+import TuttiTopology
+import TuttiTransport
+
+/// One rank of one communicator: its engine, its control plane, and how links come to be. What `Communicator` is a face of.
+///
+/// Subclassed by where the other ranks are: other processes, or threads of this one.
+class CommunicatorMember: EngineDelegate, @unchecked Sendable {
+  // @unchecked: immutable after `init` but for `engineStorage`, set once before the member is shared, and the mutex.
+
+  let rank: Int
+  let rankCount: Int
+  let controlPlane: any ControlPlane
+  /// Makes the plans of its calls.
+  let planner: Planner
+  /// What its peers reach in place; nil where there are none, or the limits of this process leave no room for it.
+  let registeredMemory: RegisteredMemory?
+  /// Why there is no registered memory though there are peers for it.
+  let registrationFailure: FailureReport?
+  /// The transport that has most to do with registered memory, by name; empty where none has.
+  var memoryTransport: String { "" }
+  /// The transport whose devices reach memory of the caller's own, by name; nil where none does.
+  var deviceTransport: String? { nil }
+  private var engineStorage: Engine?
+  /// The value of `tutti_current_fork_generation()` this member was born with.
+  let forks = tutti_current_fork_generation()
+  private let isClosed = Atomic<Bool>(false)
+
+  var engine: Engine { engineStorage.unsafelyUnwrapped }
+
+  init(
+    rank: Int, rankCount: Int, controlPlane: any ControlPlane, policy: AlgorithmPolicy,
+    registeredMemory: RegisteredMemory? = nil, registrationFailure: FailureReport? = nil
+  ) {
+    self.rank = rank
+    self.rankCount = rankCount
+    self.controlPlane = controlPlane
+    planner = Planner(rank: rank, rankCount: rankCount, policy: policy)
+    self.registeredMemory = registeredMemory
+    self.registrationFailure = registrationFailure
+  }
+
+  /// Makes the engine and connects the control plane to it. Called once, before anybody else knows this member.
+  ///
+  /// - Parameters:
+  ///   - links: Where its links come from.
+  ///   - waiting: What the transports of its links say about waiting for them.
+  ///   - isOversubscribed: Whether the host's ranks outnumber the processors they may use.
+  ///   - processors: What this rank is confined to; nil when it is not.
+  final func activate(
+    links: any LinkSource, doorbell: Doorbell, waiting: WaitingHints = WaitingHints(), isOversubscribed: Bool,
+    processors: ProcessorSet? = nil
+  ) {
+    engineStorage = Engine(
+      rank: rank, rankCount: rankCount, doorbell: doorbell, isOversubscribed: isOversubscribed, processors: processors,
+      registeredMemory: registeredMemory, waiting: waiting, links: links, planner: planner, delegate: self)
+    controlPlane.activate(
+      ControlHandlers(
+        onConnection: { [weak self] peer, transport, socket in self?.accept(from: peer, transport, socket) },
+        onFailure: { [weak self] cause in _ = self?.engine.abort(cause) },
+        status: { [weak self] in self?.status(asked: $0) ?? RankStatus() }, onExit: { [weak self] in self?.engine.drain() }))
+  }
+
+  /// A peer has dialed this rank for a link. On the service thread; must not block.
+  func accept(from peer: Int, _ kind: TransportKind, _ socket: consuming OwnedDescriptor) {}
+
+  /// What this rank is doing, for another rank's diagnosis, and what its operation of a number is, if not 0.
+  final func status(asked operationNumber: UInt64) -> RankStatus {
+    let snapshot = engine.snapshot
+    var operation = snapshot.call.map(describe) ?? ""
+    if snapshot.entered == snapshot.completed, let transfer = snapshot.transfer { operation = transfer.description(self) }
+    return RankStatus(
+      entered: snapshot.entered, completed: snapshot.completed, waitingFor: snapshot.waitingFor, operation: operation,
+      asked: engine.call(numbered: operationNumber).map(describe) ?? "")
+  }
+
+  /// Whether calls may go on in this process: not in the child of a fork.
+  @inline(__always)
+  final func checkProcess() throws(FailureReport) {
+    if isForked { throw forkedReport() }
+  }
+
+  /// Whether this process is a child that was forked after this member was made.
+  @inline(__always)
+  final var isForked: Bool { tutti_current_fork_generation() != forks }
+
+  @inline(never)
+  private func forkedReport() -> FailureReport {
+    FailureReport(
+      .closed, rank: rank, "this communicator belongs to the parent of a forked process",
+      advice: "A child makes a communicator of its own, or execs")
+  }
+
+  final func closedReport() -> FailureReport {
+    FailureReport(
+      .closed, rank: rank, "the communicator was closed on rank \(rank)", advice: "Call close() after the last operation")
+  }
+
+  // MARK: Failure
+
+  final func cause(of loss: FailureReport) -> FailureReport {
+    loss.code == .peerLost || loss.code == .transport
+      ? controlPlane.causeOfLoss(of: loss.peer, otherwise: loss) : loss
+  }
+
+  final func diagnose(_ call: AwaitedCall, until deadline: UInt64) -> FailureReport? {
+    controlPlane.diagnoseTimeout(
+      ExpiredWait(
+        operationNumber: call.number, operation: call.description, waitingFor: call.peer,
+        timeoutSeconds: Double(call.nanoseconds) / 1e9, step: call.step),
+      until: deadline)
+  }
+
+  final func report(_ cause: FailureReport) -> FailureReport {
+    controlPlane.report(cause)
+    return controlPlane.firstCause ?? cause
+  }
+
+  func settle() {}
+
+  final func describeElements(dataType: UInt8, count: UInt64) -> String {
+    "\(DataType(rawValue: dataType)?.name ?? "type \(dataType)") x \(count)"
+  }
+
+  final func askCall(of peer: Int, operationNumber: UInt64) -> String? {
+    controlPlane.askCall(of: peer, operationNumber: operationNumber)
+  }
+
+  final func describe(_ call: CallRecord) -> String {
+    let algorithm = call.collective.map { planner.policy.catalog.name($0, number: call.algorithm) } ?? ""
+    return describe(call, algorithm: algorithm)
+  }
+
+  /// Describes a call whose algorithm is known by its name only, as it has no number here.
+  final func describe(_ call: CallRecord, algorithm: String) -> String {
+    let (collective, count) = (call.collective, call.count)
+    let isExchange = collective == .allToAll && call.operation == Request.exchangeForm
+    let name = collective.map { $0.name + (isExchange ? " with counts" : "") } ?? "an unknown collective"
+    guard let collective, collective != .barrier else { return "\(name) (\(algorithm))" }
+    let operation =
+      collective.combines ? " " + (ReduceOp(rawValue: call.operation)?.name ?? "operation \(call.operation)") : ""
+    let root = collective.hasRoot ? ", root \(call.root)" : ""
+    let elements =
+      PlanKey.isDigest(count)
+      ? "\(DataType(rawValue: call.dataType)?.name ?? "type \(call.dataType)") in unequal blocks (digest \(String(count, radix: 16)))"
+      : describeElements(dataType: call.dataType, count: count)
+    return "\(name)\(operation) \(elements)\(root) (\(algorithm))"
+  }
+
+  // MARK: The end
+
+  /// Ends this rank's part: later calls throw, links close, the others are told that this was no death. Idempotent.
+  final func close() {
+    if isClosed.exchange(true, ordering: .sequentiallyConsistent) { return }
+    if isForked {
+      // The descriptors are closed, and their numbers may be the child's by now; threads are not here. What is there stays
+      // as it is.
+      _ = Unmanaged.passRetained(self)
+      return
+    }
+    engine.abort(closedReport())
+    controlPlane.leave()
+    engine.close()
+    closeTransports()
+  }
+
+  func closeTransports() {}
+}

@@ -1,0 +1,84 @@
+import TuttiBootstrap
+import TuttiEngine
+import TuttiSchedule
+import TuttiSystem
+import TuttiTransport
+
+/// A rank that found the others through the rendezvous, or in a communicator that was split.
+final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendable {
+  // @unchecked: adds immutable state to its superclass.
+
+  private let membership: Membership
+  private let offered: OfferedTransports
+  private let links: PeerLinks
+  private let place: HostPlace
+
+  override var memoryTransport: String { links.memoryTransport }
+  override var deviceTransport: String? { links.deviceTransport }
+
+  private init(
+    _ membership: Membership, _ offered: OfferedTransports, _ links: PeerLinks, _ policy: AlgorithmPolicy,
+    _ place: HostPlace
+  ) {
+    self.membership = membership
+    self.offered = offered
+    self.links = links
+    self.place = place
+    super.init(
+      rank: membership.rank, rankCount: membership.rankCount, controlPlane: membership, policy: policy,
+      registeredMemory: links.memory, registrationFailure: links.registrationFailure)
+  }
+
+  /// Makes the member that communicates as `membership`, and owns it from here on: when this throws, all its ranks have
+  /// heard why.
+  ///
+  /// - Parameters:
+  ///   - choice: Which transport leads to which rank.
+  ///   - registered: The memory that this rank has registered before; nil to make the arena for it.
+  ///   - isChecked: Whether the join has made sure that the choice of transports can be met.
+  ///   - origin: Where it has its place on its host from.
+  static func make(
+    _ membership: Membership, _ choice: LinkChoice, _ offered: OfferedTransports, _ catalog: AlgorithmCatalog,
+    registered: RegisteredMemory? = nil, isChecked: Bool = true, place origin: HostPlace.Origin
+  ) throws(FailureReport) -> JoinedMember {
+    do throws(FailureReport) {
+      if !isChecked { try OfferedTransports.checkLinks(choice) }
+      let place = try HostPlace.find(membership, origin)
+      let links = try PeerLinks(
+        membership, choice, offered, registered: registered, memoryNode: place.memoryNode)
+      let policy = AlgorithmPolicy(
+        grouping: Grouping(rankCount: membership.rankCount), medium: choice.medium,
+        processors: place.runningMin(membership.members),
+        segmentBytesMax: choice.segmentBytesMax(limit: AlgorithmPolicy.segmentBytesMax), catalog: catalog)
+      let member = JoinedMember(membership, offered, links, policy, place)
+      member.activate(
+        links: links, doorbell: links.doorbell, waiting: links.waiting,
+        isOversubscribed: place.isOversubscribed(membership.members[membership.rank].host), processors: place.processors)
+      return member
+    } catch {
+      membership.report(error)
+      membership.leave()
+      throw error
+    }
+  }
+
+  override func accept(from peer: Int, _ kind: TransportKind, _ socket: consuming OwnedDescriptor) {
+    links.accept(from: peer, kind, socket)
+  }
+
+  // MARK: Splitting
+
+  func makeSplitOffer() throws(FailureReport) -> SplitOffer { try membership.makeSplitOffer() }
+
+  func split(
+    _ offer: SplitOffer, _ group: SplitGroup, _ options: CommunicatorOptions, deadline: UInt64
+  ) throws(FailureReport) -> CommunicatorMember {
+    let child = try membership.split(offer, ranks: group.ranks, places: group.places, deadline: deadline)
+    // The catalog knows what it has proven.
+    return try Self.make(
+      child, offered.choice(rank: child.rank, child.members), offered, planner.policy.catalog,
+      registered: registeredMemory, isChecked: false, place: .parent(place))
+  }
+
+  override func closeTransports() { links.close() }
+}

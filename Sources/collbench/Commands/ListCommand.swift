@@ -1,0 +1,128 @@
+import ArgumentParser
+import Tutti
+import TuttiTransport
+
+/// `collbench list` shows what this build and this machine have.
+struct ListCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list",
+    abstract:
+      "Lists the collectives, algorithms, transports, types and operations, and this machine's processors and RDMA devices.")
+
+  @Option(help: "table or json.")
+  var format = "table"
+
+  func validate() throws {
+    guard ["table", "json"].contains(format) else {
+      throw ValidationError(unknown("format", format, known: ["table", "json"]))
+    }
+  }
+
+  func run() throws {
+    let reports = transportReports()
+    try Terminal.write(format == "json" ? json(reports).text() + "\n" : table(reports))
+  }
+
+  private typealias Reports = [(name: String, report: TransportReport)]
+
+  private func transports(_ reports: Reports) -> [(name: String, obstacle: String?)] {
+    Catalog.transports.filter { $0 != "auto" }.map { name in (name, reports.first { $0.name == name }?.report.obstacle) }
+  }
+
+  /// The operations that work on the same types, in the order of the first of each.
+  private var operationGroups: [(operations: [String], types: [String])] {
+    var groups: [(operations: [String], types: [String])] = []
+    for operation in ReduceOp.allCases {
+      let types = Catalog.types(for: operation)
+      if let index = groups.firstIndex(where: { $0.types == types }) {
+        groups[index].operations.append(operation.name)
+      } else {
+        groups.append(([operation.name], types))
+      }
+    }
+    return groups
+  }
+
+  private func table(_ reports: Reports) -> String {
+    var text = "collectives and their algorithms\n"
+    for subject in Subject.allCases {
+      let algorithms = subject.algorithms.map(\.name)
+      text += "  \(subject.name): \(algorithms.isEmpty ? "no algorithms" : algorithms.joined(separator: ", "))\n"
+    }
+    text += "transports\n"
+    for transport in transports(reports) {
+      text += "  \(transport.name): \(transport.obstacle.map { "not usable here: \($0)" } ?? "usable")\n"
+    }
+    let types = DataType.allCases.map { "\($0.name) (\($0.size) byte\($0.size == 1 ? "" : "s"))" }
+    text += "types\n  \(types.joined(separator: ", "))\n"
+    text += "operations of \(Subject.allCases.filter(\.combines).map(\.name).joined(separator: ", "))\n"
+    for group in operationGroups {
+      let types = group.types.count == DataType.allCases.count ? "all types" : group.types.joined(separator: ", ")
+      text += "  \(group.operations.joined(separator: ", ")): \(types)\n"
+    }
+    return text + "processors\n  \(processorText)\n" + reports.map(\.report.text).joined()
+  }
+
+  /// `0-3 (4) on NUMA nodes 0 (0-3,8-11), 1 (4-7,12-15), 1.5 by quota`.
+  private var processorText: String {
+    let facts = ProcessorFacts.current()
+    let nodes = facts.nodes.map { "\($0.number) (\($0.processors.isEmpty ? "no processors" : $0.processors))" }
+    let place = nodes.isEmpty ? "" : " on NUMA node\(nodes.count == 1 ? "" : "s") \(nodes.joined(separator: ", "))"
+    return "\(facts.list) (\(facts.count))\(place), \(facts.quota.map { "\($0) by quota" } ?? "no quota")"
+  }
+
+  private var processorJSON: JSONValue {
+    let facts = ProcessorFacts.current()
+    return .object([
+      ("allowed", .string(facts.list)), ("count", .integer(facts.count)),
+      ("quota", facts.quota.map { .number($0) } ?? .null),
+      (
+        "numaNodes",
+        .array(
+          facts.nodes.map { .object([("number", .integer($0.number)), ("processors", .string($0.processors))]) })
+      ),
+    ])
+  }
+
+  private func json(_ reports: Reports) -> JSONValue {
+    let details = reports.compactMap { name, report in report.details.map { (name, JSONValue($0)) } }
+    return .object(
+      [
+        ("version", .integer(reportVersion)),
+        ("tutti", .string(toolVersion)),
+        (
+          "collectives",
+          .array(
+            Subject.allCases.map { subject in
+              .object([
+                ("name", .string(subject.name)),
+                ("algorithms", .array(subject.algorithms.map { .string($0.name) })),
+                ("hasRoot", .bool(subject.hasRoot)), ("combines", .bool(subject.combines)),
+                ("hasBlocks", .bool(subject.hasBlocks)),
+              ])
+            })
+        ),
+        (
+          "transports",
+          .array(
+            transports(reports).map {
+              .object([
+                ("name", .string($0.name)), ("usable", .bool($0.obstacle == nil)), ("reason", .optional($0.obstacle)),
+              ])
+            })
+        ),
+        (
+          "types",
+          .array(
+            DataType.allCases.map { type in
+              let operations = ReduceOp.allCases.filter { $0.isDefined(for: type) }.map { JSONValue.string($0.name) }
+              return .object([
+                ("name", .string(type.name)), ("bytes", .integer(type.size)), ("operations", .array(operations)),
+              ])
+            })
+        ),
+        ("operations", .array(Catalog.operations.map { .string($0) })),
+        ("processors", processorJSON),
+      ] + details)
+  }
+}

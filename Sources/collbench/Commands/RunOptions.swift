@@ -1,0 +1,69 @@
+import ArgumentParser
+
+/// The flags of `run`, as typed. ``configuration()`` turns them into a ``RunConfiguration`` or says what is wrong.
+struct RunOptions: ParsableArguments {
+  @Argument(help: "What to run: \(Catalog.subjects.joined(separator: ", ")).")
+  var collective: String
+
+  @Option(help: "Start this many local processes (1 to \(ranksMax)). Without it: one rank of whatever launched collbench.")
+  var ranks: Int?
+
+  @Option(help: "One of \(Catalog.transports.joined(separator: ", ")).")
+  var transport = "auto"
+
+  @Option(help: "A name from 'collbench list', 'auto' (the library chooses) or 'all' (each in turn).")
+  var algorithm = "auto"
+
+  @Option(help: "Bytes of the message or of all ranks' blocks, a list: 8,4K,2M. K, M, G are powers of 1024.")
+  var sizes: String?
+
+  @Option(help: "Smallest size. (default: 8, or one element where that is more)")
+  var minBytes: String?
+
+  @Option(help: "Largest size. (default: 64M)")
+  var maxBytes: String?
+
+  @Option(help: "Each size is the one before times this. (default: 4)")
+  var factor: Int?
+
+  @Option(help: "Element type: \(Catalog.types.joined(separator: ", ")).")
+  var dtype = "float32"
+
+  @Option(
+    help: """
+      How elements combine: \(Catalog.operations.joined(separator: ", ")). Bitwise ones are for integers, average for \
+      floating-point types.
+      """)
+  var op = "sum"
+
+  @Option(help: "The rank that has or gets the data of broadcast, reduce, gather and scatter. (default: 0)")
+  var root: Int?
+
+  @Option(help: "Timed operations for each size. (default: by size, 3 to 1000)")
+  var iterations: Int?
+
+  @Option(help: "Operations before the timed ones. (default: a tenth of them)")
+  var warmup: Int?
+
+  @Flag(help: "Input and output are the same buffer, or one is the rank's block of the other.")
+  var inPlace = false
+
+  @Flag(help: "Buffers are registered memory, which peers read and write in place (shm, rdma).")
+  var registered = false
+
+  @Flag(help: "Do not compare the results with the exact expected bits.")
+  var noCheck = false
+
+  @Option(help: "One of \(Catalog.formats.joined(separator: ", ")).")
+  var format = "table"
+
+  @Option(help: "Write the results to this file instead of standard output, whole or not at all.")
+  var output: String?
+
+  @Option(help: "Seconds an operation may take before it fails on every rank.")
+  var timeout = 60.0
+
+  /// collbench sets this when it starts itself: this process is one of the ranks that `--ranks` asks for.
+  @Flag(help: .private)
+  var launched = false
+}

@@ -1,0 +1,111 @@
+import Tutti
+import TuttiSchedule
+
+/// What one run measures: every flag, checked. All ranks hold equal configurations.
+struct RunConfiguration: Sendable {
+  enum Format: String, Sendable { case table, json, csv }
+
+  enum Algorithms: Equatable, Sendable {
+    /// The library's own choice.
+    case auto
+    /// Each algorithm the library has for the collective, one after the other.
+    case all
+    case named(String)
+
+    var name: String {
+      switch self {
+      case .auto: "auto"
+      case .all: "all"
+      case .named(let name): name
+      }
+    }
+  }
+
+  var subject: Subject
+  /// The transport that was asked for; results carry the one that was used.
+  var transport: TransportChoice
+  var algorithms: Algorithms
+  /// The bytes of the message, or of all ranks' blocks, as asked for: one measurement for each; `[0]` for a collective
+  /// without data.
+  var sizes: [Int]
+  var type: DataType
+  var operation: ReduceOp
+  /// The root; 0, and without meaning, where no rank has a role of its own.
+  var root: Int
+  /// nil: by size.
+  var iterations: Int?
+  /// nil: by size.
+  var warmup: Int?
+  var inPlace: Bool
+  /// Whether buffers are registered memory.
+  var registered: Bool
+  var check: Bool
+  var format: Format
+  /// The file for the results; nil for standard output.
+  var output: String?
+  /// The seconds that one operation may take.
+  var timeout: Double
+
+  /// Whether results are printed one by one, as they come.
+  var streams: Bool { format == .table && output == nil }
+
+  var timeoutDuration: Duration { .nanoseconds(Int64(timeout * 1e9)) }
+
+  /// The algorithms that the measurements of one size ask for; nil is `auto`. `all` leaves out those that are not defined
+  /// for the rank count.
+  func algorithmRequests(rankCount: Int) -> [String?] {
+    switch algorithms {
+    case .auto: return [nil]
+    case .all:
+      let known = subject.algorithms
+      // Send and receive has no algorithms, but runs all the same.
+      return known.isEmpty ? [nil] : known.filter { $0.isDefined(for: Grouping(rankCount: rankCount)) }.map(\.name)
+    case .named(let name): return [name]
+    }
+  }
+
+  /// Why the root does not exist among `rankCount` ranks; nil when it does.
+  func rootObstacle(rankCount: Int) -> String? {
+    root < rankCount
+      ? nil : "--root \(root): there is no such rank among \(rankCount). Roots go from 0 to \(rankCount - 1)."
+  }
+
+  /// The number of timed operations: about a second at the bandwidth of a loopback socket, within bounds.
+  func iterations(bytes: Int) -> Int {
+    if let iterations { return iterations }
+    switch bytes {
+    case ..<(64 << 10): return 1000
+    case ..<(1 << 20): return 200
+    case ..<(16 << 20): return 40
+    case ..<(256 << 20): return 10
+    default: return 3
+    }
+  }
+
+  /// The number of operations before the timed ones, which open links, fault pages in and fill caches.
+  func warmup(bytes: Int) -> Int { warmup ?? max(1, iterations(bytes: bytes) / 10) }
+
+  /// The heap bytes of some ranks' buffers at the largest size. They are fewer where a rank gives or gets only a block, or
+  /// nothing.
+  func bufferBytes(ranks: Range<Int>, rankCount: Int) -> Double {
+    let largest = sizes.max() ?? 0
+    let count = subject.count(bytes: largest, elementBytes: type.size, rankCount: rankCount)
+    return ranks.reduce(0) { sum, rank in
+      let layout = BufferLayout(subject, count: count, rank: rank, rankCount: rankCount, root: root)
+      return sum + layout.elements(inPlace: inPlace) * Double(type.size)
+    }
+  }
+
+  /// Why some ranks on this machine cannot have their buffers; nil when they can. The kernel would kill one in the middle of
+  /// the run.
+  func memoryObstacle(ranks: Range<Int>, rankCount: Int) -> String? {
+    let wanted = bufferBytes(ranks: ranks, rankCount: rankCount)
+    guard let (available, limit) = SystemFacts.availableMemory(), wanted > Double(available) else { return nil }
+    let amount = wanted < 1e18 ? "need \(ByteSize.approximate(Int(wanted)))" : "need more than any machine has"
+    return """
+      the buffers do not fit: at \(ByteSize.text(sizes.max() ?? 0)) bytes those of \(counted(ranks.count, "rank")) \(amount), and \
+      \(ByteSize.approximate(available)) of memory are available\(limit.map { " (\($0))" } ?? ""). Use smaller sizes\
+      \(ranks.count > 1 ? ", fewer ranks" : "")\(inPlace || !subject.canRunInPlace ? "" : " or --in-place").
+      """
+  }
+}
