@@ -1,5 +1,6 @@
 import ArgumentParser
 import Tutti
+import TuttiTopology
 
 // What was typed, checked: everything that can be known to be wrong before a rank starts is refused here.
 
