@@ -21,14 +21,18 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
     // Algorithms as data, and what reads them without executing them.
     .target(name: "TuttiSchedule"),
     .target(name: "TuttiAlgorithms", dependencies: ["TuttiSchedule"]),
 
-    // Hosts and what is in them, as facts.
+    // Hosts and what is in them, as facts; networks of them, as descriptions.
     .target(name: "TuttiTopology"),
+    // Descriptions in files. Apart, because the YAML parser brings Foundation, which nothing that moves data should load.
+    .target(
+      name: "TuttiTopologyFiles", dependencies: ["TuttiTopology", .product(name: "Yams", package: "Yams")]),
 
     // What Swift cannot say: SIMD variants per CPU, system call shims.
     .target(name: "CTuttiKernels"),
@@ -76,8 +80,8 @@ let package = Package(
     .executableTarget(
       name: "collbench",
       dependencies: [
-        "Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiLaunch", "TuttiTransport", "TuttiSystem", "CTuttiLinux",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiTopology", "TuttiTopologyFiles", "TuttiLaunch", "TuttiTransport",
+        "TuttiSystem", "CTuttiLinux", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]
     ),
 
@@ -91,6 +95,16 @@ let package = Package(
     .testTarget(name: "TuttiKernelsTests", dependencies: ["CTuttiKernels", "TuttiSystem"]),
     .testTarget(name: "TuttiScheduleTests", dependencies: ["TuttiSchedule"]),
     .testTarget(name: "TuttiAlgorithmsTests", dependencies: ["TuttiAlgorithms", "TuttiSchedule", "TuttiSystem"]),
+    // What a fuzzer gives the reader of topologies (Scripts/fuzz-topology), and what must hold then.
+    .target(
+      name: "FuzzTopology", dependencies: ["TuttiTopology", "TuttiTopologyFiles"], path: "Tests/FuzzTopology",
+      exclude: ["topology.dict", "Corpus"]),
+    .testTarget(
+      name: "TuttiTopologyTests",
+      dependencies: [
+        "TuttiTopology", "TuttiTopologyFiles", "FuzzTopology", "TuttiSchedule", "Patience",
+        .product(name: "Yams", package: "Yams"),
+      ]),
     .testTarget(name: "TuttiSystemTests", dependencies: ["TuttiSystem", "TuttiTopology"]),
     .testTarget(
       name: "TuttiTransportTests",

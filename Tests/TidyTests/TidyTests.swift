@@ -8,6 +8,8 @@ import Testing
     "TuttiSchedule": [],
     "TuttiAlgorithms": ["TuttiSchedule"],
     "TuttiTopology": [],
+    // The one module with the YAML parser, which brings Foundation.
+    "TuttiTopologyFiles": ["TuttiTopology", "Yams"],
     "TuttiSystem": ["TuttiTopology", "CTuttiLinux", "COpenSSL"],
     "TuttiTransport": ["TuttiSchedule", "TuttiSystem", "TuttiTopology", "CTuttiLinux"],
     "TuttiTCP": ["TuttiTransport", "TuttiSystem", "CTuttiLinux"],
@@ -27,14 +29,14 @@ import Testing
     ],
     "TuttiLaunch": ["TuttiSystem", "CTuttiLinux"],
     "collbench": [
-      "Tutti", "TuttiSchedule", "TuttiAlgorithms", "TuttiLaunch", "TuttiTransport", "TuttiSystem", "CTuttiLinux",
-      "ArgumentParser",
+      "Tutti", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiTopologyFiles", "TuttiLaunch", "TuttiTransport",
+      "TuttiSystem", "CTuttiLinux", "ArgumentParser",
     ],
   ]
 
   /// The C library and atomics, which every module but the pure ones may import. Foundation is for none of them.
   static let system: Set = ["Glibc", "Synchronization"]
-  static let pure: Set = ["TuttiSchedule", "TuttiAlgorithms", "TuttiTopology"]
+  static let pure: Set = ["TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiTopologyFiles"]
 
   @Test func repositoryIsFound() {
     #expect(Repository.swiftSources.count > 20)

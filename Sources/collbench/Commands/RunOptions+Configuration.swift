@@ -1,5 +1,6 @@
 import ArgumentParser
 import Tutti
+import TuttiTopology
 
 // Checks what was typed: everything that can be known to be wrong before a rank starts is refused here.
 
