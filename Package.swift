@@ -121,6 +121,11 @@ let package = Package(
         "Patience",
       ]),
     .testTarget(
+      name: "TuttiEngineTests",
+      dependencies: [
+        "TuttiEngine", "TuttiAlgorithms", "TuttiSchedule", "TuttiTransport", "TuttiSystem", "CTuttiKernels", "Patience",
+      ]),
+    .testTarget(
       name: "TuttiTests",
       dependencies: [
         "Tutti", "TuttiTesting", "TuttiEngine", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiSystem",

@@ -8,12 +8,15 @@ import TuttiTransport
 
 /// Runs the plans of one communicator over its links: one rank's half of every collective.
 ///
-/// Whoever waits drives: a blocking call and ``wait(for:)`` make progress on the caller's thread, under the engine's lock; a progress thread,
-/// started by the first asynchronous call, drives while nobody waits. Operation k runs in slot `k mod Lane.operationSlots`, on lanes of its
-/// own, once operation `k - Lane.operationSlots` has ended.
+/// Whoever waits drives: a blocking call and ``wait(for:)`` make progress on the caller's thread, under the engine's
+/// lock; a progress thread, started by the first asynchronous call, drives while nobody waits. Operation k runs in
+/// slot `k mod Lane.operationSlots`, on lanes of its own, once operation `k - Lane.operationSlots` has ended.
 ///
-/// The state the loop touches is trivial structs behind `let` pointers: no reference counting, exclusivity checks or allocation per step.
-/// After the first failure nothing moves any more, and every pending and later call throws that failure.
+/// The state the loop touches is trivial structs behind `let` pointers: no reference counting, exclusivity checks or
+/// allocation per step. After the first failure nothing moves any more, and every pending and later call throws that
+/// failure.
+///
+/// Time, threads, links, plans and the other ranks come from outside, so that tests run it in a time of their own.
 package final class Engine: @unchecked Sendable {
   // @unchecked: `core` and what it points to belong to the holder of `lock`; everything else is immutable or atomic.
 
@@ -29,12 +32,15 @@ package final class Engine: @unchecked Sendable {
   let policy: WaitingPolicy
   /// What time it is; looked at where nothing moves, and every so often where something does.
   package let clock: MonotonicClock
+  /// Starts the progress thread, and those that ask other ranks.
+  let threads: ThreadStarter
   /// What of this rank's memory its peers can reach; nil where none can.
   package let registeredMemory: RegisteredMemory?
   /// What the progress thread confines itself to; nil for what it inherits.
   let processors: ProcessorSet?
 
-  /// Sends and receives, which are not numbered with the collectives; and whether they have ended, which is asked without the lock.
+  /// Sends and receives, which are not numbered with the collectives; and whether they have ended, which is asked
+  /// without the lock.
   let transfers: UnsafeMutablePointer<PointToPoint>
   let tickets: TicketTable
   /// For each operation slot, the number of the last operation that ended in it.
@@ -48,9 +54,10 @@ package final class Engine: @unchecked Sendable {
   let awaitedMessage = Atomic<UInt64>(0)
   let awaitedType = Atomic<UInt64>(0)
   let awaitedCount = Atomic<UInt64>(0)
-  /// Raised once ``firstFailure`` is set.
+  /// Raised once ``firstCause`` is set.
   let hasFailed = Atomic<Bool>(false)
-  private let firstFailure = Lock<FailureReport?>(nil)
+  /// Why it was aborted first. Read through ``failure``.
+  let firstCause = Lock<FailureReport?>(nil)
   /// Changes when an operation ends or a driver leaves, for threads that wait while another drives.
   let epoch = WakeWord()
   /// What the progress thread sleeps on.
@@ -61,18 +68,21 @@ package final class Engine: @unchecked Sendable {
   ///   - isOversubscribed: Whether the host's ranks outnumber the processors they may use.
   ///   - processors: What the progress thread confines itself to; nil for what it inherits.
   ///   - waiting: What the transports of its links say about waiting for them.
-  ///   - clock: What its deadlines are measured by.
+  ///   - clock: What its deadlines are measured by, and its waits go by.
+  ///   - threads: Starts its threads.
   ///   - links: Where its links come from.
   ///   - planner: Makes the plans of this rank's calls.
   package init(
     rank: Int, rankCount: Int, doorbell: Doorbell, isOversubscribed: Bool, processors: ProcessorSet?,
     registeredMemory: RegisteredMemory? = nil, waiting: WaitingHints = WaitingHints(),
-    clock: MonotonicClock = .system, links: any LinkSource, planner: any PlanMaker, delegate: any EngineDelegate
+    clock: MonotonicClock = .system, threads: ThreadStarter = .system, links: any LinkSource, planner: any PlanMaker,
+    delegate: any EngineDelegate
   ) {
     self.rank = rank
     self.rankCount = rankCount
     self.doorbell = doorbell
     self.clock = clock
+    self.threads = threads
     self.planner = planner
     self.delegate = delegate
     self.links = links
@@ -132,8 +142,7 @@ package final class Engine: @unchecked Sendable {
     // Under the lock the record of the call just started is there.
     let algorithm = call(numbered: number)!.algorithm
     _ = pass()
-    wakeParked()
-    wakeBackground()
+    noteBegin()
     if core.pointee.hasDueHandlers { _ = runDueHandlers(isLeading: false) }
     return (number, algorithm)
   }
@@ -145,6 +154,15 @@ package final class Engine: @unchecked Sendable {
     try driveUntilDone(number)
   }
 
+  /// Waits as ``wait(for:)`` does, but no longer than so many nanoseconds. Returns whether the operation or transfer has
+  /// ended.
+  package func wait(for number: UInt64, atMost nanoseconds: UInt64) throws(FailureReport) -> Bool {
+    if isDone(number) { return true }
+    lock.lock()
+    try driveSlowly(number, isLeading: false, until: clock.now() &+ nanoseconds)
+    return isDone(number)
+  }
+
   /// Whether the operation with this number, or the transfer with this ticket, has ended well.
   @inline(__always)
   package func isDone(_ number: UInt64) -> Bool {
@@ -152,95 +170,7 @@ package final class Engine: @unchecked Sendable {
     return completedNumbers[Int(number % UInt64(Lane.operationSlots))].load(ordering: .acquiring) >= number
   }
 
-  /// Calls `handler` once, when the operation or transfer has ended, well or not; from the thread that notices, without the lock.
-  package func notify(_ number: UInt64, _ handler: @escaping @Sendable () -> Void) {
-    lock.lock()
-    let isOver = isDone(number) || hasFailed.load(ordering: .acquiring)
-    if !isOver { core.pointee.handlers.append((number, handler)) }
-    lock.unlock()
-    if isOver {
-      if hasFailed.load(ordering: .acquiring) { settle() }
-      handler()
-    }
-  }
-
-  // MARK: Failure
-
-  /// Why the communicator has failed, if it has.
-  package var failure: FailureReport? {
-    hasFailed.load(ordering: .acquiring) ? firstFailure.withLock { $0 } : nil
-  }
-
-  /// Makes every pending and later call throw `cause`, unless it has failed before. Local, bounded, from any thread.
-  ///
-  /// - Returns: Whether this was the first failure.
-  @discardableResult
-  package func abort(_ cause: FailureReport) -> Bool {
-    let isFirst = firstFailure.withLock { first in
-      if first != nil { return false }
-      first = cause
-      return true
-    }
-    hasFailed.store(true, ordering: .releasing)
-    doorbell.ring()
-    wakeFollowers()
-    background.wake()
-    return isFirst
-  }
-
-  /// Returns once no thread is inside the loop: after ``abort(_:)``, nothing reads or writes callers' memory any more.
-  package func quiesce() {
-    lock.lock()
-    if hasFailed.load(ordering: .acquiring) {
-      for link in core.pointee.ownedLinks { link.abandonArrivals() }
-    }
-    lock.unlock()
-  }
-
-  /// Aborts with `cause`, tells the other ranks, and returns the failure to throw: the first, which may be another. Without the lock.
-  func failed(_ cause: FailureReport) -> FailureReport {
-    // The control plane first: it may know an earlier cause, and all ranks throw the same one.
-    abort(delegate.report(cause))
-    settle()
-    runHandlersAfterFailure()
-    return failure ?? cause
-  }
-
-  /// After a failure: returns once no other rank reads or writes callers' memory any more. Without the lock.
-  func settle() {
-    lock.lock()
-    revokeLinks()
-    lock.unlock()
-    delegate.settle()
-  }
-
-  /// Takes callers' memory back from the peers. Under the lock.
-  private func revokeLinks() {
-    let lost = failure.flatMap { $0.code == .peerLost ? $0.peer : nil }
-    Link.revoke(core.pointee.ownedLinks, lost: lost ?? -1)
-  }
-
-  func runHandlersAfterFailure() {
-    lock.lock()
-    let handlers = core.pointee.dueHandlers + core.pointee.handlers.map(\.handler)
-    core.pointee.handlers = []
-    core.pointee.dueHandlers = []
-    core.pointee.hasDueHandlers = false
-    lock.unlock()
-    for handler in handlers { handler() }
-  }
-
-  /// Returns when what was sent will arrive though the process ends, or after a bounded wait.
-  package func drain() {
-    // Whoever holds the lock for longer is in the middle of a call, which the exit cuts short.
-    let end = clock.now() + 100_000_000
-    while !lock.tryLock() {
-      if clock.now() >= end { return }
-      tutti_yield()
-    }
-    Link.drain(core.pointee.ownedLinks)
-    lock.unlock()
-  }
+  // MARK: The end
 
   /// Stops the progress thread and closes the links. No call follows. Idempotent.
   package func close() {
@@ -250,7 +180,7 @@ package final class Engine: @unchecked Sendable {
     let isCutShort = core.pointee.inFlight != 0
     if isCutShort { revokeLinks() }
     for link in core.pointee.ownedLinks {
-      link.abandonArrivals()
+      link.abortReading()
       if isCutShort, let failure { link.fail(failure) }
     }
     Link.close(core.pointee.ownedLinks)
@@ -260,8 +190,8 @@ package final class Engine: @unchecked Sendable {
 
   // MARK: State for a diagnosis
 
-  /// What this rank is doing, read without the lock: the last operation entered, the one up to which all have ended, the rank waited for,
-  /// and the send or receive it is waited for in.
+  /// What this rank is doing, read without the lock: the last operation entered, the one up to which all have ended,
+  /// the rank waited for, and the send or receive it is waited for in.
   package var snapshot:
     (
       entered: UInt64, completed: UInt64, call: CallRecord?, waitingFor: Int, transfer: TransferIdentity?

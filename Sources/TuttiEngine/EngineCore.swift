@@ -2,7 +2,7 @@ import TuttiSchedule
 import TuttiSystem
 import TuttiTransport
 
-/// The engine's mutable state. Belongs to the holder of the engine's lock.
+/// The engine's mutable state. Belongs to the holder of the engine's lock: see ``EngineLock/assertHeld()``.
 struct EngineCore {
   /// Operations that may be started and wait for their slot.
   static let pendingCapacity: UInt64 = 64
@@ -19,8 +19,10 @@ struct EngineCore {
   var lastAdmitted: UInt64 = 0
   /// Operations and transfers started that have not ended.
   var inFlight: UInt64 = 0
-  /// Of them, the sends and receives.
+  /// The sends and receives among them.
   var transfersInFlight = 0
+  /// Sends and receives that have been started.
+  var transfersStarted: UInt64 = 0
   /// A caller's thread is driving.
   var hasLeader = false
   var followers = 0
@@ -33,11 +35,12 @@ struct EngineCore {
   var lastBegin: UInt64 = 0
   /// Nanoseconds in which this process was seen to be stopped: no deadline counts them.
   var stoppedTime: UInt64 = 0
-  /// When any driver last read the clock to look for failures; by the clock.
+  /// When any driver last read the clock to look for failures, and how many calls had been started then; by the clock.
   var lastLook: UInt64 = 0
+  var startedAtLook: UInt64 = 0
   /// Calls that began to wait while others were in flight; some of them look at what could be wrong.
   var crowdedCalls: UInt64 = 0
-  /// The last questions to other ranks, about calls that were near their deadlines.
+  /// The last questions to other ranks, about calls that were near their deadlines: ``Inquiry/countMax`` at most.
   var inquiries: [Inquiry] = []
 
   /// The plans of recent calls: repeating a call costs a comparison. Entries of `cache`.
@@ -50,16 +53,16 @@ struct EngineCore {
   /// Handlers of what has ended, to be called once the lock is dropped.
   var dueHandlers: [@Sendable () -> Void] = []
   var hasDueHandlers = false
-  /// A failure found while a plan was being executed, to be thrown by the driver.
-  var pendingFailure: FailureReport?
-  /// Another: a peer is in another call, which is to be asked for its name first.
+  /// The cause of a failure that was found during a pass: the driver reports it.
+  var pendingCause: FailureReport?
+  /// Another such cause: a peer is in another call, and is asked for that call's name first.
   var pendingMismatch: CallMismatch?
 
   init(rankCount: Int) {
     links = .allocate(capacity: rankCount)
     links.initialize(repeating: nil, count: rankCount)
     slots = .allocate(capacity: Lane.operationSlots)
-    for slot in 0..<Lane.operationSlots { (slots + slot).initialize(to: OperationSlot()) }
+    for slot in 0..<Lane.operationSlots { (slots + slot).initialize(to: OperationSlot(number: slot)) }
     pending = .allocate(capacity: Int(Self.pendingCapacity))
     memo = .allocate(capacity: PlanMemo.count)
     memo.initialize(repeating: PlanMemo(), count: PlanMemo.count)
@@ -83,21 +86,5 @@ struct EngineCore {
     pending.deallocate()
     sources.deallocate()
     memo.deallocate()
-  }
-}
-
-/// One remembered plan; a key hashes to one place.
-struct PlanMemo {
-  /// More sizes than most programs use, in no more memory than a small cache has.
-  static let count = 512
-
-  var key = PlanKey(collective: .barrier, algorithm: 0, dataType: 0, inPlace: false, count: .max)
-  var plan: Unmanaged<CompiledPlan>?
-
-  @inline(__always)
-  static func place(_ key: PlanKey) -> Int {
-    // Fibonacci hashing: the top bits of a product mix all bits below.
-    let mixed = (key.count ^ (key.packed &* 0x9E37_79B9_7F4A_7C15)) &* 0x9E37_79B9_7F4A_7C15
-    return Int(mixed >> 55)
   }
 }

@@ -3,8 +3,8 @@ import TuttiTransport
 
 /// Where the engine's links come from.
 package protocol LinkSource: AnyObject, Sendable {
-  /// A plan needs a link to `peer`. The rank whose turn it is to dial does so now, until `deadline`; the other returns at once. Either way the
-  /// link comes through ``takeLinks()``. Called without the engine's lock.
+  /// A plan needs a link to `peer`. The rank whose turn it is to dial does so now, until `deadline`; the other
+  /// returns at once. Either way the link comes through ``takeLinks()``. Called without the engine's lock.
   ///
   /// - Parameter giveUp: Asked now and then; what it returns is thrown.
   func openLink(to peer: Int, deadline: UInt64, giveUp: () -> FailureReport?) throws(FailureReport)
@@ -15,27 +15,30 @@ package protocol LinkSource: AnyObject, Sendable {
 
 /// What the engine asks of the layers that know the other ranks. Called without the engine's lock where it may block.
 package protocol EngineDelegate: AnyObject, Sendable {
-  /// Why a link failed: the cause to report, once the control plane had a moment to know better.
+  /// A link has failed, or could not be opened. Returns the cause to report, once the control plane had a moment to know
+  /// better.
   func cause(of loss: FailureReport) -> FailureReport
 
   /// Asks the other ranks why a call does not end, and returns once the rank at fault is known, or at `deadline` in
-  /// monotonic nanoseconds. Tells nobody. Called without the lock, while the call may still end.
+  /// nanoseconds of the engine's clock. Tells nobody. Called without the lock, while the call may still end.
   ///
   /// - Returns: What to report if it does not, naming the rank at fault; nil when the communicator has failed
   ///   meanwhile.
   func diagnose(_ call: AwaitedCall, until deadline: UInt64) -> FailureReport?
 
-  /// Reports a cause to all ranks. Returns the first cause, which all of them throw: this one, or an earlier one.
+  /// The engine gives up: reports the cause to the other ranks. Returns the cause that all ranks throw, which may be an
+  /// earlier one.
   func report(_ cause: FailureReport) -> FailureReport
 
-  /// Returns once no other rank of this process can be reading or writing this rank's memory any more. Called without
-  /// the lock, after a failure and before it is thrown.
-  func settle()
+  /// Revokes callers' memory from the other ranks of this process: returns once none of them can be reading or writing
+  /// it any more. Called without the lock, after a failure and before it is thrown.
+  func revokeMemory()
 
   /// What a person calls this call.
   func describe(_ call: CallRecord) -> String
 
-  /// What a peer calls its operation of that number, asked for: takes up to 0.2 s. nil where it does not answer or does not know.
+  /// What a peer calls its operation of that number, asked for: takes up to 0.2 s. nil where it does not answer or
+  /// does not know.
   func askCall(of peer: Int, operationNumber: UInt64) -> String?
 
   /// What a person calls so many elements of this type: `float32 x 10`.

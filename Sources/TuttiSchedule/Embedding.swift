@@ -7,9 +7,9 @@
 public struct Embedding {
   /// The rank, in the larger schedule, of a rank of the smaller one.
   public var ranks: (Int) -> Int
-  /// The chunks, in the larger schedule, that a chunk of the smaller one stands for, in order; empty ranges, or none, where
-  /// none of its data exists. Neither they, nor the chunks of neighbours in the smaller schedule, need to be neighbours in the
-  /// larger one. Every rank that takes part says the same.
+  /// The chunks, in the larger schedule, that a chunk of the smaller one stands for, in order; none where none of its data
+  /// exists. Neither they, nor the chunks of neighbours in the smaller schedule, need to be neighbours in the larger one.
+  /// Every rank that takes part says the same.
   public var chunks: (Int) -> [Range<Int>]
   /// The buffer that stands for its input. If it is the same as ``output``, the smaller schedule works in place.
   public var input: Buffer

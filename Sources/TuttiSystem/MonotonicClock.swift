@@ -37,6 +37,14 @@ package struct MonotonicClock: Sendable {
     if let sleep { sleep(nanoseconds) } else { Clock.pause(nanoseconds) }
   }
 
+  /// Waits for at most so many nanoseconds of this clock's time, or until something has come; may return early.
+  ///
+  /// - Parameter wait: Waits in the kernel, for so many nanoseconds at most. By a clock that a test moves, nobody
+  ///   does: time passes as it does in ``pause(_:)``.
+  package func wait(atMost nanoseconds: UInt64, _ wait: (UInt64) -> Void) {
+    if let sleep { sleep(nanoseconds) } else { wait(nanoseconds) }
+  }
+
   /// Looks every millisecond whether `condition` holds, until `deadline`. For failure and join paths only.
   package func wait(until deadline: UInt64, for condition: () -> Bool) -> Bool {
     while !condition() {

@@ -64,8 +64,9 @@ import Testing
     try check(BrainFloat.self)
   }
 
-  /// A number, half a unit of its last place, and nothing or a little on either side: ties go to even, and what is next to
-  /// a tie goes to its nearer neighbour. The sum of the three is exact in float32, so it would show if it were rounded twice.
+  /// A number, half a unit of its last place, and nothing or a little on either side: ties go to even, and what is
+  /// next to a tie goes to its nearer neighbour. The sum of the three is exact in float32, so it would show if it
+  /// were rounded twice.
   @Test(arguments: allVariants) func halfwayCases(variant: Int32) throws {
     try requireSupport(variant)
     func check<Element: FloatingKernelElement>(_: Element.Type) throws where Element.Bits == UInt16, Element.Value == Float {

@@ -122,7 +122,7 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
     return controlPlane.firstCause ?? cause
   }
 
-  func settle() {}
+  func revokeMemory() {}
 
   final func describeElements(dataType: UInt8, count: UInt64) -> String {
     "\(DataType(rawValue: dataType)?.name ?? "type \(dataType)") x \(count)"

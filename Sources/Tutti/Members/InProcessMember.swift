@@ -19,7 +19,7 @@ final class InProcessMember: CommunicatorMember, SplittingMember, @unchecked Sen
   }
 
   /// Peers read this rank's memory directly, so a failed call may only return once none of them is inside the loop.
-  override func settle() {
+  override func revokeMemory() {
     guard var failure = engine.failure else { return }
     if failure.code == .closed {
       failure = FailureReport(
@@ -28,7 +28,7 @@ final class InProcessMember: CommunicatorMember, SplittingMember, @unchecked Sen
     }
     for member in group.others(than: rank) {
       member.engine.abort(failure)
-      member.engine.quiesce()
+      member.engine.awaitAbort()
     }
   }
 

@@ -389,6 +389,7 @@ struct Lowering {
     for wanted in [QueueClass.send, .receive, .local] {
       for queue in queues where queue.class == wanted {
         let start = Int32(plan.queueSteps.count)
+        for step in queue.steps { plan.steps[Int(step)].queue = Int32(plan.queues.count) }
         plan.queueSteps.append(contentsOf: queue.steps)
         plan.queues.append(start..<Int32(plan.queueSteps.count))
       }

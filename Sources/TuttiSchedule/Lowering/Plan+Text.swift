@@ -8,12 +8,8 @@ extension Plan: CustomStringConvertible {
         + "\(channelCount) channel\(channelCount == 1 ? "" : "s")"
         + buffers.dropFirst(2).map { ", scratch of \($0.bytes)" }.joined()
     ]
-    var queueOf = Array(repeating: -1, count: steps.count)
-    for (number, queue) in queues.enumerated() {
-      for entry in queue { queueOf[Int(queueSteps[Int(entry)])] = number }
-    }
     for (index, step) in steps.enumerated() {
-      var line = "\(index): queue \(queueOf[index]), \(text(of: step))"
+      var line = "\(index): queue \(step.queue), \(text(of: step))"
       if step.copied { line += ", copied" }
       if step.isBalanced { line += ", balanced" }
       if step.completes { line += ", completes" }

@@ -3,6 +3,9 @@
 /// Everything is in bytes, and nothing points anywhere: buffers are named by ``Plan/Memory``, peers by rank. A step moves
 /// its bytes as a stream, segment by segment, with one cursor; it is not unrolled. Segment boundaries follow from the
 /// message's range sizes and ``segmentBytes`` alone, so both ends of a message agree on them.
+///
+/// The engine reads these very types in its loop, from raw memory: enumerations are frozen, and compared by `case`, since
+/// `==` of another module's enumeration is a call.
 package struct Plan: Hashable, Sendable {
   /// The number of a buffer: 0 is the input, 1 the output, 2 and up scratch. The last number stands for what is forwarded,
   /// which is stored nowhere.
@@ -15,6 +18,7 @@ package struct Plan: Hashable, Sendable {
     package var bytes: UInt64 = 0
   }
 
+  @frozen @usableFromInline
   package enum Kind: UInt8, Sendable {
     /// Reads its stream and sends it to each of its peers.
     case send
@@ -63,10 +67,13 @@ package struct Plan: Hashable, Sendable {
     package var forwarded = false
     /// Combine: the result has every rank's contribution.
     package var completes = false
+    /// The queue that it is in.
+    package var queue: Int32 = -1
     /// The schedule's step this came from, for messages.
     package var origin: Int32
   }
 
+  @frozen @usableFromInline
   package enum SourceKind: UInt8, Sendable { case memory, slot }
 
   /// An operand of a combine: memory with extents of the same sizes as the destination's, or the link it arrives on.
@@ -89,6 +96,7 @@ package struct Plan: Hashable, Sendable {
     package var dividesSum: Bool
   }
 
+  @frozen @usableFromInline
   package enum EdgeKind: UInt8, Sendable {
     /// `step` must have executed its stream up to a position.
     case executed

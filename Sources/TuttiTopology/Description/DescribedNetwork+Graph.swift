@@ -36,7 +36,7 @@ private struct GraphReader {
   /// By name: the run, and the place among the hosts of the network.
   private var hosts: [String: (run: Int, ordinal: Int)] = [:]
   private(set) var switches: [String: Int] = [:]
-  /// Of vertices: switches first, then cables between hosts.
+  /// The names of vertices: switches first, then cables between hosts.
   private(set) var names: [String] = []
   private var attachments: [GraphFabric.Attachment?]
   private var cables: [(a: Int, b: Int, figures: LinkFigures)] = []

@@ -56,7 +56,7 @@ struct DescribedNetwork {
     let hosts: Int
     let planes: Int
     let slots: Int
-    /// Of a host's cable.
+    /// What a host's cable carries.
     let access: Bandwidth
   }
 

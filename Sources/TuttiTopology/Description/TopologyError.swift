@@ -13,7 +13,7 @@ package struct TextPosition: Hashable, Sendable {
 
 /// What is wrong with a topology file, and where. The first thing that is: nothing of such a file is used.
 package struct TopologyError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// As the caller named it.
+  /// The name that the caller gave it.
   package var file: String
   package var position: TextPosition
   /// `hosts[1].nics.bandwidth`; empty where it is the file as a whole.

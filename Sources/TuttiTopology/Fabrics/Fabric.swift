@@ -6,7 +6,7 @@
 package struct FabricAccess: Sendable {
   /// nil: as fast as the interface.
   package var bandwidth: Bandwidth?
-  /// Of the cable towards the fabric, the switch that it enters included; and back.
+  /// How long the cable takes towards the fabric, the switch that it enters included; and back.
   package var up: Latency, down: Latency
   /// The switch at its end.
   package var name: String
@@ -17,7 +17,7 @@ package struct FabricAccess: Sendable {
 /// Routes are the same on all ranks: where several are equally short, `flow` says which one is taken, as the hash of an
 /// ECMP group does.
 package protocol Fabric: Sendable {
-  /// As files call it: `leaf-spine`.
+  /// The name that files have for it: `leaf-spine`.
   var type: String { get }
   /// How many interfaces can be plugged in.
   var portCount: Int { get }

@@ -12,7 +12,7 @@ package struct Torus: Fabric {
   /// Interfaces of a host in the fabric, all at its own node.
   package let slots: Int
   package let bandwidth: Bandwidth?
-  /// Of a link between neighbours, in each direction.
+  /// What a link between neighbours carries, in each direction.
   package let linkBandwidth: Bandwidth
   package let latencies: HopLatencies
 

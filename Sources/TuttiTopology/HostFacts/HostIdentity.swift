@@ -1,4 +1,5 @@
-/// A host as ranks see it: what shares abstract Unix sockets, and memory where ``MemoryDomain`` agrees. Two network namespaces are two hosts.
+/// A host as ranks see it: what shares abstract Unix sockets, and memory where ``MemoryDomain`` agrees. Two network
+/// namespaces are two hosts.
 package struct HostIdentity: Hashable, Sendable {
   /// For people; not part of the identity.
   package var name: String

@@ -11,7 +11,8 @@ package struct ProcessorAllowance: Hashable, Sendable {
   }
 }
 
-/// How many ranks compete for a host's processors, and how many of them can run at the same time: what decides how a rank waits.
+/// How many ranks compete for a host's processors, and how many of them can run at the same time: what decides how a rank
+/// waits.
 package struct HostLoad: Hashable, Sendable {
   package let ranks: Int
   /// At least 1.
@@ -22,9 +23,9 @@ package struct HostLoad: Hashable, Sendable {
 
   /// The load of ranks that may each use these processors.
   ///
-  /// Ranks compete for the union of what they may use, and so do those among them that have to do with a part of it. (Hall's condition for
-  /// the sets that occur: exact where of two sets one contains the other or they have nothing in common, and never too low.) Those of one
-  /// control group also share its quota.
+  /// Ranks compete for the union of what they may use, and so do those among them that have to do with a part of it.
+  /// (Hall's condition for the sets that occur: exact where of two sets one contains the other or they have nothing in
+  /// common, and never too low.) Those of one control group also share its quota.
   package init(_ allowances: [ProcessorAllowance]) {
     ranks = allowances.count
     var running = allowances.count

@@ -1,9 +1,10 @@
-/// The processor time that a control group may use: a container with `--cpus 1.5` has 150,000 of every 100,000 microseconds.
+/// The processor time that a control group may use: a container with `--cpus 1.5` has 150,000 of every 100,000
+/// microseconds.
 ///
 /// Ranks of one group share its quota; those of two containers have one each, so it says which group it is of.
 package struct ProcessorQuota: Hashable, Sendable {
   package let quotaMicroseconds: UInt64
-  /// Not 0.
+  /// A length of time that is not 0.
   package let periodMicroseconds: UInt64
   /// The inode of the group's folder: the same for all processes of the host, whatever namespace they see it from.
   package let group: UInt64

@@ -1,4 +1,5 @@
-/// A set of processors by the kernel's numbers: what a thread may run on, or what belongs to a node. Text and files write it as `0-3,8`.
+/// A set of processors by the kernel's numbers: what a thread may run on, or what belongs to a node. Text and files write
+/// it as `0-3,8`.
 ///
 /// Invariant: the last word is not 0, so that equal sets are equal.
 package struct ProcessorSet: Hashable, Sendable {
@@ -71,7 +72,7 @@ package struct ProcessorSet: Hashable, Sendable {
 }
 
 extension ProcessorSet: CustomStringConvertible {
-  /// As the kernel writes it: `0-3,8`.
+  /// The list as the kernel writes it: `0-3,8`.
   package var description: String {
     var parts: [String] = []
     var run: (first: Int, last: Int)?

@@ -27,8 +27,8 @@ package struct ProcessorTopology: Hashable, Sendable {
 }
 
 extension [ProcessorTopology.Node] {
-  /// The node whose memory is nearest to all of these processors: nil on a host of one node, where they are spread over several, and where
-  /// theirs has no memory.
+  /// The node whose memory is nearest to all of these processors: nil on a host of one node, where they are spread over
+  /// several, and where theirs has no memory.
   package func memoryNode(of processors: ProcessorSet) -> Int? {
     guard count > 1 else { return nil }
     return first { $0.hasMemory && processors.isSubset(of: $0.processors) }?.number
@@ -38,8 +38,9 @@ extension [ProcessorTopology.Node] {
 extension ProcessorTopology {
   /// Divides processors among ranks in equal contiguous shares; no two have a processor in common.
   ///
-  /// Nodes first: each gets ranks in proportion to its processors, and no share crosses nodes unless there are more nodes than ranks; then each rank
-  /// has whole nodes. Within a node cores stay whole unless there are fewer than ranks, and shares differ by one at most.
+  /// Nodes first: each gets ranks in proportion to its processors, and no share crosses nodes unless there are more nodes
+  /// than ranks; then each rank has whole nodes. Within a node cores stay whole unless there are fewer than ranks, and
+  /// shares differ by one at most.
   ///
   /// - Parameters:
   ///   - processors: At least as many as ranks.
@@ -50,8 +51,8 @@ extension ProcessorTopology {
     groups.append(groups.reduce(processors) { $0.subtracting($1) })
     groups.removeAll(where: \.isEmpty)
     if ranks < groups.count { return Self.portions(groups, ranks) }
-    // Highest averages (Jefferson): the next rank goes where its share is largest. No node gets more ranks than processors, and one much
-    // smaller than the others may get none.
+    // Highest averages (Jefferson): the next rank goes where its share is largest. No node gets more ranks than processors,
+    // and one much smaller than the others may get none.
     var counts = [Int](repeating: 0, count: groups.count)
     for _ in 0..<ranks {
       let shares = groups.indices.map { Double(groups[$0].count) / Double(counts[$0] + 1) }

@@ -54,11 +54,11 @@ package struct Rail: Hashable, Sendable {
     linkLayer == other.linkLayer && address.count == other.address.count
   }
 
-  /// Which of a rank's rails to connect with which of a peer's, by their places in the lists: those that share a subnet, each once; or else the
-  /// first that could be routed.
+  /// Which of a rank's rails to connect with which of a peer's, by their places in the lists: those that share a subnet,
+  /// each once; or else the first that could be routed.
   ///
-  /// Segments go over the pairs in turn, so the slowest sets the pace of all. Where some are slower than others, only so many of the fastest are
-  /// taken as carry most together: of rates 100, 100, 40 the first two.
+  /// Segments go over the pairs in turn, so the slowest sets the pace of all. Where some are slower than others, only so
+  /// many of the fastest are taken as carry most together: of rates 100, 100, 40 the first two.
   package static func pairs(_ own: [Rail], _ others: [Rail]) -> [(own: Int, others: Int)] {
     var pairs: [(own: Int, others: Int)] = []
     for (index, rail) in own.enumerated() {

@@ -1,5 +1,5 @@
-/// What two rails have in common exactly when one can be reached from the other, so that a table of thousands of ranks is compared by sets
-/// instead of pair by pair.
+/// What two rails have in common exactly when one can be reached from the other, so that a table of thousands of ranks is
+/// compared by sets instead of pair by pair.
 package struct RailNetwork: Hashable {
   /// How much two addresses must have in common.
   package enum Scope {

@@ -8,8 +8,8 @@ package struct NIC: Hashable, Sendable {
   package var numa: Int
   /// Which network of its region it is in.
   package var network: Int
-  /// Of the port, in each direction. The time that a message spends in the interface, its bus and the software that drives
-  /// it, on one side.
+  /// The rate of the port, in each direction, and the time that a message spends in the interface, its bus and the software
+  /// that drives it, on one side.
   package var figures: LinkFigures
 
   package init(name: String, numa: Int, network: Int, figures: LinkFigures) {

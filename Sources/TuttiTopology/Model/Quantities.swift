@@ -68,7 +68,7 @@ extension Bandwidth: CustomStringConvertible {
 }
 
 extension Bandwidth {
-  /// As memory is measured: `307.2 GB/s`.
+  /// The rate in bytes, as memory is measured: `307.2 GB/s`.
   package var inBytes: String {
     scaled(
       bitsPerSecond / 8, units: [("TB/s", 1_000_000_000_000), ("GB/s", 1_000_000_000), ("MB/s", 1_000_000), ("kB/s", 1000)])

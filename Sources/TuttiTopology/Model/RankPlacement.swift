@@ -7,7 +7,7 @@ package struct RankLocation: Sendable {
   package let host: Int
   /// Its number among the ranks of its host.
   package let local: Int
-  /// Of its host.
+  /// Its NUMA node, among those of its host.
   package let numa: Int
   package let socket: Int
   let run: HostRun

@@ -13,7 +13,7 @@ package struct TopologyLevel: Sendable {
 
 /// What it costs to go from one group of a level to another one inside the group of the level before.
 package struct LevelFigures: Sendable {
-  /// Of the level; `rank` for the step from rank to rank inside the innermost groups.
+  /// The name of the level; `rank` for the step from rank to rank inside the innermost groups.
   package let name: String
   package let groupCount: Int
   package let sizes: ClosedRange<Int>
@@ -69,7 +69,7 @@ extension Topology {
     return found
   }
 
-  /// Of the region whose fabric has most levels.
+  /// The levels of the region whose fabric has most.
   private var fabricLevelNames: [String] {
     regions.map { region in region.primary.map { region.networks[$0].fabric.levels } ?? [] }
       .max { $0.count < $1.count } ?? []

@@ -6,7 +6,7 @@ package struct RankPath: Hashable, Sendable {
   package let links: [Int]
   /// The sum over the links: when the first bit arrives.
   package let latency: Latency
-  /// Of the slowest link, if nobody else uses it; nil for a path without links, from a rank to itself.
+  /// What the slowest link carries, if nobody else uses it; nil for a path without links, from a rank to itself.
   package let bandwidth: Bandwidth?
 }
 
@@ -35,9 +35,11 @@ extension Topology {
   /// A message leaves through the interface nearest to the sender. In a network with rails it arrives at the interface with
   /// the same number, and crosses the receiving host; in others it arrives at the interface nearest to the receiver.
   ///
-  /// - Parameters: - from: The sender, a rank. - to: The receiver, a rank. - flow: Which of several ways: 0 takes the
-  ///   sender's nearest interface, 1 its next one, and so on; each takes its own among equally long ways through the
-  ///   network.
+  /// - Parameters:
+  ///   - from: The sender, a rank.
+  ///   - to: The receiver, a rank.
+  ///   - flow: Which of several ways: 0 takes the sender's nearest interface, 1 its next one, and so on; each takes its own
+  ///     among equally long ways through the network.
   /// - Complexity: The number of links. In a `graph` too large for a table, a search of the graph.
   package func path(from: Int, to: Int, flow: Int = 0) -> RankPath {
     var links: [Int] = []

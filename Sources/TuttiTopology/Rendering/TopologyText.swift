@@ -101,7 +101,7 @@ extension HostRun {
 struct TopologyTree {
   private let topology: Topology
   private let levels: [TopologyLevel]
-  /// Of each group, so many of what it divides into are shown.
+  /// How many are shown of what a group divides into.
   private static let shownMax = 4
 
   init(_ topology: Topology) {

@@ -271,7 +271,7 @@ package final class InProcessLink: Link, @unchecked Sendable {
   package override var maximumPark: UInt64 { faults == nil ? .max : InProcessFaults.maximumParkNanoseconds }
 
   package override func startClosing() {
-    abandonArrivals()
+    abortReading()
     condition.pointee.bitwiseOr(1 << UInt32(side), ordering: .sequentiallyConsistent)
     peerDoorbell.ring()
     // A reader announces itself with a plain store and then looks at `condition`; this barrier pays for both sides.
@@ -285,7 +285,7 @@ package final class InProcessLink: Link, @unchecked Sendable {
     (certainty.pointee == 0 || monotonicNanoseconds() >= certainty.pointee) && !isBeingRead()
   }
 
-  package override func abandonArrivals() {
+  package override func abortReading() {
     for lane in 0..<Lane.count { lanes[lane].incomingReceiver.pointee.reading.store(0, ordering: .releasing) }
   }
 

@@ -190,9 +190,9 @@ open class Link {
   /// whether that is done, or has become impossible. Never blocks; the caller asks again, for a bounded time.
   open func windDown() -> Bool { drain() }
 
-  /// Tells the link that the owner has failed and will look at no arrival any more, so that a peer that closes need not wait
-  /// for that.
-  open func abandonArrivals() {}
+  /// Tells the link that the engine is aborted and looks at no arrival any more, so that a peer that revokes its memory need
+  /// not wait for that.
+  open func abortReading() {}
 
   /// Begins to release descriptors and mappings. Idempotent and never blocks; no data-path call follows.
   open func startClosing() {}

@@ -1,0 +1,195 @@
+import CTuttiKernels
+import TuttiSchedule
+import TuttiTransport
+
+// The step that computes: combines the next segment of its operands, from where they lie or have landed.
+
+/// What the combine in hand combines. The addresses are in ``EngineCore/sources``.
+struct Operands {
+  var count = 0
+  /// One of them lies in memory of its sender.
+  var isBorrowing = false
+}
+
+extension StepContext {
+  /// Combines the operands' segment into the step's stream, once all of them are there.
+  @inline(__always)
+  func combine() -> Bool {
+    guard isReady(), let operands = gatherOperands() else {
+      answerAskers()
+      return false
+    }
+    // Nested, because the right side of `&&` is a closure, in which nothing is inlined.
+    if bytes > 0 {
+      if !combine(operands) { return false }
+    }
+    for index in step.pointee.sources.asInts {
+      let source = tables.pointee.sources + index
+      if source.pointee.isSlot { link(of: source)._withUnsafeGuaranteedRef { $0.consume(lane) } }
+    }
+    move()
+    return true
+  }
+
+  /// Finds the segment of each operand; nil while one has not arrived.
+  @inline(__always)
+  private func gatherOperands() -> Operands? {
+    let count = messageCount
+    let sources = core.pointee.sources
+    var operands = Operands()
+    for index in step.pointee.sources.asInts {
+      let source = tables.pointee.sources + index
+      if source.pointee.isSlot {
+        guard let arrival = arrival(on: link(of: source), count, offering: nil) else { return nil }
+        sources[operands.count] = arrival.pointee.payload
+        if arrival.pointee.borrowed { operands.isBorrowing = true }
+      } else {
+        sources[operands.count] = UnsafeRawPointer(address(inExtentsFrom: source.pointee.extent))
+      }
+      operands.count += 1
+    }
+    return operands
+  }
+
+  /// Returns false where that has to wait for the send that goes with it, or a peer has failed meanwhile.
+  @inline(__always)
+  private func combine(_ operands: Operands) -> Bool {
+    let isFused = step.pointee.fusedSend >= 0
+    let destination = step.pointee.forwarded ? nil : address
+    if isFused {
+      if combineIntoSend(operands, destination) { return true }
+    }
+    guard let destination else { return false }
+    // Operands of a peer that has failed meanwhile may have been combined in vain.
+    if isFused && operands.isBorrowing && !operandsAreIntact() { return false }
+    // What is sent next is read again.
+    let streaming = step.pointee.streaming && !isFused ? TUTTI_STREAM_DESTINATION : TUTTI_STREAM_NOTHING
+    combine(operands, into: destination, streaming: streaming)
+    return !operands.isBorrowing || operandsAreIntact()
+  }
+
+  /// Combines straight into the memory that the next send travels in, and sends it: one pass over the data instead of two,
+  /// or, with no destination, no memory of its own.
+  ///
+  /// - Returns: Whether the send's turn had come and there is credit, and it would save something; otherwise nothing was
+  ///   done, or what was is of no use, because a peer has failed.
+  @inline(__always)
+  private func combineIntoSend(_ operands: Operands, _ destination: UnsafeMutableRawPointer?) -> Bool {
+    let fused = step.pointee.fusedSend
+    let step = tables.pointee.steps + Int(fused)
+    let cursor = slot.pointee.cursors + Int(fused)
+    let head = slot.pointee.heads[Int(step.pointee.queue)]
+    guard tables.pointee.queueSteps[Int(head)] == fused, cursor.pointee.position == self.cursor.pointee.position else {
+      return false
+    }
+    let send = StepContext(core, slot, step, cursor)
+    assert(send.bytes == bytes, "a combine and its send have the same segments")
+    guard send.isReady(except: Int32(truncatingIfNeeded: self.cursor - slot.pointee.cursors)), send.hasCredit else {
+      return false
+    }
+    let first = send.link(at: Int(step.pointee.peers.lowerBound))
+    if destination != nil && !first._withUnsafeGuaranteedRef({ $0.composesInPlace }) { return false }
+    if first._withUnsafeGuaranteedRef({ $0.inPlace.reachesRegisteredMemory }), step.pointee.peers.count == 1,
+      let place = first.asInPlaceLink._withUnsafeGuaranteedRef({ $0.placement(send.lane, bytes) })
+    {
+      return combine(operands, destination, into: send, place)
+    }
+    let window = first._withUnsafeGuaranteedRef { $0.reserve(send.lane, bytes) }
+    if let destination {
+      let streaming = self.step.pointee.streaming ? TUTTI_STREAM_DESTINATION : TUTTI_STREAM_NOTHING
+      combine(operands, into: destination, and: window, streaming: streaming)
+    } else {
+      combine(operands, into: window, streaming: TUTTI_STREAM_NOTHING)
+    }
+    if operands.isBorrowing && !operandsAreIntact() { return false }
+    let sequence = first._withUnsafeGuaranteedRef {
+      $0.commit(send.lane, operation.pointee.call, send.messageCount, bytes)
+    }
+    send.finishSend(destination ?? window, first, sequence)
+    return true
+  }
+
+  /// Combines into the receiver's own memory, at `place`. Returns whether the operands were what their senders meant.
+  @inline(__always)
+  private func combine(
+    _ operands: Operands, _ destination: UnsafeMutableRawPointer?, into send: StepContext, _ place: UnsafeMutableRawPointer
+  ) -> Bool {
+    let receiver = send.link(at: Int(send.step.pointee.peers.lowerBound))
+    let streaming = step.pointee.streaming ? TUTTI_STREAM_BOTH : TUTTI_STREAM_NOTHING
+    combine(operands, into: destination ?? place, and: destination == nil ? nil : place, streaming: streaming)
+    if operands.isBorrowing && !operandsAreIntact() {
+      receiver.asInPlaceLink._withUnsafeGuaranteedRef { $0.cancelPlacement(send.lane) }
+      return false
+    }
+    let sequence = receiver.asInPlaceLink._withUnsafeGuaranteedRef {
+      $0.commitPlacement(send.lane, operation.pointee.call, send.messageCount, bytes)
+    }
+    send.finishSend(place, receiver, sequence)
+    return true
+  }
+
+  // MARK: Kernels
+
+  /// Combines the operands, by the kernel, into one or two destinations.
+  @inline(__always)
+  private func combine(
+    _ operands: Operands, into destination: UnsafeMutableRawPointer, and second: UnsafeMutableRawPointer? = nil,
+    streaming: Int
+  ) {
+    let sources = core.pointee.sources
+    let sourceCount = Int32(truncatingIfNeeded: operands.count)
+    let flags = Int32(truncatingIfNeeded: streaming)
+    if let average = operation.pointee.reduction.pointee.average {
+      if operation.pointee.reduction.pointee.dividesContributions && !step.pointee.parts.isEmpty {
+        combineParts(operands, average, destination, second, flags)
+        return
+      }
+      if step.pointee.completes && !step.pointee.isBalanced {
+        average(
+          destination, second, sources, sourceCount, bytes / operation.pointee.elementBytes, flags,
+          operation.pointee.divisor, nil)
+        return
+      }
+    }
+    if step.pointee.isBalanced {
+      foldBalanced(operands, destination, second, bytes, flags, nil)
+      return
+    }
+    if operands.count == 1 && second == nil {
+      tutti_copy(destination, sources[0].unsafelyUnwrapped, bytes, flags)
+      return
+    }
+    operation.pointee.reduction.pointee.combine(
+      destination, second, sources, sourceCount, bytes / operation.pointee.elementBytes, flags)
+  }
+
+  /// Combines a segment of an average in which contributions are divided as they enter: part by part, in each of
+  /// which the same operands are contributions.
+  @inline(never)
+  private func combineParts(
+    _ operands: Operands, _ average: AverageFunction, _ destination: UnsafeMutableRawPointer,
+    _ second: UnsafeMutableRawPointer?, _ flags: Int32
+  ) {
+    let sources = core.pointee.sources
+    let position = cursor.pointee.position
+    var done = 0
+    for index in step.pointee.parts.asInts {
+      let part = tables.pointee.parts + index
+      if part.pointee.end <= position + UInt64(done) { continue }
+      let size = min(Int(part.pointee.end - position) - done, bytes - done)
+      let divisions = tables.pointee.divisions + Int(part.pointee.divisions)
+      if step.pointee.isBalanced {
+        foldBalanced(operands, destination + done, second.map { $0 + done }, size, flags, divisions)
+      } else {
+        average(
+          destination + done, second.map { $0 + done }, sources, Int32(truncatingIfNeeded: operands.count),
+          size / operation.pointee.elementBytes, flags, operation.pointee.divisor,
+          part.pointee.dividesSum ? nil : divisions)
+      }
+      done += size
+      if done == bytes { return }
+      for source in 0..<operands.count { sources[source] = sources[source].unsafelyUnwrapped + size }
+    }
+    preconditionFailure("the parts of a combine make up its stream")
+  }
+}

@@ -1,0 +1,128 @@
+import TuttiSystem
+import TuttiTransport
+
+/// What the upper half of a send's or receive's signature says: all there is to say, so that nobody has to be asked.
+enum TransferCall {
+  static func word(_ dataType: UInt8) -> UInt32 { 0x7000_0000 | UInt32(dataType) }
+
+  static func dataType(_ signature: CallSignature) -> UInt8 { UInt8(truncatingIfNeeded: signature.call) }
+}
+
+/// Sends and receives as calls: how they start. The k-th send from rank a to rank b meets the k-th receive on b from a.
+extension Engine {
+  /// Sends or receives on the caller's thread.
+  ///
+  /// - Throws: `.resources` when ``PointToPoint/capacity`` transfers are in flight, which leaves the communicator as
+  ///   it is; or the communicator's first failure: the memory is then unspecified.
+  package func run(_ request: TransferRequest) throws(FailureReport) {
+    lock.lock()
+    let ticket: UInt64
+    do throws(FailureReport) {
+      let limit = try prepare(request, room: 1)
+      ticket = enqueue(request, limit, owner: nil)
+    } catch {
+      lock.unlock()
+      throw error
+    }
+    passForLeader()
+    try driveUntilDone(ticket)
+  }
+
+  /// Sends and receives at the same time, on the caller's thread. Throws as ``run(_:)-(TransferRequest)``, before
+  /// anything is sent or after the communicator has failed.
+  package func run(_ first: TransferRequest, with second: TransferRequest) throws(FailureReport) {
+    lock.lock()
+    let tickets: (UInt64, UInt64)
+    do throws(FailureReport) {
+      let limits = (try prepare(first, room: 2), try prepare(second, room: 2))
+      tickets = (enqueue(first, limits.0, owner: nil), enqueue(second, limits.1, owner: nil))
+    } catch {
+      lock.unlock()
+      throw error
+    }
+    passForLeader()
+    try driveUntilDone(tickets.1)
+    try wait(for: tickets.0)
+  }
+
+  /// Starts a send or receive and returns its ticket; it makes progress in the background and in ``wait(for:)``.
+  ///
+  /// Returns at once, but for the first transfer that needs a link which this rank has to dial.
+  ///
+  /// - Parameter owner: Keeps the memory alive; released when the transfer ends.
+  package func begin(_ request: TransferRequest, owner: AnyObject?) throws(FailureReport) -> UInt64 {
+    lock.lock()
+    defer { lock.unlock() }
+    try startBackground()
+    let limit = try prepare(request, room: 1)
+    let ticket = enqueue(request, limit, owner: owner)
+    _ = pass()
+    noteBegin()
+    if core.pointee.hasDueHandlers { _ = runDueHandlers(isLeading: false) }
+    return ticket
+  }
+
+  /// Sees to the link, where this rank dials it, and to room. May drop the lock meanwhile.
+  ///
+  /// - Returns: The limit of the call, of which that is a part.
+  @inline(__always)
+  private func prepare(_ request: TransferRequest, room: Int) throws(FailureReport) -> TimeLimit {
+    if hasFailed.load(ordering: .acquiring) { throw failure! }
+    var limit = request.limit
+    if request.peer != rank && core.pointee.links[request.peer] == nil { try openLink(for: request, &limit) }
+    if !transfers.pointee.hasRoom(for: room) { throw crowded() }
+    return limit
+  }
+
+  @inline(never)
+  private func openLink(for request: TransferRequest, _ limit: inout TimeLimit) throws(FailureReport) {
+    takeInLinks()
+    if core.pointee.links[request.peer] != nil { return }
+    limit.begin(at: ownTime())
+    let deadline = limit.deadline &+ core.pointee.stoppedTime
+    lock.unlock()
+    do throws(FailureReport) {
+      try links.openLink(to: request.peer, deadline: deadline, giveUp: { failure })
+    } catch {
+      let failure = report(delegate.cause(of: error))
+      lock.lock()
+      throw failure
+    }
+    lock.lock()
+    takeInLinks()
+    if hasFailed.load(ordering: .acquiring) { throw failure! }
+  }
+
+  @inline(never)
+  private func crowded() -> FailureReport {
+    FailureReport(
+      .resources, rank: rank, "\(PointToPoint.capacity) sends and receives are in flight already",
+      advice: "Wait for some of them before starting more")
+  }
+
+  /// Appends the transfer to its queue and returns its ticket.
+  @inline(__always)
+  private func enqueue(_ request: TransferRequest, _ limit: TimeLimit, owner: AnyObject?) -> UInt64 {
+    lock.assertHeld()
+    let transfers = transfers
+    let index = transfers.pointee.take()
+    let queue = transfers.pointee.queue(request.peer, isSend: request.isSend)
+    let number = queue.pointee.started + 1
+    queue.pointee.started = number
+    let bytes = Int(request.count) * request.elementBytes
+    let registered = registered(request.memory, bytes)
+    if registered != InPlace.nowhere { queue.pointee.mayGrant = true }
+    transfers.pointee.record(index).initialize(
+      to: Transfer(
+        peer: request.peer, isSend: request.isSend,
+        call: CallSignature(call: TransferCall.word(request.dataType), operationNumber: number),
+        count: request.count, base: request.memory, bytes: bytes, registered: registered, number: number,
+        limit: limit, owner: owner.map(Unmanaged.passRetained)))
+    transfers.pointee.append(index, request.peer, isSend: request.isSend)
+    transfers.pointee.nextDeadline = 0
+    core.pointee.inFlight += 1
+    core.pointee.transfersInFlight += 1
+    core.pointee.transfersStarted += 1
+    return tickets.ticket(index)
+  }
+}
