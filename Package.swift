@@ -102,7 +102,7 @@ let package = Package(
     .testTarget(
       name: "TuttiTopologyTests",
       dependencies: [
-        "TuttiTopology", "TuttiTopologyFiles", "FuzzTopology", "TuttiSchedule", "Patience",
+        "TuttiTopology", "TuttiTopologyFiles", "FuzzTopology", "TuttiSchedule", "TuttiSystem", "Patience",
         .product(name: "Yams", package: "Yams"),
       ]),
     .testTarget(name: "TuttiSystemTests", dependencies: ["TuttiSystem", "TuttiTopology"]),

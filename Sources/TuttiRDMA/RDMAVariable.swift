@@ -103,28 +103,14 @@ enum RDMAVariable: String, CaseIterable {
 
   static func unknown(_ name: String) -> FailureReport {
     let known = allCases.map(\.rawValue)
-    let suffix = name.dropFirst(prefix.count)
-    let nearest = allCases.map { ($0, editDistance(suffix, $0.rawValue.dropFirst(prefix.count))) }.min { $0.1 < $1.1 }
+    // Without what all of them begin with, and no longer than a name may be.
+    let suffix = Array(name.dropFirst(prefix.count).prefix(64))
+    let nearest = allCases.map { ($0, editDistance(suffix, Array($0.rawValue.dropFirst(prefix.count)))) }
+      .min { $0.1 < $1.1 }
     let advice = nearest.flatMap { $0.1 <= max(2, $0.0.rawValue.count / 5) ? "Did you mean \($0.0.rawValue)? " : nil }
     return FailureReport(
       .configuration, "\(shown(name)) is set, and Tutti knows no such variable",
       advice: "\(advice ?? "")There are \(known.joined(separator: ", "))")
-  }
-
-  /// Levenshtein distance, one row at a time.
-  private static func editDistance(_ left: Substring, _ right: Substring) -> Int {
-    let others = Array(right)
-    var row = Array(0...others.count)
-    for (i, character) in left.prefix(64).enumerated() {
-      var diagonal = row[0]
-      row[0] = i + 1
-      for (j, other) in others.enumerated() {
-        let substituted = diagonal + (character == other ? 0 : 1)
-        diagonal = row[j + 1]
-        row[j + 1] = min(substituted, row[j] + 1, diagonal + 1)
-      }
-    }
-    return row[others.count]
   }
 }
 

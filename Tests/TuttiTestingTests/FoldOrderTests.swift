@@ -1,6 +1,7 @@
 import Testing
 import Tutti
 import TuttiAlgorithms
+import TuttiSystem
 import TuttiTesting
 
 /// Balanced folds, executed: the bits are those of a tree of additions, each of them rounded.
@@ -53,7 +54,7 @@ import TuttiTesting
   private static func inputs<Element: BinaryFloatingPoint>(_ rankCount: Int, _ seed: UInt64, of _: Element.Type)
     -> [[Element]]
   {
-    var generator = SplitMix(state: seed)
+    var generator = SeededGenerator(seed: seed)
     return (0..<rankCount).map { _ in
       (0..<values).map { _ in
         let word = generator.next()
@@ -160,15 +161,4 @@ private struct Operand: AdditiveArithmetic {
     Operand(value: Float(Float16(left.value + right.value)))
   }
   static func - (left: Operand, right: Operand) -> Operand { left + Operand(value: -right.value) }
-}
-
-private struct SplitMix {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = (state ^ (state >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
-  }
 }

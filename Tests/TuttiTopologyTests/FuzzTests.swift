@@ -13,7 +13,7 @@ import Testing
   ]
 
   @Test func changedFilesAreReadOrRefused() throws {
-    var numbers = SeededNumbers(seed: SeededNumbers.seed)
+    var numbers = SeededGenerator(seed: SeededGenerator.seed)
     let seeds = try Topologies.files.map(Topologies.bytes)
     for turn in 0..<600 {
       var bytes = seeds.randomElement(using: &numbers)!
@@ -29,7 +29,7 @@ import Testing
       }
       if let complaint = FuzzTopology.complaint(about: bytes) {
         Issue.record(
-          "TUTTI_TEST_SEED=\(SeededNumbers.seed), turn \(turn): \(complaint)\n\(String(decoding: bytes, as: UTF8.self))")
+          "TUTTI_TEST_SEED=\(SeededGenerator.seed), turn \(turn): \(complaint)\n\(String(decoding: bytes, as: UTF8.self))")
       }
     }
   }

@@ -6,14 +6,14 @@ import TuttiTopology
   /// Each link between switches begins where the one before ended.
   @Test(arguments: Topologies.files) func waysHangTogether(_ file: String) throws {
     let topology = try Topologies.load(file)
-    var numbers = SeededNumbers(seed: SeededNumbers.seed)
+    var numbers = SeededGenerator(seed: SeededGenerator.seed)
     for _ in 0..<200 {
       let (from, to) = (
         Int.random(in: 0..<topology.rankCount, using: &numbers), Int.random(in: 0..<topology.rankCount, using: &numbers)
       )
       let flow = Int.random(in: 0..<16, using: &numbers)
       let path = topology.path(from: from, to: to, flow: flow)
-      let words = Comment(rawValue: "TUTTI_TEST_SEED=\(SeededNumbers.seed): rank \(from) to \(to), flow \(flow)")
+      let words = Comment(rawValue: "TUTTI_TEST_SEED=\(SeededGenerator.seed): rank \(from) to \(to), flow \(flow)")
       #expect(path == topology.path(from: from, to: to, flow: flow), words)
       let links = path.links.map(topology.link).filter { $0.kind == .access || $0.kind == .fabric }
       for (link, next) in zip(links, links.dropFirst())
@@ -55,7 +55,7 @@ import TuttiTopology
 
   @Test func dragonflyTakesOneGlobalLinkAtMost() throws {
     let topology = try Topologies.load("dragonfly-17x16x8.yaml")
-    var numbers = SeededNumbers(seed: SeededNumbers.seed)
+    var numbers = SeededGenerator(seed: SeededGenerator.seed)
     for _ in 0..<500 {
       let (from, to) = (Int.random(in: 0..<8704, using: &numbers), Int.random(in: 0..<8704, using: &numbers))
       #expect(hops(topology, from, to) <= 3)

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import TuttiSystem
 import TuttiTopology
 import TuttiTopologyFiles
 
@@ -31,20 +32,10 @@ enum Topologies {
   struct NoError: Error {}
 }
 
-/// SplitMix64: the same numbers for the same seed, on all machines.
-struct SeededNumbers: RandomNumberGenerator {
-  private var state: UInt64
+/// TUTTI_TEST_SEED replays a run.
+typealias SeededGenerator = TuttiSystem.SeededGenerator
 
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var value = state
-    value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
-    return value ^ value >> 31
-  }
-
+extension SeededGenerator {
   /// The seed of this run: `TUTTI_TEST_SEED`, or a new one, which failures print.
   static let seed =
     ProcessInfo.processInfo.environment["TUTTI_TEST_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 0...999_999)

@@ -27,10 +27,7 @@ public struct HierarchicalAllGather: Algorithm {
   }
 
   public func isDefined(for grouping: Grouping) -> Bool {
-    guard level > 0, level < grouping.levelCount else { return false }
-    let groups = grouping.groups(at: level)
-    return across.isDefined(for: groups) && !across.schedule(for: groups.position(of: 0)).equalBlocks
-      && GroupColumns(grouping, at: level).serveInside([inside])
+    GroupColumns.serve(grouping, at: level, inside: [inside], across: across)
   }
 
   public func schedule(for position: Position) -> Schedule {

@@ -36,8 +36,7 @@ public struct HierarchicalAllReduce: Algorithm {
   }
 
   public func isDefined(for grouping: Grouping) -> Bool {
-    level > 0 && level < grouping.levelCount && allReduce.isDefined(for: grouping.groups(at: level))
-      && GroupColumns(grouping, at: level).serveInside([reduceScatter, allGather])
+    GroupColumns.serve(grouping, at: level, inside: [reduceScatter, allGather], across: allReduce)
   }
 
   public func schedule(for position: Position) -> Schedule {

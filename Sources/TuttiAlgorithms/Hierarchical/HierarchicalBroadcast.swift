@@ -32,8 +32,7 @@ public struct HierarchicalBroadcast: Algorithm {
   }
 
   public func isDefined(for grouping: Grouping) -> Bool {
-    level > 0 && level < grouping.levelCount && broadcast.isDefined(for: grouping.groups(at: level))
-      && GroupColumns(grouping, at: level).serveInside([scatter, allGather])
+    GroupColumns.serve(grouping, at: level, inside: [scatter, allGather], across: broadcast)
   }
 
   public func schedule(for position: Position) -> Schedule {

@@ -31,8 +31,7 @@ public struct HierarchicalReduce: Algorithm {
   }
 
   public func isDefined(for grouping: Grouping) -> Bool {
-    level > 0 && level < grouping.levelCount && reduce.isDefined(for: grouping.groups(at: level))
-      && GroupColumns(grouping, at: level).serveInside([reduceScatter, gather])
+    GroupColumns.serve(grouping, at: level, inside: [reduceScatter, gather], across: reduce)
   }
 
   public func schedule(for position: Position) -> Schedule {

@@ -34,8 +34,7 @@ public struct LeaderAllReduce: Algorithm {
   }
 
   public func isDefined(for grouping: Grouping) -> Bool {
-    level > 0 && level < grouping.levelCount && allReduce.isDefined(for: grouping.groups(at: level))
-      && GroupColumns(grouping, at: level).serveInside([reduce, broadcast])
+    GroupColumns.serve(grouping, at: level, inside: [reduce, broadcast], across: allReduce)
   }
 
   public func schedule(for position: Position) -> Schedule {

@@ -29,8 +29,7 @@ public struct LeaderBarrier: Algorithm {
   }
 
   public func isDefined(for grouping: Grouping) -> Bool {
-    level > 0 && level < grouping.levelCount && barrier.isDefined(for: grouping.groups(at: level))
-      && GroupColumns(grouping, at: level).serveInside([reduce, broadcast])
+    GroupColumns.serve(grouping, at: level, inside: [reduce, broadcast], across: barrier)
   }
 
   public func schedule(for position: Position) -> Schedule {

@@ -26,8 +26,7 @@ public struct LeaderBroadcast: Algorithm {
   }
 
   public func isDefined(for grouping: Grouping) -> Bool {
-    level > 0 && level < grouping.levelCount && across.isDefined(for: grouping.groups(at: level))
-      && GroupColumns(grouping, at: level).serveInside([inside])
+    GroupColumns.serve(grouping, at: level, inside: [inside], across: across)
   }
 
   public func schedule(for position: Position) -> Schedule {

@@ -36,10 +36,20 @@ struct GroupColumns {
   /// The blocks of all ranks that belong to a column; none beyond the last column.
   func blocks(of column: Int) -> [Range<Int>] { (0..<groupCount).flatMap { blocks(of: column, inGroup: $0) } }
 
-  /// Whether algorithms inside groups serve each of them, with blocks of any sizes.
-  func serveInside(_ algorithms: [any Algorithm]) -> Bool {
-    distinctGroups.allSatisfy { members in
-      algorithms.allSatisfy { $0.isDefined(for: members) && !$0.schedule(for: members.position(of: 0)).equalBlocks }
+  /// Whether a composition of these algorithms serves the groups of a level, which have to be there. Blocks, inside and
+  /// across, are of any sizes.
+  static func serve(
+    _ grouping: Grouping, at level: Int, inside: [any Algorithm], across: any Algorithm
+  ) -> Bool {
+    /// Whether an algorithm serves these ranks, with blocks of any sizes where its collective has any.
+    func serves(_ ranks: Grouping, _ algorithm: any Algorithm, hasBlocks: Bool) -> Bool {
+      algorithm.isDefined(for: ranks) && !(hasBlocks && algorithm.schedule(for: ranks.position(of: 0)).equalBlocks)
+    }
+    guard level > 0, level < grouping.levelCount,
+      serves(grouping.groups(at: level), across, hasBlocks: across.collective.hasBlocks)
+    else { return false }
+    return GroupColumns(grouping, at: level).distinctGroups.allSatisfy { members in
+      inside.allSatisfy { serves(members, $0, hasBlocks: true) }
     }
   }
 

@@ -9,7 +9,7 @@ package func nearestName(to name: String, in known: [String]) -> String? {
 }
 
 /// Levenshtein distance, one row at a time.
-private func editDistance(_ left: [Character], _ right: [Character]) -> Int {
+package func editDistance(_ left: [Character], _ right: [Character]) -> Int {
   var row = Array(0...right.count)
   for (i, character) in left.enumerated() {
     var diagonal = row[0]
