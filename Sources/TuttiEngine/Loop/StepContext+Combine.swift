@@ -19,9 +19,14 @@ extension StepContext {
       answerAskers()
       return false
     }
-    // Nested, because the right side of `&&` is a closure, in which nothing is inlined.
     if bytes > 0 {
-      if !combine(operands) { return false }
+      let isFused = step.pointee.fusedSend >= 0
+      let destination = step.pointee.forwarded ? nil : address
+      let isSent = isFused ? combineIntoSend(operands, destination) : false
+      if !isSent {
+        // It has to wait for the send that goes with it, or a peer has failed meanwhile.
+        guard let destination, combine(operands, into: destination, isFused: isFused) else { return false }
+      }
     }
     for index in step.pointee.sources.asInts {
       let source = tables.pointee.sources + index
@@ -51,15 +56,9 @@ extension StepContext {
     return operands
   }
 
-  /// Returns false where that has to wait for the send that goes with it, or a peer has failed meanwhile.
+  /// Combines where the result belongs. Returns whether the operands were what their senders meant.
   @inline(__always)
-  private func combine(_ operands: Operands) -> Bool {
-    let isFused = step.pointee.fusedSend >= 0
-    let destination = step.pointee.forwarded ? nil : address
-    if isFused {
-      if combineIntoSend(operands, destination) { return true }
-    }
-    guard let destination else { return false }
+  private func combine(_ operands: Operands, into destination: UnsafeMutableRawPointer, isFused: Bool) -> Bool {
     // Operands of a peer that has failed meanwhile may have been combined in vain.
     if isFused && operands.isBorrowing && !operandsAreIntact() { return false }
     // What is sent next is read again.
@@ -95,12 +94,9 @@ extension StepContext {
       return combine(operands, destination, into: send, place)
     }
     let window = first._withUnsafeGuaranteedRef { $0.reserve(send.lane, bytes) }
-    if let destination {
-      let streaming = self.step.pointee.streaming ? TUTTI_STREAM_DESTINATION : TUTTI_STREAM_NOTHING
-      combine(operands, into: destination, and: window, streaming: streaming)
-    } else {
-      combine(operands, into: window, streaming: TUTTI_STREAM_NOTHING)
-    }
+    let streaming =
+      destination != nil && self.step.pointee.streaming ? TUTTI_STREAM_DESTINATION : TUTTI_STREAM_NOTHING
+    combine(operands, into: destination ?? window, and: destination == nil ? nil : window, streaming: streaming)
     if operands.isBorrowing && !operandsAreIntact() { return false }
     let sequence = first._withUnsafeGuaranteedRef {
       $0.commit(send.lane, operation.pointee.call, send.messageCount, bytes)
@@ -110,7 +106,9 @@ extension StepContext {
   }
 
   /// Combines into the receiver's own memory, at `place`. Returns whether the operands were what their senders meant.
-  @inline(__always)
+  ///
+  /// A function of its own: the optimizer stops inlining into one that has become too large.
+  @inline(never)
   private func combine(
     _ operands: Operands, _ destination: UnsafeMutableRawPointer?, into send: StepContext, _ place: UnsafeMutableRawPointer
   ) -> Bool {

@@ -98,7 +98,11 @@ extension Engine {
   @inline(__always)
   func passForLeader() {
     lock.assertHeld()
-    if core.pointee.parkedThreads == 0 { return }
+    if core.pointee.parkedThreads != 0 { passAndWakeParked() }
+  }
+
+  @inline(never)
+  private func passAndWakeParked() {
     _ = pass()
     wakeParked()
   }
