@@ -64,8 +64,9 @@ let package = Package(
     .target(
       name: "Tutti",
       dependencies: [
-        "CTuttiLinux", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiSystem", "TuttiTransport", "TuttiTCP",
-        "TuttiSharedMemory", "TuttiRDMA", "TuttiEngine", "TuttiBootstrap", .product(name: "Logging", package: "swift-log"),
+        "CTuttiLinux", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiTopologyFiles", "TuttiSystem",
+        "TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "TuttiRDMA", "TuttiEngine", "TuttiBootstrap",
+        .product(name: "Logging", package: "swift-log"),
       ],
       // For `TuttiBuffer.span`, which says whose memory it is.
       swiftSettings: [.enableExperimentalFeature("Lifetimes")]
@@ -80,8 +81,8 @@ let package = Package(
     .executableTarget(
       name: "collbench",
       dependencies: [
-        "Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiTopology", "TuttiTopologyFiles", "TuttiLaunch", "TuttiTransport",
-        "TuttiSystem", "CTuttiLinux", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiTopology", "TuttiLaunch", "TuttiTransport", "TuttiSystem",
+        "CTuttiLinux", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]
     ),
 

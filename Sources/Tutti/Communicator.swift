@@ -84,6 +84,18 @@ public final class Communicator: Sendable {
   /// The transports of this rank's links, which are opened when calls first need them.
   var transports: TransportSet { TransportSet(engine.transports.map(TransportChoice.init)) }
 
+  /// The names of the algorithms that can serve a collective on this communicator's ranks: those that calls can ask for.
+  ///
+  /// - Parameter collective: What they compute.
+  public func algorithms(for collective: Collective) -> [String] {
+    let policy = member.planner.policy
+    return policy.catalog.algorithms(for: collective).filter { $0.isDefined(for: policy.grouping) }.map(\.name)
+  }
+
+  /// 32 hexadecimal digits of the topology that algorithms follow: of ``CommunicatorOptions/topology``, or of what the ranks
+  /// know of one another. Equal for equal ones.
+  public var topologyHash: String { member.layout.hash }
+
   // MARK: Requests
 
   static func nanoseconds(_ duration: Duration) -> UInt64 {
@@ -117,11 +129,18 @@ public final class Communicator: Sendable {
     let catalog = member.planner.policy.catalog
     if let number = catalog.number(collective, named: name) {
       if catalog.algorithm(collective, number: number).isDefined(for: member.planner.policy.grouping) { return number }
+      let needsGroups = member.layout.levels.isEmpty && AlgorithmRegistry.overGroups.contains { $0.name == name }
       throw FailureReport(
-        .invalidArgument, rank: rank, "algorithm \(name) is not defined for \(rankCount) ranks",
-        advice: "Choose another one of collbench list")
+        .invalidArgument, rank: rank,
+        needsGroups
+          ? "algorithm \(name) works over groups of ranks, and these \(rankCount) are in none"
+          : "algorithm \(name) is not defined for \(rankCount) ranks",
+        advice: needsGroups
+          ? "Ranks of one host are a group where there are several hosts; or describe groups in a topology"
+          : "Choose another one of collbench list")
     }
-    let known = catalog.algorithms(for: collective).map(\.name).joined(separator: ", ")
+    // Those over groups are many, and one of them tells how the others are called.
+    let known = catalog.algorithms(for: collective).map(\.name).filter { !$0.contains("+") }.joined(separator: ", ")
     throw FailureReport(
       .invalidArgument, rank: rank, "\(collective.name) has no algorithm '\(name)'", advice: "It has \(known), and auto")
   }

@@ -13,6 +13,10 @@ public struct CommunicatorOptions: Sendable {
   /// all-reduce a call, and a start then waits for all ranks to start. `TUTTI_CHECK=strict` turns it on.
   public var checksStrictly = false
 
+  /// The network that the job runs on; nil for what its ranks know of one another, or for the file that `TUTTI_TOPOLOGY`
+  /// names. It must be of as many ranks as the job.
+  public var topology: JobTopology?
+
   /// Algorithms of the caller's own, to be asked for by name: one that their collective does not have.
   ///
   /// Each is proven on every rank before it first runs with a rank count and root. A call of one that fails throws

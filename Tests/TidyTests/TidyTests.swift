@@ -19,8 +19,8 @@ import Testing
     "TuttiEngine": ["TuttiSchedule", "TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiKernels", "CTuttiLinux"],
     "TuttiBootstrap": ["TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux"],
     "Tutti": [
-      "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiSystem", "TuttiTransport", "TuttiTCP", "TuttiSharedMemory",
-      "TuttiRDMA", "TuttiEngine", "TuttiBootstrap", "CTuttiLinux", "CTuttiKernels", "Logging",
+      "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiTopologyFiles", "TuttiSystem", "TuttiTransport", "TuttiTCP",
+      "TuttiSharedMemory", "TuttiRDMA", "TuttiEngine", "TuttiBootstrap", "CTuttiLinux", "CTuttiKernels", "Logging",
     ],
     "TuttiTraining": ["Tutti", "TuttiSystem", "CTuttiKernels", "CTuttiLinux"],
     // For users' tests, which have Foundation; it gives it threads with a small stack.
@@ -29,8 +29,8 @@ import Testing
     ],
     "TuttiLaunch": ["TuttiSystem", "CTuttiLinux"],
     "collbench": [
-      "Tutti", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiTopologyFiles", "TuttiLaunch", "TuttiTransport",
-      "TuttiSystem", "CTuttiLinux", "ArgumentParser",
+      "Tutti", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiLaunch", "TuttiTransport", "TuttiSystem",
+      "CTuttiLinux", "ArgumentParser",
     ],
   ]
 

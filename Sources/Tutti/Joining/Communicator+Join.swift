@@ -5,6 +5,7 @@ import Glibc
 import Logging
 import TuttiBootstrap
 import TuttiSystem
+import TuttiTopology
 import TuttiTransport
 
 extension Communicator {
@@ -13,6 +14,8 @@ extension Communicator {
   /// Who this process is comes from `TUTTI_RANK`, `TUTTI_SIZE`, `TUTTI_RENDEZVOUS`, or from `RANK`, `WORLD_SIZE`,
   /// `MASTER_ADDR`, `MASTER_PORT`. `TUTTI_SECRET` or `TUTTI_SECRET_FILE` holds the secret that every connection proves. See
   /// `docs/SECURITY.md`.
+  ///
+  /// `TUTTI_TOPOLOGY` names a file that describes the network (`docs/TOPOLOGIES.md`).
   ///
   /// `TUTTI_CPU_AFFINITY` confines the calling thread, and those it starts later, to processors: `auto` divides those that
   /// the ranks of a host inherited, `0-3;4-7` gives each rank a list. Closing the communicator does not take that back.
@@ -58,6 +61,7 @@ extension Communicator {
   ) throws(FailureReport) -> Communicator {
     var options = options
     try readCheck(environment, &options)
+    try readTopology(environment, &options)
     return try Communicator(joinedMember(identity, secret, affinity, environment, options), options)
   }
 
@@ -74,6 +78,20 @@ extension Communicator {
     }
   }
 
+  /// Takes the description from the file that the environment names.
+  private static func readTopology(
+    _ environment: [String: String], _ options: inout CommunicatorOptions
+  ) throws(FailureReport) {
+    guard let path = environment["TUTTI_TOPOLOGY"], !path.isEmpty else { return }
+    let topology = try Topology.read(path)
+    if let own = options.topology, own.hash != topology.hash {
+      throw FailureReport(
+        .configuration, "TUTTI_TOPOLOGY=\"\(path)\" is not the topology that the program's own options have (\(own.name))",
+        advice: "Unset the variable, or the option")
+    }
+    options.topology = JobTopology(topology)
+  }
+
   private static func joinedMember(
     _ identity: LaunchIdentity, _ secret: JobSecret?, _ affinity: CPUAffinity, _ environment: [String: String],
     _ options: CommunicatorOptions
@@ -88,17 +106,23 @@ extension Communicator {
       options, TransportRequest(environment: environment, rank: identity.rank, rankCount: identity.rankCount))
     let patience = options.joinTimeout.map(nanoseconds) ?? UInt64(network.joinTimeoutSeconds * 1e9)
     let catalog = try AlgorithmCatalog(options)
+    let topology = options.topology?.topology
     let meeting = try Meeting.attend(
       identity: identity, secret: secret,
       settings: [
-        "transport": options.transport.name, "TUTTI_CHECK": options.checksStrictly ? "strict" : "wire",
+        "topology": topology.map { "\($0.name.prefix(128)) (\($0.hash))" } ?? "none", "transport": options.transport.name,
+        "TUTTI_CHECK": options.checksStrictly ? "strict" : "wire",
         "own algorithms": catalog.agreement, CPUAffinity.variable: affinity.agreement,
       ],
       offers: offered.offers, network: network, deadline: monotonicNanoseconds() &+ patience)
     let choice = offered.choice(rank: identity.rank, meeting.members)
-    do throws(FailureReport) { try offered.check(choice) } catch { throw meeting.refuse(error) }
+    let layout: JobLayout
+    do throws(FailureReport) {
+      try offered.check(choice)
+      layout = try JobLayout(topology, hosts: meeting.members.map(\.host))
+    } catch { throw meeting.refuse(error) }
     let membership = try meeting.begin()
-    let member = try JoinedMember.make(membership, choice, offered, catalog, place: .affinity(affinity))
+    let member = try JoinedMember.make(membership, choice, layout, offered, catalog, place: .affinity(affinity))
     let logger = Logger(label: "tutti")
     let notices =
       choice.transports.flatMap { $0.notices(choice) } + WatchNotices(membership.members).lines(for: identity.rank)
@@ -145,7 +169,8 @@ extension Communicator {
           .configuration, "ranks of one process use the in-process transport, not \(options.transport.name)",
           advice: "Choose auto or inprocess, or start processes")
       }
-      return try InProcessGroup.makeMembers(rankCount: rankCount, catalog: AlgorithmCatalog(options), faults: faults)
+      let layout = try JobLayout(options.topology?.topology, rankCount: rankCount)
+      return try InProcessGroup.makeMembers(layout, catalog: AlgorithmCatalog(options), faults: faults)
         .map { Communicator($0, options) }
     } catch { throw TuttiError(error) }
   }

@@ -17,6 +17,8 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
   let rank: Int
   let rankCount: Int
   let controlPlane: any ControlPlane
+  /// The groups of its ranks.
+  let layout: JobLayout
   /// Makes the plans of its calls.
   let planner: Planner
   /// What its peers reach in place; nil where there are none, or the limits of this process leave no room for it.
@@ -35,11 +37,12 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
   var engine: Engine { engineStorage.unsafelyUnwrapped }
 
   init(
-    rank: Int, rankCount: Int, controlPlane: any ControlPlane, policy: AlgorithmPolicy,
+    rank: Int, controlPlane: any ControlPlane, layout: JobLayout, policy: AlgorithmPolicy,
     registeredMemory: RegisteredMemory? = nil, registrationFailure: FailureReport? = nil
   ) {
     self.rank = rank
-    self.rankCount = rankCount
+    self.layout = layout
+    rankCount = layout.grouping.rankCount
     self.controlPlane = controlPlane
     planner = Planner(rank: rank, rankCount: rankCount, policy: policy)
     self.registeredMemory = registeredMemory

@@ -12,10 +12,12 @@ final class InProcessMember: CommunicatorMember, SplittingMember, @unchecked Sen
   let group: InProcessGroup
   let links: InProcessLinks
 
-  init(rank: Int, controlPlane: any ControlPlane, group: InProcessGroup, policy: AlgorithmPolicy) throws(FailureReport) {
+  init(
+    rank: Int, controlPlane: any ControlPlane, group: InProcessGroup, layout: JobLayout, policy: AlgorithmPolicy
+  ) throws(FailureReport) {
     self.group = group
     links = try InProcessLinks(rank: rank, group)
-    super.init(rank: rank, rankCount: group.rankCount, controlPlane: controlPlane, policy: policy)
+    super.init(rank: rank, controlPlane: controlPlane, layout: layout, policy: policy)
   }
 
   /// Peers read this rank's memory directly, so a failed call may only return once none of them is inside the loop.
@@ -73,7 +75,7 @@ final class InProcessLinks: LinkSource {
 final class InProcessGroup: Sendable {
   static let segmentBytesMax = 256 << 10
 
-  let rankCount: Int
+  private let layout: JobLayout
   private let faults: InProcessFaults?
   private let catalog: AlgorithmCatalog
   /// The load of the ranks that compete for the processors; those of the group that this one was split from are among them.
@@ -93,8 +95,8 @@ final class InProcessGroup: Sendable {
   private struct WeakMember { weak var member: InProcessMember? }
   private let state = Lock(State())
 
-  private init(rankCount: Int, catalog: AlgorithmCatalog, faults: InProcessFaults?, load: HostLoad) {
-    self.rankCount = rankCount
+  private init(_ layout: JobLayout, catalog: AlgorithmCatalog, faults: InProcessFaults?, load: HostLoad) {
+    self.layout = layout
     self.catalog = catalog
     self.faults = faults
     self.load = load
@@ -102,19 +104,23 @@ final class InProcessGroup: Sendable {
 
   /// Makes a group and its members, in rank order.
   ///
-  /// - Parameter load: That of the group that this one is split from; nil when it is not.
+  /// - Parameters:
+  ///   - layout: The ranks, in groups.
+  ///   - load: That of the group that this one is split from; nil when it is not.
   static func makeMembers(
-    rankCount: Int, catalog: AlgorithmCatalog, faults: InProcessFaults?, load: HostLoad? = nil
+    _ layout: JobLayout, catalog: AlgorithmCatalog, faults: InProcessFaults?, load: HostLoad? = nil
   ) throws(FailureReport) -> [InProcessMember] {
     // The ranks' threads will inherit what this one may use.
+    let rankCount = layout.grouping.rankCount
     let load = load ?? HostLoad(Array(repeating: .current(), count: rankCount))
-    let group = InProcessGroup(rankCount: rankCount, catalog: catalog, faults: faults, load: load)
+    let group = InProcessGroup(layout, catalog: catalog, faults: faults, load: load)
     let policy = AlgorithmPolicy(
-      grouping: Grouping(rankCount: rankCount), medium: .sharedMemory, processors: load.running,
+      grouping: layout.grouping, medium: .sharedMemory, processors: load.running,
       segmentBytesMax: segmentBytesMax, catalog: catalog)
     var members: [InProcessMember] = []
     for (rank, controlPlane) in InProcessControlPlane.makeGroup(rankCount: rankCount).enumerated() {
-      members.append(try InProcessMember(rank: rank, controlPlane: controlPlane, group: group, policy: policy))
+      members.append(
+        try InProcessMember(rank: rank, controlPlane: controlPlane, group: group, layout: layout, policy: policy))
     }
     group.admit(members)
     for member in members {
@@ -177,7 +183,7 @@ final class InProcessGroup: Sendable {
   private func makeChildren(_ split: SplitGroup) -> Children {
     do throws(FailureReport) {
       let members = try Self.makeMembers(
-        rankCount: split.ranks.count, catalog: catalog, faults: faults, load: load)
+        layout.restricted(to: split.ranks), catalog: catalog, faults: faults, load: load)
       return Children(members: Dictionary(uniqueKeysWithValues: zip(split.ranks, members.map { .success($0) })))
     } catch {
       return Children(members: Dictionary(uniqueKeysWithValues: split.ranks.map { ($0, .failure(error)) }))

@@ -17,15 +17,15 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
   override var deviceTransport: String? { links.deviceTransport }
 
   private init(
-    _ membership: Membership, _ offered: OfferedTransports, _ links: PeerLinks, _ policy: AlgorithmPolicy,
-    _ place: HostPlace
+    _ membership: Membership, _ offered: OfferedTransports, _ links: PeerLinks, _ layout: JobLayout,
+    _ policy: AlgorithmPolicy, _ place: HostPlace
   ) {
     self.membership = membership
     self.offered = offered
     self.links = links
     self.place = place
     super.init(
-      rank: membership.rank, rankCount: membership.rankCount, controlPlane: membership, policy: policy,
+      rank: membership.rank, controlPlane: membership, layout: layout, policy: policy,
       registeredMemory: links.memory, registrationFailure: links.registrationFailure)
   }
 
@@ -34,12 +34,13 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
   ///
   /// - Parameters:
   ///   - choice: Which transport leads to which rank.
+  ///   - layout: The groups of the ranks.
   ///   - registered: The memory that this rank has registered before; nil to make the arena for it.
   ///   - isChecked: Whether the join has made sure that the choice of transports can be met.
   ///   - origin: Where it has its place on its host from.
   static func make(
-    _ membership: Membership, _ choice: LinkChoice, _ offered: OfferedTransports, _ catalog: AlgorithmCatalog,
-    registered: RegisteredMemory? = nil, isChecked: Bool = true, place origin: HostPlace.Origin
+    _ membership: Membership, _ choice: LinkChoice, _ layout: JobLayout, _ offered: OfferedTransports,
+    _ catalog: AlgorithmCatalog, registered: RegisteredMemory? = nil, isChecked: Bool = true, place origin: HostPlace.Origin
   ) throws(FailureReport) -> JoinedMember {
     do throws(FailureReport) {
       if !isChecked { try OfferedTransports.checkLinks(choice) }
@@ -47,10 +48,10 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
       let links = try PeerLinks(
         membership, choice, offered, registered: registered, memoryNode: place.memoryNode)
       let policy = AlgorithmPolicy(
-        grouping: Grouping(rankCount: membership.rankCount), medium: choice.medium,
+        grouping: layout.grouping, medium: choice.medium,
         processors: place.runningMin(membership.members),
         segmentBytesMax: choice.segmentBytesMax(limit: AlgorithmPolicy.segmentBytesMax), catalog: catalog)
-      let member = JoinedMember(membership, offered, links, policy, place)
+      let member = JoinedMember(membership, offered, links, layout, policy, place)
       member.activate(
         links: links, doorbell: links.doorbell, waiting: links.waiting,
         isOversubscribed: place.isOversubscribed(membership.members[membership.rank].host), processors: place.processors)
@@ -76,7 +77,8 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
     let child = try membership.split(offer, ranks: group.ranks, places: group.places, deadline: deadline)
     // The catalog knows what it has proven.
     return try Self.make(
-      child, offered.choice(rank: child.rank, child.members), offered, planner.policy.catalog,
+      child, offered.choice(rank: child.rank, child.members), layout.restricted(to: group.ranks), offered,
+      planner.policy.catalog,
       registered: registeredMemory, isChecked: false, place: .parent(place))
   }
 

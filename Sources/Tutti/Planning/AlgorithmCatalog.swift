@@ -36,8 +36,9 @@ final class AlgorithmCatalog: Sendable {
     own: [any Algorithm], mayRunUnproven: Bool, identifier: (any Algorithm) -> AlgorithmIdentifier = { $0.identifier }
   ) throws(FailureReport) {
     var known: [AlgorithmIdentifier: any Algorithm] = [:]
-    for algorithm in AlgorithmRegistry.all { known[identifier(algorithm)] = algorithm }
-    var byCollective = Dictionary(grouping: AlgorithmRegistry.all) { $0.collective }
+    let library = AlgorithmRegistry.all + AlgorithmRegistry.overGroups
+    for algorithm in library { known[identifier(algorithm)] = algorithm }
+    var byCollective = Dictionary(grouping: library) { $0.collective }
     for algorithm in own {
       func refuse(_ message: String, _ advice: String) -> FailureReport {
         FailureReport(.configuration, "algorithm \(algorithm.name): \(message)", advice: advice)
@@ -102,7 +103,7 @@ final class AlgorithmCatalog: Sendable {
 
   /// Proves one of the own algorithms, the first time it is to run; the library's were proven by its tests.
   func prove(_ algorithm: any Algorithm, for position: Position) throws(FailureReport) {
-    if AlgorithmRegistry.algorithm(algorithm.collective, named: algorithm.name) != nil { return }
+    if AlgorithmRegistry.any(algorithm.collective, named: algorithm.name) != nil { return }
     let (rank, rankCount, root) = (position.rank, position.rankCount, position.root)
     let proof = Proof(algorithm: algorithm.identifier, rankCount: rankCount, root: root)
     if proven.withLock({ $0.contains(proof) }) { return }

@@ -46,9 +46,10 @@ struct ListCommand: ParsableCommand {
   private func table(_ reports: Reports) -> String {
     var text = "collectives and their algorithms\n"
     for subject in Subject.allCases {
-      let algorithms = subject.algorithms.map(\.name)
+      let algorithms = Catalog.forms(of: subject.algorithms.map(\.name))
       text += "  \(subject.name): \(algorithms.isEmpty ? "no algorithms" : algorithms.joined(separator: ", "))\n"
     }
+    text += "  INNER names what works inside groups of ranks, OUTER what works between them: hierarchical:direct+ring\n"
     text += "transports\n"
     for transport in transports(reports) {
       text += "  \(transport.name): \(transport.obstacle.map { "not usable here: \($0)" } ?? "usable")\n"

@@ -39,7 +39,7 @@ extension RunOptions {
       sizes: try sizeList(for: subject, elementBytes: type.size), type: type, operation: try operation(for: subject, type),
       root: try root(for: subject), iterations: iterations, warmup: warmup, inPlace: inPlace, registered: registered,
       check: !noCheck,
-      format: format, output: output, timeout: timeout)
+      format: format, output: output, topology: try jobTopology(), timeout: timeout)
     // The launcher has checked the memory already; by now its other ranks may have taken theirs.
     if let ranks, !launched {
       if let obstacle = configuration.rootObstacle(rankCount: ranks) { throw ValidationError(obstacle) }
@@ -80,6 +80,16 @@ extension RunOptions {
     }
     guard root >= 0 else { throw ValidationError("--root \(root): must be a rank, from 0.") }
     return root
+  }
+
+  private func jobTopology() throws -> JobTopology? {
+    guard let topology else { return nil }
+    let described = JobTopology(try described(in: topology))
+    if let ranks, ranks != described.rankCount {
+      throw ValidationError(
+        "--topology \(topology): \(described.name) has \(described.rankCount) ranks, and --ranks is \(ranks).")
+    }
+    return described
   }
 
   private func algorithms(for subject: Subject) throws -> RunConfiguration.Algorithms {

@@ -54,6 +54,9 @@ struct RunOptions: ParsableArguments {
   @Flag(help: "Do not compare the results with the exact expected bits.")
   var noCheck = false
 
+  @Option(help: "The file that describes the hosts and their network (docs/TOPOLOGIES.md); its ranks are the run's.")
+  var topology: String?
+
   @Option(help: "One of \(Catalog.formats.joined(separator: ", ")).")
   var format = "table"
 

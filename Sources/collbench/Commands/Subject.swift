@@ -23,8 +23,12 @@ enum Subject: Hashable, Sendable, Named {
     if case .collective(let collective) = self { collective } else { nil }
   }
 
-  /// The algorithms in the registry's order.
-  var algorithms: [any Algorithm] { collective.map(AlgorithmRegistry.algorithms) ?? [] }
+  /// The algorithms in the registry's order, those over groups last.
+  var algorithms: [any Algorithm] {
+    collective.map { collective in
+      AlgorithmRegistry.algorithms(for: collective) + AlgorithmRegistry.overGroups.filter { $0.collective == collective }
+    } ?? []
+  }
 
   var carriesData: Bool { self != .collective(.barrier) }
   var hasRoot: Bool { collective?.hasRoot ?? false }

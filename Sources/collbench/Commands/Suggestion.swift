@@ -6,5 +6,5 @@ import TuttiTopology
 func unknown(_ what: String, _ name: String, known: [String]) -> String {
   var text = "unknown \(what) '\(String(name.prefix(64)))'."
   if let nearest = nearestName(to: name, in: known) { text += " Did you mean '\(nearest)'?" }
-  return text + " Known: \(known.joined(separator: ", "))."
+  return text + " Known: \(Catalog.forms(of: known).joined(separator: ", "))."
 }

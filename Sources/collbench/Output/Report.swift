@@ -7,15 +7,17 @@ import TuttiLaunch
 struct Report {
   private let configuration: RunConfiguration
   private let rankCount: Int
+  private let topologyHash: String
   private let system = SystemFacts.current()
   private let file: OutputFile?
   private var measurements: [Measurement] = []
   /// Why printed results have not arrived; nil while all have. Nothing is printed afterwards.
   private var failure: StandardStream.Failure?
 
-  init(_ configuration: RunConfiguration, rankCount: Int) throws {
+  init(_ configuration: RunConfiguration, rankCount: Int, topologyHash: String) throws {
     self.configuration = configuration
     self.rankCount = rankCount
+    self.topologyHash = topologyHash
     file = try configuration.output.map { try OutputFile(path: $0) }
     if configuration.streams { emit(table.header) }
   }
@@ -81,6 +83,10 @@ struct Report {
       ("inPlace", .bool(configuration.inPlace)), ("registered", .bool(configuration.registered)),
       ("check", .bool(configuration.check)),
       ("timeoutSeconds", .number(configuration.timeout)),
+      (
+        "topology",
+        .object([("name", .optional(configuration.topology?.name)), ("hash", .string(topologyHash))])
+      ),
     ])
   }
 

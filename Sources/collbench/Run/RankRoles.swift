@@ -15,6 +15,7 @@ func runLaunchedRank(_ configuration: RunConfiguration, checksMemory: Bool) thro
   var options = CommunicatorOptions()
   options.transport = configuration.transport
   options.timeout = configuration.timeoutDuration
+  options.topology = configuration.topology
   let communicator: Communicator
   do {
     communicator = try Communicator.join(options: options)
@@ -32,6 +33,7 @@ func runThreads(_ configuration: RunConfiguration, ranks: Int) throws {
   var options = CommunicatorOptions()
   options.transport = .inProcess
   options.timeout = configuration.timeoutDuration
+  options.topology = configuration.topology
   let communicators: [Communicator]
   do {
     communicators = try Communicator.makeInProcess(rankCount: ranks, options: options)
@@ -120,7 +122,7 @@ private func runRank(_ communicator: Communicator, _ configuration: RunConfigura
       try communicator.barrier()
     }
     var report: Report?
-    if rank == 0 { report = try Report(configuration, rankCount: rankCount) }
+    if rank == 0 { report = try Report(configuration, rankCount: rankCount, topologyHash: communicator.topologyHash) }
     let correct = try RankRun(communicator: communicator, configuration: configuration)
       .run(arrives: { report?.arrives ?? true }, { report?.add($0) })
     try report?.finish()

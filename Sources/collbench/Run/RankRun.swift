@@ -26,7 +26,7 @@ struct RankRun {
   ///   - arrives: Whether results still arrive where this rank prints them. All ranks stop when those of one do not.
   ///   - report: Called on every rank for every measurement; all ranks get equal ones.
   func run(arrives: () -> Bool, _ report: (Measurement) -> Void) throws -> Bool {
-    let requests = configuration.algorithmRequests(rankCount: communicator.rankCount)
+    let requests = configuration.algorithmRequests(communicator)
     var correct = true
     var isFirst = true
     for (index, bytes) in configuration.sizes.enumerated() {

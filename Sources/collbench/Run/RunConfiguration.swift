@@ -43,6 +43,8 @@ struct RunConfiguration: Sendable {
   var format: Format
   /// The file for the results; nil for standard output.
   var output: String?
+  /// The network; nil for what the ranks know of one another.
+  var topology: JobTopology?
   /// The seconds that one operation may take.
   var timeout: Double
 
@@ -52,14 +54,14 @@ struct RunConfiguration: Sendable {
   var timeoutDuration: Duration { .nanoseconds(Int64(timeout * 1e9)) }
 
   /// The algorithms that the measurements of one size ask for; nil is `auto`. `all` leaves out those that are not defined
-  /// for the rank count.
-  func algorithmRequests(rankCount: Int) -> [String?] {
+  /// for the ranks.
+  func algorithmRequests(_ communicator: Communicator) -> [String?] {
     switch algorithms {
     case .auto: return [nil]
     case .all:
-      let known = subject.algorithms
       // Send and receive has no algorithms, but runs all the same.
-      return known.isEmpty ? [nil] : known.filter { $0.isDefined(for: Grouping(rankCount: rankCount)) }.map(\.name)
+      guard case .collective(let collective) = subject else { return [nil] }
+      return communicator.algorithms(for: collective)
     case .named(let name): return [name]
     }
   }

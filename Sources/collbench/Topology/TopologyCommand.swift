@@ -1,6 +1,5 @@
 import ArgumentParser
 import TuttiTopology
-import TuttiTopologyFiles
 
 /// `collbench topology`: what topology files say. Nothing is sent anywhere.
 struct TopologyCommand: ParsableCommand {
@@ -35,7 +34,7 @@ struct ValidateTopologyCommand: ParsableCommand {
     var failed = false
     for file in files {
       let topology: Topology
-      do throws(TopologyFailure) { topology = try Topology.read(file) } catch {
+      do throws(TopologyFailure) { topology = try described(in: file) } catch {
         Terminal.error(error.description)
         failed = true
         continue
@@ -79,7 +78,7 @@ struct ShowTopologyCommand: ParsableCommand {
   func run() throws {
     let target = try output.map { try OutputFile(path: $0) }
     let topology: Topology
-    do throws(TopologyFailure) { topology = try Topology.read(file) } catch {
+    do throws(TopologyFailure) { topology = try described(in: file) } catch {
       Terminal.error(error.description)
       throw ExitCode.failure
     }

@@ -1,0 +1,147 @@
+// Which ranks belong together: from a description of the network, or from what the ranks of a job know of one another.
+
+import TuttiSchedule
+import TuttiSystem
+import TuttiTopology
+
+/// The groups of a communicator's ranks, level by level, and what is known of the way between them. Equal on all ranks.
+///
+/// Ranks split from others keep what is known of them.
+struct JobLayout: Sendable {
+  /// A level of groups inside of all ranks.
+  struct Level: Sendable {
+    /// `host`, or what a description has: `region`, `leaf`, `socket`...
+    let name: String
+    /// By rank: a number, equal for the ranks of one group.
+    var numbers: [Int]
+  }
+
+  let levels: [Level]
+  let grouping: Grouping
+  /// What was described; nil where the ranks know only of one another.
+  let topology: Topology?
+  /// What the description says of each step: from group to group of each level, then from rank to rank inside the innermost.
+  /// Empty without one.
+  let figures: [LevelFigures]
+  /// The description's, where it is of these ranks; otherwise that of the groups.
+  let hash: String
+
+  /// - Parameters:
+  ///   - rankCount: At least 1.
+  ///   - levels: The outermost first; each divides the groups of the one before.
+  ///   - isWhole: The ranks are all those of the description.
+  private init(
+    rankCount: Int, levels: [Level], topology: Topology? = nil, figures: [LevelFigures] = [], isWhole: Bool = true
+  ) {
+    self.topology = topology
+    var used: [Int] = []
+    var groupCount = 1
+    // The step inside the innermost groups: the last one, or the one to the level whose groups are one rank each.
+    var innermost = levels.count
+    for (index, level) in levels.enumerated() {
+      let count = Set(level.numbers).count
+      // A level that divides nothing is none: nobody goes from group to group of it.
+      if count == groupCount { continue }
+      if count == rankCount {
+        innermost = index
+        break
+      }
+      groupCount = count
+      used.append(index)
+    }
+    self.levels = used.map { levels[$0] }
+    self.figures = figures.count == levels.count + 1 ? (used + [innermost]).map { figures[$0] } : []
+    hash = isWhole ? topology?.hash ?? Self.hash(self.levels, rankCount) : Self.hash(self.levels, rankCount)
+    guard !used.isEmpty else {
+      grouping = Grouping(rankCount: rankCount)
+      return
+    }
+    do throws(GroupingError) { grouping = try Grouping(self.levels.map(\.numbers)) } catch {
+      preconditionFailure("the levels of a topology divide one another: \(error)")
+    }
+  }
+
+  private static func hash(_ levels: [Level], _ rankCount: Int) -> String {
+    var hash = ContentHash()
+    hash.combine("tutti groups 1")
+    hash.combine(rankCount)
+    for level in levels {
+      hash.combine(level.name)
+      for number in level.numbers { hash.combine(number) }
+    }
+    return hash.text
+  }
+
+  /// Ranks of one process: only a description puts them into groups.
+  ///
+  /// - Throws: `.configuration` where it is of another number of ranks.
+  init(_ topology: Topology?, rankCount: Int) throws(FailureReport) {
+    guard let topology else {
+      self.init(rankCount: rankCount, levels: [])
+      return
+    }
+    try self.init(topology, ofAll: rankCount)
+  }
+
+  /// Ranks on hosts: what is described, or else what they know of each other.
+  ///
+  /// - Parameter hosts: By rank.
+  /// - Throws: `.configuration`, the same on all ranks, where the description is of another job.
+  init(_ topology: Topology?, hosts: [HostIdentity]) throws(FailureReport) {
+    guard let topology else {
+      self.init(hosts: hosts)
+      return
+    }
+    try self.init(topology, ofAll: hosts.count)
+    try Self.check(topology, hosts)
+  }
+
+  /// Refuses a description in which ranks share a host that do not. The reverse is no mistake: a test describes several
+  /// hosts on one.
+  private static func check(_ topology: Topology, _ hosts: [HostIdentity]) throws(FailureReport) {
+    var first: [Int: Int] = [:]
+    for rank in hosts.indices {
+      let host = topology.location(of: rank).host
+      guard let other = first[host] else {
+        first[host] = rank
+        continue
+      }
+      if hosts[other] != hosts[rank] {
+        throw FailureReport(
+          .configuration,
+          "topology \(topology.name) has ranks \(other) and \(rank) on host \(topology.hostName(host)), "
+            + "but they run on \(hosts[other].name) and \(hosts[rank].name)",
+          advice: "Describe how ranks are numbered over the hosts (placement, in docs/TOPOLOGIES.md), "
+            + "or start them as the file says")
+      }
+    }
+  }
+
+  private init(hosts: [HostIdentity]) {
+    var numbers: [HostIdentity: Int] = [:]
+    let level = hosts.map { host in
+      let number = numbers[host] ?? numbers.count
+      numbers[host] = number
+      return number
+    }
+    self.init(rankCount: hosts.count, levels: [Level(name: "host", numbers: level)])
+  }
+
+  private init(_ topology: Topology, ofAll rankCount: Int) throws(FailureReport) {
+    guard topology.rankCount == rankCount else {
+      throw FailureReport(
+        .configuration, "topology \(topology.name) has \(topology.rankCount) ranks, this job \(rankCount)",
+        advice: "Describe the job's own hosts, with as many ranks on each as are started there")
+    }
+    self.init(
+      rankCount: rankCount, levels: topology.levels.map { Level(name: $0.name, numbers: $0.numbers) }, topology: topology,
+      figures: topology.levelFigures)
+  }
+
+  /// What is known of some of the ranks, in the order of their new numbers.
+  func restricted(to ranks: [Int]) -> JobLayout {
+    let own = levels.map { level in Level(name: level.name, numbers: ranks.map { level.numbers[$0] }) }
+    let isWhole = topology.map { ranks.elementsEqual(0..<$0.rankCount) } ?? true
+    return JobLayout(rankCount: ranks.count, levels: own, topology: topology, figures: figures, isWhole: isWhole)
+  }
+}
