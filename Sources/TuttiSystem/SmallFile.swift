@@ -17,3 +17,17 @@ package func readSmallFile(_ path: String, bytesMax: Int = 4096) -> String? {
   }
   return String(decoding: bytes[0..<filled], as: UTF8.self)
 }
+
+/// The names in a folder, in no order; none where it cannot be read.
+package func listFolder(_ path: String) -> [String] {
+  guard let folder = opendir(path) else { return [] }
+  defer { closedir(folder) }
+  var names: [String] = []
+  while let entry = readdir(folder) {
+    let name = withUnsafePointer(to: &entry.pointee.d_name) {
+      $0.withMemoryRebound(to: CChar.self, capacity: Int(NAME_MAX) + 1) { String(cString: $0) }
+    }
+    if name != "." && name != ".." { names.append(name) }
+  }
+  return names
+}

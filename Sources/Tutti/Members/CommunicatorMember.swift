@@ -29,6 +29,8 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
   var memoryTransport: String { "" }
   /// The transport whose devices reach memory of the caller's own, by name; nil where none does.
   var deviceTransport: String? { nil }
+  /// Where peers reach this rank, best first; empty where they need no address.
+  var addresses: [SocketAddress] { [] }
   private var engineStorage: Engine?
   /// The value of `tutti_current_fork_generation()` this member was born with.
   let forks = tutti_current_fork_generation()

@@ -15,6 +15,7 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
 
   override var memoryTransport: String { links.memoryTransport }
   override var deviceTransport: String? { links.deviceTransport }
+  override var addresses: [SocketAddress] { membership.members[rank].addresses }
 
   private init(
     _ membership: Membership, _ offered: OfferedTransports, _ links: PeerLinks, _ layout: JobLayout,

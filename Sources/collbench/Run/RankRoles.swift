@@ -20,8 +20,7 @@ func runLaunchedRank(_ configuration: RunConfiguration, checksMemory: Bool) thro
   do {
     communicator = try Communicator.join(options: options)
   } catch {
-    let rank = (getenv("TUTTI_RANK") ?? getenv("RANK")).map { String(cString: $0) }
-    Terminal.error(errorLine(rank: rank, "\(error)"))
+    Terminal.error(errorLine(rank: launchedRank, "\(error)"))
     throw ExitCode.failure
   }
   try runRank(communicator, configuration, checksMemory: checksMemory).exit()
@@ -142,11 +141,4 @@ private func runRank(_ communicator: Communicator, _ configuration: RunConfigura
     if !(error is TuttiError) { communicator.abort("collbench failed on rank \(rank): \(error)") }
     return .failure
   }
-}
-
-/// `collbench: rank 2: message`, naming the rank once.
-private func errorLine(rank: String?, _ message: String) -> String {
-  guard let rank else { return "collbench: \(message)" }
-  let prefix = "rank \(rank): "
-  return "collbench: " + (message.hasPrefix(prefix) ? "" : prefix) + message
 }

@@ -1,18 +1,20 @@
 import ArgumentParser
 import TuttiTopology
 
-/// `collbench topology`: what topology files say. Nothing is sent anywhere.
+/// `collbench topology`: what topology files say, and what a job's ranks can tell of theirs.
 struct TopologyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "topology",
-    abstract: "Checks and shows topology files (docs/TOPOLOGIES.md).",
+    abstract: "Checks, shows and writes topology files (docs/TOPOLOGIES.md).",
     discussion: """
       collbench topology validate Topologies/*.yaml
           one line for each file; what is wrong with one, with line and column, goes to standard error
       collbench topology show Topologies/rail-pod-1024.yaml --format svg --output pod.svg
           a picture for papers and browsers
       """,
-    subcommands: [ValidateTopologyCommand.self, ShowTopologyCommand.self])
+    subcommands: [
+      ValidateTopologyCommand.self, ShowTopologyCommand.self, DiscoverTopologyCommand.self, ProbeTopologyCommand.self,
+    ])
 }
 
 /// `collbench topology validate`: says whether files describe topologies.

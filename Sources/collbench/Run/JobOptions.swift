@@ -1,0 +1,117 @@
+import ArgumentParser
+import Glibc
+import Tutti
+import TuttiLaunch
+
+/// How a command that runs in a job comes to its ranks, and as which of them this process takes part.
+struct JobOptions: ParsableArguments {
+  @Option(help: "Start this many local processes (1 to \(ranksMax)). Without it: one rank of whatever launched collbench.")
+  var ranks: Int?
+
+  @Option(help: "One of auto, shm, rdma, tcp.")
+  var transport = "auto"
+
+  @Option(help: "Seconds that one step may take before it fails on every rank.")
+  var timeout = 60.0
+
+  /// collbench sets this when it starts itself: this process is one of the ranks that `--ranks` asks for.
+  @Flag(help: .private)
+  var launched = false
+
+  func validate() throws {
+    if let ranks, !(1...ranksMax).contains(ranks) {
+      throw ValidationError("--ranks \(ranks): must be from 1 to \(ranksMax).")
+    }
+    guard timeout > 0, timeout <= 1e6 else {
+      throw ValidationError("--timeout \(timeout): must be more than 0 and at most 1000000 seconds.")
+    }
+    let known = Catalog.transports.filter { $0 != TransportChoice.inProcess.name }
+    guard known.contains(transport) else { throw ValidationError(unknown("transport", transport, known: known)) }
+  }
+
+  /// Runs `body` as a rank of the job, or starts the ranks, each of which then does so.
+  ///
+  /// - Throws: `ExitCode`, once what is wrong has been said.
+  func run(_ body: (Communicator) throws -> Void) throws {
+    do {
+      if !launched, let ranks { return try launch(ranks) }
+      guard launched || isLaunched else { throw CommandFailure(noRanks) }
+    } catch let failure as CommandFailure {
+      Terminal.error("collbench: \(failure)")
+      throw ExitCode.failure
+    }
+    try runRank(body)
+  }
+
+  private func launch(_ ranks: Int) throws {
+    try refuseToLaunchFromRank()
+    let status = try launchThisProgram(ranks: ranks, finishLimit: .seconds(Int(timeout.rounded(.up)))).status
+    if status != 0 { throw ExitCode(status) }
+  }
+
+  private func runRank(_ body: (Communicator) throws -> Void) throws {
+    Lifeline.hold()
+    StandardStream.outliveReaders()
+    var options = CommunicatorOptions()
+    options.transport = TransportChoice(name: transport) ?? .auto
+    options.timeout = .nanoseconds(Int64(timeout * 1e9))
+    let communicator: Communicator
+    do { communicator = try Communicator.join(options: options) } catch {
+      Terminal.error(errorLine(rank: launchedRank, "\(error)"))
+      throw ExitCode.failure
+    }
+    defer { communicator.close() }
+    do { try body(communicator) } catch {
+      Terminal.error(errorLine(rank: "\(communicator.rank)", "\(error)"))
+      // The others may still be waiting for this rank when the failure is this program's own.
+      if !(error is TuttiError) { communicator.abort("collbench failed on rank \(communicator.rank): \(error)") }
+      throw ExitCode.failure
+    }
+  }
+}
+
+/// Refuses `--ranks` in a process that is a rank already.
+func refuseToLaunchFromRank() throws(CommandFailure) {
+  let identity = ["TUTTI_RANK", "TUTTI_SIZE"]
+  guard let variable = identity.first(where: isSet) else { return }
+  throw CommandFailure(
+    """
+    --ranks starts processes of its own, but \(variable) says that this one is already a rank. Leave --ranks out to join \
+    as that rank, or unset \(variable).
+    """)
+}
+
+/// Starts local ranks of this program, with the same arguments, and waits for them.
+func launchThisProgram(ranks: Int, finishLimit: Duration) throws(CommandFailure) -> JobOutcome {
+  do throws(LaunchError) {
+    var job = try JobDescription(
+      rankCount: ranks, program: ThisProgram.path, arguments: ThisProgram.arguments(adding: "--launched"))
+    // A rank that hangs after another has finished reports its own timeout first.
+    job.finishLimit = finishLimit + job.failureGrace
+    return try job.run { Terminal.error("collbench: \($0)") }
+  } catch { throw CommandFailure("\(error)") }
+}
+
+/// Whether something launched this process as a rank: any of these variables, not empty, says so.
+var isLaunched: Bool { ["TUTTI_RANK", "TUTTI_SIZE", "TUTTI_RENDEZVOUS", "RANK", "WORLD_SIZE"].contains(where: isSet) }
+
+/// What the launcher calls this process; nil where nothing does.
+var launchedRank: String? { (getenv("TUTTI_RANK") ?? getenv("RANK")).map { String(cString: $0) } }
+
+private func isSet(_ variable: String) -> Bool {
+  guard let value = getenv(variable) else { return false }
+  return value.pointee != 0
+}
+
+let noRanks = """
+  no ranks to run on. Either give --ranks N, to start N processes on this machine, or start collbench once for each rank with \
+  TUTTI_RANK, TUTTI_SIZE and TUTTI_RENDEZVOUS (host:port of rank 0) set, or RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, and \
+  with the same TUTTI_SECRET on every rank.
+  """
+
+/// `collbench: rank 2: message`, naming the rank once.
+func errorLine(rank: String?, _ message: String) -> String {
+  guard let rank else { return "collbench: \(message)" }
+  let prefix = "rank \(rank): "
+  return "collbench: " + (message.hasPrefix(prefix) ? "" : prefix) + message
+}
