@@ -21,7 +21,6 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
     // Algorithms as data, and what reads them without executing them.
@@ -30,9 +29,9 @@ let package = Package(
 
     // Hosts and what is in them, as facts; networks of them, as descriptions.
     .target(name: "TuttiTopology"),
-    // Descriptions in files. Apart, because the YAML parser brings Foundation, which nothing that moves data should load.
-    .target(
-      name: "TuttiTopologyFiles", dependencies: ["TuttiTopology", .product(name: "Yams", package: "Yams")]),
+    // Descriptions in files. Apart, so that what asks for topologies needs no parser.
+    .target(name: "TuttiTopologyFiles", dependencies: ["TuttiTopology", "CLibYAML"]),
+    .systemLibrary(name: "CLibYAML", providers: [.apt(["libyaml-dev"]), .yum(["libyaml-devel"])]),
 
     // What Swift cannot say: SIMD variants per CPU, system call shims.
     .target(name: "CTuttiKernels"),
@@ -104,7 +103,6 @@ let package = Package(
       name: "TuttiTopologyTests",
       dependencies: [
         "TuttiTopology", "TuttiTopologyFiles", "FuzzTopology", "TuttiSchedule", "TuttiSystem", "Patience",
-        .product(name: "Yams", package: "Yams"),
       ]),
     .testTarget(name: "TuttiSystemTests", dependencies: ["TuttiSystem", "TuttiTopology"]),
     .testTarget(

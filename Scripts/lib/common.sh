@@ -48,8 +48,9 @@ ensure_packages() {
 # Makes sure that Swift is there and new enough, with what it needs to compile and link C, and the headers of the trait RDMA.
 ensure_toolchain() {
   ensure_packages git=git ld=binutils gcc=gcc g++=g++ /usr/include/stdlib.h=libc6-dev \
-    /usr/include/openssl/evp.h=libssl-dev /usr/include/infiniband/verbs.h=libibverbs-dev \
-    /usr/include/rdma/rdma_cma.h=librdmacm-dev /etc/ssl/certs/ca-certificates.crt=ca-certificates
+    /usr/include/openssl/evp.h=libssl-dev /usr/include/yaml.h=libyaml-dev \
+    /usr/include/infiniband/verbs.h=libibverbs-dev /usr/include/rdma/rdma_cma.h=librdmacm-dev \
+    /etc/ssl/certs/ca-certificates.crt=ca-certificates
   command -v swift >/dev/null ||
     die "swift is not in PATH. Install Swift $SWIFT_MINIMUM or later (https://www.swift.org/install/linux/) and add its usr/bin to PATH."
   local version

@@ -1,110 +1,69 @@
-// What is checked of a file before a parser sees it: size, encoding, depth, and that it has no aliases. A YAML parser
-// composes what aliases stand for, and compares keys by all that is in them, so a file of 300 bytes could keep it busy for
-// years; and it calls itself for every level of depth.
-//
-// The checks look at bytes alone, with no regard to quotes and comments, so that they cannot disagree with the parser about
-// where those begin. They may refuse an odd text, and never let an alias through.
+// What is checked of a file before a parser sees it: its size, its encoding, and that it declares no tags.
 
 import TuttiTopology
 
-/// The text of a file that a parser may be given.
+/// The text of a file that a parser may be given, and where in it a byte is.
 struct DescriptionText {
   let text: String
-
-  /// More brackets open at once, or a deeper indentation, than any topology has.
-  private static let bracketsMax = 64, indentationMax = 100
 
   init(_ bytes: some Collection<UInt8>) throws(TopologyError) {
     guard bytes.count <= Topology.fileBytesMax else {
       throw TopologyError(.start, "the file has \(bytes.count) bytes: \(Topology.fileBytesMax) is the most")
     }
     guard let text = String(validating: bytes, as: UTF8.self) else {
+      // Begun by a byte order mark, which some editors write of their own accord.
+      guard !bytes.starts(with: [0xFF, 0xFE]), !bytes.starts(with: [0xFE, 0xFF]) else {
+        throw TopologyError(.start, "the file is text in UTF-16: save it in UTF-8")
+      }
       throw TopologyError(DescriptionText.positionOfInvalid(bytes), "the file is not text in UTF-8")
     }
-    // Some editors begin every file with a byte order mark.
+    // UTF-8 has that mark too, which is no part of the text.
     self.text = text.unicodeScalars.first == "\u{FEFF}" ? String(text.unicodeScalars.dropFirst()) : text
-    try checkDepth()
-    try checkAliases()
+    try refuseTagDirectives()
+  }
+
+  /// Tags are refused, so it is of no use to declare them. This is said here because libyaml compares each declaration with
+  /// all before it: 900 kB of them take it 40 s.
+  ///
+  /// It looks at the starts of lines, with no regard to quotes, so that it cannot disagree with the parser about where
+  /// those begin. It may refuse an odd text, and lets no such directive through.
+  private func refuseTagDirectives() throws(TopologyError) {
+    let bytes = Array(text.utf8), directive = Array("%TAG".utf8)
+    // The last bytes of what ends a line, in UTF-8.
+    let lineEnds: [UInt8] = [0x0A, 0x0D, 0x85, 0xA8, 0xA9]
+    for (offset, byte) in bytes.enumerated() where byte == directive[0] {
+      guard offset == 0 || lineEnds.contains(bytes[offset - 1]), bytes[offset...].starts(with: directive) else { continue }
+      throw TopologyError(position(of: offset), "topologies have no tags: leave out '%TAG'")
+    }
+  }
+
+  /// Where the byte at `offset` is, which begins a character.
+  func position(of offset: Int) -> TextPosition {
+    let end = text.utf8.index(text.startIndex, offsetBy: offset, limitedBy: text.endIndex) ?? text.endIndex
+    return DescriptionText.position(after: text.unicodeScalars[..<end])
   }
 
   /// Where the text stops being UTF-8.
   private static func positionOfInvalid(_ bytes: some Collection<UInt8>) -> TextPosition {
-    var position = TextPosition.start
+    var before: [Unicode.Scalar] = []
     var parser = Unicode.UTF8.ForwardParser()
     var iterator = bytes.makeIterator()
-    while case .valid(let scalar) = parser.parseScalar(from: &iterator) {
-      if scalar.first == UInt8(ascii: "\n") {
-        position = TextPosition(line: position.line + 1, column: 1)
-      } else {
-        position.column += 1
-      }
-    }
-    return position
+    while case .valid(let character) = parser.parseScalar(from: &iterator) { before.append(UTF8.decode(character)) }
+    return position(after: before)
   }
 
-  /// Where a byte is.
-  func position(of offset: Int) -> TextPosition {
+  /// The place behind `text`, with the ends of lines that YAML has (1.1, section 5.4), as the parser counts them.
+  private static func position(after text: some Sequence<Unicode.Scalar>) -> TextPosition {
     var position = TextPosition.start
-    for byte in text.utf8.prefix(offset) {
-      if byte == UInt8(ascii: "\n") {
-        position = TextPosition(line: position.line + 1, column: 1)
-      } else if byte & 0xC0 != 0x80 {
-        // Not for the further bytes of a character.
-        position.column += 1
+    var before: Unicode.Scalar?
+    for scalar in text {
+      switch scalar {
+      case "\n" where before == "\r": break
+      case "\n", "\r", "\u{85}", "\u{2028}", "\u{2029}": position = TextPosition(line: position.line + 1, column: 1)
+      default: position.column += 1
       }
+      before = scalar
     }
     return position
-  }
-
-  private func checkDepth() throws(TopologyError) {
-    var open = 0
-    var indentation = 0
-    var isIndented = true
-    for (offset, byte) in text.utf8.enumerated() {
-      switch byte {
-      case UInt8(ascii: "["), UInt8(ascii: "{"): open += 1
-      case UInt8(ascii: "]"), UInt8(ascii: "}"): open -= 1
-      default: break
-      }
-      switch byte {
-      case UInt8(ascii: "\n"), UInt8(ascii: "\r"): (indentation, isIndented) = (0, true)
-      // A dash or a question mark begins another level, on the same line too.
-      case UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "-"), UInt8(ascii: "?"), UInt8(ascii: ":"):
-        if isIndented { indentation += 1 }
-      default: isIndented = false
-      }
-      guard open <= DescriptionText.bracketsMax, indentation <= DescriptionText.indentationMax else {
-        throw TopologyError(position(of: offset), "more depth than a topology has: \(DescriptionNode.depthMax) levels")
-      }
-    }
-  }
-
-  /// An alias is an asterisk and letters, digits, dashes or underscores. Elsewhere, as in `2*x` or `*.yaml` or
-  /// `*emphasis*`, it is text.
-  private func checkAliases() throws(TopologyError) {
-    let bytes = Array(text.utf8)
-    for (offset, byte) in bytes.enumerated() where byte == UInt8(ascii: "*") {
-      if offset > 0, isAnchorByte(bytes[offset - 1]) { continue }
-      var end = offset + 1
-      while end < bytes.count, isAnchorByte(bytes[end]) { end += 1 }
-      guard end > offset + 1 else { continue }
-      // The characters, besides spaces and line ends, that may follow an alias; whatever is not ASCII may be one of those.
-      let follows = Array("?:,]}%@` \t\r\n\0".utf8)
-      guard end == bytes.count || bytes[end] >= 0x80 || follows.contains(bytes[end]) else { continue }
-      let name = String(decoding: bytes[offset..<min(end, offset + 33)], as: UTF8.self)
-      throw TopologyError(
-        position(of: offset),
-        "'\(name)': topologies have no aliases, nor text that looks like one; 'count', ranges such as node[0-7] and what regions take from the file say it once"
-      )
-    }
-  }
-}
-
-private func isAnchorByte(_ byte: UInt8) -> Bool {
-  switch byte {
-  case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-    UInt8(ascii: "_"), UInt8(ascii: "-"):
-    true
-  default: false
   }
 }

@@ -13,12 +13,23 @@ extension Topology {
   ///   - file: Its name, for errors.
   /// - Throws: ``TopologyError`` for the first thing that is wrong: too long, no UTF-8, no YAML, or no topology.
   package init(file: String, bytes: some Collection<UInt8>) throws(TopologyError) {
-    let description: DescriptionNode
-    do throws(TopologyError) { description = try DescriptionText(bytes).parsed() } catch {
+    try self.init(try DescriptionNode(file: file, bytes: bytes), file: file)
+  }
+}
+
+extension DescriptionNode {
+  /// What a file says, whether or not that is a topology.
+  ///
+  /// - Parameters:
+  ///   - bytes: The whole file.
+  ///   - file: Its name, for errors.
+  /// - Throws: ``TopologyError`` where it is too long, no UTF-8, not one document of YAML, or has what no topology has:
+  ///   anchors, aliases, tags, keys that are not text or are given twice, too much depth or too many values.
+  package init(file: String, bytes: some Collection<UInt8>) throws(TopologyError) {
+    do throws(TopologyError) { self = try DescriptionReader(try DescriptionText(bytes)).document() } catch {
       var error = error
       error.file = file
       throw error
     }
-    try self.init(description, file: file)
   }
 }

@@ -8,8 +8,8 @@ import Testing
     "TuttiSchedule": [],
     "TuttiAlgorithms": ["TuttiSchedule"],
     "TuttiTopology": [],
-    // The one module with the YAML parser, which brings Foundation.
-    "TuttiTopologyFiles": ["TuttiTopology", "Yams"],
+    // The one module with the YAML parser.
+    "TuttiTopologyFiles": ["TuttiTopology", "CLibYAML"],
     "TuttiSystem": ["TuttiTopology", "CTuttiLinux", "COpenSSL"],
     "TuttiTransport": ["TuttiSchedule", "TuttiSystem", "TuttiTopology", "CTuttiLinux"],
     "TuttiTCP": ["TuttiTransport", "TuttiSystem", "CTuttiLinux"],

@@ -2,8 +2,12 @@ import Foundation
 import FuzzTopology
 import Testing
 
-/// The property that `Scripts/fuzz-topology` has a fuzzer break, on a few thousand changed topologies of a seed.
+/// The property that `Scripts/fuzz-topology` has a fuzzer break, on a few hundred changed topologies of a seed;
+/// TUTTI_TEST_MUTATIONS gives another number of them.
 @Suite struct FuzzTests {
+  private static let mutations =
+    ProcessInfo.processInfo.environment["TUTTI_TEST_MUTATIONS"].flatMap { Int($0) } ?? 600
+
   /// What is put into files besides parts of themselves.
   private static let words = [
     "0", "-1", "99999999999", "1e9", "''", "[]", "{}", "[", "}", ":", "- ", "&a ", "*a", "!!str ", "~", "null", "true", "\n",
@@ -15,7 +19,7 @@ import Testing
   @Test func changedFilesAreReadOrRefused() throws {
     var numbers = SeededGenerator(seed: SeededGenerator.seed)
     let seeds = try Topologies.files.map(Topologies.bytes)
-    for turn in 0..<600 {
+    for turn in 0..<FuzzTests.mutations {
       var bytes = seeds.randomElement(using: &numbers)!
       for _ in 0..<Int.random(in: 1...4, using: &numbers) {
         let place = Int.random(in: 0...bytes.count, using: &numbers)

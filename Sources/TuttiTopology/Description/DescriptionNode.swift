@@ -49,7 +49,7 @@ package struct DescriptionNode: Sendable {
 
 extension String {
   /// For messages: what a file says may be long.
-  var shortened: String {
+  package var shortened: String {
     unicodeScalars.count > 64 ? String(String.UnicodeScalarView(unicodeScalars.prefix(64))) + "..." : self
   }
 
