@@ -34,6 +34,9 @@ let package = Package(
     .target(
       name: "TuttiTopologyFiles", dependencies: ["TuttiTopology", .product(name: "Yams", package: "Yams")]),
 
+    // Which algorithm `auto` stands for, and why.
+    .target(name: "TuttiChoice", dependencies: ["TuttiSchedule", "TuttiAlgorithms", "TuttiTopology"]),
+
     // What Swift cannot say: SIMD variants per CPU, system call shims.
     .target(name: "CTuttiKernels"),
     .target(name: "CTuttiLinux"),
@@ -64,8 +67,9 @@ let package = Package(
     .target(
       name: "Tutti",
       dependencies: [
-        "CTuttiLinux", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiSystem", "TuttiTransport", "TuttiTCP",
-        "TuttiSharedMemory", "TuttiRDMA", "TuttiEngine", "TuttiBootstrap", .product(name: "Logging", package: "swift-log"),
+        "CTuttiLinux", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiChoice", "TuttiSystem", "TuttiTransport",
+        "TuttiTCP", "TuttiSharedMemory", "TuttiRDMA", "TuttiEngine", "TuttiBootstrap",
+        .product(name: "Logging", package: "swift-log"),
       ],
       // For `TuttiBuffer.span`, which says whose memory it is.
       swiftSettings: [.enableExperimentalFeature("Lifetimes")]
@@ -80,8 +84,8 @@ let package = Package(
     .executableTarget(
       name: "collbench",
       dependencies: [
-        "Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiTopology", "TuttiTopologyFiles", "TuttiLaunch", "TuttiTransport",
-        "TuttiSystem", "CTuttiLinux", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiTopology", "TuttiTopologyFiles", "TuttiChoice", "TuttiLaunch",
+        "TuttiTransport", "TuttiSystem", "CTuttiLinux", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]
     ),
 
@@ -105,6 +109,9 @@ let package = Package(
         "TuttiTopology", "TuttiTopologyFiles", "FuzzTopology", "TuttiSchedule", "TuttiSystem", "Patience",
         .product(name: "Yams", package: "Yams"),
       ]),
+    .testTarget(
+      name: "TuttiChoiceTests",
+      dependencies: ["TuttiChoice", "TuttiAlgorithms", "TuttiSchedule", "TuttiTopology", "TuttiTopologyFiles"]),
     .testTarget(name: "TuttiSystemTests", dependencies: ["TuttiSystem", "TuttiTopology"]),
     .testTarget(
       name: "TuttiTransportTests",
