@@ -67,7 +67,7 @@ import TuttiSchedule
 
   /// Racks of hosts of ranks: a rank on the border of a rack is one of many.
   @Test func ringsLeaveARackOnce() throws {
-    let (racks, hosts, ranks) = (4, 6, 12)
+    let (racks, hosts, ranks) = (3, 5, 6)
     let grouping = try Grouping([
       (0..<racks * hosts * ranks).map { $0 / (hosts * ranks) }, (0..<racks * hosts * ranks).map { $0 / ranks },
     ])
@@ -78,6 +78,10 @@ import TuttiSchedule
     #expect(abs(traffic.levels[1].exit - share) < 1e-9)
     #expect(abs(traffic.levels[2].volume - share) < 1e-9)
     expectEqual(ring, grouping, "racks")
+    // Each rank read stands for others of its rack.
+    for name in ["two-shot", "halving-doubling"] {
+      expectEqual(try #require(AlgorithmRegistry.algorithm(.allReduce, named: name)), grouping, "racks")
+    }
   }
 
   private func program(of name: String, _ grouping: Grouping) throws -> Schedule {
