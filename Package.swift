@@ -33,6 +33,9 @@ let package = Package(
     .target(name: "TuttiTopologyFiles", dependencies: ["TuttiTopology", "CLibYAML"]),
     .systemLibrary(name: "CLibYAML", providers: [.apt(["libyaml-dev"]), .yum(["libyaml-devel"])]),
 
+    // Which algorithm `auto` stands for, and why.
+    .target(name: "TuttiChoice", dependencies: ["TuttiSchedule", "TuttiAlgorithms", "TuttiTopology"]),
+
     // What Swift cannot say: SIMD variants per CPU, system call shims.
     .target(name: "CTuttiKernels"),
     .target(name: "CTuttiLinux"),
@@ -63,8 +66,8 @@ let package = Package(
     .target(
       name: "Tutti",
       dependencies: [
-        "CTuttiLinux", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiTopologyFiles", "TuttiSystem",
-        "TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "TuttiRDMA", "TuttiEngine", "TuttiBootstrap",
+        "CTuttiLinux", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiTopologyFiles", "TuttiChoice",
+        "TuttiSystem", "TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "TuttiRDMA", "TuttiEngine", "TuttiBootstrap",
         .product(name: "Logging", package: "swift-log"),
       ],
       // For `TuttiBuffer.span`, which says whose memory it is.
@@ -80,8 +83,8 @@ let package = Package(
     .executableTarget(
       name: "collbench",
       dependencies: [
-        "Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiTopology", "TuttiLaunch", "TuttiTransport", "TuttiSystem",
-        "CTuttiLinux", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiTopology", "TuttiChoice", "TuttiLaunch", "TuttiTransport",
+        "TuttiSystem", "CTuttiLinux", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]
     ),
 
@@ -104,6 +107,9 @@ let package = Package(
       dependencies: [
         "TuttiTopology", "TuttiTopologyFiles", "FuzzTopology", "TuttiSchedule", "TuttiSystem", "Patience",
       ]),
+    .testTarget(
+      name: "TuttiChoiceTests",
+      dependencies: ["TuttiChoice", "TuttiAlgorithms", "TuttiSchedule", "TuttiTopology", "TuttiTopologyFiles"]),
     .testTarget(name: "TuttiSystemTests", dependencies: ["TuttiSystem", "TuttiTopology"]),
     .testTarget(
       name: "TuttiTransportTests",

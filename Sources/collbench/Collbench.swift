@@ -17,13 +17,17 @@ struct Collbench: ParsableCommand {
       collbench reduce --ranks 5 --root 2 --dtype bfloat16 --op average --in-place
       collbench list
           the collectives, their algorithms, the types, and which operation works on which
+      collbench explain all-reduce --bytes 16M --topology Topologies/ethernet-4.yaml
+          which algorithm 'auto' stands for there, and why
       collbench topology show Topologies/rail-pod-1024.yaml
           what a topology file describes: hosts, networks, groups of ranks, latencies and bandwidths
       torchrun --no-python --nproc-per-node 4 collbench all-reduce
           without --ranks, collbench is one rank of whatever launched it; set TUTTI_SECRET on every rank
       """,
     version: toolVersion,
-    subcommands: [RunCommand.self, ListCommand.self, VerifyCommand.self, PlanCommand.self, TopologyCommand.self],
+    subcommands: [
+      RunCommand.self, ListCommand.self, VerifyCommand.self, PlanCommand.self, ExplainCommand.self, TopologyCommand.self,
+    ],
     defaultSubcommand: RunCommand.self)
 }
 

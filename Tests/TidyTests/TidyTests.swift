@@ -10,6 +10,7 @@ import Testing
     "TuttiTopology": [],
     // The one module with the YAML parser.
     "TuttiTopologyFiles": ["TuttiTopology", "CLibYAML"],
+    "TuttiChoice": ["TuttiSchedule", "TuttiAlgorithms", "TuttiTopology"],
     "TuttiSystem": ["TuttiTopology", "CTuttiLinux", "COpenSSL"],
     "TuttiTransport": ["TuttiSchedule", "TuttiSystem", "TuttiTopology", "CTuttiLinux"],
     "TuttiTCP": ["TuttiTransport", "TuttiSystem", "CTuttiLinux"],
@@ -19,7 +20,8 @@ import Testing
     "TuttiEngine": ["TuttiSchedule", "TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiKernels", "CTuttiLinux"],
     "TuttiBootstrap": ["TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux"],
     "Tutti": [
-      "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiTopologyFiles", "TuttiSystem", "TuttiTransport", "TuttiTCP",
+      "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiTopologyFiles", "TuttiChoice", "TuttiSystem",
+      "TuttiTransport", "TuttiTCP",
       "TuttiSharedMemory", "TuttiRDMA", "TuttiEngine", "TuttiBootstrap", "CTuttiLinux", "CTuttiKernels", "Logging",
     ],
     "TuttiTraining": ["Tutti", "TuttiSystem", "CTuttiKernels", "CTuttiLinux"],
@@ -29,14 +31,14 @@ import Testing
     ],
     "TuttiLaunch": ["TuttiSystem", "CTuttiLinux"],
     "collbench": [
-      "Tutti", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiLaunch", "TuttiTransport", "TuttiSystem",
-      "CTuttiLinux", "ArgumentParser",
+      "Tutti", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiChoice", "TuttiLaunch", "TuttiTransport",
+      "TuttiSystem", "CTuttiLinux", "ArgumentParser",
     ],
   ]
 
   /// The C library and atomics, which every module but the pure ones may import. Foundation is for none of them.
   static let system: Set = ["Glibc", "Synchronization"]
-  static let pure: Set = ["TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiTopologyFiles"]
+  static let pure: Set = ["TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiTopologyFiles", "TuttiChoice"]
 
   @Test func repositoryIsFound() {
     #expect(Repository.swiftSources.count > 20)

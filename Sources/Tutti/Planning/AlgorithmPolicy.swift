@@ -1,11 +1,12 @@
 import TuttiAlgorithms
+import TuttiChoice
 import TuttiSchedule
 import TuttiTransport
 
 /// Which algorithm `auto` stands for, and in which segments data travels: pure functions of what all ranks know, so that all
 /// choose alike.
 ///
-/// The choice is the algorithm whose ``AlgorithmCost`` is least in the terms of the medium, the table ``TransportTerms``.
+/// The algorithm is the one that `TuttiChoice` predicts to be the fastest.
 struct AlgorithmPolicy {
   /// All ranks, in the groups that algorithms are told of.
   let grouping: Grouping
@@ -15,52 +16,53 @@ struct AlgorithmPolicy {
   /// The largest segment every link of the communicator carries.
   let segmentBytesMax: Int
   let catalog: AlgorithmCatalog
+  private let choices: ChoiceCache
 
   /// No segment is longer, whatever links carry.
   static let segmentBytesMax = 256 << 10
 
   private var rankCount: Int { grouping.rankCount }
 
-  /// Two predictions as near as this are equal, and ``balance(_:bytes:)`` decides.
-  private static let tolerance = 1.03
-  /// The all-reduces in which every rank folds everything: beyond so many bytes that is more than the messages they save.
-  private static let foldsAll: Set = ["one-shot", "recursive-doubling"]
-  private static let foldsAllBytesMax: UInt64 = 512 << 10
+  /// - Parameters:
+  ///   - medium: The slowest that carries messages of the communicator.
+  ///   - terms: What rounds, messages and bytes cost at each level of the groups. With nil, messages inside the innermost
+  ///     groups go through shared memory where there are several levels, and all others over the medium.
+  init(
+    grouping: Grouping, medium: TransportMedium, processors: Int, segmentBytesMax: Int, catalog: AlgorithmCatalog,
+    terms: ChoiceTerms? = nil
+  ) {
+    self.grouping = grouping
+    self.medium = medium
+    self.processors = processors
+    self.segmentBytesMax = segmentBytesMax
+    self.catalog = catalog
+    let levels = (0..<grouping.levelCount).map { level in
+      let isInside = grouping.levelCount > 1 && level == grouping.levelCount - 1
+      return JobFacts.Level(
+        name: level == grouping.levelCount - 1 ? "rank" : "host", medium: isInside ? .sharedMemory : LevelMedium(medium))
+    }
+    // An algorithm over groups is one of them once the catalog has it. Those that users bring run by name only.
+    let candidates = (AlgorithmRegistry.all + AlgorithmRegistry.overGroups).filter {
+      catalog.number($0.collective, named: $0.name) != nil
+    }
+    choices = ChoiceCache(
+      AlgorithmChoice(
+        grouping: grouping, terms: terms ?? ChoiceTerms(JobFacts(levels: levels, processors: processors)),
+        candidates: candidates, segmentBytesMax: segmentBytesMax))
+  }
 
   /// The name of the algorithm for a call of this size.
   ///
   /// - Parameter bytes: Of the message, or of all blocks together.
   func algorithm(_ collective: Collective, bytes: UInt64, hasUnequalBlocks: Bool) -> String {
-    // Each rank has to run as rarely as can be, which no term of the table says.
-    if collective == .barrier, medium == .sharedMemory, rankCount > processors { return "direct" }
-    let terms = TransportTerms.terms(of: medium)
-    let parallel = medium == .network || medium == .rdma ? 1 : max(1, min(rankCount, processors))
-    var candidates: [(name: String, cost: AlgorithmCost, time: Double)] = []
-    for algorithm in AlgorithmRegistry.algorithms(for: collective) {
-      guard algorithm.isDefined(for: grouping), let cost = algorithm.cost(for: grouping) else { continue }
-      if hasUnequalBlocks, algorithm.schedule(for: grouping.position(of: 0)).equalBlocks { continue }
-      if collective == .allReduce, bytes > Self.foldsAllBytesMax, Self.foldsAll.contains(algorithm.name) { continue }
-      let time = cost.levels.reduce(0) { sum, level in
-        sum + terms.microseconds(level, bytes: Double(bytes), segmentBytes: Double(segmentBytesMax), parallel: parallel)
-      }
-      candidates.append((algorithm.name, cost, time))
-    }
-    let least = candidates.map(\.time).min() ?? 0
-    var best: (name: String, balance: Double) = ("", .infinity)
-    for (name, cost, time) in candidates where time <= least * Self.tolerance {
-      // The last of equals: the direct ones, which need no rank in between.
-      let balance = balance(cost, bytes: bytes)
-      if balance <= best.balance { best = (name, balance) }
-    }
-    return best.name
+    choices.choice(for: collective).best(bytes: bytes, hasUnequalBlocks: hasUnequalBlocks)
   }
 
-  /// What decides between algorithms of equal time; the least is chosen. For small messages, and where one copy serves many
-  /// readers, the rounds; otherwise neither many rounds nor one rank that sends everything.
-  private func balance(_ cost: AlgorithmCost, bytes: UInt64) -> Double {
-    let rounds = cost.levels.reduce(0) { $0 + Double($1.rounds) }
-    let volume = cost.levels.reduce(0) { $0 + $1.volume }
-    return medium == .sharedMemory || bytes < 64 << 10 ? rounds : rounds * rounds + volume * volume
+  /// Every candidate for a call of this size, and why one of them is chosen.
+  ///
+  /// - Parameter bytes: Of the message, or of all blocks together.
+  func explain(_ collective: Collective, bytes: UInt64, hasUnequalBlocks: Bool) -> Explanation {
+    choices.choice(for: collective).explain(bytes: bytes, hasUnequalBlocks: hasUnequalBlocks)
   }
 
   /// Bytes of a segment: as long as a link carries, because a segment costs system calls where it does not go through a
@@ -89,48 +91,5 @@ struct AlgorithmPolicy {
     case .reduce: bytes > 128 << 10
     default: false
     }
-  }
-}
-
-/// What messages and bytes cost on one kind of transport, in microseconds: the table behind the automatic choice.
-///
-/// On one host the ranks share processors, and what all of them do together counts; over a network only what the busiest
-/// rank does. The values for one host were fitted to measurements of all algorithms at 2, 3, 4 and 8 ranks on 2 cores, 8 B
-/// to 16 MiB, so that the choices are right rather than the times; those for a network are of 10 Gb/s Ethernet.
-/// `Benchmarks/choice` compares the choices with what is best. Those for RDMA are of 100 Gb/s RoCE, and not measured: a byte
-/// is the line rate of 12.5 GB/s; a message is two work requests and a completion at either end, at some 0.1 us each, as one
-/// core sends 10 million small ones a second (Kalia, Kaminsky & Andersen, "Datacenter RPCs can be General and Fast", NSDI
-/// 2019); a round is half of the 2 to 3 us that adapters of that kind take there and back, and as much again for the
-/// engines.
-struct TransportTerms: Sendable {
-  /// A round: one message after another.
-  let round: Double
-  /// A message of the busiest rank, and one of all ranks'.
-  let message: Double
-  let anyMessage: Double
-  /// A byte of the busiest rank, and one of all ranks'.
-  let byte: Double
-  let anyByte: Double
-  /// A byte of the first segment, once for each round: how long a pipeline takes to fill.
-  let firstByte: Double
-
-  static func terms(of medium: TransportMedium) -> TransportTerms {
-    switch medium {
-    case .sharedMemory:
-      TransportTerms(round: 2.8, message: 0.34, anyMessage: 8e-4, byte: 1e-8, anyByte: 6.6e-5, firstByte: 9.5e-5)
-    case .loopback:
-      TransportTerms(round: 1, message: 1.2, anyMessage: 4.5, byte: 1.1e-5, anyByte: 4.5e-4, firstByte: 2e-5)
-    case .network:
-      TransportTerms(round: 20, message: 3, anyMessage: 0, byte: 8e-4, anyByte: 0, firstByte: 8e-4)
-    case .rdma:
-      TransportTerms(round: 2, message: 0.3, anyMessage: 0, byte: 8e-5, anyByte: 0, firstByte: 8e-5)
-    }
-  }
-
-  /// - Parameter parallel: How many ranks run at the same time.
-  func microseconds(_ cost: AlgorithmCost.Level, bytes: Double, segmentBytes: Double, parallel: Int) -> Double {
-    Double(cost.rounds) * (round + firstByte * min(bytes, segmentBytes))
-      + Double(cost.messages) * message + Double(cost.totalMessages) * anyMessage / Double(parallel)
-      + bytes * (cost.volume * byte + cost.totalVolume * anyByte / Double(parallel))
   }
 }

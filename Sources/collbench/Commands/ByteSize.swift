@@ -1,3 +1,5 @@
+import ArgumentParser
+
 /// Reads and writes byte counts as people do: `8`, `4K`, `2M`, `1G`, in powers of 1024.
 enum ByteSize {
   /// - Returns: The bytes; nil when the text is not a count or does not fit 63 bits.
@@ -28,6 +30,17 @@ enum ByteSize {
     }
     return "\(bytes) B"
   }
+}
+
+/// The byte count of a flag.
+///
+/// - Throws: `ValidationError`, which names the flag.
+func byteCount(_ text: String, of flag: String) throws -> Int {
+  guard let bytes = ByteSize.parse(text) else {
+    throw ValidationError(
+      "\(flag): '\(String(text.prefix(64)))' is not a size below 8 EiB. Write whole bytes, or K, M, G: 8, 4K, 2M, 1G.")
+  }
+  return bytes
 }
 
 /// Writes `value` with exactly `digits` digits after the point, whatever the locale.

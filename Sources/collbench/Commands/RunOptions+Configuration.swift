@@ -136,7 +136,7 @@ extension RunOptions {
       }
     }
     let least = try minBytes.map { try size($0, of: "--min-bytes", elementBytes) } ?? max(8, elementBytes)
-    let most = try maxBytes.map { try bytes($0, of: "--max-bytes") } ?? max(64 << 20, least)
+    let most = try maxBytes.map { try byteCount($0, of: "--max-bytes") } ?? max(64 << 20, least)
     guard least > 0 else { throw ValidationError("--min-bytes 0: must be at least one element. For no data use --sizes 0.") }
     guard least <= most else {
       throw ValidationError("--min-bytes \(ByteSize.text(least)) is more than --max-bytes \(ByteSize.text(most)).")
@@ -154,16 +154,8 @@ extension RunOptions {
     return list
   }
 
-  private func bytes(_ text: String, of flag: String) throws -> Int {
-    guard let bytes = ByteSize.parse(text) else {
-      throw ValidationError(
-        "\(flag): '\(String(text.prefix(64)))' is not a size below 8 EiB. Write whole bytes, or K, M, G: 8, 4K, 2M, 1G.")
-    }
-    return bytes
-  }
-
   private func size(_ text: String, of flag: String, _ elementBytes: Int) throws -> Int {
-    let bytes = try bytes(text, of: flag)
+    let bytes = try byteCount(text, of: flag)
     guard bytes % elementBytes == 0 else {
       throw ValidationError(
         "\(flag): \(text) is not a multiple of the \(elementBytes) bytes of \(dtype). Nearest below: \(bytes - bytes % elementBytes)."

@@ -9,6 +9,7 @@ enum JSONValue {
   case object([(String, JSONValue)])
 
   static func optional(_ value: Int?) -> JSONValue { value.map { .integer($0) } ?? .null }
+  static func optional(_ value: Double?) -> JSONValue { value.map { .number($0) } ?? .null }
   static func optional(_ value: String?) -> JSONValue { value.map { .string($0) } ?? .null }
 
   private var isScalar: Bool {

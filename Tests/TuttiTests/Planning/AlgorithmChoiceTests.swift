@@ -36,4 +36,18 @@ import TuttiTransport
       #expect(found == line)
     }
   }
+
+  /// Two-shot sends from host to host what stays inside them otherwise.
+  @Test("over groups, the choice is by level, and one that the catalog has") func levels() throws {
+    let catalog = try AlgorithmCatalog(CommunicatorOptions())
+    let policy = AlgorithmPolicy(
+      grouping: try Grouping([[0, 0, 0, 0, 1, 1, 1, 1]]), medium: .network, processors: 4, segmentBytesMax: 256 << 10,
+      catalog: catalog)
+    for collective in Collective.allCases {
+      let explanation = policy.explain(collective, bytes: 16 << 20, hasUnequalBlocks: false)
+      let name = policy.algorithm(collective, bytes: 16 << 20, hasUnequalBlocks: false)
+      #expect(explanation.chosen == name && explanation.levels == ["host", "rank"])
+      #expect(catalog.number(collective, named: name) != nil && name != "two-shot", "\(collective.name) \(name)")
+    }
+  }
 }

@@ -1,0 +1,35 @@
+import TuttiChoice
+import TuttiSchedule
+import TuttiSystem
+import TuttiTransport
+
+/// The choices that have been read, by collective: reading programs takes milliseconds on large jobs, and serves all sizes.
+///
+/// The members of a group in one process share one, and wait for whoever reads first.
+final class ChoiceCache: Sendable {
+  private let choice: AlgorithmChoice
+  private let read = Lock<[Collective: CollectiveChoice]>([:])
+
+  init(_ choice: AlgorithmChoice) { self.choice = choice }
+
+  func choice(for collective: Collective) -> CollectiveChoice {
+    read.withLock { read in
+      if let known = read[collective] { return known }
+      let new = choice.choice(for: collective)
+      read[collective] = new
+      return new
+    }
+  }
+}
+
+extension LevelMedium {
+  init(_ medium: TransportMedium) {
+    self =
+      switch medium {
+      case .sharedMemory: .sharedMemory
+      case .rdma: .rdma
+      case .loopback: .loopback
+      case .network: .network
+      }
+  }
+}

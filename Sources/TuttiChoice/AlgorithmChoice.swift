@@ -1,0 +1,62 @@
+import TuttiAlgorithms
+import TuttiSchedule
+
+/// Which algorithm `auto` stands for, and why: a pure function of the ranks' groups, of what messages and bytes cost, and of
+/// the call, and so the same on all ranks.
+package struct AlgorithmChoice: Sendable {
+  package let grouping: Grouping
+  package let terms: ChoiceTerms
+  /// The longest segment in which data travels.
+  package let segmentBytesMax: Int
+  private let candidates: [any Algorithm]
+  /// Which ranks' programs are read; nil where the terms of one medium make that needless.
+  private let representatives: Representatives?
+
+  /// - Parameters:
+  ///   - terms: For as many levels as the grouping has; those of one medium serve any grouping.
+  ///   - candidates: Algorithms of any collectives. Of those that are equal in everything, the last is chosen.
+  package init(grouping: Grouping, terms: ChoiceTerms, candidates: [any Algorithm], segmentBytesMax: Int = 256 << 10) {
+    self.grouping = grouping
+    self.terms = terms
+    self.candidates = candidates
+    self.segmentBytesMax = segmentBytesMax
+    switch terms.model {
+    case .oneMedium: representatives = nil
+    case .levels(let levels):
+      precondition(
+        levels.count == grouping.levelCount, "terms of \(levels.count) levels for \(grouping.levelCount) levels of groups")
+      representatives = Representatives(grouping)
+    }
+  }
+
+  /// Reads the candidates for one collective. What this gives is worth keeping: it chooses for all sizes.
+  ///
+  /// - Complexity: The programs of some 20 to 60 ranks for each candidate.
+  package func choice(for collective: Collective) -> CollectiveChoice {
+    let read = candidates.filter { $0.collective == collective }.map { algorithm -> CollectiveChoice.Candidate in
+      guard algorithm.isDefined(for: grouping) else { return .init(algorithm.name, .undefined) }
+      guard let cost = algorithm.cost(for: grouping) else { return .init(algorithm.name, .byNameOnly) }
+      let traffic = representatives.map {
+        Traffic(algorithm, cost, grouping, $0, hostLevel: terms.hostLevel)
+      }
+      let needsEqualBlocks = collective.hasBlocks && algorithm.schedule(for: grouping.position(of: 0)).equalBlocks
+      return .init(algorithm.name, .known(cost, traffic), needsEqualBlocks: needsEqualBlocks)
+    }
+    return CollectiveChoice(
+      collective: collective, grouping: grouping, terms: terms, segmentBytes: Double(segmentBytesMax), candidates: read)
+  }
+
+  /// The name of the algorithm for a call of this size.
+  ///
+  /// - Parameter bytes: The size of the message, or of all blocks together.
+  package func best(_ collective: Collective, bytes: UInt64, hasUnequalBlocks: Bool = false) -> String {
+    choice(for: collective).best(bytes: bytes, hasUnequalBlocks: hasUnequalBlocks)
+  }
+
+  /// All candidates for a call of this size, and why one of them is chosen.
+  ///
+  /// - Parameter bytes: The size of the message, or of all blocks together.
+  package func explain(_ collective: Collective, bytes: UInt64, hasUnequalBlocks: Bool = false) -> Explanation {
+    choice(for: collective).explain(bytes: bytes, hasUnequalBlocks: hasUnequalBlocks)
+  }
+}

@@ -1,0 +1,50 @@
+import TuttiSchedule
+
+/// Why `auto` stands for an algorithm: every candidate, with what it is predicted to take.
+package struct Explanation: Sendable {
+  /// Why a candidate has no prediction.
+  package enum Obstacle: String, Error, Sendable {
+    case undefined = "not defined for these ranks"
+    case byNameOnly = "gives no cost: runs by name only"
+    case needsEqualBlocks = "serves blocks of equal sizes only"
+    case foldsAll = "every rank folds everything: up to 512 KiB only"
+  }
+
+  package struct Candidate: Sendable {
+    package let name: String
+    package let isDefined: Bool
+    package let prediction: Prediction?
+    package let obstacle: Obstacle?
+
+    init(name: String, isDefined: Bool, prediction: Prediction? = nil, obstacle: Obstacle? = nil) {
+      self.name = name
+      self.isDefined = isDefined
+      self.prediction = prediction
+      self.obstacle = obstacle
+    }
+  }
+
+  package let collective: Collective
+  /// The size of the message, or of all blocks together.
+  package let bytes: UInt64
+  package let grouping: Grouping
+  /// The names of the levels, from the outermost on: what is on either side of a link.
+  package let levels: [String]
+  /// In the order in which they were given.
+  package let candidates: [Candidate]
+  /// The name of the chosen one; empty where there are no candidates.
+  package let chosen: String
+  package let reason: String
+}
+
+extension Prediction.Bound {
+  /// One or two words for people: `latency`, `host link`.
+  package var text: String {
+    switch self {
+    case .latency: "latency"
+    case .link(let level): "\(level) link"
+    case .copying: "copying"
+    case .combining: "combining"
+    }
+  }
+}

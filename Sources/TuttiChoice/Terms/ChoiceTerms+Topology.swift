@@ -1,0 +1,73 @@
+import TuttiTopology
+
+extension Topology {
+  /// The level whose groups are hosts, among all ranks and then ``levels``: 0 where all ranks are on one host, and one
+  /// beyond the last where each rank has its own.
+  fileprivate func hostLevel(of levels: [TopologyLevel]) -> Int {
+    if placement.hosts.allSatisfy({ $0 == placement.hosts[0] }) { return 0 }
+    let onOneHost = levels.firstIndex { level in
+      var hosts: [Int: Int32] = [:]
+      for (rank, number) in level.numbers.enumerated() {
+        if hosts.updateValue(placement.hosts[rank], forKey: number) ?? placement.hosts[rank] != placement.hosts[rank] {
+          return false
+        }
+      }
+      return true
+    }
+    return (onOneHost ?? levels.count) + 1
+  }
+}
+
+extension ChoiceTerms {
+  /// A message that arrives sooner, in seconds, has not been through a kernel.
+  private static let kernelSeconds = 5e-6
+  /// What a rank takes to see a message and to act on it.
+  private static let engineMicroseconds = 1.0
+
+  /// Takes the terms of a described network, whose ranks are in the groups of its `levels`.
+  ///
+  /// Latencies, bandwidths and what leaves a group come from the description. It does not say what keeps processors busy:
+  /// a message costs what it does over TCP where the description's latencies are a kernel's, and what it does over RDMA
+  /// elsewhere; inside a host a rank copies as fast as one core does. Each rank has a processor of its own.
+  package init(_ topology: Topology) {
+    let (levels, figures) = (topology.levels, topology.levelFigures)
+    let hostLevel = topology.hostLevel(of: levels)
+    let hosts = Set(topology.placement.hosts).count
+    let terms = figures.enumerated().map { index, level -> LevelTerms in
+      if index < hostLevel { return Self.across(level) }
+      // Each innermost group of a host has memory of its own.
+      let memories = index > 0 ? max(1, levels[index - 1].groupCount / hosts) : 1
+      return Self.inside(level, memories: index == figures.count - 1 ? memories : nil)
+    }
+    let ranksPerHost = (topology.rankCount + hosts - 1) / hosts
+    guard terms.isEmpty else {
+      self.init(model: .levels(terms), processors: ranksPerHost, hostLevel: hostLevel)
+      return
+    }
+    // A rank alone sends nothing.
+    self.init(
+      model: .oneMedium(.sharedMemory, MediumTerms.terms(of: .sharedMemory)), processors: 1, hostLevel: 0)
+  }
+
+  /// The terms of a level whose messages go from host to host.
+  private static func across(_ level: LevelFigures) -> LevelTerms {
+    let medium = MediumTerms.terms(of: level.latency.seconds < kernelSeconds ? .rdma : .network)
+    let byte = MediumTerms.byte(bitsPerSecond: Double(level.bandwidth.bitsPerSecond))
+    return LevelTerms(
+      name: level.name, round: level.latency.seconds * 1e6 + engineMicroseconds, message: medium.message, sharedMessage: 0,
+      byte: byte, exitByte: level.exit.map { MediumTerms.byte(bitsPerSecond: Double($0.bitsPerSecond)) } ?? 0,
+      sharedByte: 0, copyByte: 0, firstByte: byte)
+  }
+
+  /// The terms of a level whose messages stay in a host.
+  ///
+  /// - Parameter memories: How many memories of this bandwidth the ranks of a host share; nil where others are in the way.
+  private static func inside(_ level: LevelFigures, memories: Int?) -> LevelTerms {
+    let shared = MediumTerms.terms(of: .sharedMemory)
+    let byte = 1e6 / level.bandwidth.bytesPerSecond
+    return LevelTerms(
+      name: level.name, round: level.latency.seconds * 1e6 + engineMicroseconds, message: shared.message, sharedMessage: 0,
+      byte: byte, exitByte: level.exit.map { 1e6 / $0.bytesPerSecond } ?? 0,
+      sharedByte: memories.map { byte / Double($0) } ?? 0, copyByte: shared.anyByte, firstByte: max(byte, shared.anyByte))
+  }
+}

@@ -1,0 +1,114 @@
+import ArgumentParser
+import TuttiAlgorithms
+import TuttiChoice
+import TuttiSchedule
+import TuttiTopology
+
+/// `collbench explain` says which algorithm `auto` stands for, and why. It sends nothing.
+struct ExplainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "explain",
+    abstract: "Predicts what each algorithm takes, what bounds it, and which one 'auto' stands for.",
+    discussion: """
+      collbench explain all-reduce --bytes 16M --topology Topologies/ethernet-4.yaml
+          every algorithm on the hosts and links of a topology file, the fastest first
+      collbench explain broadcast --bytes 64K --ranks 16 --hosts 4
+          four hosts of four ranks, each with one link of 10 Gb/s
+      collbench explain all-reduce --bytes 8 --topology Topologies/rail-pod-1024.yaml --json | jq .chosen
+
+      Times are for a job that has the network and its processors for itself.
+      """)
+
+  /// Programs that grow with the rank count take long to read beyond it.
+  static let ranksMax = 65_536
+
+  @Argument(help: "One of \(Catalog.collectives.joined(separator: ", ")).")
+  var collective: String
+
+  @Option(help: "Bytes of the message or of all ranks' blocks: 8, 4K, 2M. K, M, G are powers of 1024.")
+  var bytes: String?
+
+  @Option(help: "A topology file, in YAML or JSON. Its ranks are the job's.")
+  var topology: String?
+
+  @Option(help: "Without a topology file: the rank count.")
+  var ranks: Int?
+
+  @Option(help: "Without a topology file: the number of hosts that the ranks are spread over, in order. (default: 1)")
+  var hosts: Int?
+
+  @Flag(help: "Write JSON instead of a table.")
+  var json = false
+
+  func validate() throws { _ = try call() }
+
+  func run() throws {
+    let call = try call()
+    var described: Topology?
+    if let topology {
+      do throws(TopologyFailure) { topologyOfFile = try described(in: topology) } catch {
+        Terminal.error(error.description)
+        throw ExitCode.failure
+      }
+    }
+    let explanation = try choice(described).explain(call.collective, bytes: call.bytes)
+    try Terminal.write(json ? explanation.json(described).text() + "\n" : explanation.text)
+  }
+
+  /// Checks what was asked for.
+  private func call() throws -> (collective: Collective, bytes: UInt64) {
+    guard let wanted = Collective(name: collective) else {
+      throw ValidationError(unknown("collective", collective, known: Catalog.collectives))
+    }
+    if topology != nil {
+      guard ranks == nil, hosts == nil else {
+        throw ValidationError("--topology says the ranks and hosts: leave --ranks and --hosts out.")
+      }
+    } else {
+      guard let ranks else { throw ValidationError("Give --topology FILE, or --ranks N and perhaps --hosts N.") }
+      guard (1...ExplainCommand.ranksMax).contains(ranks) else {
+        throw ValidationError("--ranks \(ranks): must be 1 to \(ExplainCommand.ranksMax).")
+      }
+      if let hosts, !(1...ranks).contains(hosts) {
+        throw ValidationError("--hosts \(hosts): must be 1 to \(ranks), so that each has a rank.")
+      }
+    }
+    guard Subject.collective(wanted).carriesData else {
+      guard bytes == nil else { throw ValidationError("\(wanted.name) carries no data: leave --bytes out.") }
+      return (wanted, 0)
+    }
+    guard let bytes else { throw ValidationError("--bytes: give the size of the message, or of all ranks' blocks.") }
+    return (wanted, UInt64(try byteCount(bytes, of: "--bytes")))
+  }
+
+  /// The choice on a described network, or on hosts that are told by their number alone.
+  private func choice(_ described: Topology?) throws -> AlgorithmChoice {
+    let candidates = AlgorithmRegistry.all + AlgorithmRegistry.overGroups
+    if let described {
+      guard described.rankCount <= ExplainCommand.ranksMax else {
+        Terminal.error(
+          "\(topology ?? ""): \(described.counts): explain reads programs of up to \(ExplainCommand.ranksMax) ranks.")
+        throw ExitCode.failure
+      }
+      let levels = described.levels.map(\.numbers)
+      let grouping = levels.isEmpty ? Grouping(rankCount: described.rankCount) : try Grouping(levels)
+      return AlgorithmChoice(grouping: grouping, terms: ChoiceTerms(described), candidates: candidates)
+    }
+    let (ranks, hosts) = (ranks ?? 1, hosts ?? 1)
+    let facts: (grouping: Grouping, levels: [JobFacts.Level]) =
+      if hosts == 1 {
+        (Grouping(rankCount: ranks), [.init(name: "rank", medium: .sharedMemory)])
+      } else if hosts == ranks {
+        (Grouping(rankCount: ranks), [.init(name: "host", medium: .network)])
+      } else {
+        (
+          try Grouping([(0..<ranks).map { $0 * hosts / ranks }]),
+          [.init(name: "host", medium: .network), .init(name: "rank", medium: .sharedMemory)]
+        )
+      }
+    let perHost = (ranks + hosts - 1) / hosts
+    return AlgorithmChoice(
+      grouping: facts.grouping, terms: ChoiceTerms(JobFacts(levels: facts.levels, processors: perHost)),
+      candidates: candidates)
+  }
+}

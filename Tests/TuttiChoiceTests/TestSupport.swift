@@ -1,0 +1,65 @@
+import Foundation
+import TuttiAlgorithms
+import TuttiSchedule
+import TuttiTopology
+import TuttiTopologyFiles
+
+@testable import TuttiChoice
+
+/// Hosts with so many ranks each.
+struct Hosts: CustomStringConvertible, Sendable {
+  let hosts: Int
+  let ranks: Int
+  let isRoundRobin: Bool
+
+  init(_ hosts: Int, by ranks: Int, isRoundRobin: Bool = false) {
+    self.hosts = hosts
+    self.ranks = ranks
+    self.isRoundRobin = isRoundRobin
+  }
+
+  var description: String { "\(hosts) x \(ranks)\(isRoundRobin ? " round-robin" : "")" }
+  var rankCount: Int { hosts * ranks }
+
+  func grouping() throws -> Grouping {
+    try Grouping([(0..<rankCount).map { isRoundRobin ? $0 % hosts : $0 / ranks }])
+  }
+
+  /// The choice on hosts whose links have this rate.
+  func choice(gigabits: Double = 1, candidates: [any Algorithm] = everything) throws -> AlgorithmChoice {
+    let facts = JobFacts(
+      levels: [
+        .init(name: "host", medium: .network, linkBitsPerSecond: gigabits * 1e9), .init(name: "rank", medium: .sharedMemory),
+      ],
+      processors: ranks)
+    return AlgorithmChoice(grouping: try grouping(), terms: ChoiceTerms(facts), candidates: candidates)
+  }
+}
+
+/// Flat algorithms and those over groups.
+let everything: [any Algorithm] = AlgorithmRegistry.all + AlgorithmRegistry.overGroups
+
+extension Explanation {
+  /// The prediction for a candidate, in milliseconds.
+  func milliseconds(_ name: String) -> Double {
+    (candidates.first { $0.name == name }?.prediction?.microseconds ?? .nan) / 1000
+  }
+}
+
+extension Topology {
+  /// A file of `Topologies`.
+  static func shipped(_ name: String) throws -> Topology {
+    let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    let file = folder.appending(path: "Topologies/\(name).yaml")
+    return try Topology(file: name, bytes: Array(Data(contentsOf: file)))
+  }
+
+  /// The groups of its levels.
+  func grouping() throws -> Grouping {
+    levels.isEmpty ? Grouping(rankCount: rankCount) : try Grouping(levels.map(\.numbers))
+  }
+
+  func choice(candidates: [any Algorithm] = everything) throws -> AlgorithmChoice {
+    AlgorithmChoice(grouping: try grouping(), terms: ChoiceTerms(self), candidates: candidates)
+  }
+}
