@@ -14,11 +14,15 @@ public protocol Algorithm: Sendable {
   func schedule(for position: Position) -> Schedule
   /// What it costs, for the automatic choice. With nil, the default, it is only used where it is asked for by name.
   func cost(for grouping: Grouping) -> AlgorithmCost?
+  /// What it costs whether or not the automatic choice weighs it, which is what a composition of it costs; by default the
+  /// same as ``cost(for:)``.
+  func countedCost(for grouping: Grouping) -> AlgorithmCost?
 }
 
 extension Algorithm {
   public func isDefined(for grouping: Grouping) -> Bool { true }
   public func cost(for grouping: Grouping) -> AlgorithmCost? { nil }
+  public func countedCost(for grouping: Grouping) -> AlgorithmCost? { cost(for: grouping) }
 
   /// The number that ranks compare to notice that they chose differently. It follows from collective and name, and is the
   /// same in every build.
@@ -40,4 +44,10 @@ package struct AlgorithmIdentifier: Hashable, Sendable {
     for byte in "\(collective.name)/\(name)".utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
     rawValue = hash
   }
+}
+
+extension Grouping {
+  /// Whether it says which ranks are near each other. Algorithms that only spare distances leave the automatic choice to
+  /// others where it does not.
+  var tellsDistances: Bool { levelCount > 1 }
 }

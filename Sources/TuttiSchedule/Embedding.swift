@@ -22,6 +22,11 @@ public struct Embedding {
   public var channel: Int
   /// Whether what completes the smaller schedule's data has every rank's contribution in the larger one, too.
   public var completes: Bool
+  /// Whether chunks of scratch keep their numbers, so that what is contiguous there stays contiguous.
+  ///
+  /// That suits a schedule of equal blocks whose scratch holds blocks in an order of its own, as long as a message that lies
+  /// in scratch at one end lies there at the other end, or is listed chunk by chunk.
+  public var keepsScratch = false
 
   /// An embedding in which a chunk becomes consecutive chunks.
   ///
@@ -91,6 +96,7 @@ extension ScheduleBuilder {
     channelCount = max(channelCount, embedding.channel + part.channelCount)
     let outerChannel = channel
     defer { channel = outerChannel }
+    precondition(part.equalBlocks || !embedding.keepsScratch, "chunks of scratch have the sizes of their blocks")
     let renaming = Renaming(part, embedding, firstScratch: firstScratch)
     var slots: [Slot: Operand] = [:]
     for step in part.steps {
@@ -124,8 +130,9 @@ extension ScheduleBuilder {
   private mutating func append(
     _ fold: Fold, into message: Message, _ renaming: Renaming, _ slots: [Slot: Operand]
   ) {
-    var list = renaming.ranges(message)
-    var operands = renaming.operands(fold, slots)
+    let splits = !renaming.keeps(fold, into: message)
+    var list = renaming.ranges(message, splits: splits)
+    var operands = renaming.operands(fold, slots, splits: splits)
     if operands.count == 1, case .chunks(let source) = operands[0].kind, source.count == list.count {
       // In place, what lies there already needs no moving.
       let moving = list.indices.filter { list[$0] != source[$0] }
@@ -160,11 +167,34 @@ private struct Renaming {
     }
   }
 
+  /// Whether all ranges of a message lie in scratch that keeps its numbers.
+  private func keeps(_ message: Message) -> Bool { embedding.keepsScratch && part.ranges(message).allSatisfy(\.isScratch) }
+
+  /// Whether all ranges of a combine lie in scratch that keeps its numbers.
+  func keeps(_ fold: Fold, into message: Message) -> Bool {
+    keeps(message)
+      && fold.sources.allSatisfy { source in
+        switch source {
+        case .chunks(let operand): keeps(operand)
+        case .slot: true
+        }
+      }
+  }
+
   /// The ranges of a message; none where nothing of it exists.
-  func ranges(_ message: Message) -> [ChunkRange] {
+  ///
+  /// - Parameter splits: Whether ranges that keep their numbers are listed chunk by chunk, to match others that are renamed;
+  ///   by default where the message has such.
+  func ranges(_ message: Message, splits: Bool? = nil) -> [ChunkRange] {
+    let splits = splits ?? !keeps(message)
     var list: [ChunkRange] = []
     for range in part.ranges(message) {
       let buffer = buffer(range.buffer)
+      if embedding.keepsScratch, range.isScratch {
+        let pieces = splits ? range.chunks.map { $0..<$0 + 1 } : [range.chunks]
+        list += pieces.map { ChunkRange(buffer, $0) }
+        continue
+      }
       let first = list.count
       for chunks in range.chunks.lazy.flatMap(embedding.chunks) {
         if chunks.isEmpty { continue }
@@ -179,12 +209,23 @@ private struct Renaming {
   }
 
   /// The operands of a combine. A slot that does not exist stays one that nothing was received in.
-  func operands(_ fold: Fold, _ slots: [Slot: ScheduleBuilder.Operand]) -> [ScheduleBuilder.Operand] {
+  func operands(
+    _ fold: Fold, _ slots: [Slot: ScheduleBuilder.Operand], splits: Bool? = nil
+  ) -> [ScheduleBuilder.Operand] {
     fold.sources.map { source in
       switch source {
-      case .chunks(let message): .chunks(ranges(message))
+      case .chunks(let message): .chunks(ranges(message, splits: splits))
       case .slot(let slot): slots[slot] ?? ScheduleBuilder.Operand(.slot(Slot(index: -1)))
       }
+    }
+  }
+}
+
+extension ChunkRange {
+  fileprivate var isScratch: Bool {
+    switch buffer {
+    case .scratch: true
+    case .input, .output: false
     }
   }
 }

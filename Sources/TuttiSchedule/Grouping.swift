@@ -20,6 +20,8 @@ public struct Grouping: Sendable {
     let order: [Int32]
     /// By rank: its index in `order`.
     let place: [Int32]
+    /// Whether `order` is 0, 1, 2...
+    let isInRankOrder: Bool
     /// By level: where each group begins in `order`; one entry more than groups.
     let starts: [[Int32]]
     /// By level and place in `order`: the group's number.
@@ -34,6 +36,7 @@ public struct Grouping: Sendable {
       self.rankCount = rankCount
       self.order = order
       self.place = place
+      isInRankOrder = order.indices.allSatisfy { order[$0] == $0 }
       self.starts = starts
       self.numbers = numbers
       self.sizes = sizes
@@ -160,11 +163,14 @@ public struct Grouping: Sendable {
     return (try? Grouping(outer)) ?? Grouping(rankCount: count)
   }
 
-  /// The rank at an index of the order in which the groups lie one after the other.
-  func rank(at place: Int) -> Int { table.order.isEmpty ? place : Int(table.order[place]) }
+  /// The rank at an index of the order in which the groups of every level lie one after the other: the *topology order*.
+  public func rank(at place: Int) -> Int { table.order.isEmpty ? place : Int(table.order[place]) }
 
-  /// The index of a rank in that order.
-  func place(of rank: Int) -> Int { table.place.isEmpty ? rank : Int(table.place[rank]) }
+  /// The index of a rank in the topology order.
+  public func place(of rank: Int) -> Int { table.place.isEmpty ? rank : Int(table.place[rank]) }
+
+  /// Whether the topology order is the order of the ranks' numbers.
+  public var isInRankOrder: Bool { table.isInRankOrder }
 
   /// The position of a rank.
   ///
