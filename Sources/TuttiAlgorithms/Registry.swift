@@ -61,6 +61,16 @@ public enum AlgorithmRegistry {
     BinomialBarrier(),
   ]
 
+  /// The algorithms that need groups, in the order in which they are listed to users.
+  public static let overGroups: [any Algorithm] = [
+    TorusAllReduce.torus,
+    TorusAllReduce.torusInTurn,
+    TorusReduceScatter.torus,
+    TorusReduceScatter.torusInTurn,
+    TorusAllGather.torus,
+    TorusAllGather.torusInTurn,
+  ]
+
   /// The algorithms of one collective, in the order they are listed to users.
   public static func algorithms(for collective: Collective) -> [any Algorithm] {
     all.filter { $0.collective == collective }

@@ -62,6 +62,15 @@ import TuttiSchedule
         "barrier dissemination",
         "barrier binomial",
       ])
+    #expect(
+      AlgorithmRegistry.overGroups.map { "\($0.collective.name) \($0.name)" } == [
+        "all-reduce torus",
+        "all-reduce torus-in-turn",
+        "reduce-scatter torus",
+        "reduce-scatter torus-in-turn",
+        "all-gather torus",
+        "all-gather torus-in-turn",
+      ])
   }
 
   /// The hash is written down: ranks of two builds compare it.
@@ -69,7 +78,7 @@ import TuttiSchedule
     // Computed with another implementation of FNV-1a.
     #expect(AlgorithmIdentifier(.allReduce, "ring").rawValue == 0x67b3_04d9_5ee5_f5dc)
     #expect(AlgorithmIdentifier(.barrier, "dissemination").rawValue == 0x63bc_3cb5_eb28_ea6e)
-    let known = AlgorithmRegistry.all
+    let known = AlgorithmRegistry.all + AlgorithmRegistry.overGroups
     #expect(Set(known.map(\.identifier)).count == known.count)
     #expect(known.allSatisfy { $0.identifier.rawValue != 0 })
   }
