@@ -11,6 +11,8 @@ import TuttiSchedule
       contracts == [
         "all-reduce ring",
         "all-reduce ring-2",
+        "all-reduce swing",
+        "all-reduce bine",
         "all-reduce recursive-doubling",
         "all-reduce double-binary-tree",
         "all-reduce halving-doubling",
@@ -21,25 +23,35 @@ import TuttiSchedule
         "all-reduce one-shot",
         "all-reduce two-shot",
         "reduce-scatter ring",
+        "reduce-scatter swing",
+        "reduce-scatter bine",
+        "reduce-scatter pat",
         "reduce-scatter circulant",
         "reduce-scatter bruck",
         "reduce-scatter recursive-halving",
         "reduce-scatter direct",
         "all-gather ring",
+        "all-gather swing",
+        "all-gather bine",
+        "all-gather pat",
         "all-gather circulant",
         "all-gather bruck",
         "all-gather recursive-doubling",
         "all-gather direct",
+        "broadcast bine",
         "broadcast binomial",
         "broadcast chain",
         "broadcast direct",
         "broadcast scatter-all-gather",
+        "reduce bine",
         "reduce binomial",
         "reduce chain",
         "reduce direct",
+        "gather bine",
         "gather binomial",
         "gather chain",
         "gather direct",
+        "scatter bine",
         "scatter binomial",
         "scatter chain",
         "scatter direct",
@@ -50,6 +62,15 @@ import TuttiSchedule
         "barrier dissemination",
         "barrier binomial",
       ])
+    #expect(
+      AlgorithmRegistry.overGroups.map { "\($0.collective.name) \($0.name)" } == [
+        "all-reduce torus",
+        "all-reduce torus-in-turn",
+        "reduce-scatter torus",
+        "reduce-scatter torus-in-turn",
+        "all-gather torus",
+        "all-gather torus-in-turn",
+      ])
   }
 
   /// The hash is written down: ranks of two builds compare it.
@@ -57,8 +78,9 @@ import TuttiSchedule
     // Computed with another implementation of FNV-1a.
     #expect(AlgorithmIdentifier(.allReduce, "ring").rawValue == 0x67b3_04d9_5ee5_f5dc)
     #expect(AlgorithmIdentifier(.barrier, "dissemination").rawValue == 0x63bc_3cb5_eb28_ea6e)
-    #expect(Set(AlgorithmRegistry.all.map(\.identifier)).count == AlgorithmRegistry.all.count)
-    #expect(AlgorithmRegistry.all.allSatisfy { $0.identifier.rawValue != 0 })
+    let known = AlgorithmRegistry.all + AlgorithmRegistry.overGroups
+    #expect(Set(known.map(\.identifier)).count == known.count)
+    #expect(known.allSatisfy { $0.identifier.rawValue != 0 })
   }
 
   @Test func lookup() {
@@ -108,6 +130,8 @@ import TuttiSchedule
     #expect(steps("halving-doubling", 64) == 3 * 6 + 2 * 6)
     #expect(steps("halving-doubling", 100) == 2 + 3 * 6 + 2 * 6 + 1)
     #expect(steps("circulant", 100) == 3 * 7 + 2 * 7)
+    #expect(steps("swing", 100) == 3 * 7 + 2 * 7)
+    #expect(steps("bine", 64) == 3 * 6 + 2 * 6)
     #expect(steps("binomial", 100) == 7 + 1 + 1)
     #expect(steps("k-ary", 100) == 4 + 1 + 1 + 1)
     #expect(steps("reduce-broadcast", 100) == 1 + 1 + 1 + 1)

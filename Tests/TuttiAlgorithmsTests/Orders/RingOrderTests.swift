@@ -32,7 +32,7 @@ import TuttiSchedule
   }
 
   /// Points at random in a square, against all tours.
-  @Test("few ranks get a tour within a tenth of the best") func againstAllTours() {
+  @Test("few ranks get a tour that is nearly the best") func againstAllTours() {
     let seed = testSeed()
     var generator = SeededGenerator(seed: seed)
     var found = 0.0
