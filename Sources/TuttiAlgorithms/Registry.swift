@@ -61,8 +61,8 @@ public enum AlgorithmRegistry {
     BinomialBarrier(),
   ]
 
-  /// The algorithms that need groups, in the order in which they are listed to users.
-  public static let overGroups: [any Algorithm] = [
+  /// The algorithms over grids of ranks: not defined where the groups of a level differ in size, or where all ranks are one.
+  static let overGrids: [any Algorithm] = [
     TorusAllReduce.torus,
     TorusAllReduce.torusInTurn,
     TorusReduceScatter.torus,

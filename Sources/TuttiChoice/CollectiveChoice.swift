@@ -110,8 +110,8 @@ package struct CollectiveChoice: Sendable {
     }
   }
 
-  /// Of those within the tolerance of the least time, the one with the least balance; the last of equals: the direct ones,
-  /// which need no rank in between.
+  /// The candidate with the least balance among those within the tolerance of the least time; the last of equals: the direct
+  /// ones, which need no rank in between.
   private func chosen(of weighed: [Weighed], bytes: UInt64) -> (name: String, balance: Double) {
     let least = weighed.map(\.prediction.microseconds).min() ?? 0
     var best: (name: String, balance: Double) = ("", .infinity)

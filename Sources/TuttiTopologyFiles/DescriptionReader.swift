@@ -1,5 +1,5 @@
-// From events of YAML to what a description says. Topologies have less than YAML: no anchors, aliases and tags, keys that are
-// text, and limits of depth and size.
+// From events of YAML to what a description says. Topologies have less than YAML: no anchors, aliases or tags, keys that
+// are text, and limits of depth and size.
 
 import TuttiTopology
 

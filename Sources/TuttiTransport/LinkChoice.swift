@@ -79,6 +79,19 @@ package struct LinkChoice: Sendable {
     return media.max() ?? (isOneHost ? .loopback : .network)
   }
 
+  /// The slowest medium that some pair inside one of these groups uses: equal on all ranks. Shared memory where no group has
+  /// a pair.
+  package func medium(inside groups: [some Collection<Int>]) -> TransportMedium {
+    var slowest = TransportMedium.sharedMemory
+    for group in groups where group.count > 1 {
+      let survey = LinkSurvey(grounds.map { grounds in group.map { grounds[$0] } }, rankCount: group.count)
+      let isOneHost = group.allSatisfy { ranks[$0].host == ranks[group.first!].host }
+      let media = transports.indices.filter { survey.used[$0] }.map { transports[$0].medium(isOneHost: isOneHost) }
+      slowest = max(slowest, media.max() ?? (isOneHost ? .loopback : .network))
+    }
+    return slowest
+  }
+
   /// The largest segment that every link of the communicator carries: equal on all ranks.
   ///
   /// - Parameter limit: The most that is wanted.

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 import TuttiAlgorithms
 import TuttiSchedule
@@ -83,7 +84,8 @@ import TuttiSchedule
     #expect(fixed(value, digits: digits) == text)
   }
 
-  /// Optimised, the programs of a collective of 1,024 ranks at 8 a host are read in under 50 ms.
+  /// Optimised, the programs of a collective of 1,024 ranks at 8 a host are read in under 50 ms of one
+  /// processor.
   @Test(.serialized, arguments: [Collective.allReduce, .broadcast])
   func choosingIsQuick(_ collective: Collective) throws {
     #if DEBUG
@@ -92,8 +94,18 @@ import TuttiSchedule
       let limit = Duration.milliseconds(50)
     #endif
     let choice = try Hosts(128, by: 8).choice()
-    let clock = ContinuousClock()
-    let times = (0..<3).map { _ in clock.measure { _ = choice.choice(for: collective) } }
+    let times = (0..<3).map { _ in
+      let start = processorTime()
+      _ = choice.choice(for: collective)
+      return processorTime() - start
+    }
     #expect(times.min() ?? .zero < limit, "\(times)")
+  }
+
+  /// What this thread has had of a processor: other tests and jobs run at the same time.
+  private func processorTime() -> Duration {
+    var time = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
   }
 }

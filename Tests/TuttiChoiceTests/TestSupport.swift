@@ -36,8 +36,25 @@ struct Hosts: CustomStringConvertible, Sendable {
   }
 }
 
+/// Some algorithms over groups.
+let compositions: [any Algorithm] = [
+  HierarchicalAllReduce(
+    name: "hierarchical:ring", reduceScatter: DirectReduceScatter(), allReduce: RingAllReduce.ring,
+    allGather: DirectAllGather()),
+  HierarchicalAllReduce(
+    name: "hierarchical", reduceScatter: DirectReduceScatter(), allReduce: TwoShotAllReduce(), allGather: DirectAllGather()),
+  LeaderAllReduce(
+    name: "leader", reduce: DirectReduce(), allReduce: RecursiveDoublingAllReduce(), broadcast: DirectBroadcast()),
+  HierarchicalReduceScatter(name: "hierarchical", inside: DirectReduceScatter(), across: DirectReduceScatter()),
+  HierarchicalAllGather(name: "hierarchical", inside: DirectAllGather(), across: DirectAllGather()),
+  LeaderBroadcast(name: "leader", inside: DirectBroadcast(), across: BinomialBroadcast()),
+  LeaderReduce(name: "leader", inside: DirectReduce(), across: BinomialReduce()),
+  HierarchicalAllToAll(name: "hierarchical"),
+  LeaderBarrier(name: "leader", reduce: DirectReduce(), barrier: DisseminationBarrier(), broadcast: DirectBroadcast()),
+]
+
 /// Flat algorithms and those over groups.
-let everything: [any Algorithm] = AlgorithmRegistry.all + AlgorithmRegistry.overGroups
+let everything: [any Algorithm] = AlgorithmRegistry.all + compositions
 
 extension Explanation {
   /// The prediction for a candidate, in milliseconds.

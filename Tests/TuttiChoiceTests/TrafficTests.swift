@@ -79,9 +79,7 @@ import TuttiSchedule
     #expect(abs(traffic.levels[2].volume - share) < 1e-9)
     expectEqual(ring, grouping, "racks")
     // Each rank read stands for others of its rack.
-    for name in ["two-shot", "halving-doubling"] {
-      expectEqual(try #require(AlgorithmRegistry.algorithm(.allReduce, named: name)), grouping, "racks")
-    }
+    expectEqual(TwoShotAllReduce(), grouping, "racks")
   }
 
   private func program(of name: String, _ grouping: Grouping) throws -> Schedule {
@@ -107,7 +105,7 @@ import TuttiSchedule
   /// leaders' two directions are one after the other there.
   @Test(arguments: shapes) func compositionsCostWhatIsRead(_ shape: Hosts) throws {
     let grouping = try shape.grouping()
-    for algorithm in AlgorithmRegistry.overGroups where algorithm.name.hasPrefix("hierarchical") {
+    for algorithm in compositions where algorithm.name.hasPrefix("hierarchical") {
       let traffic = try #require(read(algorithm, grouping))
       let cost = try #require(algorithm.cost(for: grouping))
       #expect(cost.levels.count == 2)

@@ -51,7 +51,10 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
       let policy = AlgorithmPolicy(
         grouping: layout.grouping, medium: choice.medium,
         processors: place.runningMin(membership.members),
-        segmentBytesMax: choice.segmentBytesMax(limit: AlgorithmPolicy.segmentBytesMax), catalog: catalog)
+        segmentBytesMax: choice.segmentBytesMax(limit: AlgorithmPolicy.segmentBytesMax), catalog: catalog,
+        terms: layout.terms(
+          outer: choice.medium, inner: choice.medium(inside: layout.innermostGroups),
+          processors: place.runningMin(membership.members)))
       let member = JoinedMember(membership, offered, links, layout, policy, place)
       member.activate(
         links: links, doorbell: links.doorbell, waiting: links.waiting,

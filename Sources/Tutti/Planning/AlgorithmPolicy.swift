@@ -25,8 +25,8 @@ struct AlgorithmPolicy {
 
   /// - Parameters:
   ///   - medium: The slowest that carries messages of the communicator.
-  ///   - terms: What rounds, messages and bytes cost at each level of the groups. With nil, messages inside the innermost
-  ///     groups go through shared memory where there are several levels, and all others over the medium.
+  ///   - terms: What rounds, messages and bytes cost at each level of the groups; nil where there is one level, of the
+  ///     medium.
   init(
     grouping: Grouping, medium: TransportMedium, processors: Int, segmentBytesMax: Int, catalog: AlgorithmCatalog,
     terms: ChoiceTerms? = nil
@@ -36,19 +36,14 @@ struct AlgorithmPolicy {
     self.processors = processors
     self.segmentBytesMax = segmentBytesMax
     self.catalog = catalog
-    let levels = (0..<grouping.levelCount).map { level in
-      let isInside = grouping.levelCount > 1 && level == grouping.levelCount - 1
-      return JobFacts.Level(
-        name: level == grouping.levelCount - 1 ? "rank" : "host", medium: isInside ? .sharedMemory : LevelMedium(medium))
-    }
-    // An algorithm over groups is one of them once the catalog has it. Those that users bring run by name only.
-    let candidates = (AlgorithmRegistry.all + AlgorithmRegistry.overGroups).filter {
-      catalog.number($0.collective, named: $0.name) != nil
-    }
+    // Those that users bring run by name only.
     choices = ChoiceCache(
       AlgorithmChoice(
-        grouping: grouping, terms: terms ?? ChoiceTerms(JobFacts(levels: levels, processors: processors)),
-        candidates: candidates, segmentBytesMax: segmentBytesMax))
+        grouping: grouping,
+        terms: terms
+          ?? ChoiceTerms(
+            JobFacts(levels: [.init(name: "rank", medium: LevelMedium(medium))], processors: processors)),
+        candidates: AlgorithmRegistry.candidates(for: grouping), segmentBytesMax: segmentBytesMax))
   }
 
   /// The name of the algorithm for a call of this size.

@@ -63,12 +63,17 @@ struct Planner: PlanMaker {
       guard let number = catalog.number(key.collective, named: name) else {
         preconditionFailure("the policy for \(key.collective.name) names no algorithm: \(name)")
       }
-      return (number, catalog.algorithm(key.collective, number: number))
+      return (number, arranged(catalog.algorithm(key.collective, number: number)))
     }
     // The call above looked the name up.
     let algorithm = catalog.algorithm(key.collective, number: key.algorithm)
     try catalog.prove(algorithm, for: position(root: key.root))
-    return (key.algorithm, algorithm)
+    return (key.algorithm, arranged(algorithm))
+  }
+
+  /// An algorithm as it runs on these ranks: the plain ones follow the order of the groups.
+  private func arranged(_ algorithm: any Algorithm) -> any Algorithm {
+    AlgorithmRegistry.arranged(algorithm, for: policy.grouping)
   }
 
   private func position(root: Int32) -> Position { policy.grouping.position(of: rank, root: Int(root)) }

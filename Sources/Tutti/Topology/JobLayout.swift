@@ -1,8 +1,10 @@
 // Which ranks belong together: from a description of the network, or from what the ranks of a job know of one another.
 
+import TuttiChoice
 import TuttiSchedule
 import TuttiSystem
 import TuttiTopology
+import TuttiTransport
 
 /// The groups of a communicator's ranks, level by level, and what is known of the way between them. Equal on all ranks.
 ///
@@ -23,6 +25,8 @@ struct JobLayout: Sendable {
   /// What the description says of each step: from group to group of each level, then from rank to rank inside the innermost.
   /// Empty without one.
   let figures: [LevelFigures]
+  /// By rank: the host of the description; empty without one.
+  private let hosts: [Int32]
   /// The description's, where it is of these ranks; otherwise that of the groups.
   let hash: String
 
@@ -31,8 +35,10 @@ struct JobLayout: Sendable {
   ///   - levels: The outermost first; each divides the groups of the one before.
   ///   - isWhole: The ranks are all those of the description.
   private init(
-    rankCount: Int, levels: [Level], topology: Topology? = nil, figures: [LevelFigures] = [], isWhole: Bool = true
+    rankCount: Int, levels: [Level], topology: Topology? = nil, figures: [LevelFigures] = [], hosts: [Int32] = [],
+    isWhole: Bool = true
   ) {
+    self.hosts = hosts
     self.topology = topology
     var used: [Int] = []
     var groupCount = 1
@@ -135,13 +141,42 @@ struct JobLayout: Sendable {
     }
     self.init(
       rankCount: rankCount, levels: topology.levels.map { Level(name: $0.name, numbers: $0.numbers) }, topology: topology,
-      figures: topology.levelFigures)
+      figures: topology.levelFigures, hosts: topology.placement.hosts)
+  }
+
+  /// The ranks of each of the innermost groups; none where all ranks are one.
+  var innermostGroups: [RankGroup] {
+    let level = grouping.levelCount - 1
+    return level == 0 ? [] : (0..<grouping.groupCount(at: level)).map { grouping.group($0, at: level) }
+  }
+
+  /// What messages cost at each level of the groups, for the automatic choice.
+  ///
+  /// - Parameters:
+  ///   - outer: The slowest medium of all; where nothing is described, that between hosts.
+  ///   - inner: The slowest medium inside the innermost groups.
+  ///   - processors: How many ranks can run at the same time on the host with room for the fewest.
+  func terms(outer: TransportMedium, inner: TransportMedium, processors: Int) -> ChoiceTerms {
+    if Set(hosts).count > 1, !figures.isEmpty {
+      return ChoiceTerms(
+        DescribedRanks(levels: levels.map(\.numbers), figures: figures, hosts: hosts, processors: processors))
+    }
+    // The ranks of one host share what the table of the medium was fitted on, whatever groups they are in.
+    let isOneHost = outer == .sharedMemory || outer == .loopback
+    if isOneHost {
+      return ChoiceTerms(JobFacts(levels: [.init(name: "rank", medium: LevelMedium(outer))], processors: processors))
+    }
+    var steps = levels.map { JobFacts.Level(name: $0.name, medium: LevelMedium(outer)) }
+    steps.append(JobFacts.Level(name: "rank", medium: LevelMedium(levels.isEmpty ? outer : inner)))
+    return ChoiceTerms(JobFacts(levels: steps, processors: processors))
   }
 
   /// What is known of some of the ranks, in the order of their new numbers.
   func restricted(to ranks: [Int]) -> JobLayout {
     let own = levels.map { level in Level(name: level.name, numbers: ranks.map { level.numbers[$0] }) }
     let isWhole = topology.map { ranks.elementsEqual(0..<$0.rankCount) } ?? true
-    return JobLayout(rankCount: ranks.count, levels: own, topology: topology, figures: figures, isWhole: isWhole)
+    return JobLayout(
+      rankCount: ranks.count, levels: own, topology: topology, figures: figures,
+      hosts: hosts.isEmpty ? [] : ranks.map { hosts[$0] }, isWhole: isWhole)
   }
 }

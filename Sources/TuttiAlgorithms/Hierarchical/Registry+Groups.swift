@@ -14,7 +14,23 @@ extension AlgorithmRegistry {
   public static let overGroups: [any Algorithm] =
     allReducesOverGroups + reduceScattersOverGroups + allGathersOverGroups + broadcastsOverGroups + reducesOverGroups + [
       GroupsAlgorithm(.allToAll, "hierarchical") { HierarchicalAllToAll(name: "hierarchical", level: $0 - 1) }
-    ] + barriersOverGroups
+    ] + barriersOverGroups + overGrids
+
+  /// What the automatic choice weighs where ranks are in these groups: the plain algorithms, in the order of the groups, and
+  /// of those over groups the ones with direct algorithms inside. Inside groups every rank reaches every other one, and the
+  /// other pairs are for those who ask for them.
+  public static func candidates(for grouping: Grouping) -> [any Algorithm] {
+    if grouping.levelCount == 1 { return all }
+    return all.map { arranged($0, for: grouping) }
+      + overGroups.filter { !$0.name.contains("+") || $0.name.contains(":direct+") }
+  }
+
+  /// Gives a plain algorithm as it runs on these ranks: in the order of their groups, where that is not the order of their
+  /// numbers. Others stay as they are.
+  public static func arranged(_ algorithm: any Algorithm, for grouping: Grouping) -> any Algorithm {
+    if grouping.isInRankOrder || self.algorithm(algorithm.collective, named: algorithm.name) == nil { return algorithm }
+    return InTopologyOrder(algorithm)
+  }
 
   /// An algorithm of any kind by its name, or nil.
   public static func any(_ collective: Collective, named name: String) -> (any Algorithm)? {

@@ -30,7 +30,7 @@ struct SwingRounds {
     /// that these are offsets of the sender.
     var pieces: [Piece]
 
-    /// The same for an all-gather, which does not care what was combined.
+    /// The pieces of an all-gather, which joins neighbours: it does not care what was combined.
     var runs: [Range<Int>] {
       pieces.reduce(into: []) { runs, piece in
         if let last = runs.last, last.upperBound == piece.offsets.lowerBound {

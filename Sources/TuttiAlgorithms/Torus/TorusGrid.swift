@@ -46,7 +46,7 @@ struct TorusGrid {
   enum Numbering {
     /// A rank's block is a chunk of each part, one after the other.
     case byRank
-    /// Of each part, in the order in which the dimensions cut it, so that what travels is contiguous.
+    /// Each part has its chunks in the order in which the dimensions cut it, so that what travels is contiguous.
     case byCut
   }
 

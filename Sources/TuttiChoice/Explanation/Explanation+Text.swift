@@ -1,3 +1,5 @@
+// The table that people read.
+
 extension Explanation {
   /// A table for people, the fastest candidate first, in the columns of nccl-tests. Times are in microseconds.
   package var text: String {

@@ -1,16 +1,34 @@
+// What rounds, messages and bytes cost on a described network: its own figures, and for what it does not say, those of the
+// media that resemble it.
+
 import TuttiTopology
 
-extension Topology {
+/// Ranks in the groups of a described network, all of it or a part.
+package struct DescribedRanks {
+  /// By level inside of all ranks, the outermost first, and by rank: a number, equal for the ranks of one group.
+  let levels: [[Int]]
+  /// What it costs to go from group to group of each level, and last from rank to rank inside the innermost.
+  let figures: [LevelFigures]
+  /// By rank: the host.
+  let hosts: [Int32]
+  /// How many ranks can run at the same time on the host with room for the fewest; nil for all of them.
+  let processors: Int?
+
+  package init(levels: [[Int]], figures: [LevelFigures], hosts: [Int32], processors: Int? = nil) {
+    self.processors = processors
+    self.levels = levels
+    self.figures = figures
+    self.hosts = hosts
+  }
+
   /// The level whose groups are hosts, among all ranks and then ``levels``: 0 where all ranks are on one host, and one
   /// beyond the last where each rank has its own.
-  fileprivate func hostLevel(of levels: [TopologyLevel]) -> Int {
-    if placement.hosts.allSatisfy({ $0 == placement.hosts[0] }) { return 0 }
-    let onOneHost = levels.firstIndex { level in
-      var hosts: [Int: Int32] = [:]
-      for (rank, number) in level.numbers.enumerated() {
-        if hosts.updateValue(placement.hosts[rank], forKey: number) ?? placement.hosts[rank] != placement.hosts[rank] {
-          return false
-        }
+  fileprivate var hostLevel: Int {
+    if hosts.allSatisfy({ $0 == hosts[0] }) { return 0 }
+    let onOneHost = levels.firstIndex { numbers in
+      var known: [Int: Int32] = [:]
+      for (rank, number) in numbers.enumerated() {
+        if known.updateValue(hosts[rank], forKey: number) ?? hosts[rank] != hosts[rank] { return false }
       }
       return true
     }
@@ -30,18 +48,24 @@ extension ChoiceTerms {
   /// a message costs what it does over TCP where the description's latencies are a kernel's, and what it does over RDMA
   /// elsewhere; inside a host a rank copies as fast as one core does. Each rank has a processor of its own.
   package init(_ topology: Topology) {
-    let (levels, figures) = (topology.levels, topology.levelFigures)
-    let hostLevel = topology.hostLevel(of: levels)
-    let hosts = Set(topology.placement.hosts).count
+    self.init(
+      DescribedRanks(
+        levels: topology.levels.map(\.numbers), figures: topology.levelFigures, hosts: topology.placement.hosts))
+  }
+
+  /// Takes the terms of some ranks of a described network.
+  package init(_ ranks: DescribedRanks) {
+    let (figures, hostLevel) = (ranks.figures, ranks.hostLevel)
+    let hosts = Set(ranks.hosts).count
     let terms = figures.enumerated().map { index, level -> LevelTerms in
       if index < hostLevel { return Self.across(level) }
       // Each innermost group of a host has memory of its own.
-      let memories = index > 0 ? max(1, levels[index - 1].groupCount / hosts) : 1
+      let memories = index > 0 ? max(1, Set(ranks.levels[index - 1]).count / hosts) : 1
       return Self.inside(level, memories: index == figures.count - 1 ? memories : nil)
     }
-    let ranksPerHost = (topology.rankCount + hosts - 1) / hosts
+    let ranksPerHost = (ranks.hosts.count + hosts - 1) / hosts
     guard terms.isEmpty else {
-      self.init(model: .levels(terms), processors: ranksPerHost, hostLevel: hostLevel)
+      self.init(model: .levels(terms), processors: min(ranksPerHost, ranks.processors ?? ranksPerHost), hostLevel: hostLevel)
       return
     }
     // A rank alone sends nothing.

@@ -46,7 +46,7 @@ struct ExplainCommand: ParsableCommand {
     let call = try call()
     var described: Topology?
     if let topology {
-      do throws(TopologyFailure) { topologyOfFile = try described(in: topology) } catch {
+      do throws(TopologyFailure) { described = try describedTopology(in: topology) } catch {
         Terminal.error(error.description)
         throw ExitCode.failure
       }
@@ -83,7 +83,6 @@ struct ExplainCommand: ParsableCommand {
 
   /// The choice on a described network, or on hosts that are told by their number alone.
   private func choice(_ described: Topology?) throws -> AlgorithmChoice {
-    let candidates = AlgorithmRegistry.all + AlgorithmRegistry.overGroups
     if let described {
       guard described.rankCount <= ExplainCommand.ranksMax else {
         Terminal.error(
@@ -92,7 +91,9 @@ struct ExplainCommand: ParsableCommand {
       }
       let levels = described.levels.map(\.numbers)
       let grouping = levels.isEmpty ? Grouping(rankCount: described.rankCount) : try Grouping(levels)
-      return AlgorithmChoice(grouping: grouping, terms: ChoiceTerms(described), candidates: candidates)
+      return AlgorithmChoice(
+        grouping: grouping, terms: ChoiceTerms(described),
+        candidates: AlgorithmRegistry.candidates(for: grouping))
     }
     let (ranks, hosts) = (ranks ?? 1, hosts ?? 1)
     let facts: (grouping: Grouping, levels: [JobFacts.Level]) =
@@ -109,6 +110,6 @@ struct ExplainCommand: ParsableCommand {
     let perHost = (ranks + hosts - 1) / hosts
     return AlgorithmChoice(
       grouping: facts.grouping, terms: ChoiceTerms(JobFacts(levels: facts.levels, processors: perHost)),
-      candidates: candidates)
+      candidates: AlgorithmRegistry.candidates(for: facts.grouping))
   }
 }

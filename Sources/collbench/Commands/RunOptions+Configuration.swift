@@ -84,7 +84,7 @@ extension RunOptions {
 
   private func jobTopology() throws -> JobTopology? {
     guard let topology else { return nil }
-    let described = JobTopology(try described(in: topology))
+    let described = JobTopology(try describedTopology(in: topology))
     if let ranks, ranks != described.rankCount {
       throw ValidationError(
         "--topology \(topology): \(described.name) has \(described.rankCount) ranks, and --ranks is \(ranks).")

@@ -9,7 +9,7 @@ struct TopologyFailure: Error, CustomStringConvertible {
 }
 
 /// The topology that a file describes.
-func described(in path: String) throws(TopologyFailure) -> Topology {
+func describedTopology(in path: String) throws(TopologyFailure) -> Topology {
   do throws(FailureReport) { return try Topology.read(path) } catch {
     throw TopologyFailure(description: error.message + ".")
   }

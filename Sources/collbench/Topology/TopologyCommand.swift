@@ -36,7 +36,7 @@ struct ValidateTopologyCommand: ParsableCommand {
     var failed = false
     for file in files {
       let topology: Topology
-      do throws(TopologyFailure) { topology = try described(in: file) } catch {
+      do throws(TopologyFailure) { topology = try describedTopology(in: file) } catch {
         Terminal.error(error.description)
         failed = true
         continue
@@ -80,7 +80,7 @@ struct ShowTopologyCommand: ParsableCommand {
   func run() throws {
     let target = try output.map { try OutputFile(path: $0) }
     let topology: Topology
-    do throws(TopologyFailure) { topology = try described(in: file) } catch {
+    do throws(TopologyFailure) { topology = try describedTopology(in: file) } catch {
       Terminal.error(error.description)
       throw ExitCode.failure
     }

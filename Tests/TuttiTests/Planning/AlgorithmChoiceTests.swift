@@ -1,6 +1,8 @@
 import Foundation
 import Testing
 import TuttiSchedule
+import TuttiSystem
+import TuttiTopology
 import TuttiTransport
 
 @testable import Tutti
@@ -40,9 +42,11 @@ import TuttiTransport
   /// Two-shot sends from host to host what stays inside them otherwise.
   @Test("over groups, the choice is by level, and one that the catalog has") func levels() throws {
     let catalog = try AlgorithmCatalog(CommunicatorOptions())
+    let layout = try JobLayout(
+      nil, hosts: "aaaabbbb".map { HostIdentity(name: String($0), identity: "\($0)") })
     let policy = AlgorithmPolicy(
-      grouping: try Grouping([[0, 0, 0, 0, 1, 1, 1, 1]]), medium: .network, processors: 4, segmentBytesMax: 256 << 10,
-      catalog: catalog)
+      grouping: layout.grouping, medium: .network, processors: 4, segmentBytesMax: 256 << 10, catalog: catalog,
+      terms: layout.terms(outer: .network, inner: .sharedMemory, processors: 4))
     for collective in Collective.allCases {
       let explanation = policy.explain(collective, bytes: 16 << 20, hasUnequalBlocks: false)
       let name = policy.algorithm(collective, bytes: 16 << 20, hasUnequalBlocks: false)
