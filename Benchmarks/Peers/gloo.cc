@@ -164,10 +164,11 @@ void run_rank(const struct arguments &arguments) {
   peer.maximum = maximum;
   peer.operate = operate;
   for (int s = 0; s < arguments.size_count; s++) {
-    start_size(arguments.sizes[s]);
-    for (auto &way : operations(arguments.collective)) {
+    const struct size *size = &arguments.sizes[s];
+    start_size(size);
+    for (auto &way : operations(size->collective)) {
       operation = std::move(way.second);
-      measure(&arguments, way.first);
+      measure(&arguments, size, way.first);
       // All ranks are through before one gives its buffers back.
       barrier();
       operation = nullptr;

@@ -63,10 +63,11 @@ int main(int argc, char **argv) {
   MPI_Comm_size(MPI_COMM_WORLD, &peer.rank_count);
   peer.barrier = barrier;
   peer.maximum = maximum;
-  peer.operate = operations[arguments.collective];
   for (int s = 0; s < arguments.size_count; s++) {
-    start_size(arguments.sizes[s]);
-    measure(&arguments, "default");
+    const struct size *size = &arguments.sizes[s];
+    peer.operate = operations[size->collective];
+    start_size(size);
+    measure(&arguments, size, "default");
   }
   // MPICH with more ranks than cores can spin in here for minutes. All results are out by now.
   signal(SIGALRM, leave);

@@ -3,7 +3,9 @@
 // alike, and like collbench (Sources/collbench/Run/RankRun.swift): float32, heap buffers, out of place, and the median over
 // iterations of the maximum over ranks, each iteration after a barrier. C and C++ both include it.
 //
-// usage: PROGRAM COLLECTIVE [--budget SECONDS] [--deadline SECONDS] [--ranks N --store FOLDER] BYTES...
+// usage: PROGRAM COLLECTIVE [--budget SECONDS] [--deadline SECONDS] [--ranks N --store FOLDER] BYTES[xITERATIONS]...
+//        [COLLECTIVE BYTES[xITERATIONS]...]...
+// A size is of the collective before it; without iterations their number follows from the size, as collbench's does.
 // Rank 0 prints one JSON object a line for each size and algorithm, and flushes it: what ran before a deadline counts.
 //
 // BYTES is what nccl-tests means. All-reduce, reduce, broadcast: the message. All-gather, gather: what a rank ends up
@@ -27,14 +29,20 @@ enum collective { ALL_REDUCE, ALL_GATHER, REDUCE_SCATTER, BROADCAST, ALL_TO_ALL,
 static const char *const collective_names[COLLECTIVE_COUNT] = {
     "all-reduce", "all-gather", "reduce-scatter", "broadcast", "all-to-all", "reduce", "gather", "scatter"};
 
-struct arguments {
+// One measurement that was asked for.
+struct size {
   enum collective collective;
+  size_t bytes;
+  int iterations;
+};
+
+struct arguments {
   double budget_seconds; // no further batch of iterations of a size starts after this
   int deadline_seconds; // the process ends
   int rank_count; // 0: the launcher knows
   const char *store;
   int size_count;
-  size_t sizes[SIZES_MAX];
+  struct size sizes[SIZES_MAX];
 };
 
 // This rank of the job, and what the library under measurement does for it.
@@ -72,14 +80,38 @@ static double number_argument(const char *name, const char *text, double least, 
   return value;
 }
 
+// Timed operations of a size, as collbench's RunConfiguration has them.
+static int iterations_for(size_t bytes) {
+  if (bytes < 64UL << 10) return 1000;
+  if (bytes < 1UL << 20) return 200;
+  if (bytes < 16UL << 20) return 40;
+  return bytes < 256UL << 20 ? 10 : 3;
+}
+
+// COLLECTIVE_COUNT for a word that names none.
+static enum collective collective_named(const char *name) {
+  int collective = 0;
+  while (collective < COLLECTIVE_COUNT && strcmp(name, collective_names[collective]) != 0) collective++;
+  return (enum collective)collective;
+}
+
+// BYTES or BYTESxITERATIONS; changes the text.
+static struct size read_size(enum collective collective, char *text) {
+  char *iterations = strchr(text, 'x');
+  if (iterations) *iterations++ = 0;
+  struct size size = {collective, (size_t)number_argument("BYTES", text, 4, (double)(1UL << 33)), 0};
+  size.iterations =
+      iterations ? (int)number_argument("ITERATIONS", iterations, 1, ITERATIONS_MAX) : iterations_for(size.bytes);
+  return size;
+}
+
 static struct arguments read_arguments(int argc, char **argv) {
   struct arguments arguments;
   memset(&arguments, 0, sizeof arguments);
   arguments.budget_seconds = 10;
   arguments.deadline_seconds = 600;
-  int collective = 0;
-  while (collective < COLLECTIVE_COUNT && (argc < 2 || strcmp(argv[1], collective_names[collective]) != 0)) collective++;
-  for (int i = 2; i < argc; i++) {
+  enum collective collective = argc < 2 ? COLLECTIVE_COUNT : collective_named(argv[1]);
+  for (int i = 2; i < argc && collective != COLLECTIVE_COUNT; i++) {
     if (strcmp(argv[i], "--budget") == 0) {
       arguments.budget_seconds = number_argument("--budget", argv[++i], 0, 3600);
     } else if (strcmp(argv[i], "--deadline") == 0) {
@@ -88,15 +120,16 @@ static struct arguments read_arguments(int argc, char **argv) {
       arguments.rank_count = (int)number_argument("--ranks", argv[++i], 1, RANKS_MAX);
     } else if (strcmp(argv[i], "--store") == 0 && i + 1 < argc) {
       arguments.store = argv[++i];
+    } else if (collective_named(argv[i]) != COLLECTIVE_COUNT) {
+      collective = collective_named(argv[i]);
     } else if (arguments.size_count < SIZES_MAX) {
-      arguments.sizes[arguments.size_count++] = (size_t)number_argument("BYTES", argv[i], 4, (double)(1UL << 33));
+      arguments.sizes[arguments.size_count++] = read_size(collective, argv[i]);
     }
   }
-  if (collective == COLLECTIVE_COUNT || arguments.size_count == 0) {
+  if (arguments.size_count == 0) {
     fprintf(stderr, "usage: %s COLLECTIVE [OPTIONS] BYTES...; see Benchmarks/Peers/peer.h\n", argv[0]);
     exit(2);
   }
-  arguments.collective = (enum collective)collective;
   return arguments;
 }
 
@@ -105,14 +138,6 @@ static struct arguments read_arguments(int argc, char **argv) {
 static void live_no_longer_than(int deadline_seconds) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   alarm((unsigned)deadline_seconds);
-}
-
-// Timed operations of a size, as collbench's RunConfiguration has them.
-static int iterations_for(size_t bytes) {
-  if (bytes < 64UL << 10) return 1000;
-  if (bytes < 1UL << 20) return 200;
-  if (bytes < 16UL << 20) return 40;
-  return bytes < 256UL << 20 ? 10 : 3;
 }
 
 /// Page-aligned heap memory, as collbench's buffers. The caller owns it; it lives as long as the process.
@@ -166,10 +191,10 @@ static size_t wrong_elements(enum collective collective) {
 }
 
 // Buffers for one size, with every page there and the input filled.
-static void start_size(size_t bytes) {
+static void start_size(const struct size *size) {
   free(peer.input);
   free(peer.output);
-  peer.count = bytes / sizeof(float);
+  peer.count = size->bytes / sizeof(float);
   peer.block = peer.count / (size_t)peer.rank_count;
   peer.input = heap_floats(peer.count);
   peer.output = heap_floats(peer.count);
@@ -182,28 +207,28 @@ static int compare_doubles(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-static void print_result(const struct arguments *arguments, const char *algorithm, double *times, int count, double wrong) {
+static void print_result(enum collective collective, const char *algorithm, double *times, int count, double wrong) {
   qsort(times, (size_t)count, sizeof(double), compare_doubles);
   double sum = 0, median = (times[(count - 1) / 2] + times[count / 2]) / 2;
   for (int i = 0; i < count; i++) sum += times[i];
   printf("{\"collective\": \"%s\", \"bytes\": %zu, \"ranks\": %d, \"algorithm\": \"%s\", \"iterations\": %d, "
          "\"timeMicroseconds\": {\"min\": %.3f, \"median\": %.3f, \"p99\": %.3f, \"mean\": %.3f, \"max\": %.3f}, "
          "\"wrongElements\": %.0f}\n",
-         collective_names[arguments->collective], peer.count * sizeof(float), peer.rank_count, algorithm, count, times[0],
+         collective_names[collective], peer.count * sizeof(float), peer.rank_count, algorithm, count, times[0],
          median, times[(count * 99 + 99) / 100 - 1], sum / count, times[count - 1], wrong);
   fflush(stdout);
 }
 
 /// Times `peer.operate` on the buffers of `start_size` and prints the result. Call on all ranks alike.
-static void measure(const struct arguments *arguments, const char *algorithm) {
+static void measure(const struct arguments *arguments, const struct size *size, const char *algorithm) {
   static double times[ITERATIONS_MAX];
-  int iterations = iterations_for(peer.count * sizeof(float));
+  int iterations = size->iterations;
   int batch = iterations / 10 > 0 ? iterations / 10 : 1;
   double start = now_us(), elapsed = 0;
   for (int i = 0; i < batch; i++) peer.operate();
   poison_output();
   peer.operate();
-  double wrong = (double)wrong_elements(arguments->collective);
+  double wrong = (double)wrong_elements(size->collective);
   poison_output();
   int done = 0;
   while (done < iterations && elapsed <= arguments->budget_seconds * 1e6) {
@@ -217,10 +242,10 @@ static void measure(const struct arguments *arguments, const char *algorithm) {
     elapsed = now_us() - start;
     peer.maximum(&elapsed, 1);
   }
-  wrong += (double)wrong_elements(arguments->collective);
+  wrong += (double)wrong_elements(size->collective);
   peer.maximum(&wrong, 1);
   peer.maximum(times, done);
-  if (peer.rank == ROOT) print_result(arguments, algorithm, times, done, wrong);
+  if (peer.rank == ROOT) print_result(size->collective, algorithm, times, done, wrong);
 }
 
 #endif

@@ -61,4 +61,19 @@ struct HostsTests {
     #expect(outcome.status == 7)
     #expect(outcome.errors.contains("rank 1 failed with status 7"))
   }
+
+  /// Each rank says which host it was told, and which address it finds there.
+  @Test(arguments: [("", [0, 0, 1, 1, 2, 2]), ("--round-robin", [0, 1, 2, 0, 1, 2])])
+  func ranksAreOnTheirHosts(flags: String, hosts: [Int]) async throws {
+    let script = Tool.root.appending(path: "Scripts/test-hosts").path
+    let arguments = ["3", "--ranks-per-host", "2"] + flags.split(separator: " ").map(String.init)
+    let words = "host $TUTTI_HOST_INDEX has $(ip -br -4 address show dev eth0)"
+    let outcome = try await Running(script, arguments + ["--", "bash", "-c", "echo \"\(words)\""]).outcome(limit: 20)
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    for (rank, host) in hosts.enumerated() {
+      let text = rank == 0 ? outcome.output : outcome.errors
+      let line = text.split(separator: "\n").first { $0.hasPrefix(rank == 0 ? "host" : "[rank \(rank)] ") } ?? ""
+      #expect(line.contains("host \(host) has ") && line.contains(" 10.77.0.\(host + 1)/24"), "rank \(rank): \(text)")
+    }
+  }
 }
