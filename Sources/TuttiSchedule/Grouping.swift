@@ -28,6 +28,8 @@ public struct Grouping: Sendable {
     let numbers: [[Int32]]
     /// By level: the members of the group with the fewest, and with the most.
     let sizes: [ClosedRange<Int>]
+    /// By level: its groups as ranks, in the groups of the levels outside of it; nil where there are none.
+    let outer: [Grouping?]
 
     init(
       rankCount: Int, order: [Int32] = [], place: [Int32] = [], starts: [[Int32]] = [[]], numbers: [[Int32]] = [[]],
@@ -40,6 +42,7 @@ public struct Grouping: Sendable {
       self.starts = starts
       self.numbers = numbers
       self.sizes = sizes
+      outer = Grouping.outer(starts, numbers)
     }
   }
 
@@ -152,15 +155,17 @@ public struct Grouping: Sendable {
   }
 
   /// The groups of a level as ranks, numbered as they are, in the groups of the levels outside of it.
-  ///
-  /// - Complexity: O(groups) where there are such levels.
   public func groups(at level: Int) -> Grouping {
-    let count = groupCount(at: level)
-    guard level > 1 else { return Grouping(rankCount: count) }
-    let outer = (1..<level).map { outer in
-      (0..<count).map { self.group(of: self.group($0, at: level)[0], at: outer).number }
+    table.outer[level] ?? Grouping(rankCount: groupCount(at: level))
+  }
+
+  /// By level: its groups as ranks, in the groups of the levels outside of it; nil where there are none.
+  private static func outer(_ starts: [[Int32]], _ numbers: [[Int32]]) -> [Grouping?] {
+    starts.indices.map { level in
+      guard level > 1 else { return nil }
+      let firsts = starts[level].dropLast()
+      return try? Grouping((1..<level).map { outer in firsts.map { Int(numbers[outer][Int($0)]) } })
     }
-    return (try? Grouping(outer)) ?? Grouping(rankCount: count)
   }
 
   /// The rank at an index of the order in which the groups of every level lie one after the other: the *topology order*.

@@ -50,7 +50,7 @@ public struct HierarchicalAllGather: Algorithm {
     }
     program.append(
       inside.schedule(for: grouping.members(of: group).position(of: index)),
-      Embedding(ranks: { group[$0] }, scattered: columns.blocks, input: .output))
+      Embedding(ranks: { group[$0] }, scattered: columns.blocksByColumn, input: .output))
     return program.finish()
   }
 

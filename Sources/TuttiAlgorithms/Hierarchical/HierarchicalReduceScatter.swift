@@ -44,7 +44,7 @@ public struct HierarchicalReduceScatter: Algorithm {
     program.append(
       inside.schedule(for: grouping.members(of: group).position(of: index)),
       Embedding(
-        ranks: { group[$0] }, scattered: columns.blocks, output: sums, completes: columns.groupCount == 1))
+        ranks: { group[$0] }, scattered: columns.blocksByColumn, output: sums, completes: columns.groupCount == 1))
     guard index < columns.count else {
       program.receive([.output(rank)], from: group[index % columns.count])
       return program.finish()

@@ -36,6 +36,12 @@ struct GroupColumns {
   /// The blocks of all ranks that belong to a column; none beyond the last column.
   func blocks(of column: Int) -> [Range<Int>] { (0..<groupCount).flatMap { blocks(of: column, inGroup: $0) } }
 
+  /// The blocks of all ranks by column, for programs that ask for each many times.
+  var blocksByColumn: (Int) -> [Range<Int>] {
+    let blocks = (0..<count).map { self.blocks(of: $0) }
+    return { $0 < blocks.count ? blocks[$0] : [] }
+  }
+
   /// Whether a composition of these algorithms serves the groups of a level, which have to be there. Blocks, inside and
   /// across, are of any sizes.
   static func serve(

@@ -25,8 +25,9 @@ struct Representatives {
   /// So many ranks are read one and all.
   private static let allMax = 64
   private static let innermostMax = 8
-  /// A program with more steps grows with the number of ranks.
+  /// A program with more steps, or with more ranges of chunks in its messages, grows with the number of ranks.
   private static let stepsMax = 256
+  private static let rangesMax = 1024
 
   init(_ grouping: Grouping) {
     numbers = (0..<grouping.levelCount).dropFirst().map { level in
@@ -42,7 +43,9 @@ struct Representatives {
   }
 
   /// Those that programs like this one, rank 0's, are read of.
-  func members(for program: Schedule) -> [Member] { program.stepCount > Self.stepsMax ? few : many }
+  func members(for program: Schedule) -> [Member] {
+    program.stepCount > Self.stepsMax || program.ranges.count > Self.rangesMax ? few : many
+  }
 
   /// The level that a message between two ranks crosses.
   func crossing(_ a: Int, _ b: Int) -> Int {
