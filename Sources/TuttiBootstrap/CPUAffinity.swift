@@ -142,10 +142,11 @@ extension CPUAffinity {
 }
 
 extension HostLoad {
-  /// The load of each host, from what all ranks know.
+  /// The load of each machine, by its identity, from what all ranks know: containers of one machine are hosts of their own,
+  /// and compete for its processors.
   ///
   /// - Parameter allowances: The members' allowances, once they are confined.
-  package static func ofHosts(_ members: [MemberRecord], _ allowances: [ProcessorAllowance]) -> [HostIdentity: HostLoad] {
-    Dictionary(grouping: members, by: \.host).mapValues { HostLoad($0.map { allowances[$0.rank] }) }
+  package static func ofMachines(_ members: [MemberRecord], _ allowances: [ProcessorAllowance]) -> [Substring: HostLoad] {
+    Dictionary(grouping: members, by: \.host.machine).mapValues { HostLoad($0.map { allowances[$0.rank] }) }
   }
 }

@@ -220,8 +220,19 @@ import Testing
     #expect(one.map(\.processors) == ["1", "1"].map(processors))
     // Both have to share it now, and all ranks know.
     let members = members(["a 0-3", "a 1", "b 0-3"])
-    let loads = HostLoad.ofHosts(members, try CPUAffinity.listed([processors("1")]).allowances(of: members, seenBy: 0))
-    #expect(loads[members[0].host]?.isOversubscribed == true && loads[members[2].host]?.isOversubscribed == false)
+    let loads = HostLoad.ofMachines(members, try CPUAffinity.listed([processors("1")]).allowances(of: members, seenBy: 0))
+    let machines = members.map(\.host.machine)
+    #expect(loads[machines[0]]?.isOversubscribed == true && loads[machines[2]]?.isOversubscribed == false)
+  }
+
+  /// Two containers are two hosts, and take turns on the processors of one machine.
+  @Test func containersShareTheirMachine() {
+    var members = members(["a 0-1", "a 0-1", "b 0-1", "b 0-1"])
+    let allowances = members.map(\.processors)
+    for rank in members.indices { members[rank].host.identity = "boot/\(rank / 2)" }
+    #expect(HostLoad.ofMachines(members, allowances).values.map(\.isOversubscribed) == [true])
+    for rank in members.indices { members[rank].host.identity = "boot\(rank / 2)/1" }
+    #expect(HostLoad.ofMachines(members, allowances).values.map(\.isOversubscribed) == [false, false])
   }
 
   @Test func neverBeyondWhatWasInherited() throws {

@@ -9,8 +9,8 @@ import TuttiTopology
 /// Made when ranks join; communicators split from theirs have the same, because how to wait depends on all ranks of a host,
 /// not on those of one communicator.
 struct HostPlace: Sendable {
-  /// The load of every host of the job: equal on all ranks.
-  let loads: [HostIdentity: HostLoad]
+  /// The load of every machine of the job, by its identity: equal on all ranks.
+  let loads: [Substring: HostLoad]
   /// What this rank confined itself to; nil when it changed nothing.
   let processors: ProcessorSet?
   /// The node for this rank's memory; nil for that of whoever touches it first.
@@ -52,14 +52,14 @@ struct HostPlace: Sendable {
     }
     let used = confinement.processors ?? members[rank].processors.inherited
     return HostPlace(
-      loads: HostLoad.ofHosts(members, try affinity.allowances(of: members, seenBy: rank)),
+      loads: HostLoad.ofMachines(members, try affinity.allowances(of: members, seenBy: rank)),
       processors: confinement.processors, memoryNode: ProcessorTopology.readNodes().memoryNode(of: used))
   }
 
-  func isOversubscribed(_ host: HostIdentity) -> Bool { loads[host]?.isOversubscribed ?? false }
+  func isOversubscribed(_ host: HostIdentity) -> Bool { loads[host.machine]?.isOversubscribed ?? false }
 
   /// How many ranks can run at the same time on whichever of the hosts has room for the fewest: equal on all ranks.
   func runningMin(_ members: [MemberRecord]) -> Int {
-    Set(members.map(\.host)).compactMap { loads[$0]?.running }.min() ?? 1
+    Set(members.map(\.host.machine)).compactMap { loads[$0]?.running }.min() ?? 1
   }
 }
