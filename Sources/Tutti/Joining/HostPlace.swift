@@ -62,4 +62,11 @@ struct HostPlace: Sendable {
   func runningMin(_ members: [MemberRecord]) -> Int {
     Set(members.map(\.host.machine)).compactMap { loads[$0]?.running }.min() ?? 1
   }
+
+  /// How many processors each host has for its ranks, on the machine where that is least: equal on all ranks.
+  func hostProcessors(_ members: [MemberRecord]) -> Double {
+    Dictionary(grouping: Set(members.map(\.host)), by: \.machine).compactMap { machine, hosts in
+      loads[machine].map { Double($0.running) / Double(hosts.count) }
+    }.min() ?? 1
+  }
 }

@@ -54,7 +54,8 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
         segmentBytesMax: choice.segmentBytesMax(limit: AlgorithmPolicy.segmentBytesMax), catalog: catalog,
         terms: layout.terms(
           outer: choice.medium, inner: choice.medium(inside: layout.innermostGroups),
-          processors: place.runningMin(membership.members)))
+          processors: place.runningMin(membership.members),
+          hostProcessors: place.hostProcessors(membership.members)))
       let member = JoinedMember(membership, offered, links, layout, policy, place)
       member.activate(
         links: links, doorbell: links.doorbell, waiting: links.waiting,

@@ -155,11 +155,14 @@ struct JobLayout: Sendable {
   /// - Parameters:
   ///   - outer: The slowest medium of all; where nothing is described, that between hosts.
   ///   - inner: The slowest medium inside the innermost groups.
-  ///   - processors: How many ranks can run at the same time on the host with room for the fewest.
-  func terms(outer: TransportMedium, inner: TransportMedium, processors: Int) -> ChoiceTerms {
+  ///   - processors: How many ranks can run at the same time on the machine with room for the fewest.
+  ///   - hostProcessors: How many processors a host has for its ranks.
+  func terms(
+    outer: TransportMedium, inner: TransportMedium, processors: Int, hostProcessors: Double
+  ) -> ChoiceTerms {
     if Set(hosts).count > 1, !figures.isEmpty {
       return ChoiceTerms(
-        DescribedRanks(levels: levels.map(\.numbers), figures: figures, hosts: hosts, processors: processors))
+        DescribedRanks(levels: levels.map(\.numbers), figures: figures, hosts: hosts, hostProcessors: hostProcessors))
     }
     // The ranks of one host share what the table of the medium was fitted on, whatever groups they are in.
     let isOneHost = outer == .sharedMemory || outer == .loopback
@@ -168,7 +171,7 @@ struct JobLayout: Sendable {
     }
     var steps = levels.map { JobFacts.Level(name: $0.name, medium: LevelMedium(outer)) }
     steps.append(JobFacts.Level(name: "rank", medium: LevelMedium(levels.isEmpty ? outer : inner)))
-    return ChoiceTerms(JobFacts(levels: steps, processors: processors))
+    return ChoiceTerms(JobFacts(levels: steps, processors: processors, hostProcessors: hostProcessors))
   }
 
   /// What is known of some of the ranks, in the order of their new numbers.

@@ -11,11 +11,11 @@ package struct DescribedRanks {
   let figures: [LevelFigures]
   /// By rank: the host.
   let hosts: [Int32]
-  /// How many ranks can run at the same time on the host with room for the fewest; nil for all of them.
-  let processors: Int?
+  /// How many processors a host has for its ranks; nil for one each.
+  let hostProcessors: Double?
 
-  package init(levels: [[Int]], figures: [LevelFigures], hosts: [Int32], processors: Int? = nil) {
-    self.processors = processors
+  package init(levels: [[Int]], figures: [LevelFigures], hosts: [Int32], hostProcessors: Double? = nil) {
+    self.hostProcessors = hostProcessors
     self.levels = levels
     self.figures = figures
     self.hosts = hosts
@@ -57,15 +57,16 @@ extension ChoiceTerms {
   package init(_ ranks: DescribedRanks) {
     let (figures, hostLevel) = (ranks.figures, ranks.hostLevel)
     let hosts = Set(ranks.hosts).count
+    let ranksPerHost = (ranks.hosts.count + hosts - 1) / hosts
+    let hostProcessors = min(Double(ranksPerHost), ranks.hostProcessors ?? .infinity)
     let terms = figures.enumerated().map { index, level -> LevelTerms in
-      if index < hostLevel { return Self.across(level) }
+      if index < hostLevel { return Self.across(level, hostProcessors: hostProcessors) }
       // Each innermost group of a host has memory of its own.
       let memories = index > 0 ? max(1, Set(ranks.levels[index - 1]).count / hosts) : 1
       return Self.inside(level, memories: index == figures.count - 1 ? memories : nil)
     }
-    let ranksPerHost = (ranks.hosts.count + hosts - 1) / hosts
     guard terms.isEmpty else {
-      self.init(model: .levels(terms), processors: min(ranksPerHost, ranks.processors ?? ranksPerHost), hostLevel: hostLevel)
+      self.init(model: .levels(terms), processors: max(1, Int(hostProcessors)), hostLevel: hostLevel)
       return
     }
     // A rank alone sends nothing.
@@ -74,11 +75,13 @@ extension ChoiceTerms {
   }
 
   /// The terms of a level whose messages go from host to host.
-  private static func across(_ level: LevelFigures) -> LevelTerms {
-    let medium = MediumTerms.terms(of: level.latency.seconds < kernelSeconds ? .rdma : .network)
+  private static func across(_ level: LevelFigures, hostProcessors: Double) -> LevelTerms {
+    let kind: LevelMedium = level.latency.seconds < kernelSeconds ? .rdma : .network
+    let medium = MediumTerms.terms(of: kind)
     let byte = MediumTerms.byte(bitsPerSecond: Double(level.bandwidth.bitsPerSecond))
     return LevelTerms(
-      name: level.name, round: level.latency.seconds * 1e6 + engineMicroseconds, message: medium.message, sharedMessage: 0,
+      name: level.name, round: level.latency.seconds * 1e6 + engineMicroseconds, message: medium.message,
+      sharedMessage: MediumTerms.hostMessage(kind) / hostProcessors,
       byte: byte, exitByte: level.exit.map { MediumTerms.byte(bitsPerSecond: Double($0.bitsPerSecond)) } ?? 0,
       sharedByte: 0, copyByte: 0, firstByte: byte)
   }

@@ -28,12 +28,16 @@ package struct JobFacts: Hashable, Sendable {
 
   /// By level, the outermost first: as many as the job's grouping has.
   package var levels: [Level]
-  /// How many ranks can run at the same time on the host with room for the fewest.
+  /// How many ranks can run at the same time on the machine with room for the fewest.
   package var processors: Int
+  /// How many of them a host has for its ranks: fewer where a machine has several hosts, which are containers then.
+  package var hostProcessors: Double
 
-  package init(levels: [Level], processors: Int) {
+  /// - Parameter hostProcessors: nil for all of them.
+  package init(levels: [Level], processors: Int, hostProcessors: Double? = nil) {
     self.levels = levels
     self.processors = processors
+    self.hostProcessors = hostProcessors ?? Double(processors)
   }
 }
 
@@ -55,8 +59,8 @@ extension ChoiceTerms {
       let terms = level.terms
       return LevelTerms(
         name: level.name, round: terms.round, message: terms.message,
-        sharedMessage: terms.anyMessage / Double(processors), byte: terms.byte,
-        exitByte: level.medium.crossesHosts ? terms.byte : 0, sharedByte: terms.anyByte / Double(processors),
+        sharedMessage: MediumTerms.hostMessage(level.medium) / job.hostProcessors, byte: terms.byte,
+        exitByte: level.medium.crossesHosts ? terms.byte : 0, sharedByte: terms.anyByte / job.hostProcessors,
         copyByte: terms.anyByte, firstByte: terms.firstByte)
     }
     self.init(model: .levels(levels), processors: processors, hostLevel: hostLevel)

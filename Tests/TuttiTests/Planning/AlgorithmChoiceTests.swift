@@ -46,7 +46,7 @@ import TuttiTransport
       nil, hosts: "aaaabbbb".map { HostIdentity(name: String($0), identity: "\($0)") })
     let policy = AlgorithmPolicy(
       grouping: layout.grouping, medium: .network, processors: 4, segmentBytesMax: 256 << 10, catalog: catalog,
-      terms: layout.terms(outer: .network, inner: .sharedMemory, processors: 4))
+      terms: layout.terms(outer: .network, inner: .sharedMemory, processors: 4, hostProcessors: 4))
     for collective in Collective.allCases {
       let explanation = policy.explain(collective, bytes: 16 << 20, hasUnequalBlocks: false)
       let name = policy.algorithm(collective, bytes: 16 << 20, hasUnequalBlocks: false)
