@@ -6,7 +6,8 @@ import Tutti
 import TuttiSchedule
 
 /// Returns how long one all-reduce takes on the slowest rank, in milliseconds: the best of five.
-func time(_ algorithm: AlgorithmName, _ gradients: inout [Float], _ communicator: Communicator) throws(TuttiError) -> Double {
+func time(_ algorithm: AlgorithmName, _ gradients: inout [Float], _ communicator: Communicator) throws(TuttiError) -> Double
+{
   var best = Double.infinity
   for _ in 0..<5 {
     for index in gradients.indices { gradients[index] = Float(communicator.rank) }
