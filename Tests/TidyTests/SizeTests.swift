@@ -41,7 +41,7 @@ import Testing
   /// A function begins with its first line and ends with the brace below it, as the formatter indents them.
   private func functionComplaints(_ files: [SourceFile]) -> [String] {
     var complaints: [String] = []
-    for file in files where !Pending.functions.contains(where: file.path.hasPrefix) {
+    for file in files {
       for index in file.lines.indices where isFunction(file.lines[index]) {
         guard let end = end(of: index, in: file), end - index >= Self.functionLinesMax else { continue }
         complaints.append(
@@ -92,7 +92,7 @@ import Testing
   /// The formatter keeps code this narrow, and leaves comments alone.
   private func commentComplaints(_ files: [SourceFile]) -> [String] {
     var complaints: [String] = []
-    for file in files where !Pending.comments.contains(where: file.path.hasPrefix) {
+    for file in files {
       for (index, line) in file.lines.enumerated() where line.utf8.count > Self.commentColumnsMax {
         guard line.drop(while: { $0 == " " }).hasPrefix("//"), line.count > Self.commentColumnsMax else { continue }
         complaints.append(
@@ -118,7 +118,6 @@ import Testing
   private func folderComplaints(_ paths: [String]) -> [String] {
     let folders = Dictionary(grouping: paths) { $0.split(separator: "/").dropLast().joined(separator: "/") }
     return folders.filter { $0.value.count > Self.folderFilesMax && Self.largeFolders[$0.key] == nil }
-      .filter { !Pending.folders.contains($0.key) }
       .map { "\($0.key): \($0.value.count) files; sort them by subject (at most \(Self.folderFilesMax))" }.sorted()
   }
 

@@ -72,9 +72,9 @@ struct KernelCall: CustomStringConvertible {
 struct KernelCase<Element: KernelElement> {
   let operation: KernelOperation
   let sources: [[Element.Bits]]
-  /// Of an average.
+  /// What an average divides by.
   let divisor: Double
-  /// Of an average that divides sources as they enter instead of their sum: a byte for each, not 0 where it does.
+  /// Which sources an average divides as they enter, instead of their sum: a byte for each, not 0 where it does.
   let divided: [UInt8]?
   let expected: [Element.Bits]
 
