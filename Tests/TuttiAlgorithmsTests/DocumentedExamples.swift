@@ -34,4 +34,12 @@ enum DocumentedExamples {
     return hosts.group(of: 4, at: 1).count  // 2
     // end
   }
+
+  static func ringInMeasuredOrder(_ measured: [[Double]], _ hosts: Grouping) -> any Algorithm {
+    // example: Sources/TuttiAlgorithms/Orders/RingOrder.swift
+    let order = RingOrder.find(costs: measured, keeping: hosts)
+    let ring = InTopologyOrder(RingAllReduce.ring, order: order)
+    // end
+    return ring
+  }
 }

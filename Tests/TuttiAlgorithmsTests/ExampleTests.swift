@@ -51,7 +51,7 @@ import TuttiAlgorithms
 
   @Test("what is documented is what is compiled") func documentsMatch() throws {
     let examples = try Self.examples()
-    #expect(examples.count == 3)
+    #expect(examples.count == 4)
     for module in ["TuttiSchedule", "TuttiAlgorithms"] {
       let folder = Self.root.appending(path: "Sources/\(module)")
       let files = try #require(FileManager.default.enumerator(at: folder, includingPropertiesForKeys: nil))
@@ -63,6 +63,14 @@ import TuttiAlgorithms
         }
       }
     }
+  }
+
+  @Test("a ring in a measured order") func ringInMeasuredOrder() throws {
+    // Ranks of one host are near each other.
+    let hosts = try Grouping([[0, 1, 0, 1]])
+    let measured = (0..<4).map { rank in (0..<4).map { rank == $0 ? 0 : rank % 2 == $0 % 2 ? 1 : 10.0 } }
+    let ring = DocumentedExamples.ringInMeasuredOrder(measured, hosts)
+    try Verifier.prove(collective: .allReduce, rankCount: 4, root: 0) { ring.schedule(for: hosts.position(of: $0)) }
   }
 
   @Test("two ranks") func allReduceOfTwo() throws {
