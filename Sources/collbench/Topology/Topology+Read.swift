@@ -11,7 +11,9 @@ struct TopologyFailure: Error, CustomStringConvertible {
 /// The topology that a file describes.
 func describedTopology(in path: String) throws(TopologyFailure) -> Topology {
   do throws(FailureReport) { return try Topology.read(path) } catch {
-    throw TopologyFailure(description: error.message + ".")
+    // What is wrong with the content has its line after the name, and ends as it does.
+    let isLocated = error.message.dropFirst(path.count + 1).first?.isNumber == true
+    throw TopologyFailure(description: error.message + (isLocated ? "" : "."))
   }
 }
 
