@@ -14,15 +14,15 @@ public protocol Algorithm: Sendable {
   func schedule(for position: Position) -> Schedule
   /// What it costs, for the automatic choice. With nil, the default, it is only used where it is asked for by name.
   func cost(for grouping: Grouping) -> AlgorithmCost?
-  /// What it costs whether or not the automatic choice weighs it, which is what a composition of it costs; by default the
-  /// same as ``cost(for:)``.
-  func countedCost(for grouping: Grouping) -> AlgorithmCost?
+  /// Whether the automatic choice weighs it for these ranks by what it costs, as it does by default. Otherwise it is used
+  /// where it is asked for by name, and in compositions.
+  func isWeighed(for grouping: Grouping) -> Bool
 }
 
 extension Algorithm {
   public func isDefined(for grouping: Grouping) -> Bool { true }
   public func cost(for grouping: Grouping) -> AlgorithmCost? { nil }
-  public func countedCost(for grouping: Grouping) -> AlgorithmCost? { cost(for: grouping) }
+  public func isWeighed(for grouping: Grouping) -> Bool { true }
 
   /// The number that ranks compare to notice that they chose differently. It follows from collective and name, and is the
   /// same in every build.

@@ -35,7 +35,9 @@ package struct AlgorithmChoice: Sendable {
   package func choice(for collective: Collective) -> CollectiveChoice {
     let read = candidates.filter { $0.collective == collective }.map { algorithm -> CollectiveChoice.Candidate in
       guard algorithm.isDefined(for: grouping) else { return .init(algorithm.name, .undefined) }
-      guard let cost = algorithm.cost(for: grouping) else { return .init(algorithm.name, .byNameOnly) }
+      guard algorithm.isWeighed(for: grouping), let cost = algorithm.cost(for: grouping) else {
+        return .init(algorithm.name, .byNameOnly)
+      }
       let traffic = representatives.map {
         Traffic(algorithm, cost, grouping, $0, hostLevel: terms.hostLevel)
       }

@@ -8,7 +8,7 @@ import TuttiSchedule
   func costsAreExact(_ index: Int) throws {
     let algorithm = AlgorithmRegistry.all[index]
     for rankCount in 1...17 where algorithm.isDefined(for: Grouping(rankCount: rankCount)) {
-      guard let costs = algorithm.countedCost(for: Grouping(rankCount: rankCount)) else { continue }
+      guard let costs = algorithm.cost(for: Grouping(rankCount: rankCount)) else { continue }
       #expect(costs.levels.count == 1)
       let cost = costs.levels[0]
       for root in algorithm.collective.hasRoot ? Set([0, 1, rankCount - 1]).filter({ $0 < rankCount }) : [0] {

@@ -34,7 +34,7 @@ public struct BineAllReduce: Algorithm {
     ).schedule(for: position)
   }
 
-  public func cost(for grouping: Grouping) -> AlgorithmCost? { grouping.tellsDistances ? countedCost(for: grouping) : nil }
+  public func isWeighed(for grouping: Grouping) -> Bool { grouping.tellsDistances }
 
-  public func countedCost(for grouping: Grouping) -> AlgorithmCost? { Butterfly.cost(for: grouping) }
+  public func cost(for grouping: Grouping) -> AlgorithmCost? { Butterfly.cost(for: grouping) }
 }

@@ -23,9 +23,9 @@ public struct SwingAllReduce: Algorithm {
     return program.finish()
   }
 
-  public func cost(for grouping: Grouping) -> AlgorithmCost? { grouping.tellsDistances ? countedCost(for: grouping) : nil }
+  public func isWeighed(for grouping: Grouping) -> Bool { grouping.tellsDistances }
 
-  public func countedCost(for grouping: Grouping) -> AlgorithmCost? {
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
     SwingRounds(rankCount: grouping.rankCount, .nearLast).cost(scatters: true, gathers: true)
   }
 }

@@ -58,7 +58,7 @@ public struct HierarchicalAllGather: Algorithm {
   public func cost(for grouping: Grouping) -> AlgorithmCost? {
     let columns = GroupColumns(grouping, at: level)
     return .composed(
-      across: across.countedCost(for: grouping.groups(at: level)), columnCount: columns.count,
-      inside: [inside.countedCost(for: columns.largestGroup)], columns)
+      across: across.cost(for: grouping.groups(at: level)), columnCount: columns.count,
+      inside: [inside.cost(for: columns.largestGroup)], columns)
   }
 }

@@ -79,7 +79,7 @@ public struct HierarchicalAllReduce: Algorithm {
     let columns = GroupColumns(grouping, at: level)
     let members = columns.largestGroup
     return .composed(
-      across: allReduce.countedCost(for: grouping.groups(at: level)), columnCount: columns.count,
-      inside: [reduceScatter.countedCost(for: members), allGather.countedCost(for: members)], columns)
+      across: allReduce.cost(for: grouping.groups(at: level)), columnCount: columns.count,
+      inside: [reduceScatter.cost(for: members), allGather.cost(for: members)], columns)
   }
 }

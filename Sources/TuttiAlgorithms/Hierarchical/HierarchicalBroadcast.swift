@@ -71,7 +71,7 @@ public struct HierarchicalBroadcast: Algorithm {
     let columns = GroupColumns(grouping, at: level)
     let members = columns.largestGroup
     return .composed(
-      across: broadcast.countedCost(for: grouping.groups(at: level)), columnCount: columns.count,
-      inside: [allGather.countedCost(for: members)], once: scatter.countedCost(for: members), columns)
+      across: broadcast.cost(for: grouping.groups(at: level)), columnCount: columns.count,
+      inside: [allGather.cost(for: members)], once: scatter.cost(for: members), columns)
   }
 }

@@ -77,7 +77,7 @@ public struct HierarchicalReduce: Algorithm {
     let columns = GroupColumns(grouping, at: level)
     let members = columns.largestGroup
     return .composed(
-      across: reduce.countedCost(for: grouping.groups(at: level)), columnCount: columns.count,
-      inside: [reduceScatter.countedCost(for: members)], once: gather.countedCost(for: members), columns)
+      across: reduce.cost(for: grouping.groups(at: level)), columnCount: columns.count,
+      inside: [reduceScatter.cost(for: members)], once: gather.cost(for: members), columns)
   }
 }

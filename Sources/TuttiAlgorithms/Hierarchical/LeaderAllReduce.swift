@@ -70,7 +70,7 @@ public struct LeaderAllReduce: Algorithm {
     let columns = GroupColumns(grouping, at: level)
     let members = columns.largestGroup
     return .composed(
-      across: allReduce.countedCost(for: grouping.groups(at: level)), columnCount: 1,
-      inside: [reduce.countedCost(for: members), broadcast.countedCost(for: members)], columns)
+      across: allReduce.cost(for: grouping.groups(at: level)), columnCount: 1,
+      inside: [reduce.cost(for: members), broadcast.cost(for: members)], columns)
   }
 }

@@ -57,8 +57,8 @@ public struct LeaderBarrier: Algorithm {
     let columns = GroupColumns(grouping, at: level)
     let members = columns.largestGroup
     var cost = AlgorithmCost.composed(
-      across: barrier.countedCost(for: grouping.groups(at: level)), columnCount: 1,
-      inside: [reduce.countedCost(for: members), broadcast.countedCost(for: members)], columns)
+      across: barrier.cost(for: grouping.groups(at: level)), columnCount: 1,
+      inside: [reduce.cost(for: members), broadcast.cost(for: members)], columns)
     for level in (cost?.levels ?? []).indices {
       cost?.levels[level].volume = 0
       cost?.levels[level].totalVolume = 0

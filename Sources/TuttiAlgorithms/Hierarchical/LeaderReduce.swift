@@ -50,7 +50,7 @@ public struct LeaderReduce: Algorithm {
   public func cost(for grouping: Grouping) -> AlgorithmCost? {
     let columns = GroupColumns(grouping, at: level)
     return .composed(
-      across: across.countedCost(for: grouping.groups(at: level)), columnCount: 1,
-      inside: [inside.countedCost(for: columns.largestGroup)], columns)
+      across: across.cost(for: grouping.groups(at: level)), columnCount: 1,
+      inside: [inside.cost(for: columns.largestGroup)], columns)
   }
 }

@@ -71,5 +71,5 @@ public struct InTopologyOrder: Algorithm {
 
   public func cost(for grouping: Grouping) -> AlgorithmCost? { algorithm.cost(for: grouping) }
 
-  public func countedCost(for grouping: Grouping) -> AlgorithmCost? { algorithm.countedCost(for: grouping) }
+  public func isWeighed(for grouping: Grouping) -> Bool { algorithm.isWeighed(for: grouping) }
 }

@@ -119,9 +119,9 @@ public struct PATAllGather: Algorithm {
     return program.finish()
   }
 
-  public func cost(for grouping: Grouping) -> AlgorithmCost? { grouping.tellsDistances ? countedCost(for: grouping) : nil }
+  public func isWeighed(for grouping: Grouping) -> Bool { grouping.tellsDistances }
 
-  public func countedCost(for grouping: Grouping) -> AlgorithmCost? {
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
     PATTrees(rankCount: grouping.rankCount, blocksMax: blocksMax).cost
   }
 }
@@ -152,9 +152,9 @@ public struct PATReduceScatter: Algorithm {
     return program.finish()
   }
 
-  public func cost(for grouping: Grouping) -> AlgorithmCost? { grouping.tellsDistances ? countedCost(for: grouping) : nil }
+  public func isWeighed(for grouping: Grouping) -> Bool { grouping.tellsDistances }
 
-  public func countedCost(for grouping: Grouping) -> AlgorithmCost? {
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
     PATTrees(rankCount: grouping.rankCount, blocksMax: blocksMax).cost
   }
 }

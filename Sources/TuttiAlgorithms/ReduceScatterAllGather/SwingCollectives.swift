@@ -30,9 +30,9 @@ public struct SwingReduceScatter: Algorithm {
     return program.finish()
   }
 
-  public func cost(for grouping: Grouping) -> AlgorithmCost? { grouping.tellsDistances ? countedCost(for: grouping) : nil }
+  public func isWeighed(for grouping: Grouping) -> Bool { grouping.tellsDistances }
 
-  public func countedCost(for grouping: Grouping) -> AlgorithmCost? {
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
     SwingRounds(rankCount: grouping.rankCount, order).cost(scatters: true, gathers: false)
   }
 }
@@ -64,9 +64,9 @@ public struct SwingAllGather: Algorithm {
     return program.finish()
   }
 
-  public func cost(for grouping: Grouping) -> AlgorithmCost? { grouping.tellsDistances ? countedCost(for: grouping) : nil }
+  public func isWeighed(for grouping: Grouping) -> Bool { grouping.tellsDistances }
 
-  public func countedCost(for grouping: Grouping) -> AlgorithmCost? {
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
     SwingRounds(rankCount: grouping.rankCount, order).cost(scatters: false, gathers: true)
   }
 }

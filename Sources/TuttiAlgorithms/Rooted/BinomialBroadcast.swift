@@ -16,14 +16,9 @@ public struct BinomialBroadcast: Algorithm {
     var program = ScheduleBuilder(.broadcast, for: position, chunkCount: 1)
     let tree = RootedBinomialTree(rankCount: rankCount, root: root)
     let position = tree.position(of: rank)
-    let children = tree.children(of: position).reversed().map(tree.rank)
-    if let parent = RootedBinomialTree.parent(of: position) {
-      program.receive([.output(0)], from: tree.rank(parent))
-      program.send([.output(0)], to: children)
-    } else {
-      program.send([.input(0)], to: children)
-      program.copy([.output(0)], from: [.input(0)])
-    }
+    program.addBroadcast(
+      from: RootedBinomialTree.parent(of: position).map(tree.rank),
+      to: tree.children(of: position).reversed().map(tree.rank))
     return program.finish()
   }
 

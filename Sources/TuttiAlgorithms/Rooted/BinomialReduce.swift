@@ -21,15 +21,7 @@ public struct BinomialReduce: Algorithm {
     for child in tree.children(of: position) {
       operands.append(program.receiveSlot([.output(0)], from: tree.rank(child)))
     }
-    if let parent = RootedBinomialTree.parent(of: position) {
-      if operands.count == 1 {
-        program.send([.input(0)], to: tree.rank(parent))
-      } else {
-        program.forward([.output(0)], operands, to: tree.rank(parent))
-      }
-    } else {
-      program.reduce([.output(0)], operands, completes: true)
-    }
+    program.addReduce(operands, to: RootedBinomialTree.parent(of: position).map(tree.rank))
     return program.finish()
   }
 

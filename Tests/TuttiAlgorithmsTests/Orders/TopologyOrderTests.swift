@@ -72,7 +72,7 @@ import TuttiSchedule
       let root = algorithm.collective.hasRoot ? 4 : 0
       for levels in [[[0, 0, 1, 1, 2, 2]], [[0, 0, 0, 0, 1, 1], [0, 0, 1, 1, 2, 2]]] {
         let grouping = try Grouping(levels)
-        #expect(inOrder.countedCost(for: grouping) == algorithm.countedCost(for: grouping))
+        #expect(inOrder.cost(for: grouping) == algorithm.cost(for: grouping))
         for rank in 0..<6 {
           let plain = algorithm.schedule(for: .flat(rank: rank, rankCount: 6, root: root))
           #expect(inOrder.schedule(for: grouping.position(of: rank, root: root)) == plain)

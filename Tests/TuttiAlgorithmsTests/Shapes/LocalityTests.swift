@@ -114,7 +114,7 @@ import TuttiSchedule
         for algorithm in algorithms {
           let schedules = (0..<rankCount).map { algorithm.schedule(for: .flat(rank: $0, rankCount: rankCount)) }
           try Verifier.prove(collective: algorithm.collective, rankCount: rankCount, root: 0) { schedules[$0] }
-          let cost = try #require(algorithm.countedCost(for: Grouping(rankCount: rankCount))).levels[0]
+          let cost = try #require(algorithm.cost(for: Grouping(rankCount: rankCount))).levels[0]
           Traffic(schedules).expect(cost, "\(algorithm.collective.name), \(rankCount) ranks, \(blocksMax) blocks")
           #expect(cost.rounds == LongestPaths.rounds(of: schedules), "\(rankCount) ranks, \(blocksMax) blocks")
         }

@@ -17,20 +17,13 @@ public struct BineBroadcast: Algorithm {
     var program = ScheduleBuilder(.broadcast, for: position, chunkCount: 1)
     let tree = BineTree(rankCount: rankCount, root: root)
     let place = tree.place(of: rank)
-    let children = place.children.map { tree.rank($0.offset) }
-    if let parent = place.parent {
-      program.receive([.output(0)], from: tree.rank(parent))
-      program.send([.output(0)], to: children)
-    } else {
-      program.send([.input(0)], to: children)
-      program.copy([.output(0)], from: [.input(0)])
-    }
+    program.addBroadcast(from: place.parent.map(tree.rank), to: place.children.map { tree.rank($0.offset) })
     return program.finish()
   }
 
-  public func cost(for grouping: Grouping) -> AlgorithmCost? { grouping.tellsDistances ? countedCost(for: grouping) : nil }
+  public func isWeighed(for grouping: Grouping) -> Bool { grouping.tellsDistances }
 
-  public func countedCost(for grouping: Grouping) -> AlgorithmCost? {
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
     let rankCount = grouping.rankCount
     let (depth, children, _) = BineTree(rankCount: rankCount, root: 0).measures
     return AlgorithmCost(

@@ -34,9 +34,9 @@ public struct BineGather: Algorithm {
     return program.finish()
   }
 
-  public func cost(for grouping: Grouping) -> AlgorithmCost? { grouping.tellsDistances ? countedCost(for: grouping) : nil }
+  public func isWeighed(for grouping: Grouping) -> Bool { grouping.tellsDistances }
 
-  public func countedCost(for grouping: Grouping) -> AlgorithmCost? {
+  public func cost(for grouping: Grouping) -> AlgorithmCost? {
     let rankCount = grouping.rankCount
     let (depth, children, subtreeSizes) = BineTree(rankCount: rankCount, root: 0).measures
     return AlgorithmCost(

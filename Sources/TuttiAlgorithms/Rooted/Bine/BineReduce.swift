@@ -22,20 +22,11 @@ public struct BineReduce: Algorithm {
       (offset: child.offset, operand: program.receiveSlot([.output(0)], from: tree.rank(child.offset)))
     }
     operands.append((place.offset, .input(0)))
-    let ordered = operands.sorted { $0.offset < $1.offset }.map(\.operand)
-    if let parent = place.parent {
-      if ordered.count == 1 {
-        program.send([.input(0)], to: tree.rank(parent))
-      } else {
-        program.forward([.output(0)], ordered, to: tree.rank(parent))
-      }
-    } else {
-      program.reduce([.output(0)], ordered, completes: true)
-    }
+    program.addReduce(operands.sorted { $0.offset < $1.offset }.map(\.operand), to: place.parent.map(tree.rank))
     return program.finish()
   }
 
-  public func cost(for grouping: Grouping) -> AlgorithmCost? { grouping.tellsDistances ? countedCost(for: grouping) : nil }
+  public func isWeighed(for grouping: Grouping) -> Bool { grouping.tellsDistances }
 
-  public func countedCost(for grouping: Grouping) -> AlgorithmCost? { BineBroadcast().countedCost(for: grouping) }
+  public func cost(for grouping: Grouping) -> AlgorithmCost? { BineBroadcast().cost(for: grouping) }
 }

@@ -35,7 +35,7 @@ public struct BineScatter: Algorithm {
     return program.finish()
   }
 
-  public func cost(for grouping: Grouping) -> AlgorithmCost? { grouping.tellsDistances ? countedCost(for: grouping) : nil }
+  public func isWeighed(for grouping: Grouping) -> Bool { grouping.tellsDistances }
 
-  public func countedCost(for grouping: Grouping) -> AlgorithmCost? { BineGather().countedCost(for: grouping) }
+  public func cost(for grouping: Grouping) -> AlgorithmCost? { BineGather().cost(for: grouping) }
 }
