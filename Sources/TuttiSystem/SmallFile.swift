@@ -1,21 +1,27 @@
 import CTuttiLinux
 import Glibc
 
-/// The first `bytesMax` bytes of a file of /proc or /sys; nil when it cannot be read.
-package func readSmallFile(_ path: String, bytesMax: Int = 4096) -> String? {
-  let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-  guard descriptor >= 0 else { return nil }
-  defer { close(descriptor) }
+/// The first `bytesMax` bytes of a file.
+///
+/// - Throws: `.transport` with the system's error, from `open` or `read`.
+package func readFile(_ path: String, bytesMax: Int) throws(FailureReport) -> [UInt8] {
+  let descriptor = OwnedDescriptor(try systemCall("open") { open(path, O_RDONLY | O_CLOEXEC) })
   var bytes = [UInt8](repeating: 0, count: bytesMax)
   var filled = 0
   while filled < bytesMax {
-    let count = bytes.withUnsafeMutableBytes { read(descriptor, $0.baseAddress! + filled, bytesMax - filled) }
-    if count < 0 && errno == EINTR { continue }
-    if count < 0 { return nil }
+    let count = try systemCall("read") {
+      bytes.withUnsafeMutableBytes { read(descriptor.raw, $0.baseAddress! + filled, bytesMax - filled) }
+    }
     if count == 0 { break }
     filled += count
   }
-  return String(decoding: bytes[0..<filled], as: UTF8.self)
+  bytes.removeLast(bytesMax - filled)
+  return bytes
+}
+
+/// The first `bytesMax` bytes of a file of /proc or /sys; nil when it cannot be read.
+package func readSmallFile(_ path: String, bytesMax: Int = 4096) -> String? {
+  (try? readFile(path, bytesMax: bytesMax)).map { String(decoding: $0, as: UTF8.self) }
 }
 
 /// The names in a folder, in no order; none where it cannot be read.

@@ -39,8 +39,9 @@ package struct DiscoveredTopology: Sendable {
   /// - Parameter reports: By rank.
   package init(_ reports: [HostReport]) {
     var names: Set<String> = []
+    var indexes: [HostIdentity: Int] = [:]
     for (rank, report) in reports.enumerated() {
-      if let index = hosts.firstIndex(where: { $0.report.host == report.host }) {
+      if let index = indexes[report.host] {
         hosts[index].ranks.append(rank)
         places.append(index)
         continue
@@ -53,6 +54,7 @@ package struct DiscoveredTopology: Sendable {
         name = "\(plain)-\(number)"
         number += 1
       }
+      indexes[report.host] = hosts.count
       places.append(hosts.count)
       hosts.append(Host(name: name, report: report, ranks: [rank]))
     }

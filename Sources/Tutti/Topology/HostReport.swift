@@ -83,34 +83,51 @@ package struct HostReport: Sendable, Hashable {
 }
 
 extension HostReport {
-  /// The bytes of every rank's report as it travels.
+  /// The bytes of every rank's report as it travels: more than three texts and the numbers take.
   private static let bytes = 1024
 
   /// Tells all ranks this one's report. Returns everyone's, by rank.
+  ///
+  /// - Throws: As of an all-gather; `.version` where a rank's report is not one.
   package func exchange(_ communicator: Communicator) throws(TuttiError) -> [HostReport] {
-    var own = Array(text.utf8.prefix(Self.bytes))
-    own += [UInt8](repeating: 0, count: Self.bytes - own.count)
+    var encoder = WireEncoder()
+    encode(into: &encoder)
+    let own = encoder.bytes + [UInt8](repeating: 0, count: Self.bytes - encoder.bytes.count)
     let all = try communicator.allGather(own)
-    return (0..<communicator.rankCount).map { rank in
-      let bytes = all[rank * Self.bytes..<(rank + 1) * Self.bytes].prefix { $0 != 0 }
-      return HostReport(text: String(decoding: bytes, as: UTF8.self)) ?? self
+    var reports: [HostReport] = []
+    for rank in 0..<communicator.rankCount {
+      var decoder = WireDecoder(Array(all[rank * Self.bytes..<(rank + 1) * Self.bytes]))
+      do throws(MalformedMessage) { reports.append(try HostReport(from: &decoder)) } catch {
+        throw TuttiError(
+          FailureReport(
+            .version, rank: communicator.rank, peer: rank, "rank \(rank)'s report of its host has no \(error.what)",
+            advice: "Run the same build on all ranks"))
+      }
     }
+    return reports
   }
 
-  private var text: String {
-    let interfaces = interfaces.map { ["\($0.name)", "\($0.count)", "\($0.megabits)", "\($0.isRDMA)"] } ?? []
-    return ([host.name, host.identity, "\(sockets)", "\(nodes)"] + interfaces).joined(separator: "\t")
+  private func encode(into encoder: inout WireEncoder) {
+    host.encode(into: &encoder)
+    encoder.put(UInt32(clamping: sockets))
+    encoder.put(UInt32(clamping: nodes))
+    encoder.put(UInt8(interfaces == nil ? 0 : 1))
+    guard let interfaces else { return }
+    encoder.put(interfaces.name, bytesMax: HostIdentity.textBytesMax)
+    encoder.put(UInt32(clamping: interfaces.count))
+    encoder.put(UInt32(clamping: interfaces.megabits))
+    encoder.put(UInt8(interfaces.isRDMA ? 1 : 0))
   }
 
-  private init?(text: String) {
-    let parts = text.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
-    guard parts.count == 4 || parts.count == 8, let sockets = Int(parts[2]), let nodes = Int(parts[3]) else { return nil }
-    var interfaces: Interfaces?
-    if parts.count == 8 {
-      guard let count = Int(parts[5]), let megabits = Int(parts[6]), let isRDMA = Bool(parts[7]) else { return nil }
-      interfaces = Interfaces(name: parts[4], count: count, megabits: megabits, isRDMA: isRDMA)
-    }
-    self.init(
-      host: HostIdentity(name: parts[0], identity: parts[1]), sockets: sockets, nodes: nodes, interfaces: interfaces)
+  private init(from decoder: inout WireDecoder) throws(MalformedMessage) {
+    host = try HostIdentity(from: &decoder)
+    sockets = Int(try decoder.take(UInt32.self, "number of sockets"))
+    nodes = Int(try decoder.take(UInt32.self, "number of NUMA nodes"))
+    guard try decoder.take(UInt8.self, "word on interfaces") != 0 else { return }
+    interfaces = Interfaces(
+      name: try decoder.takeText(bytesMax: HostIdentity.textBytesMax, "interface's name"),
+      count: Int(try decoder.take(UInt32.self, "number of interfaces")),
+      megabits: Int(try decoder.take(UInt32.self, "interface's rate")),
+      isRDMA: try decoder.take(UInt8.self, "kind of interface") != 0)
   }
 }

@@ -1,4 +1,3 @@
-import Glibc
 import TuttiSystem
 import TuttiTopology
 import TuttiTopologyFiles
@@ -52,21 +51,11 @@ extension Topology {
   ///
   /// - Throws: `.configuration`, with the file's name first, so that editors can jump there.
   package static func read(_ path: String) throws(FailureReport) -> Topology {
-    let number = open(path, O_RDONLY | O_CLOEXEC)
-    guard number >= 0 else { throw failure("\(path): \(errorText(errno))") }
-    let descriptor = OwnedDescriptor(number)
-    var bytes = [UInt8](repeating: 0, count: fileBytesMax + 1)
-    var count = 0
-    while count < bytes.count {
-      let got = bytes.withUnsafeMutableBytes {
-        Glibc.read(descriptor.raw, $0.baseAddress! + count, $0.count - count)
-      }
-      if got < 0, errno == EINTR { continue }
-      guard got >= 0 else { throw failure("\(path): \(errorText(errno))") }
-      if got == 0 { break }
-      count += got
+    let bytes: [UInt8]
+    do throws(FailureReport) { bytes = try readFile(path, bytesMax: fileBytesMax + 1) } catch {
+      throw failure("\(path): \(errorText(error.systemError))")
     }
-    do throws(TopologyError) { return try Topology(file: path, bytes: bytes[..<count]) } catch {
+    do throws(TopologyError) { return try Topology(file: path, bytes: bytes) } catch {
       throw failure(error.description)
     }
   }

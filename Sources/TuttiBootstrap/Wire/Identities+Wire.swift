@@ -17,12 +17,12 @@ extension ProcessIdentity {
 }
 
 extension HostIdentity {
-  func encode(into encoder: inout WireEncoder) {
+  package func encode(into encoder: inout WireEncoder) {
     encoder.put(name, bytesMax: Self.textBytesMax)
     encoder.put(identity, bytesMax: Self.textBytesMax)
   }
 
-  init(from decoder: inout WireDecoder) throws(MalformedMessage) {
+  package init(from decoder: inout WireDecoder) throws(MalformedMessage) {
     self.init(
       name: try decoder.takeText(bytesMax: Self.textBytesMax, "host name"),
       identity: try decoder.takeText(bytesMax: Self.textBytesMax, "host identity"))
