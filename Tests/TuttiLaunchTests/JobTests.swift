@@ -132,7 +132,10 @@ import TuttiLaunch
   @Test("ranks in the foreground get what this process had, and nothing that the launcher has changed")
   func foregroundRanksInherit() async throws {
     let (usr2, hup, chld) = (signal(SIGUSR2, SIG_IGN), signal(SIGHUP, SIG_IGN), signal(SIGCHLD, SIG_IGN))
+    // A shell may have started the tests in the background, with this one ignored.
+    let int = signal(SIGINT, SIG_DFL)
     defer {
+      signal(SIGINT, int)
       signal(SIGUSR2, usr2)
       signal(SIGHUP, hup)
       signal(SIGCHLD, chld)
