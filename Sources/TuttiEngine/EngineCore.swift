@@ -21,8 +21,6 @@ struct EngineCore {
   var inFlight: UInt64 = 0
   /// The sends and receives among them.
   var transfersInFlight = 0
-  /// Sends and receives that have been started.
-  var transfersStarted: UInt64 = 0
   /// A caller's thread is driving.
   var hasLeader = false
   var followers = 0
@@ -35,9 +33,8 @@ struct EngineCore {
   var lastBegin: UInt64 = 0
   /// Nanoseconds in which this process was seen to be stopped: no deadline counts them.
   var stoppedTime: UInt64 = 0
-  /// When any driver last read the clock to look for failures, and how many calls had been started then; by the clock.
+  /// When any driver last read the clock to look for failures, by the clock.
   var lastLook: UInt64 = 0
-  var startedAtLook: UInt64 = 0
   /// Calls that began to wait while others were in flight; some of them look at what could be wrong.
   var crowdedCalls: UInt64 = 0
   /// The last questions to other ranks, about calls that were near their deadlines: ``Inquiry/countMax`` at most.

@@ -23,6 +23,7 @@ extension Engine {
   @inline(never)
   func runDueHandlers(isLeading: Bool) -> Bool {
     lock.assertHeld()
+    noteTime()
     let due = core.pointee.dueHandlers
     core.pointee.dueHandlers = []
     core.pointee.hasDueHandlers = false

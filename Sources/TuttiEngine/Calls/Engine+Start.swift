@@ -151,6 +151,8 @@ extension Engine {
         throw failure
       }
       lock.lock()
+      // The time that this took counts: nobody has looked whether the process was stopped meanwhile.
+      if !missing.isEmpty { noteTime() }
     }
     while core.pointee.lastStarted - core.pointee.lastAdmitted >= EngineCore.pendingCapacity {
       // Room comes when the operation in the next slot ends.

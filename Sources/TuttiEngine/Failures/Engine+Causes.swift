@@ -12,8 +12,8 @@ extension Engine {
 
   /// The time without that in which this process was seen to be stopped: what deadlines are in. Under the lock.
   func ownTime() -> UInt64 {
-    lock.assertHeld()
-    return clock.now() &- core.pointee.stoppedTime
+    noteTime()
+    return core.pointee.lastLook &- core.pointee.stoppedTime
   }
 
   /// Looks for a cause to give up: while nothing moves, and now and then while something does. Returns what makes the
@@ -21,8 +21,7 @@ extension Engine {
   func findCause(_ idle: inout IdleTime) -> (() -> FailureReport)? {
     lock.assertHeld()
     idle.looks += 1
-    noteTime()
-    idle.now = core.pointee.lastLook - core.pointee.stoppedTime
+    idle.now = ownTime()
     if idle.since == 0 { idle.since = idle.now }
     if let mismatch = core.pointee.pendingMismatch { return { [unowned self] in cause(of: mismatch) } }
     if let found = core.pointee.pendingCause { return { [unowned self] in cause(of: found) } }
@@ -47,20 +46,32 @@ extension Engine {
 
   /// Reads the clock, and leaves out of account what this process did not live through. Under the lock.
   ///
-  /// Where calls were started since the last look, those may have taken the time, and nobody had to look.
+  /// A limit begins at a look. So one that runs has been in flight since the last look at least, and somebody has driven it
+  /// all the time; where none runs, nothing may have been in flight, and nobody had to look.
   func noteTime() {
     let last = core.pointee.lastLook
-    let isQuiet = core.pointee.startedAtLook == core.pointee.lastStarted &+ core.pointee.transfersStarted
     markTime()
     let gap = core.pointee.lastLook - last
-    if last != 0 && isQuiet && core.pointee.inFlight != 0 && gap >= Self.stoppedFrom { core.pointee.stoppedTime += gap }
+    if last != 0 && gap >= Self.stoppedFrom && hasRunningLimit { core.pointee.stoppedTime += gap }
+  }
+
+  /// Whether the limit of anything in flight has begun.
+  private var hasRunningLimit: Bool {
+    for index in 0..<Lane.operationSlots where core.pointee.slots[index].isActive {
+      if core.pointee.slots[index].operation.pointee.limit.deadline != 0 { return true }
+    }
+    var number = core.pointee.lastAdmitted
+    while number < core.pointee.lastStarted {
+      number += 1
+      if core.pointee.pending[Int(number % EngineCore.pendingCapacity)].limit.deadline != 0 { return true }
+    }
+    return hasRunningTransferLimit
   }
 
   /// Reads the clock: this process runs, and need not have looked before. Under the lock.
   func markTime() {
     lock.assertHeld()
     core.pointee.lastLook = clock.now()
-    core.pointee.startedAtLook = core.pointee.lastStarted &+ core.pointee.transfersStarted
   }
 
   private enum LinkState {

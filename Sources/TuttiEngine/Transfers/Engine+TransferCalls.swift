@@ -89,6 +89,8 @@ extension Engine {
       throw failure
     }
     lock.lock()
+    // As for operations.
+    noteTime()
     takeInLinks()
     if hasFailed.load(ordering: .acquiring) { throw failure! }
   }
@@ -122,7 +124,6 @@ extension Engine {
     transfers.pointee.nextDeadline = 0
     core.pointee.inFlight += 1
     core.pointee.transfersInFlight += 1
-    core.pointee.transfersStarted += 1
     return tickets.ticket(index)
   }
 }

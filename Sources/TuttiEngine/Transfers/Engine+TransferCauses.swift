@@ -42,6 +42,18 @@ extension Engine {
     return nil
   }
 
+  /// Whether the limit of a transfer in flight has begun. In each queue, the first one's begins first.
+  var hasRunningTransferLimit: Bool {
+    let transfers = transfers
+    for place in 0..<transfers.pointee.activeCount {
+      for isSend in [true, false] {
+        let first = transfers.pointee.queue(Int(transfers.pointee.activePeers[place]), isSend: isSend).pointee.first
+        if first >= 0 && transfers.pointee.record(first).pointee.limit.deadline != 0 { return true }
+      }
+    }
+    return false
+  }
+
   /// What this rank waits for in a transfer.
   private func wait(of transfer: UnsafeMutablePointer<Transfer>) -> AwaitedCall {
     let message = TransferIdentity(transfer)

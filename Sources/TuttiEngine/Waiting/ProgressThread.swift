@@ -60,7 +60,7 @@ extension Engine {
   /// Starts the thread at the first asynchronous operation. Under the lock.
   func startBackground() throws(FailureReport) {
     lock.assertHeld()
-    if core.pointee.inFlight != 0 { noteTime() }
+    noteTime()
     if background.isRunning.load(ordering: .relaxed) { return }
     background.isRunning.store(true, ordering: .releasing)
     do throws(FailureReport) {

@@ -38,6 +38,8 @@ final class SimulatedRank: EngineDelegate, LinkSource, @unchecked Sendable {
   private var error: FailureReport?
   private var idle = IdleTime()
   private var isClosed = false
+  /// Whether this rank is opening a link, and has not looked at the clock since. A stop at that time counts as a part of it.
+  var isOpening = false
   /// Whether this rank makes every call, and comes to its end.
   private let isFaithful: Bool
   private var handlersCalled = 0
@@ -109,9 +111,7 @@ final class SimulatedRank: EngineDelegate, LinkSource, @unchecked Sendable {
     if case .mistake(number, next) = scenario.fault { call = call.mistaken }
     next += 1
     guard call.involves(number) else { return }
-    // A stop that falls between a look and a blocking call is not told from the call, where others are in flight.
-    let mayBlock = if case .stop = scenario.fault { started.isEmpty } else { true }
-    try start(call, blocks: mayBlock && world.blocking == nil && world.chance(3) == 0, isFull: isFull)
+    try start(call, blocks: world.blocking == nil && world.chance(3) == 0, isFull: isFull)
   }
 
   private func start(_ call: SimulatedCall, blocks: Bool, isFull: Bool, isTraffic: Bool = false) throws {
@@ -319,6 +319,7 @@ final class SimulatedRank: EngineDelegate, LinkSource, @unchecked Sendable {
 
   func openLink(to peer: Int, deadline: UInt64, giveUp: () -> FailureReport?) throws(FailureReport) {
     if let report = giveUp() { throw report }
+    isOpening = true
     try world.openLink(number, peer)
   }
 

@@ -80,6 +80,7 @@ final class SimulatedWorld: @unchecked Sendable {
 
   private func pass(_ nanoseconds: UInt64, _ rank: Int) {
     now += nanoseconds
+    defer { ranks[rank].isOpening = false }
     guard blocking == rank, !isNested, complaint == nil else { return }
     isNested = true
     for _ in 0..<2 {
@@ -116,7 +117,7 @@ final class SimulatedWorld: @unchecked Sendable {
 
   private func startFault() throws {
     switch scenario.fault {
-    case .stop(let step) where steps >= step && !hasStopped:
+    case .stop(let step) where steps >= step && !hasStopped && !ranks.contains(where: \.isOpening):
       hasStopped = true
       now += Scenario.hour
     case .abort(let rank, let step) where steps >= step && !hasStopped:
@@ -186,9 +187,7 @@ final class SimulatedWorld: @unchecked Sendable {
     let found = firstCause.map { "\($0.report.code) on rank \($0.rank): \($0.report.message)" } ?? "no failure"
     let isExpected: Bool
     switch scenario.fault {
-    case .none: isExpected = firstCause == nil
-    // A stop between the start of a call and the next look passes for time that the call took.
-    case .stop: isExpected = firstCause.map { $0.report.code == .timeout } ?? true
+    case .none, .stop: isExpected = firstCause == nil
     case .cut, .refusal: isExpected = firstCause == nil || firstCause?.report.code == .peerLost
     case .silence: isExpected = firstCause.map { $0.report.code == .timeout } ?? true
     case .mistake: isExpected = firstCause?.report.code == .mismatch

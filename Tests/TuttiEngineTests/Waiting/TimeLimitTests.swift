@@ -15,10 +15,15 @@ struct TimeLimitTests {
     /// A stop of the process that is to come: when, and how long.
     let stop: (at: UInt64, length: UInt64)?
 
+    /// What ends a wait that no limit ends, so that the test fails instead of hanging.
+    let giveUp = Lock<(@Sendable () -> Void)?>(nil)
+    private static let giveUpAt: UInt64 = 1_000_000_000_000
+
     init(stop: (at: UInt64, length: UInt64)? = nil) { self.stop = stop }
 
     func read() -> UInt64 {
       let now = nanoseconds.wrappingAdd(10_000_000, ordering: .relaxed).newValue
+      if now > Self.giveUpAt { giveUp.withLock { $0 }?() }
       guard let stop, now >= stop.at else { return now }
       return now + stop.length
     }
@@ -29,16 +34,21 @@ struct TimeLimitTests {
     /// When the other rank was asked; and what failed.
     let asked = Lock<[UInt64]>([])
     let linkDelay: UInt64
+    private let arrivals = LinkArrivals()
 
-    init(_ time: FakeTime, linkDelay: UInt64 = 0) {
+    /// - Parameters:
+    ///   - linkDelay: How long opening a link takes.
+    ///   - link: The link to the other rank, where there is one.
+    init(_ time: FakeTime, linkDelay: UInt64 = 0, link: Link? = nil) {
       self.time = time
       self.linkDelay = linkDelay
+      if let link { arrivals.add(link) }
     }
 
     func openLink(to peer: Int, deadline: UInt64, giveUp: () -> FailureReport?) throws(FailureReport) {
       time.nanoseconds.wrappingAdd(linkDelay, ordering: .relaxed)
     }
-    func takeLinks() throws(FailureReport) -> [Link] { [] }
+    func takeLinks() throws(FailureReport) -> [Link] { arrivals.take() }
     func cause(of loss: FailureReport) -> FailureReport { loss }
     func diagnose(_ call: AwaitedCall, until deadline: UInt64) -> FailureReport? {
       asked.withLock { $0.append(time.nanoseconds.load(ordering: .relaxed)) }
@@ -62,6 +72,7 @@ struct TimeLimitTests {
       clock: MonotonicClock({ time.read() }, pause: { _ in Clock.pause(100_000) }), links: delegate,
       planner: RankPlanner(rank: 1, rankCount: 2),
       delegate: delegate)
+    time.giveUp.withLock { $0 = { [unowned engine] in engine.abort(FailureReport(.aborted, "no limit has ended it")) } }
     defer { engine.close() }
     var memory: UInt32 = 1
     let failure = withUnsafeMutablePointer(to: &memory) { memory -> FailureReport? in
