@@ -79,7 +79,11 @@ public final class Communicator: Sendable {
   ///
   /// Where several threads make calls, another one's may come in between: start the operation then, and ask its
   /// ``Work/info``.
-  public var lastOperation: OperationInfo { OperationInfo(algorithm: engine.lastAlgorithm, transports: transports) }
+  public var lastOperation: OperationInfo {
+    OperationInfo(
+      algorithm: engine.lastAlgorithm, transports: transports,
+      dataPath: engine.lastUsesWindows.map { $0 ? .windows : .singleCopy })
+  }
 
   /// The transports of this rank's links, which are opened when calls first need them.
   var transports: TransportSet { TransportSet(engine.transports.map(TransportChoice.init)) }
@@ -153,4 +157,15 @@ public struct OperationInfo: Sendable, Hashable {
   /// The transports of the links that this rank has so far, at the moment of asking; empty for a single rank. As text:
   /// `shm`, `tcp`, `rdma`, `inprocess`, or several, such as `shm+tcp`.
   public let transports: TransportSet
+  /// How large segments to one rank of this host travel now, which is measured as the job runs. It is nil where there is no
+  /// choice: in small calls, over other transports, for a `Work`, or where `TUTTI_SINGLE_COPY` says which.
+  public var dataPath: DataPath?
+}
+
+/// How a large segment travels over shared memory.
+public enum DataPath: String, Sendable, Hashable {
+  /// Its sender copies it into shared memory, where its receiver reads it.
+  case windows
+  /// Its receiver copies it from the memory of its sender's process.
+  case singleCopy = "single-copy"
 }

@@ -90,7 +90,7 @@ package final class Engine: @unchecked Sendable {
     policy = WaitingPolicy(isOversubscribed: isOversubscribed, waiting)
     self.processors = processors
     core = .allocate(capacity: 1)
-    core.initialize(to: EngineCore(rankCount: rankCount))
+    core.initialize(to: EngineCore(rankCount: rankCount, clock: clock))
     transfers = .allocate(capacity: 1)
     tickets = TicketTable()
     transfers.initialize(to: PointToPoint(rankCount: rankCount, tickets))
@@ -217,6 +217,17 @@ package final class Engine: @unchecked Sendable {
     lock.lock()
     defer { lock.unlock() }
     return core.pointee.lastPlan?.takeUnretainedValue().algorithm ?? ""
+  }
+
+  /// Whether the large segments of calls like the last one travel through windows now, though their receivers could read
+  /// them where they are; nil where there is no such choice.
+  package var lastUsesWindows: Bool? {
+    lock.lock()
+    defer { lock.unlock() }
+    guard let plan = core.pointee.lastPlan?.takeUnretainedValue(), let path = plan.tables.pointee.dataPath,
+      path.pointee.lastOperation > 0
+    else { return nil }
+    return path.pointee.usesWindows
   }
 
   /// The transports of the links that exist.

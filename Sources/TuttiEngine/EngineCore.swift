@@ -24,6 +24,8 @@ struct EngineCore {
   /// A caller's thread is driving.
   var hasLeader = false
   var followers = 0
+  /// Who wants to know when an operation or transfer ends: followers, handlers, and a comparison of data paths.
+  var listeners = 0
   /// The operation or transfer that the driver waits for; 0 for the progress thread. What a diagnosis is told first.
   var awaited: UInt64 = 0
   /// Threads that sleep in the kernel for the doorbell; a new leader lowers its flag, so that peers do not ring in
@@ -45,6 +47,12 @@ struct EngineCore {
   /// The plan of the last call, for results.
   var lastPlan: Unmanaged<CompiledPlan>?
   var cache = PlanCache()
+  /// How large segments travel, by kind of call. Owned.
+  var dataPaths: [DataPathKey: UnsafeMutablePointer<DataPath>] = [:]
+  /// The operation whose time is being taken.
+  var trial: DataPathTrial?
+  /// The engine's.
+  let clock: MonotonicClock
   var ownedLinks: [Link] = []
   var handlers: [(number: UInt64, handler: @Sendable () -> Void)] = []
   /// Handlers of what has ended, to be called once the lock is dropped.
@@ -55,7 +63,8 @@ struct EngineCore {
   /// Another such cause: a peer is in another call, and is asked for that call's name first.
   var pendingMismatch: CallMismatch?
 
-  init(rankCount: Int) {
+  init(rankCount: Int, clock: MonotonicClock) {
+    self.clock = clock
     links = .allocate(capacity: rankCount)
     links.initialize(repeating: nil, count: rankCount)
     slots = .allocate(capacity: Lane.operationSlots)
@@ -83,5 +92,6 @@ struct EngineCore {
     pending.deallocate()
     sources.deallocate()
     memo.deallocate()
+    for path in dataPaths.values { path.deallocate() }
   }
 }

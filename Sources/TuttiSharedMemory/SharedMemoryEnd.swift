@@ -5,9 +5,12 @@ import TuttiTransport
 
 /// What shared memory has of this process.
 struct SharedMemoryAccess: TransportAccess {
+  let singleCopy: SingleCopy
   let offer = SharedMemoryOffer.current().bytes
 
-  func makeEnd(_ place: EndPlace) throws(FailureReport) -> any TransportEnd { try SharedMemoryEnd(place) }
+  func makeEnd(_ place: EndPlace) throws(FailureReport) -> any TransportEnd {
+    try SharedMemoryEnd(place, singleCopy)
+  }
 }
 
 /// A rank's end of its links over shared memory. Two ranks pass each other what a link needs over a Unix socket, and then
@@ -25,7 +28,7 @@ final class SharedMemoryEnd: TransportEnd {
   }
   private let answered = Lock(Answered())
 
-  init(_ place: EndPlace) throws(FailureReport) {
+  init(_ place: EndPlace, _ singleCopy: SingleCopy) throws(FailureReport) {
     let sharing = place.choice.group(over: SharedMemoryTransport.kind)
     places = Dictionary(uniqueKeysWithValues: zip(sharing, 0...))
     guard let own = places[place.rank] else {
@@ -33,7 +36,7 @@ final class SharedMemoryEnd: TransportEnd {
     }
     endpoint = try SharedMemoryEndpoint(
       rank: place.rank, localIndex: own, geometry: SharedMemoryGeometry(rankCount: sharing.count),
-      registered: place.registered, memoryNode: place.memoryNode)
+      registered: place.registered, memoryNode: place.memoryNode, singleCopy: singleCopy)
   }
 
   /// Peers look at its flag in this rank's region before they ring.

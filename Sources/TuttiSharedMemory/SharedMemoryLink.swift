@@ -121,7 +121,9 @@ package final class SharedMemoryLink: InPlaceLink {
     super.init(
       peer: peer, transport: SharedMemoryTransport.kind, segmentBytesMax: geometry.windowBytes, needsProgress: false,
       composesInPlace: true,
-      abilities: InPlaceAbilities(shareGroup: 1, reachesRegisteredMemory: reaches, fetches: peerProcess != nil))
+      abilities: InPlaceAbilities(
+        shareGroup: 1, reachesRegisteredMemory: reaches, fetches: peerProcess != nil,
+        choosesPath: endpoint.singleCopy == .auto))
     if peerProcess != nil {
       endpoint.region.word(geometry.grants(peer: peerIndex, lane: 0) + SharedMemoryGeometry.Grants.reads).pointee.store(
         1, ordering: .releasing)

@@ -16,7 +16,9 @@ package struct SharedMemoryTransport: Transport {
 
   package func medium(isOneHost: Bool) -> TransportMedium { .sharedMemory }
 
-  package func open(_ request: TransportRequest) throws(FailureReport) -> any TransportAccess { SharedMemoryAccess() }
+  package func open(_ request: TransportRequest) throws(FailureReport) -> any TransportAccess {
+    SharedMemoryAccess(singleCopy: try SingleCopy(request.environment))
+  }
 
   package func report(_ environment: [String: String]) -> TransportReport {
     let obstacle = SharedMemoryProbe.obstacle()

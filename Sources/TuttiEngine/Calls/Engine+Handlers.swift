@@ -8,7 +8,10 @@ extension Engine {
   package func notify(_ number: UInt64, _ handler: @escaping @Sendable () -> Void) {
     lock.lock()
     let isOver = isDone(number) || hasFailed.load(ordering: .acquiring)
-    if !isOver { core.pointee.handlers.append((number, handler)) }
+    if !isOver {
+      core.pointee.handlers.append((number, handler))
+      core.pointee.listeners += 1
+    }
     lock.unlock()
     if isOver {
       if hasFailed.load(ordering: .acquiring) { revokeMemory() }

@@ -117,6 +117,7 @@ extension Engine {
       plan = try planner.makePlan(request.key, blocks: request.blocks)
     }
     if let kept = core.pointee.cache.find(request.key) { return Unmanaged.passUnretained(kept) }
+    setDataPath(of: plan, request.key)
     core.pointee.cache.insert(plan, for: request.key) { dropped in
       // It may be remembered.
       let memo = core.pointee.memo + PlanMemo.place(dropped)

@@ -73,6 +73,7 @@ extension Engine {
   func runHandlersAfterFailure() {
     lock.lock()
     let handlers = core.pointee.dueHandlers + core.pointee.handlers.map(\.handler)
+    core.pointee.listeners -= core.pointee.handlers.count
     core.pointee.handlers = []
     core.pointee.dueHandlers = []
     core.pointee.hasDueHandlers = false

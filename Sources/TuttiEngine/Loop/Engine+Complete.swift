@@ -36,18 +36,21 @@ extension Engine {
     let number = operation.pointee.number
     if let owner = operation.pointee.owner { owner.release() }
     completedNumbers[slot.pointee.number].store(number, ordering: .releasing)
-    if core.pointee.followers != 0 || !core.pointee.handlers.isEmpty { announce(number) }
+    if core.pointee.listeners != 0 { announce(number) }
   }
 
-  /// Tells threads that wait for this operation or transfer, and sees to it that its handlers are called.
+  /// Tells threads that wait for this operation or transfer, sees to it that its handlers are called, and takes its time.
   @inline(never)
   func announce(_ number: UInt64) {
     lock.assertHeld()
-    wakeFollowers()
+    if core.pointee.followers != 0 { wakeFollowers() }
+    if let trial = core.pointee.trial, trial.operation == number { endTrial(trial) }
     for entry in core.pointee.handlers where entry.number == number {
       core.pointee.dueHandlers.append(entry.handler)
       core.pointee.hasDueHandlers = true
     }
+    let before = core.pointee.handlers.count
     core.pointee.handlers.removeAll { $0.number == number }
+    core.pointee.listeners -= before - core.pointee.handlers.count
   }
 }

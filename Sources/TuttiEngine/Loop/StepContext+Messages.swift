@@ -25,11 +25,21 @@ extension StepContext {
     let first = link(at: Int(step.pointee.peers.lowerBound))
     let sequence = first._withUnsafeGuaranteedRef {
       // One copy that several peers read beats a copy for each of them.
-      let isShared = $0.inPlace.shareGroup != 0 && (step.pointee.peers.count > 1 || tables.pointee.prefersWindows)
+      let isShared =
+        $0.inPlace.shareGroup != 0
+        && (step.pointee.peers.count > 1 || bytes >= InPlace.segmentBytesMin && $0.inPlace.choosesPath && usesWindows)
       return $0.send(lane, operation.pointee.call, count, source, bytes, copied: step.pointee.copied || isShared)
     }
     finishSend(source, first, sequence)
     return true
+  }
+
+  /// Whether large segments to one receiver go through windows, though it could read them where they are.
+  @inline(__always)
+  private var usesWindows: Bool {
+    guard let path = tables.pointee.dataPath else { return tables.pointee.prefersWindows }
+    if path.pointee.lastOperation < operation.pointee.number { Engine.begin(operation.pointee.number, path, core) }
+    return path.pointee.usesWindows
   }
 
   /// Hands the segment that the first receiver's link has just sent to the others.

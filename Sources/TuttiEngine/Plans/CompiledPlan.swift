@@ -1,4 +1,5 @@
 import TuttiSchedule
+import TuttiTransport
 
 /// A plan in the form the engine runs: the same tables in raw memory, so that reading a step costs no retain and no
 /// bounds check.
@@ -24,7 +25,8 @@ package final class CompiledPlan: @unchecked Sendable {
   ///   - hasBlocks: Each rank's block has a count of its own.
   ///   - countsByMessage: Every message says its own number of elements instead of the call's: for calls in which
   ///     ranks give different counts by right.
-  ///   - prefersWindows: Links that share windows are to use them also where the receiver could read the source.
+  ///   - prefersWindows: Links that share windows are to use them also where the receiver could read the source, until it
+  ///     has been measured which is faster.
   package init(
     _ plan: Plan, of key: PlanKey, algorithm: (name: String, number: UInt8, identifier: UInt64), hasBlocks: Bool,
     countsByMessage: Bool = false, prefersWindows: Bool = false
@@ -124,9 +126,22 @@ struct PlanTables {
   let foldOffset: Int
   let segmentBytes: Int
   let countsByMessage: Bool
+  /// Which way large segments take before that has been measured.
   let prefersWindows: Bool
+  /// Which way they take since; nil where no segment has the choice. Owned by the engine, whose lock it is under.
+  var dataPath: UnsafeMutablePointer<DataPath>?
   /// Every link of the plan is there. Links stay for a communicator's life.
   var linksReady = false
+}
+
+extension PlanTables {
+  /// Bytes of the largest send whose segments one receiver may read where this rank has them; 0 where there is none.
+  var bytesOfLargestHeldSend: UInt64 {
+    var largest: UInt64 = 0
+    for step in UnsafeBufferPointer(start: steps, count: stepCount)
+    where step.isSend && !step.copied && !step.forwarded && step.peers.count == 1 { largest = max(largest, step.bytes) }
+    return min(largest, UInt64(segmentBytes)) < UInt64(InPlace.segmentBytesMin) ? 0 : largest
+  }
 }
 
 extension Plan.Step {

@@ -221,6 +221,6 @@ extension Engine {
     core.pointee.inFlight -= 1
     core.pointee.transfersInFlight -= 1
     transfers.pointee.giveBack(index)
-    if core.pointee.followers != 0 || !core.pointee.handlers.isEmpty { announce(ticket) }
+    if core.pointee.listeners != 0 { announce(ticket) }
   }
 }

@@ -169,11 +169,13 @@ extension Engine {
   private func follow() {
     lock.assertHeld()
     core.pointee.followers += 1
+    core.pointee.listeners += 1
     let seen = epoch.value
     lock.unlock()
     clock.wait(atMost: 10_000_000) { epoch.wait(while: seen, nanoseconds: $0) }
     lock.lock()
     core.pointee.followers -= 1
+    core.pointee.listeners -= 1
   }
 
   func wakeFollowers() {

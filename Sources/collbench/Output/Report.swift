@@ -98,7 +98,8 @@ struct Report {
       ("op", .optional(measurement.operation)),
       ("root", .optional(measurement.root)), ("ranks", .integer(measurement.rankCount)),
       ("algorithm", .optional(measurement.algorithm)),
-      ("transport", .string(measurement.transport)), ("inPlace", .bool(measurement.inPlace)),
+      ("transport", .string(measurement.transport)), ("dataPath", .optional(measurement.dataPath)),
+      ("inPlace", .bool(measurement.inPlace)),
       ("iterations", .integer(measurement.times.count)),
       (
         "timeMicroseconds",

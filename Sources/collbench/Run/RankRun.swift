@@ -66,6 +66,7 @@ struct RankRun {
       try run.call()
       samples[iteration] = Double(tutti_now_ns() - start)
     }
+    let dataPath = communicator.lastOperation.dataPath
     if configuration.check {
       if configuration.inPlace {
         // The timed iterations have worked on the results of each other; the last look needs the input again.
@@ -80,7 +81,7 @@ struct RankRun {
       subject: subject, bytes: run.bytes, count: run.count, type: subject.carriesData ? configuration.type.name : nil,
       operation: subject.combines ? configuration.operation.name : nil, root: subject.hasRoot ? configuration.root : nil,
       rankCount: communicator.rankCount, algorithm: subject.algorithms.isEmpty ? nil : used.algorithm,
-      transport: used.transports.description, inPlace: configuration.inPlace,
+      transport: used.transports.description, dataPath: dataPath?.rawValue, inPlace: configuration.inPlace,
       times: UnsafeBufferPointer(start: samples, count: iterations).sorted(),
       wrongElements: configuration.check ? try sumOverRanks(wrong) : nil)
   }

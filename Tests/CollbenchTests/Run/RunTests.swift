@@ -4,7 +4,8 @@ import Testing
 /// `collbench run`, when everything is right.
 @Suite(.serialized) struct RunTests {
   static let resultKeys: Set = [
-    "collective", "bytes", "count", "dtype", "op", "root", "ranks", "algorithm", "transport", "inPlace", "iterations",
+    "collective", "bytes", "count", "dtype", "op", "root", "ranks", "algorithm", "transport", "dataPath", "inPlace",
+    "iterations",
     "timeMicroseconds", "algbwGBps", "busbwGBps", "wrongElements",
   ]
   static let allReduceAlgorithms = [

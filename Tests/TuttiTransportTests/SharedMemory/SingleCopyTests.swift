@@ -2,6 +2,7 @@ import CTuttiLinux
 import Glibc
 import Synchronization
 import Testing
+import TuttiSystem
 import TuttiTransport
 
 @testable import TuttiSharedMemory
@@ -133,6 +134,16 @@ import TuttiTransport
       line.storeBytes(of: UInt64(1), as: UInt64.self)
       #expect(link.peek(0) == nil, "\(address)")
       #expect(link.failure?.peer == 1 && link.failure?.systemError == EFAULT, "\(address)")
+    }
+  }
+
+  @Test func theVariableSaysWhether() throws {
+    let variable = SingleCopy.variable
+    #expect(try SingleCopy([:]) == .auto && SingleCopy([variable: ""]) == .auto)
+    for setting in SingleCopy.allCases { #expect(try SingleCopy([variable: setting.rawValue]) == setting) }
+    for value in ["no", "OFF", "0", " on"] {
+      let failure = #expect(throws: FailureReport.self) { try SingleCopy([variable: value]) }
+      #expect(failure?.code == .configuration && failure?.message.contains("'\(value)'") == true)
     }
   }
 }
