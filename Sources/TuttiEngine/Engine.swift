@@ -227,7 +227,7 @@ package final class Engine: @unchecked Sendable {
     guard let plan = core.pointee.lastPlan?.takeUnretainedValue(), let path = plan.tables.pointee.dataPath,
       path.pointee.lastOperation > 0
     else { return nil }
-    return path.pointee.usesWindows
+    return path.pointee.keepsWindows
   }
 
   /// The transports of the links that exist.

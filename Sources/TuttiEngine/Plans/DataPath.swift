@@ -14,8 +14,8 @@ struct DataPath {
   private(set) var usesWindows: Bool
   /// The last operation that was counted.
   private(set) var lastOperation: UInt64 = 0
-  /// What is kept unless the other way is clearly better.
-  private var keepsWindows: Bool
+  /// Which way they take outside of a comparison: it is kept unless the other is clearly better.
+  private(set) var keepsWindows: Bool
   /// Operations until the next comparison.
   private var operationsLeft = Self.settlingOperations
   /// Operations from the next comparison to the one after.
