@@ -9,6 +9,8 @@ let package = Package(
     .library(name: "TuttiTraining", targets: ["TuttiTraining"]),
     .library(name: "TuttiTesting", targets: ["TuttiTesting"]),
     .library(name: "TuttiLaunch", targets: ["TuttiLaunch"]),
+    // The C library; Scripts/install makes what C programs link with.
+    .library(name: "tutti", type: .dynamic, targets: ["CTutti"]),
     .executable(name: "collbench", targets: ["collbench"]),
   ],
   traits: [
@@ -73,6 +75,11 @@ let package = Package(
       // For `TuttiBuffer.span`, which says whose memory it is.
       swiftSettings: [.enableExperimentalFeature("Lifetimes")]
     ),
+    // The API for C, over that of Swift; the compiler holds both to the header.
+    .systemLibrary(name: "CTuttiHeader", path: "Sources/CTutti/include"),
+    .target(
+      name: "CTutti", dependencies: ["CTuttiHeader", "Tutti", "TuttiSchedule", "TuttiSystem"],
+      exclude: ["include", "tutti.map"]),
     // Gradients of data-parallel training.
     .target(name: "TuttiTraining", dependencies: ["Tutti", "TuttiSystem", "CTuttiKernels", "CTuttiLinux"]),
     .target(

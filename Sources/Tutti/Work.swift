@@ -12,6 +12,17 @@ public struct Work: Sendable {
   /// The collective and its algorithm's number; nil for a send or receive.
   let call: (collective: Collective, algorithm: UInt8)?
 
+  init(communicator: Communicator, number: UInt64, call: (collective: Collective, algorithm: UInt8)?) {
+    self.communicator = communicator
+    self.number = number
+    self.call = call
+  }
+
+  /// The operation of this number, of which nobody asks how it runs.
+  package init(communicator: Communicator, number: UInt64) {
+    self.init(communicator: communicator, number: number, call: nil)
+  }
+
   /// How this operation runs: what `auto` stands for, which is settled when it starts.
   ///
   /// Unlike ``Communicator/lastOperation``, it is about this operation, whatever other threads call.
@@ -63,14 +74,36 @@ public struct Work: Sendable {
     await withCheckedContinuation { continuation in
       communicator.engine.notify(number) { continuation.resume() }
     }
-    if isDone { return }
-    throw TuttiError(communicator.engine.failure ?? communicator.member.closedReport())
+    try result.get()
+  }
+
+  /// Calls `handler` once, when the operation has ended, well or not.
+  ///
+  /// It is called on the one thread that the library has for handlers in this process, in the order in which operations are
+  /// seen to end, also when this one has ended already. It may make calls, and block: handlers of what ends meanwhile wait
+  /// for it, and nothing else does.
+  ///
+  /// - Parameter handler: Is given nothing, or the error that ``wait()`` would throw.
+  /// - Throws: ``TuttiError`` with `.resources` when there can be no thread, and `.closed` in a forked child: `handler` is
+  ///   not called then.
+  public func whenEnded(_ handler: @escaping @Sendable (Result<Void, TuttiError>) -> Void) throws(TuttiError) {
+    do throws(FailureReport) {
+      try communicator.member.checkProcess()
+      let thread = try CallbackThread.shared()
+      whenNoticed { thread.add { handler(result) } }
+    } catch { throw TuttiError(error) }
+  }
+
+  /// How the operation has ended, once it has.
+  private var result: Result<Void, TuttiError> {
+    if isDone { return .success(()) }
+    return .failure(TuttiError(communicator.engine.failure ?? communicator.member.closedReport()))
   }
 
   /// Calls `handler` once, when the operation has ended, well or not: on the thread that notices, which may be this one, or
   /// at once. It must not block. It may start operations, any number: with as many under way as a communicator queues, a
   /// start waits, and makes the progress meanwhile.
-  package func whenEnded(_ handler: @escaping @Sendable () -> Void) {
+  package func whenNoticed(_ handler: @escaping @Sendable () -> Void) {
     communicator.engine.notify(number, handler)
   }
 }

@@ -84,7 +84,7 @@ struct PlanReuseTests {
       let works = Lock<[Work]>([])
       let isOver = Atomic<Bool>(false)
       let first = try communicator.startAllReduce(TuttiBuffer<Float>(count: 5000, repeating: 1), .sum, timeout: .seconds(20))
-      first.whenEnded {
+      first.whenNoticed {
         for buffer in buffers {
           if let work = try? communicator.startAllReduce(buffer, .sum, timeout: .seconds(20)) {
             works.withLock { $0.append(work) }
