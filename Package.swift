@@ -68,8 +68,9 @@ let package = Package(
     .target(
       name: "Tutti",
       dependencies: [
-        "CTuttiLinux", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiTopologyFiles", "TuttiChoice",
-        "TuttiSystem", "TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "TuttiRDMA", "TuttiEngine", "TuttiBootstrap",
+        "CTuttiKernels", "CTuttiLinux", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiTopologyFiles",
+        "TuttiChoice", "TuttiSystem", "TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "TuttiRDMA", "TuttiEngine",
+        "TuttiBootstrap",
         .product(name: "Logging", package: "swift-log"),
       ],
       // For `TuttiBuffer.span`, which says whose memory it is.

@@ -51,7 +51,7 @@ public func tutti_send_receive(
 
 /// The limit of a send or receive, which has no algorithm.
 @inline(__always)
-private func transferTimeout(_ options: UnsafePointer<tutti_call>?) throws(TuttiError) -> Duration? {
+func transferTimeout(_ options: UnsafePointer<tutti_call>?) throws(TuttiError) -> Duration? {
   let settings = try CallSettings(options)
   if settings.algorithm != .automatic {
     throw refusal("a send or receive has no algorithm, and one is asked for", "Leave 'algorithm' NULL")
@@ -61,7 +61,7 @@ private func transferTimeout(_ options: UnsafePointer<tutti_call>?) throws(Tutti
 
 /// The memory of a message; refuses elements that are nowhere.
 @inline(__always)
-private func transferMemory(
+func transferMemory(
   _ address: UnsafeRawPointer?, _ count: Int, _ type: tutti_type
 ) throws(TuttiError) -> RawMemory {
   if address == nil && count != 0 {

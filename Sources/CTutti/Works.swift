@@ -15,7 +15,7 @@ extension tutti_work {
   }
 
   /// Calls `body` with the operation.
-  fileprivate func use(_ body: (Work) throws(TuttiError) -> Void) throws(TuttiError) {
+  func use(_ body: (Work) throws(TuttiError) -> Void) throws(TuttiError) {
     guard opaque.2 == Self.mark(opaque.0, opaque.1), let pointer = OpaquePointer(bitPattern: UInt(opaque.0)) else {
       throw refusal("the tutti_work is no started operation", "Use one that a call has filled in, and returned TUTTI_OK")
     }

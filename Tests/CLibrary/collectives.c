@@ -170,7 +170,7 @@ static void body(const struct rank *rank) {
   char text[64];
   tutti_call call = TUTTI_CALL_INIT;
   call.algorithm = "ring";
-  for (int type = 0; type <= TUTTI_TYPE_FLOAT64; type++) {
+  for (int type = 0; type <= TUTTI_TYPE_BOOL; type++) {
     unsigned char bytes[8 * 100], zero[8 * 100];
     size_t size = 0;
     memset(bytes, 0, sizeof bytes);

@@ -85,6 +85,7 @@ int main(void) {
   test_collectives();
   test_started();
   test_groups();
+  test_composed();
   test_failures();
   printf("the C library's tests passed\n");
   return 0;

@@ -47,6 +47,7 @@ void test_bad_input(void);
 void test_collectives(void);
 void test_started(void);
 void test_groups(void);
+void test_composed(void);
 void test_failures(void);
 
 #endif

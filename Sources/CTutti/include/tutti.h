@@ -105,7 +105,10 @@ typedef enum tutti_type {
   TUTTI_TYPE_FLOAT16 = 6,
   TUTTI_TYPE_BFLOAT16 = 7,
   TUTTI_TYPE_FLOAT32 = 8,
-  TUTTI_TYPE_FLOAT64 = 9
+  TUTTI_TYPE_FLOAT64 = 9,
+  TUTTI_TYPE_INT16 = 10,
+  TUTTI_TYPE_UINT16 = 11,
+  TUTTI_TYPE_BOOL = 12 // a byte: 0 is false. A sum is true where any rank's value is, a product where all are
 } tutti_type;
 
 /// How elements are combined. Integers wrap; float16 and bfloat16 are combined in float32.
@@ -114,7 +117,7 @@ typedef enum tutti_op {
   TUTTI_OP_PRODUCT = 1,
   TUTTI_OP_MIN = 2, // IEEE 754: -0 < +0, and a NaN on any rank gives the one canonical NaN
   TUTTI_OP_MAX = 3,
-  TUTTI_OP_BITWISE_AND = 4, // this and the next two: integers only
+  TUTTI_OP_BITWISE_AND = 4, // this and the next two: integers and bool only
   TUTTI_OP_BITWISE_OR = 5,
   TUTTI_OP_BITWISE_XOR = 6,
   TUTTI_OP_AVERAGE = 7 // the sum divided by the rank count: floating point only
@@ -418,6 +421,47 @@ tutti_code tutti_all_to_all_v(
 /// Ends once every rank has called it.
 tutti_code tutti_barrier(tutti_comm *comm, const tutti_call *options, tutti_work *work);
 
+/// Ends once every rank has called it; where not all come in time, TUTTI_ERROR_TIMEOUT, whose text names all that have not.
+///
+/// - timeout_ns: how long to wait for all ranks; 0 for the communicator's limit.
+tutti_code tutti_monitored_barrier(tutti_comm *comm, int64_t timeout_ns);
+
+// MARK: Scaled sums, lists, and several operations as one
+
+/// Combines as `tutti_all_reduce` with TUTTI_OP_SUM after each rank's input was multiplied by its `factor`.
+///
+/// - type: floating point.
+tutti_code tutti_all_reduce_scaled(
+    tutti_comm *comm, const void *input, void *output, size_t count, tutti_type type, double factor,
+    const tutti_call *options, tutti_work *work);
+
+/// Combines as `tutti_reduce_scatter` with TUTTI_OP_SUM after each rank's input was multiplied by its `factor`.
+///
+/// - type: floating point.
+tutti_code tutti_reduce_scatter_scaled(
+    tutti_comm *comm, const void *input, void *output, size_t count, tutti_type type, double factor,
+    const tutti_call *options, tutti_work *work);
+
+/// Gathers as `tutti_all_gather_v`, each rank's block into memory of its own.
+///
+/// - outputs: an address for each rank.
+/// - counts: the elements of each rank's block; the same on every rank.
+tutti_code tutti_all_gather_list(
+    tutti_comm *comm, const void *input, void *const *outputs, const size_t *counts, tutti_type type,
+    const tutti_call *options, tutti_work *work);
+
+/// Combines as `tutti_reduce_scatter_v`, with each block in memory of its own.
+///
+/// - inputs: for each rank, the address of the block that it gets the result of.
+/// - counts: the elements of each rank's block; the same on every rank.
+tutti_code tutti_reduce_scatter_list(
+    tutti_comm *comm, const void *const *inputs, void *output, const size_t *counts, tutti_type type, tutti_op op,
+    const tutti_call *options, tutti_work *work);
+
+/// Makes one operation of several started ones of one communicator: it has ended when all have, and its callback is called
+/// once. Collectives on many small tensors are started one by one, and waited for as one.
+tutti_code tutti_work_combine(const tutti_work *works, size_t count, tutti_work *combined);
+
 // MARK: Send and receive
 //
 // Messages are matched by order: the k-th send from one rank to another meets the k-th receive there from that rank, with
@@ -436,6 +480,27 @@ tutti_code tutti_receive(
 tutti_code tutti_send_receive(
     tutti_comm *comm, const void *data, size_t count, int receiver, void *destination, size_t destination_count, int sender,
     tutti_type type, const tutti_call *options);
+
+/// What stands for any rank in a receive with a tag.
+#define TUTTI_ANY_RANK (-1)
+
+/// Sends `count` elements with a tag to rank `peer`. The receiver chooses by tags: messages of one rank with one tag are
+/// received in the order in which they were sent, others in any.
+///
+/// Between two ranks of a communicator there are either messages with tags or those without; both at once are taken for each
+/// other, which is found and reported.
+tutti_code tutti_send_tagged(
+    tutti_comm *comm, const void *data, size_t count, tutti_type type, int peer, int64_t tag, const tutti_call *options,
+    tutti_work *work);
+
+/// Receives `count` elements with a tag from rank `peer`, or from any.
+///
+/// - peer: a rank, or TUTTI_ANY_RANK.
+/// - source: is given the rank that the message is from, before the receive ends; it belongs to a started receive like its
+///   memory. May be NULL.
+tutti_code tutti_receive_tagged(
+    tutti_comm *comm, void *data, size_t count, tutti_type type, int peer, int64_t tag, int *source,
+    const tutti_call *options, tutti_work *work);
 
 // MARK: Memory
 

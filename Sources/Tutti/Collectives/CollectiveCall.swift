@@ -281,7 +281,8 @@ extension Communicator {
     refused(
       "\(operation) is not defined for \(type)",
       operation == .average
-        ? "Use sum and divide, in a floating-point type if the fraction matters" : "Bitwise operations are for integers")
+        ? "Use sum and divide, in a floating-point type if the fraction matters"
+        : "Bitwise operations are for integers and bool")
   }
 
   @inline(never)
