@@ -9,6 +9,8 @@ let package = Package(
     .library(name: "TuttiTraining", targets: ["TuttiTraining"]),
     .library(name: "TuttiTesting", targets: ["TuttiTesting"]),
     .library(name: "TuttiLaunch", targets: ["TuttiLaunch"]),
+    // The C library; Scripts/install makes what C programs link with.
+    .library(name: "tutti", type: .dynamic, targets: ["CTutti"]),
     .executable(name: "collbench", targets: ["collbench"]),
   ],
   traits: [
@@ -66,13 +68,19 @@ let package = Package(
     .target(
       name: "Tutti",
       dependencies: [
-        "CTuttiLinux", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiTopologyFiles", "TuttiChoice",
-        "TuttiSystem", "TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "TuttiRDMA", "TuttiEngine", "TuttiBootstrap",
+        "CTuttiKernels", "CTuttiLinux", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiTopologyFiles",
+        "TuttiChoice", "TuttiSystem", "TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "TuttiRDMA", "TuttiEngine",
+        "TuttiBootstrap",
         .product(name: "Logging", package: "swift-log"),
       ],
       // For `TuttiBuffer.span`, which says whose memory it is.
       swiftSettings: [.enableExperimentalFeature("Lifetimes")]
     ),
+    // The API for C, over that of Swift; the compiler holds both to the header.
+    .systemLibrary(name: "CTuttiHeader", path: "Sources/CTutti/include"),
+    .target(
+      name: "CTutti", dependencies: ["CTuttiHeader", "Tutti", "TuttiSchedule", "TuttiSystem"],
+      exclude: ["include", "tutti.map"]),
     // Gradients of data-parallel training.
     .target(name: "TuttiTraining", dependencies: ["Tutti", "TuttiSystem", "CTuttiKernels", "CTuttiLinux"]),
     .target(

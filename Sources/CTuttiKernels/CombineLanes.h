@@ -42,6 +42,14 @@ static inline __attribute__((always_inline)) VECTOR APPLY(int operation, VECTOR 
   VECTOR extreme = operation == TUTTI_MIN ? __builtin_elementwise_min(left, right) : __builtin_elementwise_max(left, right);
   LANES unordered = (LANES)((a & 0x7fff) > HALF_INFINITY) | (LANES)((b & 0x7fff) > HALF_INFINITY);
   return SELECT(unordered, (VECTOR){0} + CANONICAL_NAN, extreme ^ (extreme >> 15 & 0x7fff));
+#elif KIND == LOGICAL
+  switch (operation) {
+  case TUTTI_SUM:
+  case TUTTI_MAX:
+  case TUTTI_BITWISE_OR: return a | b;
+  case TUTTI_BITWISE_XOR: return a ^ b;
+  default: return a & b;
+  }
 #else
   switch (operation) {
   case TUTTI_SUM: return a + b;
@@ -58,7 +66,11 @@ static inline __attribute__((always_inline)) VECTOR APPLY(int operation, VECTOR 
 #ifdef HALF
 #include "HalfLanes.h"
 #else
+#if KIND == LOGICAL
+static inline __attribute__((always_inline)) VECTOR WIDEN(MEMORY stored) { return (VECTOR)(stored != 0) & 1; }
+#else
 static inline __attribute__((always_inline)) VECTOR WIDEN(MEMORY stored) { return stored; }
+#endif
 static inline __attribute__((always_inline)) MEMORY ROUND(VECTOR value) { return value; }
 #endif
 

@@ -129,11 +129,11 @@ static inline __attribute__((always_inline)) void PASTE(TYPE, array, VARIANT)(
 DEFINE_COMBINE(min, TUTTI_MIN)
 DEFINE_COMBINE(max, TUTTI_MAX)
 #endif
-#if KIND == UNSIGNED || KIND == FLOATING // signed sums have the same bits as unsigned, and would overflow
+#if KIND == UNSIGNED || KIND == FLOATING || KIND == LOGICAL // signed sums have the same bits as unsigned, and would overflow
 DEFINE_COMBINE(sum, TUTTI_SUM)
 DEFINE_COMBINE(product, TUTTI_PRODUCT)
 #endif
-#if KIND == UNSIGNED
+#if KIND == UNSIGNED || KIND == LOGICAL
 DEFINE_COMBINE(bitwise_and, TUTTI_BITWISE_AND)
 DEFINE_COMBINE(bitwise_or, TUTTI_BITWISE_OR)
 DEFINE_COMBINE(bitwise_xor, TUTTI_BITWISE_XOR)

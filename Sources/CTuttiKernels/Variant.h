@@ -15,6 +15,27 @@
 #define KIND UNSIGNED
 #include "CombineType.h"
 
+#define TYPE int16
+#define ELEMENT int16_t
+#define ARITHMETIC int16_t
+#define BITS uint16_t
+#define KIND SIGNED
+#include "CombineType.h"
+
+#define TYPE uint16
+#define ELEMENT uint16_t
+#define ARITHMETIC uint16_t
+#define BITS uint16_t
+#define KIND UNSIGNED
+#include "CombineType.h"
+
+#define TYPE truth
+#define ELEMENT uint8_t
+#define ARITHMETIC uint8_t
+#define BITS uint8_t
+#define KIND LOGICAL
+#include "CombineType.h"
+
 #define TYPE int32
 #define ELEMENT int32_t
 #define ARITHMETIC int32_t
@@ -153,6 +174,9 @@ const struct tutti_kernels KERNELS(VARIANT) = {
             [TUTTI_BFLOAT16] = FLOAT(bfloat16, bfloat16_order),
             [TUTTI_FLOAT32] = FLOAT(float32, float32),
             [TUTTI_FLOAT64] = FLOAT(float64, float64),
+            [TUTTI_INT16] = INTEGER(uint16, int16),
+            [TUTTI_UINT16] = INTEGER(uint16, uint16),
+            [TUTTI_BOOL] = INTEGER(truth, truth),
         },
     .average =
         {

@@ -21,6 +21,7 @@
 #define SIGNED 2
 #define FLOATING 3
 #define ORDERED 4 // 16-bit floating point seen as integers, for min and max
+#define LOGICAL 5 // bytes of which 0 is false
 #define FLOAT16 1
 #define BFLOAT16 2
 

@@ -34,6 +34,25 @@ public final class Communicator: Sendable {
   /// The algorithm last asked for by name: asking again costs a comparison.
   private let lastNamed = Lock((collective: Collective.allReduce, name: "auto", number: UInt8(0)))
 
+  /// Made at first use: most communicators have neither messages with tags nor operations that are made of others.
+  private let layered = Lock((mailbox: Mailbox?.none, composites: Composites?.none))
+
+  var mailbox: Mailbox {
+    layered.withLock { layered in
+      let mailbox = layered.mailbox ?? Mailbox(member, defaultTimeout: defaultTimeout)
+      layered.mailbox = mailbox
+      return mailbox
+    }
+  }
+
+  var composites: Composites {
+    layered.withLock { layered in
+      let composites = layered.composites ?? Composites(engine)
+      layered.composites = composites
+      return composites
+    }
+  }
+
   /// Present when every call is to be agreed on first.
   let strictCheck: StrictCheck?
 

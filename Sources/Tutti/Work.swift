@@ -5,12 +5,24 @@ import TuttiSystem
 /// A started operation, send or receive. Dropping it does not cancel anything: the operation runs on, and its buffers stay
 /// in use.
 public struct Work: Sendable {
-  let communicator: Communicator
-  /// A collective's number on its communicator, from 1. Sends and receives, which are matched by pair and have no such
-  /// number, have one above `1 << 63` that no other operation of the communicator has.
+  package let communicator: Communicator
+  /// A collective's number on its communicator, from 1. Others have one that no other operation of the communicator has:
+  /// sends and receives above `1 << 63`, receives with tags as ``Mailbox`` says, several operations as one as
+  /// ``Composites`` says.
   package let number: UInt64
   /// The collective and its algorithm's number; nil for a send or receive.
   let call: (collective: Collective, algorithm: UInt8)?
+
+  init(communicator: Communicator, number: UInt64, call: (collective: Collective, algorithm: UInt8)?) {
+    self.communicator = communicator
+    self.number = number
+    self.call = call
+  }
+
+  /// The operation of this number, of which nobody asks how it runs.
+  package init(communicator: Communicator, number: UInt64) {
+    self.init(communicator: communicator, number: number, call: nil)
+  }
 
   /// How this operation runs: what `auto` stands for, which is settled when it starts.
   ///
@@ -22,7 +34,11 @@ public struct Work: Sendable {
   }
 
   /// Whether the operation has ended well.
-  public var isDone: Bool { communicator.engine.isDone(number) }
+  public var isDone: Bool {
+    if Mailbox.owns(number) { return communicator.mailbox.isDone(number) }
+    if Composites.owns(number) { return communicator.composites.isDone(number) }
+    return communicator.engine.isDone(number)
+  }
 
   /// Blocks until the operation has ended; this thread makes the progress meanwhile.
   ///
@@ -34,6 +50,11 @@ public struct Work: Sendable {
   public func wait() throws(TuttiError) {
     do throws(FailureReport) {
       try communicator.member.checkProcess()
+      if Mailbox.owns(number) || Composites.owns(number) {
+        // Its parts have limits of their own.
+        while try !drive(atMost: Self.turnNanoseconds) {}
+        return
+      }
       try communicator.engine.wait(for: number)
     } catch { throw TuttiError(error) }
   }
@@ -48,8 +69,20 @@ public struct Work: Sendable {
   public func wait(timeout: Duration) throws(TuttiError) -> Bool {
     do throws(FailureReport) {
       try communicator.member.checkProcess()
-      return try communicator.engine.wait(for: number, atMost: Communicator.nanoseconds(timeout))
+      return try drive(atMost: Communicator.nanoseconds(timeout))
     } catch { throw TuttiError(error) }
+  }
+
+  /// How long a wait without a limit of its own lasts before it begins again, in nanoseconds.
+  private static let turnNanoseconds: UInt64 = 3_600_000_000_000
+
+  /// Makes progress until the operation has ended, at most so many nanoseconds. Returns whether it has.
+  func drive(atMost nanoseconds: UInt64) throws(FailureReport) -> Bool {
+    if Mailbox.owns(number) { return try communicator.mailbox.wait(for: number, atMost: nanoseconds) }
+    if Composites.owns(number) {
+      return try communicator.composites.wait(for: number, until: monotonicNanoseconds() &+ nanoseconds)
+    }
+    return try communicator.engine.wait(for: number, atMost: nanoseconds)
   }
 
   /// Suspends until the operation has ended; the progress thread makes the progress meanwhile.
@@ -61,16 +94,40 @@ public struct Work: Sendable {
   public func finish() async throws(TuttiError) {
     do throws(FailureReport) { try communicator.member.checkProcess() } catch { throw TuttiError(error) }
     await withCheckedContinuation { continuation in
-      communicator.engine.notify(number) { continuation.resume() }
+      whenNoticed { continuation.resume() }
     }
-    if isDone { return }
-    throw TuttiError(communicator.engine.failure ?? communicator.member.closedReport())
+    try result.get()
+  }
+
+  /// Calls `handler` once, when the operation has ended, well or not.
+  ///
+  /// It is called on the one thread that the library has for handlers in this process, in the order in which operations are
+  /// seen to end, also when this one has ended already. It may make calls, and block: handlers of what ends meanwhile wait
+  /// for it, and nothing else does.
+  ///
+  /// - Parameter handler: Is given nothing, or the error that ``wait()`` would throw.
+  /// - Throws: ``TuttiError`` with `.resources` when there can be no thread, and `.closed` in a forked child: `handler` is
+  ///   not called then.
+  public func whenEnded(_ handler: @escaping @Sendable (Result<Void, TuttiError>) -> Void) throws(TuttiError) {
+    do throws(FailureReport) {
+      try communicator.member.checkProcess()
+      let thread = try CallbackThread.shared()
+      whenNoticed { thread.add { handler(result) } }
+    } catch { throw TuttiError(error) }
+  }
+
+  /// How the operation has ended, once it has.
+  private var result: Result<Void, TuttiError> {
+    if isDone { return .success(()) }
+    return .failure(TuttiError(communicator.engine.failure ?? communicator.member.closedReport()))
   }
 
   /// Calls `handler` once, when the operation has ended, well or not: on the thread that notices, which may be this one, or
   /// at once. It must not block. It may start operations, any number: with as many under way as a communicator queues, a
   /// start waits, and makes the progress meanwhile.
-  package func whenEnded(_ handler: @escaping @Sendable () -> Void) {
+  package func whenNoticed(_ handler: @escaping @Sendable () -> Void) {
+    if Mailbox.owns(number) { return communicator.mailbox.notify(number, handler) }
+    if Composites.owns(number) { return communicator.composites.notify(number, handler) }
     communicator.engine.notify(number, handler)
   }
 }

@@ -177,7 +177,7 @@ package final class Engine: @unchecked Sendable {
     background.stop()
     lock.lock()
     // What a link has queued of an operation that was cut short lies in memory that its caller has got back.
-    let isCutShort = core.pointee.inFlight != 0
+    let isCutShort = core.pointee.inFlight > transfers.pointee.standingReceives
     if isCutShort { revokeLinks() }
     for link in core.pointee.ownedLinks {
       link.abortReading()

@@ -2,10 +2,12 @@ import Tutti
 
 /// Gives elements of every type as bits, and the exact bits of the combination of small integers in that type.
 package enum ElementBits {
-  /// The bits of a small integer in the type. Unsigned types wrap.
+  /// The bits of a small integer in the type. Unsigned types wrap; of a bool, odd numbers are true.
   package static func bits(of value: Int, _ type: DataType) -> UInt64 {
     switch type {
     case .int8, .uint8: UInt64(UInt8(truncatingIfNeeded: value))
+    case .int16, .uint16: UInt64(UInt16(truncatingIfNeeded: value))
+    case .bool: UInt64(value & 1)
     case .int32, .uint32: UInt64(UInt32(truncatingIfNeeded: value))
     case .int64, .uint64: UInt64(bitPattern: Int64(value))
     case .float16: UInt64(Float16(value).bitPattern)
@@ -20,6 +22,9 @@ package enum ElementBits {
     switch type {
     case .int8: UInt64(UInt8(bitPattern: fold(values.map { Int8(truncatingIfNeeded: $0) }, operation)))
     case .uint8: UInt64(fold(values.map { UInt8(truncatingIfNeeded: $0) }, operation))
+    case .int16: UInt64(UInt16(bitPattern: fold(values.map { Int16(truncatingIfNeeded: $0) }, operation)))
+    case .uint16: UInt64(fold(values.map { UInt16(truncatingIfNeeded: $0) }, operation))
+    case .bool: fold(values.map { $0 & 1 == 1 }, operation) ? 1 : 0
     case .int32: UInt64(UInt32(bitPattern: fold(values.map { Int32(truncatingIfNeeded: $0) }, operation)))
     case .uint32: UInt64(fold(values.map { UInt32(truncatingIfNeeded: $0) }, operation))
     case .int64: UInt64(bitPattern: fold(values.map { Int64($0) }, operation))
@@ -41,6 +46,17 @@ package enum ElementBits {
       case .bitwiseAnd: a & b
       case .bitwiseOr: a | b
       case .bitwiseXor: a ^ b
+      }
+    }
+  }
+
+  private static func fold(_ values: [Bool], _ operation: ReduceOp) -> Bool {
+    values.dropFirst().reduce(values[0]) { a, b in
+      switch operation {
+      case .sum, .max, .bitwiseOr: a || b
+      case .product, .min, .bitwiseAnd: a && b
+      case .bitwiseXor: a != b
+      case .average: preconditionFailure("not defined for bool")
       }
     }
   }

@@ -168,7 +168,7 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
 
   private func watch(_ purpose: Purpose, _ work: Work) {
     operations.withLock { $0.underWay.append((purpose, work)) }
-    work.whenEnded { [self] in ended(purpose, work) }
+    work.whenNoticed { [self] in ended(purpose, work) }
   }
 
   private func ended(_ purpose: Purpose, _ work: Work) {

@@ -4,13 +4,15 @@ import Testing
 /// Files, functions, folders and comments that one can take in at a look.
 @Suite struct SizeTests {
   private static let linesMax = 500
+  /// A program includes one header, which is its documentation.
+  private static let longFiles: Set = ["Sources/CTutti/include/tutti.h"]
   private static let functionLinesMax = 60
   private static let commentColumnsMax = 125
   private static let folderFilesMax = 16
 
   @Test func filesAreShort() {
     expectNone(
-      (Repository.code + Repository.scripts).filter { $0.lineCount > Self.linesMax }
+      (Repository.code + Repository.scripts).filter { $0.lineCount > Self.linesMax && !Self.longFiles.contains($0.path) }
         .map { "\($0.path): \($0.lineCount) lines; split it by what it owns (at most \(Self.linesMax))" })
   }
 

@@ -24,6 +24,7 @@ import Testing
       "TuttiTransport", "TuttiTCP",
       "TuttiSharedMemory", "TuttiRDMA", "TuttiEngine", "TuttiBootstrap", "CTuttiLinux", "CTuttiKernels", "Logging",
     ],
+    "CTutti": ["CTuttiHeader", "Tutti", "TuttiSchedule", "TuttiSystem"],
     "TuttiTraining": ["Tutti", "TuttiSystem", "CTuttiKernels", "CTuttiLinux"],
     // For users' tests, which have Foundation; it gives it threads with a small stack.
     "TuttiTesting": [

@@ -5,6 +5,25 @@ import CTuttiKernels
 import Testing
 
 @Suite struct CombineTests {
+  /// What is combined of bools is 0 or 1, whatever byte stood for true.
+  @Test(arguments: allVariants) func boolsAreZeroOrOne(variant: Int32) throws {
+    try requireSupport(variant)
+    let (a, b) = ((0..<500).map { UInt8($0 % 251) }, (0..<500).map { UInt8($0 % 7 * 40) })
+    for operation in KernelOperation.ofIntegers {
+      let number = try #require(operation.number)
+      let combine = try #require(tutti_combine_variant(variant, Int32(TUTTI_BOOL), number))
+      for count in [1, 3, 4, 5, 100, 500] {
+        var result = [UInt8](repeating: 9, count: count)
+        a.withUnsafeBytes { a in
+          b.withUnsafeBytes { b in combine(&result, nil, [a.baseAddress, b.baseAddress], 2, count, 0) }
+        }
+        for index in 0..<count {
+          #expect(result[index] == (Truth.combined(operation, a[index] != 0, b[index] != 0) ? 1 : 0))
+        }
+      }
+    }
+  }
+
   /// Every source count, every count up to several vectors, and some that end in every kind of loop.
   @Test(arguments: allVariants) func everyCount(variant: Int32) throws {
     try requireSupport(variant)

@@ -43,7 +43,8 @@ protocol KernelElement: Sendable {
 }
 
 let allElements: [any KernelElement.Type] = [
-  Int8.self, UInt8.self, Int32.self, UInt32.self, Int64.self, UInt64.self, Float16.self, BrainFloat.self, Float.self,
+  Int8.self, UInt8.self, Int16.self, UInt16.self, Truth.self, Int32.self, UInt32.self, Int64.self, UInt64.self, Float16.self,
+  BrainFloat.self, Float.self,
   Double.self,
 ]
 
@@ -88,6 +89,38 @@ extension Int8: IntegerKernelElement {
 
 extension UInt8: IntegerKernelElement {
   static var dataType: Int32 { Int32(TUTTI_UINT8) }
+}
+
+extension Int16: IntegerKernelElement {
+  static var dataType: Int32 { Int32(TUTTI_INT16) }
+}
+
+extension UInt16: IntegerKernelElement {
+  static var dataType: Int32 { Int32(TUTTI_UINT16) }
+}
+
+/// A bool: any byte but 0 is true.
+enum Truth: KernelElement {
+  static var dataType: Int32 { Int32(TUTTI_BOOL) }
+  static var operations: [KernelOperation] { KernelOperation.ofIntegers }
+  static var edges: [UInt8] { [0, 0, 1, 2, 255] }
+  static func widened(_ bits: UInt8) -> Bool { bits != 0 }
+  static func rounded(_ value: Bool) -> UInt8 { value ? 1 : 0 }
+
+  static func combined(_ operation: KernelOperation, _ a: Bool, _ b: Bool) -> Bool {
+    switch operation {
+    case .sum, .max, .bitwiseOr: a || b
+    case .product, .min, .bitwiseAnd: a && b
+    case .bitwiseXor: a != b
+    case .average: preconditionFailure("bools have no average")
+    }
+  }
+
+  static func divided(_ value: Bool, by divisor: Double) -> Bool { preconditionFailure("bools have no average") }
+  /// One source is copied as it is; `CombineTests.boolsAreZeroOrOne` sees what is combined.
+  static func matches(_ operation: KernelOperation, found: UInt8, expected: UInt8) -> Bool {
+    (found != 0) == (expected != 0)
+  }
 }
 
 extension Int32: IntegerKernelElement {

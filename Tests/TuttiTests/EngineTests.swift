@@ -17,6 +17,7 @@ struct ReductionTests {
       (.int8, Int(TUTTI_INT8)), (.uint8, Int(TUTTI_UINT8)), (.int32, Int(TUTTI_INT32)), (.uint32, Int(TUTTI_UINT32)),
       (.int64, Int(TUTTI_INT64)), (.uint64, Int(TUTTI_UINT64)), (.float16, Int(TUTTI_FLOAT16)),
       (.bfloat16, Int(TUTTI_BFLOAT16)), (.float32, Int(TUTTI_FLOAT32)), (.float64, Int(TUTTI_FLOAT64)),
+      (.int16, Int(TUTTI_INT16)), (.uint16, Int(TUTTI_UINT16)), (.bool, Int(TUTTI_BOOL)),
     ]
     #expect(types.count == DataType.allCases.count && types.count == Int(TUTTI_DATA_TYPE_COUNT))
     for (type, number) in types { #expect(Int(type.rawValue) == number) }
@@ -84,7 +85,7 @@ struct PlanReuseTests {
       let works = Lock<[Work]>([])
       let isOver = Atomic<Bool>(false)
       let first = try communicator.startAllReduce(TuttiBuffer<Float>(count: 5000, repeating: 1), .sum, timeout: .seconds(20))
-      first.whenEnded {
+      first.whenNoticed {
         for buffer in buffers {
           if let work = try? communicator.startAllReduce(buffer, .sum, timeout: .seconds(20)) {
             works.withLock { $0.append(work) }

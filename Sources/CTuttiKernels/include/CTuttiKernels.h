@@ -26,7 +26,12 @@ enum {
   TUTTI_BFLOAT16 = 7,
   TUTTI_FLOAT32 = 8,
   TUTTI_FLOAT64 = 9,
-  TUTTI_DATA_TYPE_COUNT = 10
+  TUTTI_INT16 = 10,
+  TUTTI_UINT16 = 11,
+  // A byte: 0 is false and all else is true; what is combined is 0 or 1. A sum is true where any operand is, a product where
+  // all are.
+  TUTTI_BOOL = 12,
+  TUTTI_DATA_TYPE_COUNT = 13
 };
 
 enum {
@@ -34,7 +39,7 @@ enum {
   TUTTI_PRODUCT = 1,
   TUTTI_MIN = 2,
   TUTTI_MAX = 3,
-  TUTTI_BITWISE_AND = 4, // this and the next two: integers only
+  TUTTI_BITWISE_AND = 4, // this and the next two: integers and bool only
   TUTTI_BITWISE_OR = 5,
   TUTTI_BITWISE_XOR = 6,
   TUTTI_OPERATION_COUNT = 7

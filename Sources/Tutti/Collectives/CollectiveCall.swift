@@ -56,7 +56,7 @@ package struct CollectiveCall {
 
 extension Communicator {
   /// The largest number of elements of a call: a byte count of it, for any type, fits in 63 bits.
-  static let countMax = Int.max / 16
+  package static let countMax = Int.max / 16
 
   /// Checks a call and puts it into the engine's words: the one gate that every collective goes through, the library's own
   /// included. Asks nobody: what all ranks must agree on first is ``StrictCheck``'s.
@@ -281,7 +281,8 @@ extension Communicator {
     refused(
       "\(operation) is not defined for \(type)",
       operation == .average
-        ? "Use sum and divide, in a floating-point type if the fraction matters" : "Bitwise operations are for integers")
+        ? "Use sum and divide, in a floating-point type if the fraction matters"
+        : "Bitwise operations are for integers and bool")
   }
 
   @inline(never)

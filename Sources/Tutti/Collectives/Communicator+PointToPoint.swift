@@ -197,7 +197,7 @@ extension Communicator {
 
   /// Checks a send or receive and puts it into the engine's words.
   @inline(__always)
-  private func transfer(
+  func transfer(
     isSend: Bool, _ memory: RawMemory, _ peer: Int, _ timeout: Duration?
   ) throws(FailureReport) -> TransferRequest {
     try member.checkProcess()

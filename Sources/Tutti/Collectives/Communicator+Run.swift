@@ -30,7 +30,7 @@ extension Communicator {
   }
 
   @usableFromInline
-  func runAllReduce(
+  package func runAllReduce(
     _ input: UnsafeMutableRawPointer?, _ output: UnsafeMutableRawPointer?, _ count: Int, _ type: DataType,
     _ operation: ReduceOp, _ algorithm: AlgorithmName, _ timeout: Duration?
   ) throws(TuttiError) {

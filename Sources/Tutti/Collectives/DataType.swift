@@ -12,6 +12,11 @@ public enum DataType: UInt8, Sendable, Named {
   case bfloat16 = 7
   case float32 = 8
   case float64 = 9
+  case int16 = 10
+  case uint16 = 11
+  /// A byte, of which 0 is false. A sum is true where any rank's value is, a product where all are; what is combined is 0
+  /// or 1.
+  case bool = 12
 
   public var name: String {
     switch self {
@@ -25,23 +30,26 @@ public enum DataType: UInt8, Sendable, Named {
     case .bfloat16: "bfloat16"
     case .float32: "float32"
     case .float64: "float64"
+    case .int16: "int16"
+    case .uint16: "uint16"
+    case .bool: "bool"
     }
   }
 
   /// Bytes of one element.
   public var size: Int {
     switch self {
-    case .int8, .uint8: 1
-    case .float16, .bfloat16: 2
+    case .int8, .uint8, .bool: 1
+    case .int16, .uint16, .float16, .bfloat16: 2
     case .int32, .uint32, .float32: 4
     case .int64, .uint64, .float64: 8
     }
   }
 
-  /// Whether arithmetic wraps instead of rounding, and bitwise operations are defined.
+  /// Whether arithmetic never rounds, and bitwise operations are defined.
   public var isInteger: Bool {
     switch self {
-    case .int8, .uint8, .int32, .uint32, .int64, .uint64: true
+    case .int8, .uint8, .int16, .uint16, .int32, .uint32, .int64, .uint64, .bool: true
     case .float16, .bfloat16, .float32, .float64: false
     }
   }
@@ -59,6 +67,18 @@ extension Int8: TuttiElement {
 
 extension UInt8: TuttiElement {
   public static var dataType: DataType { .uint8 }
+}
+
+extension Int16: TuttiElement {
+  public static var dataType: DataType { .int16 }
+}
+
+extension UInt16: TuttiElement {
+  public static var dataType: DataType { .uint16 }
+}
+
+extension Bool: TuttiElement {
+  public static var dataType: DataType { .bool }
 }
 
 extension Int32: TuttiElement {

@@ -11,11 +11,11 @@ public enum ReduceOp: UInt8, Sendable, Named {
   case min = 2
   /// IEEE 754 maximum: -0 < +0, and a NaN on any rank gives the one canonical NaN.
   case max = 3
-  /// Combines each bit by AND. It is defined for integers only.
+  /// Combines each bit by AND. It is defined for integers and bool only.
   case bitwiseAnd = 4
-  /// Combines each bit by OR. It is defined for integers only.
+  /// Combines each bit by OR. It is defined for integers and bool only.
   case bitwiseOr = 5
-  /// Combines each bit by XOR. It is defined for integers only.
+  /// Combines each bit by XOR. It is defined for integers and bool only.
   case bitwiseXor = 6
   /// The sum, divided once by the rank count where it is complete. It is defined for floating-point types only: an integer's
   /// average would be truncated without a word.

@@ -10,13 +10,13 @@ public typealias RendezvousLimits = TuttiBootstrap.RendezvousLimits
 
 /// What every connection of a communicator proves to know. Of the same kind on all ranks.
 public struct JoinSecret: Sendable {
-  enum Kind {
+  package enum Kind {
     case environment
     case bytes([UInt8])
     case published
   }
 
-  let kind: Kind
+  package let kind: Kind
 
   /// `TUTTI_SECRET` or `TUTTI_SECRET_FILE`, or none, if `TUTTI_ALLOW_UNAUTHENTICATED=1`.
   public static let environment = JoinSecret(kind: .environment)

@@ -130,7 +130,8 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
   func revokeMemory() {}
 
   final func describeElements(dataType: UInt8, count: UInt64) -> String {
-    "\(DataType(rawValue: dataType)?.name ?? "type \(dataType)") x \(count)"
+    if dataType == Envelope.dataType { return "a message with a tag" }
+    return "\(DataType(rawValue: dataType)?.name ?? "type \(dataType)") x \(count)"
   }
 
   final func askCall(of peer: Int, operationNumber: UInt64) -> String? {

@@ -30,7 +30,7 @@ final class ServiceThread: Sendable {
   private let generation: UInt32
   private let state = Lock(State())
 
-  /// The library's only process-global mutable state.
+  /// One for the process.
   private static let instance = Lock<ServiceThread?>(nil)
 
   /// This process's service thread. A forked child gets one of its own: threads do not survive a fork.

@@ -116,6 +116,9 @@ private struct ElementFormat {
       switch Int(type) {
       case Int(TUTTI_INT8): (8, true, 1, 0)
       case Int(TUTTI_UINT8): (8, false, 1, 0)
+      case Int(TUTTI_INT16): (16, true, 1, 0)
+      case Int(TUTTI_UINT16): (16, false, 1, 0)
+      case Int(TUTTI_BOOL): (1, false, 1, 0)
       case Int(TUTTI_INT32): (32, true, 1, 0)
       case Int(TUTTI_UINT32): (32, false, 1, 0)
       case Int(TUTTI_INT64): (64, true, 1, 0)

@@ -41,6 +41,9 @@ package struct Request: ~Copyable {
 /// How long a call may take, and since when it does.
 @frozen @usableFromInline
 package struct TimeLimit: Sendable {
+  /// So many nanoseconds are no limit; the sum with a reading of the clock stays in range.
+  package static let never: UInt64 = 1 << 62
+
   /// Nanoseconds.
   @usableFromInline package let nanoseconds: UInt64
   /// When it is over, in the engine's time; 0 until it has begun.

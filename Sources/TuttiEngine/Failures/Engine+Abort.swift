@@ -57,9 +57,11 @@ extension Engine {
   func revokeMemory() {
     lock.lock()
     assert(hasFailed.load(ordering: .acquiring), "memory is revoked after a failure")
-    revokeLinks()
+    // An orderly close with receives that nobody waits for cuts nothing short, and no peer may hear of it as a failure.
+    let isOrderly = failure?.code == .closed && core.pointee.inFlight <= transfers.pointee.standingReceives
+    if !isOrderly { revokeLinks() }
     lock.unlock()
-    delegate.revokeMemory()
+    if !isOrderly { delegate.revokeMemory() }
   }
 
   /// Takes callers' memory back from the peers. Under the lock.

@@ -62,6 +62,21 @@ extension Engine {
     return ticket
   }
 
+  /// Gives a started transfer another limit, which begins now; one that has ended is left alone.
+  package func setLimit(_ limit: TimeLimit, of ticket: UInt64) {
+    lock.lock()
+    defer { lock.unlock() }
+    if tickets.isDone(ticket) || hasFailed.load(ordering: .acquiring) { return }
+    var limit = limit
+    limit.begin(at: ownTime())
+    let transfer = transfers.pointee.record(TicketTable.index(ticket))
+    let isEarlier = transfer.pointee.limit.deadline == 0 || limit.deadline < transfer.pointee.limit.deadline
+    transfer.pointee.limit = limit
+    transfers.pointee.nextDeadline = 0
+    // Whoever sleeps has reckoned with the old one.
+    if isEarlier { doorbell.ring() }
+  }
+
   /// Sees to the link, where this rank dials it, and to room. May drop the lock meanwhile.
   ///
   /// - Returns: The limit of the call, of which that is a part.

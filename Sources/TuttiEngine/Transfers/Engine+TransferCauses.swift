@@ -139,7 +139,8 @@ extension Engine {
       if sends.pointee.current >= 0 || link.released(Lane.pointToPoint) < newest { return true }
     }
     let receives = transfers.pointee.queue(link.peer, isSend: false)
-    return receives.pointee.first >= 0 && !link.hasArrival(Lane.pointToPoint)
+    return receives.pointee.first >= 0 && !transfers.pointee.isStanding(receives.pointee.first)
+      && !link.hasArrival(Lane.pointToPoint)
   }
 
   // MARK: Messages that do not fit

@@ -76,6 +76,24 @@ struct PointToPoint {
 
   // MARK: Queues
 
+  /// Whether a receive has no limit, and nothing of it has come: nobody waits for it.
+  func isStanding(_ index: Int32) -> Bool {
+    record(index).pointee.limit.nanoseconds == TimeLimit.never && record(index).pointee.position == 0
+  }
+
+  /// The number of receives that nobody waits for.
+  var standingReceives: Int {
+    var count = 0
+    for place in 0..<activeCount {
+      var index = queue(Int(activePeers[place]), isSend: false).pointee.first
+      while index >= 0 {
+        if isStanding(index) { count += 1 }
+        index = record(index).pointee.next
+      }
+    }
+    return count
+  }
+
   @inline(__always)
   func queue(_ peer: Int, isSend: Bool) -> UnsafeMutablePointer<TransferQueue> { queues + 2 * peer + (isSend ? 0 : 1) }
 

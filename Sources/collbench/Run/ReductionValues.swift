@@ -46,6 +46,7 @@ package struct ReductionValues {
 
   private func integer(_ rank: Int, _ number: Int) -> UInt64 {
     let value = random(rank, number)
+    if type == .bool { return truth(rank, number, value) }
     switch operation {
     // Even factors would turn many products into zero.
     case .product: return value | 1
@@ -69,7 +70,16 @@ package struct ReductionValues {
     return value
   }
 
-  private var isSigned: Bool { type == .int8 || type == .int32 || type == .int64 }
+  /// A bool, so that each rank shows in what decides the result.
+  private func truth(_ rank: Int, _ number: Int, _ value: UInt64) -> UInt64 {
+    switch operation {
+    case .sum, .max, .bitwiseOr: rareOnes(rank, number) & 1
+    case .product, .min, .bitwiseAnd: ~rareOnes(rank, number) & 1
+    case .bitwiseXor, .average: value & 1
+    }
+  }
+
+  private var isSigned: Bool { type == .int8 || type == .int16 || type == .int32 || type == .int64 }
 
   private func signExtended(_ value: UInt64) -> UInt64 {
     let shift = UInt64(64 - 8 * type.size)
@@ -78,6 +88,7 @@ package struct ReductionValues {
 
   private func combined(_ a: UInt64, _ b: UInt64) -> UInt64 {
     switch operation {
+    case .sum where type == .bool: a | b
     case .sum, .average: a &+ b
     case .product: a &* b
     case .min: isSigned ? UInt64(bitPattern: min(Int64(bitPattern: a), Int64(bitPattern: b))) : min(a, b)

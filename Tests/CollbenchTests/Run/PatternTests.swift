@@ -43,6 +43,14 @@ import collbench
     switch testCase.type {
     case .int8: return integer(Int8.self)
     case .uint8: return integer(UInt8.self)
+    case .int16: return integer(Int16.self)
+    case .uint16: return integer(UInt16.self)
+    case .bool:
+      switch testCase.operation {
+      case .sum, .max, .bitwiseOr: return a | b
+      case .product, .min, .bitwiseAnd: return a & b
+      case .bitwiseXor, .average: return a ^ b
+      }
     case .int32: return integer(Int32.self)
     case .uint32: return integer(UInt32.self)
     case .int64: return integer(Int64.self)
@@ -104,11 +112,13 @@ import collbench
   }
 
   /// A rank whose contribution is lost, or is there twice, changes the result of some element; min, max, and, or are the
-  /// same twice.
+  /// same twice, and so are a bool's sum and product.
   @Test(arguments: cases) func everyRankShows(_ testCase: Case) {
     for rankCount in [2, 5, 64] {
       let values = ReductionValues(type: testCase.type, operation: testCase.operation, rankCount: rankCount)
-      let isIdempotent = [.min, .max, .bitwiseAnd, .bitwiseOr].contains(testCase.operation)
+      let isIdempotent =
+        [.min, .max, .bitwiseAnd, .bitwiseOr].contains(testCase.operation)
+        || testCase.type == .bool && testCase.operation != .bitwiseXor
       for odd in Set([0, 1, rankCount / 2, rankCount - 1]) {
         for copies in isIdempotent ? [0] : [0, 2] {
           let shows = (0..<PatternTable.period).contains { number in

@@ -1,0 +1,56 @@
+// How the calls of C programs reach the library's gate.
+
+import CTuttiHeader
+import Tutti
+import TuttiSchedule
+import TuttiSystem
+
+/// Runs a collective to its end, or starts it where the program gives a place for the work.
+func run(
+  _ comm: OpaquePointer?, _ options: UnsafePointer<tutti_call>?, _ work: UnsafeMutablePointer<tutti_work>?,
+  _ make: (Communicator) throws(TuttiError) -> CollectiveCall
+) -> tutti_code {
+  call(comm) { (communicator) throws(TuttiError) in
+    let settings = try CallSettings(options)
+    var request = try make(communicator)
+    request.algorithm = settings.algorithm
+    request.timeout = settings.timeout
+    if let work {
+      work.pointee = tutti_work(try communicator.start(request), of: comm)
+    } else {
+      try communicator.run(request)
+    }
+  }
+}
+
+/// Elements of one block for each rank; refuses more than a call can have.
+func wholeCount(_ count: Int, of communicator: Communicator) throws(TuttiError) -> Int {
+  if (0...Communicator.countMax / communicator.rankCount).contains(count) { return count * communicator.rankCount }
+  throw refusal(
+    "\(UInt(bitPattern: count)) elements for each of \(communicator.rankCount) ranks are too many",
+    "All blocks together have at most \(Communicator.countMax)")
+}
+
+/// The counts of a v-form, one for each rank, and what they amount to.
+struct BlockCounts {
+  let counts: [Int]
+  let total: Int
+  var blocks: BlockSizes { .each(counts) }
+
+  init(_ pointer: UnsafePointer<Int>?, _ name: StaticString, of communicator: Communicator) throws(TuttiError) {
+    guard let pointer else {
+      throw refusal("'\(name)' is NULL", "Give one count for each of \(communicator.rankCount) ranks")
+    }
+    counts = [Int](UnsafeBufferPointer(start: pointer, count: communicator.rankCount))
+    var sum = 0
+    for (rank, count) in counts.enumerated() {
+      guard (0...Communicator.countMax - sum).contains(count) else {
+        throw refusal(
+          "\(name)[\(rank)] is \(UInt(bitPattern: count)): too many elements",
+          "All blocks together have at most \(Communicator.countMax)")
+      }
+      sum += count
+    }
+    total = sum
+  }
+}

@@ -1,0 +1,103 @@
+// Sums of contributions that each rank multiplies by a factor of its own.
+
+import CTuttiKernels
+import TuttiSchedule
+import TuttiSystem
+
+extension Communicator {
+  /// Starts an all-reduce of the sum of `factor x input` over all ranks: NCCL's pre-multiplied sum.
+  ///
+  /// Each contribution is multiplied and rounded to the type before the sum, so that the sum overflows no more than that of
+  /// what is left. Averages are better made by `.average`, which rounds less.
+  ///
+  /// - Parameters:
+  ///   - input: Shape `[count]`, of a floating-point type. Changed when in place, from the start on.
+  ///   - output: Shape `[count]`, apart from `input` or the same; nil for in place.
+  ///   - factor: This rank's; ranks may have different ones. In float64 for float64, else rounded to float32.
+  ///   - algorithm: A name of `collbench list`, the same on every rank.
+  ///   - timeout: Limit of the whole operation; nil for the communicator's.
+  /// - Throws: ``TuttiError`` when it cannot be started; what fails later, ``Work/wait()`` throws.
+  /// - SeeAlso: `ncclRedOpCreatePreMulSum`.
+  public func startAllReduce(
+    _ input: RawMemory, to output: RawMemory? = nil, scaledBy factor: Double, algorithm: AlgorithmName = .automatic,
+    timeout: Duration? = nil
+  ) throws(TuttiError) -> Work {
+    let output = output ?? input
+    let call = CollectiveCall(
+      collective: .allReduce, input: input, output: output, algorithm: algorithm, timeout: timeout)
+    try checkScaled(call)
+    if input.count > 0 { multiply(input, by: factor, into: output.address.unsafelyUnwrapped) }
+    var inPlace = call
+    inPlace.input = output
+    return try start(inPlace)
+  }
+
+  /// Starts a reduce-scatter of the sum of `factor x input` over all ranks.
+  ///
+  /// - Parameters:
+  ///   - input: Shape: all ranks' blocks one after the other, of a floating-point type. Not changed: a copy is.
+  ///   - output: Shape: this rank's block.
+  ///   - factor: This rank's; ranks may have different ones.
+  ///   - blocks: How the elements are divided.
+  ///   - algorithm: A name of `collbench list`, the same on every rank.
+  ///   - timeout: Limit of the whole operation; nil for the communicator's.
+  /// - Throws: ``TuttiError`` when it cannot be started; what fails later, ``Work/wait()`` throws.
+  public func startReduceScatter(
+    _ input: RawMemory, to output: RawMemory, scaledBy factor: Double, blocks: BlockSizes = .equal,
+    algorithm: AlgorithmName = .automatic, timeout: Duration? = nil
+  ) throws(TuttiError) -> Work {
+    var call = CollectiveCall(
+      collective: .reduceScatter, input: input, output: output, blocks: blocks, algorithm: algorithm, timeout: timeout)
+    try checkScaled(call)
+    let scratch = TuttiBuffer<UInt8>(count: input.count * input.type.size, repeating: 0)
+    let address = UnsafeMutableRawPointer(scratch.pointer.baseAddress.unsafelyUnwrapped)
+    if input.count > 0 { multiply(input, by: factor, into: address) }
+    call.input = RawMemory(address, count: input.count, type: input.type)
+    return try start(call, owner: scratch)
+  }
+
+  /// Refuses a call before anything of its memory is changed.
+  private func checkScaled(_ call: CollectiveCall) throws(TuttiError) {
+    do throws(FailureReport) {
+      if call.type.isInteger {
+        throw refused(
+          "a sum of scaled \(call.type) is not defined", "Scale the values in a floating-point type, or use a plain sum")
+      }
+      _ = try request(call)
+    } catch { throw TuttiError(error) }
+  }
+
+  /// Multiplies elements, which may lie where the products go.
+  private func multiply(_ input: RawMemory, by factor: Double, into output: UnsafeMutableRawPointer) {
+    guard let source = input.address else { return }
+    switch input.type {
+    case .float64:
+      for offset in stride(from: 0, to: input.count * 8, by: 8) {
+        let value = source.loadUnaligned(fromByteOffset: offset, as: Double.self)
+        output.storeBytes(of: value * factor, toByteOffset: offset, as: Double.self)
+      }
+    case .float32:
+      let factor = Float(factor)
+      for offset in stride(from: 0, to: input.count * 4, by: 4) {
+        let value = source.loadUnaligned(fromByteOffset: offset, as: Float.self)
+        output.storeBytes(of: value * factor, toByteOffset: offset, as: Float.self)
+      }
+    default: multiplyHalves(input, source, by: Float(factor), into: output)
+    }
+  }
+
+  /// Multiplies float16 or bfloat16 numbers in float32, a few at a time.
+  private func multiplyHalves(
+    _ input: RawMemory, _ source: UnsafeMutableRawPointer, by factor: Float, into output: UnsafeMutableRawPointer
+  ) {
+    let type = Int32(input.type.rawValue)
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: 1024) { wide in
+      guard let numbers = wide.baseAddress else { return }
+      for first in stride(from: 0, to: input.count, by: wide.count) {
+        let count = min(wide.count, input.count - first)
+        tutti_widen(type, numbers, source + 2 * first, count)
+        tutti_narrow(type, output + 2 * first, numbers, count, factor)
+      }
+    }
+  }
+}

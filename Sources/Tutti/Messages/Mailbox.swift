@@ -1,0 +1,318 @@
+import TuttiEngine
+import TuttiSystem
+
+/// Tagged messages of one rank of one communicator: each is an envelope and, unless it fits inside, the message after it, on
+/// the pair's lane for sends and receives. See `docs/decisions/0035-tagged-messages.md`.
+///
+/// An envelope of a peer is received only while a receive waits that its message may be for, so that a peer's messages wait
+/// at
+/// the peer, by the lane's credit, until the program asks for one of them.
+final class Mailbox: Sendable {
+  /// Numbers of receives: above those of collectives, below tickets.
+  static let numberBit: UInt64 = 2 << 61
+  /// Bytes that messages may have, all together, that came before a receive for them.
+  static let keptBytesMax = 256 << 20
+  /// How long a waiter waits for one peer before it looks again, in nanoseconds.
+  private static let lookNanoseconds: UInt64 = 1_000_000
+  /// No limit: the sum with a reading of the clock stays in range.
+  private static let never = TimeLimit.never
+
+  private let member: CommunicatorMember
+  private let engine: Engine
+  private let defaultTimeout: UInt64
+  private let state = Lock(MailboxState())
+  /// Envelopes that are being received, by peer.
+  private let listening: Lock<[Listening]>
+  /// Held while the two parts of a message are started, so that no other message comes between them.
+  private let sending = Lock(())
+  private let changed = WakeWord()
+
+  private struct Listening {
+    /// An envelope is awaited, or being looked at.
+    var isBusy = false
+    /// The ticket of the transfer that receives the envelope.
+    var ticket: UInt64?
+  }
+
+  init(_ member: CommunicatorMember, defaultTimeout: UInt64) {
+    self.member = member
+    self.defaultTimeout = defaultTimeout
+    engine = member.engine
+    listening = Lock(Array(repeating: Listening(), count: member.rankCount))
+  }
+
+  /// Whether a number is that of a receive here.
+  @inline(__always)
+  static func owns(_ number: UInt64) -> Bool { number >> 61 == 2 }
+
+  // MARK: Sending
+
+  /// Starts to send a message. Returns the ticket of its last part, which ends last.
+  func send(_ request: TransferRequest, tag: Int, owner: AnyObject?) throws(FailureReport) -> UInt64 {
+    guard let type = DataType(rawValue: request.dataType) else { preconditionFailure("a message of no type") }
+    let envelope = Envelope(tag: tag, count: Int(request.count), type: type)
+    let memory = EnvelopeMemory()
+    envelope.write(to: memory, message: request.memory)
+    return try sending.withLock { _ throws(FailureReport) in
+      let first = try engine.begin(
+        transfer(isSend: true, request.peer, memory, request.limit), owner: memory)
+      if envelope.isInside { return first }
+      do throws(FailureReport) { return try engine.begin(request, owner: owner) } catch {
+        // The envelope promises a message that does not come.
+        engine.abort(member.report(error))
+        throw error
+      }
+    }
+  }
+
+  private func transfer(
+    isSend: Bool, _ peer: Int, _ memory: EnvelopeMemory, _ limit: TimeLimit
+  ) -> TransferRequest {
+    TransferRequest(
+      isSend: isSend, peer: peer, memory: memory.bytes, count: 1, elementBytes: Envelope.byteCount,
+      dataType: Envelope.dataType, limit: limit)
+  }
+
+  // MARK: Receiving
+
+  /// Starts a receive, and returns its number.
+  func receive(
+    _ memory: RawMemory, from source: Int?, tag: Int, limit: UInt64, owner: AnyObject?,
+    onMatch: (@Sendable (Int) -> Void)?
+  ) throws(FailureReport) -> UInt64 {
+    if let failure = engine.failure { throw failure }
+    let (receive, found) = state.withLock { state in
+      let receive = PostedReceive(
+        number: state.makeNumber(), source: source, tag: tag, memory: memory,
+        deadline: monotonicNanoseconds() &+ limit, owner: owner, onMatch: onMatch)
+      let found = state.post(receive)
+      // One that is still on its way is delivered when it has arrived.
+      return (receive, found?.hasArrived == true ? found : nil)
+    }
+    if let found {
+      try deliver(found, to: receive)
+      return receive.number
+    }
+    do throws(FailureReport) { for peer in peers(of: source) { try listen(to: peer) } } catch {
+      state.withLock { $0.withdraw(receive.number) }
+      throw error
+    }
+    return receive.number
+  }
+
+  private func peers(of source: Int?) -> ClosedRange<Int> { source.map { $0...$0 } ?? 0...member.rankCount - 1 }
+
+  /// Receives the next envelope of a peer, if a receive waits for one and it is not being received already. Its limit of
+  /// time
+  /// is that of the receive whose own is over first.
+  private func listen(to peer: Int) throws(FailureReport) {
+    let own = member.rankCount > 1 ? member.rank : nil
+    let deadline = state.withLock { $0.deadline(for: peer, rank: own) }
+    let limit = TimeLimit(nanoseconds: min(Self.never, deadline.map(remaining) ?? Self.never))
+    let ticket = listening.withLock { listening -> UInt64? in
+      if listening[peer].isBusy { return listening[peer].ticket }
+      if deadline == nil { return nil }
+      listening[peer].isBusy = true
+      return 0
+    }
+    guard let ticket else { return }
+    if ticket != 0 { return engine.setLimit(limit, of: ticket) }
+    let memory = EnvelopeMemory()
+    do throws(FailureReport) {
+      let begun = try engine.begin(transfer(isSend: false, peer, memory, limit), owner: memory)
+      listening.withLock { $0[peer].ticket = begun }
+      engine.notify(begun) { [self] in take(memory, begun, from: peer) }
+    } catch {
+      listening.withLock { $0[peer] = Listening() }
+      throw error
+    }
+  }
+
+  /// Nanoseconds up to a deadline; at least one, so that a limit that is over is not taken for none.
+  private func remaining(_ deadline: UInt64) -> UInt64 {
+    let now = monotonicNanoseconds()
+    return deadline > now ? deadline - now : 1
+  }
+
+  /// An envelope has been received, or will not be.
+  private func take(_ memory: EnvelopeMemory, _ ticket: UInt64, from peer: Int) {
+    guard engine.isDone(ticket) else { return fail() }
+    do throws(FailureReport) {
+      guard let envelope = Envelope(memory) else {
+        throw FailureReport(
+          .mismatch, rank: member.rank, peer: peer, "rank \(peer) sent what is no message with a tag",
+          advice: "Run the same version of the library on every rank")
+      }
+      let receive = state.withLock { $0.match(envelope, from: peer) }
+      let finish = try receive.map { receive throws(FailureReport) in try accept(envelope, memory, from: peer, receive) }
+      if receive == nil { try keep(envelope, memory, from: peer) }
+      listening.withLock { $0[peer] = Listening() }
+      // A receive from any rank may be over, and with it what it waited for elsewhere: before its waiter goes on.
+      let isFromAny = receive.map { $0.source == nil } ?? false
+      for other in peers(of: isFromAny ? nil : peer) { try listen(to: other) }
+      changed.wake()
+      finish?()
+    } catch {
+      engine.abort(member.report(error))
+      fail()
+    }
+  }
+
+  /// Gives a message to its receive. Returns what ends the receive, now or when the rest of the message is there.
+  private func accept(
+    _ envelope: Envelope, _ memory: EnvelopeMemory, from peer: Int, _ receive: PostedReceive
+  ) throws(FailureReport) -> () -> Void {
+    try check(envelope, from: peer, receive)
+    if envelope.isInside {
+      if envelope.messageBytes > 0, let destination = receive.memory.address {
+        destination.copyMemory(from: Envelope.message(of: memory), byteCount: envelope.messageBytes)
+      }
+      return { [self] in end(receive, from: peer) }
+    }
+    let ticket = try receiveMessage(
+      envelope, from: peer, into: receive.memory.address ?? Communicator.nowhere, limit: remaining(receive.deadline),
+      owner: receive.owner)
+    state.withLock { $0.tickets[receive.number] = ticket }
+    return { [self] in engine.notify(ticket) { [self] in engine.isDone(ticket) ? end(receive, from: peer) : fail() } }
+  }
+
+  /// Keeps a message that no receive waits for.
+  private func keep(_ envelope: Envelope, _ memory: EnvelopeMemory, from peer: Int) throws(FailureReport) {
+    let bytes = state.withLock { $0.keptBytes }
+    if envelope.messageBytes > Self.keptBytesMax - bytes {
+      throw FailureReport(
+        .resources, rank: member.rank, peer: peer,
+        "rank \(peer) sent \(envelope.description), for which no receive was started, and there is no room to keep it: "
+          + "\(bytes) bytes of such messages are kept already",
+        advice: "Start the receives of large messages before waiting for a message that is sent after them")
+    }
+    let message = UnexpectedMessage(peer: peer, envelope: envelope, hasArrived: envelope.isInside)
+    let destination = UnsafeMutableRawPointer(message.memory.pointer.baseAddress.unsafelyUnwrapped)
+    if envelope.isInside {
+      destination.copyMemory(from: Envelope.message(of: memory), byteCount: envelope.messageBytes)
+      // A receive may have been started since it was looked for.
+      return try keepOrDeliver(message)
+    }
+    let ticket = try receiveMessage(
+      envelope, from: peer, into: destination, limit: defaultTimeout, owner: message.memory)
+    try keepOrDeliver(message)
+    nonisolated(unsafe) let arriving = message  // Only handlers under the lock change it.
+    engine.notify(ticket) { [self] in engine.isDone(ticket) ? arrive(arriving) : fail() }
+  }
+
+  /// Files a message, or gives it to a receive that was started meanwhile.
+  private func keepOrDeliver(_ message: UnexpectedMessage) throws(FailureReport) {
+    let claimant = state.withLock { state -> PostedReceive? in
+      message.claimant = state.match(message.envelope, from: message.peer)
+      state.keep(message)
+      return message.hasArrived ? message.claimant : nil
+    }
+    if let claimant { try deliver(message, to: claimant) }
+  }
+
+  /// A message that is kept has arrived whole.
+  private func arrive(_ message: UnexpectedMessage) {
+    let claimant = state.withLock { _ in
+      message.hasArrived = true
+      return message.claimant
+    }
+    guard let claimant else { return }
+    do throws(FailureReport) { try deliver(message, to: claimant) } catch {
+      engine.abort(member.report(error))
+      fail()
+    }
+  }
+
+  /// Copies a message that was kept to where it belongs.
+  private func deliver(_ message: UnexpectedMessage, to receive: PostedReceive) throws(FailureReport) {
+    try check(message.envelope, from: message.peer, receive)
+    if message.envelope.messageBytes > 0, let destination = receive.memory.address {
+      destination.copyMemory(
+        from: UnsafeRawPointer(message.memory.pointer.baseAddress.unsafelyUnwrapped),
+        byteCount: message.envelope.messageBytes)
+    }
+    state.withLock { $0.drop(message) }
+    end(receive, from: message.peer)
+  }
+
+  private func receiveMessage(
+    _ envelope: Envelope, from peer: Int, into memory: UnsafeMutableRawPointer, limit: UInt64, owner: AnyObject?
+  ) throws(FailureReport) -> UInt64 {
+    try engine.begin(
+      TransferRequest(
+        isSend: false, peer: peer, memory: memory, count: UInt64(envelope.count), elementBytes: envelope.type.size,
+        dataType: envelope.type.rawValue, limit: TimeLimit(nanoseconds: limit)),
+      owner: owner)
+  }
+
+  /// Refuses a message that is another one than its receive is for.
+  private func check(_ envelope: Envelope, from peer: Int, _ receive: PostedReceive) throws(FailureReport) {
+    if envelope.type == receive.memory.type && envelope.count == receive.memory.count { return }
+    let report = member.report(
+      FailureReport(
+        .mismatch, rank: member.rank, peer: peer,
+        "rank \(peer) sent \(envelope.description) to rank \(member.rank), which receives "
+          + "\(receive.memory.type) x \(receive.memory.count) with that tag",
+        advice: "A message and its receive have the same count and type"))
+    engine.abort(report)
+    throw engine.failure ?? report
+  }
+
+  // MARK: The end of receives
+
+  private func end(_ receive: PostedReceive, from peer: Int) {
+    receive.onMatch?(peer)
+    let handlers = state.withLock { $0.end(receive.number) }
+    changed.wake()
+    for handler in handlers { handler() }
+  }
+
+  /// The communicator has failed, and with it all receives.
+  private func fail() {
+    let handlers = state.withLock { $0.takeHandlers() }
+    changed.wake()
+    for handler in handlers { handler() }
+  }
+
+  func isDone(_ number: UInt64) -> Bool { state.withLock { $0.pending[number] == nil } }
+
+  /// Calls `handler` once, when the receive has ended, well or not.
+  func notify(_ number: UInt64, _ handler: @escaping @Sendable () -> Void) {
+    let isToCome = state.withLock { engine.failure == nil && $0.add(handler, to: number) }
+    if !isToCome { handler() }
+  }
+
+  /// Waits until the receive has ended, at most so many nanoseconds; this thread makes the progress meanwhile.
+  ///
+  /// - Returns: Whether it has ended.
+  func wait(for number: UInt64, atMost nanoseconds: UInt64) throws(FailureReport) -> Bool {
+    let deadline = monotonicNanoseconds() &+ nanoseconds
+    while true {
+      let seen = changed.value
+      if isDone(number) { return true }
+      if let failure = engine.failure { throw failure }
+      let now = monotonicNanoseconds()
+      let left = deadline > now ? deadline - now : 0
+      // What it waits for may change with any message: not for long at a time.
+      let nap = min(left, Self.lookNanoseconds)
+      if let ticket = awaited(number) {
+        _ = try engine.wait(for: ticket, atMost: nap)
+      } else if nap > 0 {
+        changed.wait(while: seen, nanoseconds: nap)
+      }
+      if left == 0 { return isDone(number) }
+    }
+  }
+
+  /// A transfer that has not ended and that the receive waits for.
+  private func awaited(_ number: UInt64) -> UInt64? {
+    let (ticket, source, isWaiting) = state.withLock { state -> (UInt64?, Int?, Bool) in
+      let receive = state.waiting.first { $0.number == number }
+      return (state.tickets[number], receive?.source, receive != nil)
+    }
+    if let ticket { return engine.isDone(ticket) ? nil : ticket }
+    if !isWaiting { return nil }
+    let tickets = listening.withLock { listening in peers(of: source).compactMap { listening[$0].ticket } }
+    return tickets.first { !engine.isDone($0) }
+  }
+}

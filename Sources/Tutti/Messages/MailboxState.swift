@@ -1,0 +1,119 @@
+import TuttiSystem
+
+/// A receive of a tagged message that has been started.
+struct PostedReceive: @unchecked Sendable {
+  // @unchecked: its memory and what keeps that alive are the receive's, until it has ended.
+  let number: UInt64
+  /// nil for any rank.
+  let source: Int?
+  let tag: Int
+  let memory: RawMemory
+  /// When its limit of time is over, in monotonic nanoseconds.
+  let deadline: UInt64
+  /// What keeps its memory alive.
+  let owner: AnyObject?
+  /// Is told which rank the message is from, before the receive is done.
+  let onMatch: (@Sendable (Int) -> Void)?
+
+  func accepts(_ tag: Int, from peer: Int) -> Bool { self.tag == tag && (source == nil || source == peer) }
+}
+
+/// A message that came before its receive was started, while the rank waited for another one of the same peer.
+final class UnexpectedMessage {
+  let peer: Int
+  let envelope: Envelope
+  let memory: TuttiBuffer<UInt8>
+  var hasArrived: Bool
+  /// The receive that takes it, once it has arrived.
+  var claimant: PostedReceive?
+
+  init(peer: Int, envelope: Envelope, hasArrived: Bool) {
+    self.peer = peer
+    self.envelope = envelope
+    self.hasArrived = hasArrived
+    memory = TuttiBuffer(count: envelope.messageBytes, repeating: 0)
+  }
+}
+
+/// Which message belongs to which receive: decides, and neither waits nor moves anything.
+///
+/// Messages of one rank with one tag meet the receives for them in the order of both. Invariant: no message that is kept
+/// fits a receive that waits, unless that has claimed it.
+struct MailboxState {
+  /// Receives that no message has met, in the order they were started.
+  private(set) var waiting: [PostedReceive] = []
+  /// Messages that no receive has met, or whose claimant still waits for the rest of them, in the order they came.
+  private(set) var kept: [UnexpectedMessage] = []
+  /// Bytes of all of `kept`.
+  private(set) var keptBytes = 0
+  /// The receives that have not ended, with the handlers of their ends.
+  private(set) var pending: [UInt64: [@Sendable () -> Void]] = [:]
+  /// The tickets of messages that are on their way to receives that have met them.
+  var tickets: [UInt64: UInt64] = [:]
+  private var lastNumber = Mailbox.numberBit
+
+  mutating func makeNumber() -> UInt64 {
+    lastNumber += 1
+    return lastNumber
+  }
+
+  /// Takes in a receive. Returns the message that was kept for it; nil where it has to wait for one.
+  mutating func post(_ receive: PostedReceive) -> UnexpectedMessage? {
+    pending[receive.number] = []
+    guard let index = kept.firstIndex(where: { $0.claimant == nil && receive.accepts($0.envelope.tag, from: $0.peer) })
+    else {
+      waiting.append(receive)
+      return nil
+    }
+    kept[index].claimant = receive
+    return kept[index]
+  }
+
+  /// Takes back a receive that could not be started.
+  mutating func withdraw(_ number: UInt64) {
+    waiting.removeAll { $0.number == number }
+    pending[number] = nil
+  }
+
+  /// A message has come. Returns the receive that it belongs to; nil where it has to be kept.
+  mutating func match(_ envelope: Envelope, from peer: Int) -> PostedReceive? {
+    waiting.firstIndex { $0.accepts(envelope.tag, from: peer) }.map { waiting.remove(at: $0) }
+  }
+
+  mutating func keep(_ message: UnexpectedMessage) {
+    kept.append(message)
+    keptBytes += message.envelope.messageBytes
+  }
+
+  /// Lets go of a message that its claimant has got.
+  mutating func drop(_ message: UnexpectedMessage) {
+    kept.removeAll { $0 === message }
+    keptBytes -= message.envelope.messageBytes
+  }
+
+  /// The receive is over. Returns the handlers of its end.
+  mutating func end(_ number: UInt64) -> [@Sendable () -> Void] {
+    tickets[number] = nil
+    return pending.removeValue(forKey: number) ?? []
+  }
+
+  /// Adds a handler that is called at the end of a receive. Returns whether that is still to come.
+  mutating func add(_ handler: @escaping @Sendable () -> Void, to number: UInt64) -> Bool {
+    pending[number]?.append(handler) != nil
+  }
+
+  /// Takes all handlers, because nothing that is pending will end well.
+  mutating func takeHandlers() -> [@Sendable () -> Void] {
+    let handlers = pending.values.flatMap { $0 }
+    for number in pending.keys { pending[number] = [] }
+    return handlers
+  }
+
+  /// The earliest deadline of the receives that a message of `peer` may be for; nil where there is none.
+  ///
+  /// - Parameter rank: This rank, which is not to blame where a receive is from any other as well.
+  func deadline(for peer: Int, rank: Int?) -> UInt64? {
+    waiting.lazy.filter { $0.source == nil || $0.source == peer }
+      .map { $0.source == nil && peer == rank ? .max : $0.deadline }.min()
+  }
+}

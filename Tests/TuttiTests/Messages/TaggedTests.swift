@@ -1,0 +1,250 @@
+import Foundation
+import Patience
+import Synchronization
+import Testing
+import TuttiSystem
+import TuttiTesting
+import TuttiTransport
+
+@testable import Tutti
+
+/// Messages with tags: which receive gets which message, from which rank, and what fails.
+@Suite(.serialized) struct TaggedTests {
+  /// Elements of message `index` with `tag` from `sender`: no two have the same.
+  private static func values(_ sender: Int, _ tag: Int, _ index: Int, count: Int) -> [Int32] {
+    (0..<count).map { Int32($0 &+ 1000 * sender + 100 * tag + index) }
+  }
+
+  /// The order of receives is the receiver's: by tag the reverse of the order of sends, in the order of sends for each tag;
+  /// in
+  /// an envelope, in one segment, and in many.
+  @Test(arguments: PointToPointTests.carriers)
+  func receiverChoosesByTag(fabric: Fabric?) throws {
+    let seed = testSeed("TaggedTests.receiverChoosesByTag")
+    try withRanks(2, fabric ?? .inProcess, faults: PointToPointTests.faults(fabric, seed)) { communicator in
+      for count in [0, 1, 56, 57, 5000, 300_000] {
+        if communicator.rank == 0 {
+          var works: [Work] = []
+          for tag in 0..<3 {
+            for index in 0..<2 {
+              let buffer = TuttiBuffer(Self.values(0, tag, index, count: count))
+              works.append(try communicator.startSend(buffer, to: 1, tag: tag))
+            }
+          }
+          try WorkGroup(works).wait()
+        } else {
+          for tag in (0..<3).reversed() {
+            for index in 0..<2 {
+              var values = [Int32](repeating: -1, count: count)
+              let source = try communicator.receive(into: &values, from: .rank(0), tag: tag)
+              guard source == 0, values == Self.values(0, tag, index, count: count) else {
+                throw WrongResult(description: "message \(index) with tag \(tag) of \(count) elements")
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /// Rank 0 receives from whoever sends, and is told who it was; every message arrives once.
+  @Test(arguments: PointToPointTests.carriers)
+  func anyRank(fabric: Fabric?) throws {
+    let seed = testSeed("TaggedTests.anyRank")
+    var seeds = SeededGenerator(seed: seed)
+    for rankCount in 1...4 {
+      try withRanks(rankCount, fabric ?? .inProcess, faults: PointToPointTests.faults(fabric, seeds.next())) {
+        communicator in
+        let (rank, rounds) = (communicator.rank, 20)
+        var sends: [Work] = []
+        for index in 0..<rounds {
+          let buffer = TuttiBuffer(Self.values(rank, 7, index, count: 10 * index * index))
+          sends.append(try communicator.startSend(buffer, to: 0, tag: index))
+        }
+        if rank == 0 {
+          for index in 0..<rounds {
+            let received = try (0..<rankCount).map { _ in
+              let buffer = TuttiBuffer<Int32>(count: 10 * index * index, repeating: -1)
+              return (try communicator.startReceive(into: buffer, from: .any, tag: index), buffer)
+            }
+            var sources: Set<Int> = []
+            for (message, buffer) in received {
+              try message.work.wait()
+              guard let source = message.source, message.work.isDone else { throw WrongResult(description: "no source") }
+              sources.insert(source)
+              guard buffer.elements == Self.values(source, 7, index, count: buffer.count) else {
+                throw WrongResult(description: "message \(index) of rank \(source)")
+              }
+            }
+            guard sources == Set(0..<rankCount) else { throw WrongResult(description: "messages of \(sources)") }
+          }
+        }
+        try WorkGroup(sends).wait()
+        try communicator.barrier()
+      }
+    }
+  }
+
+  /// Random tags, sizes and orders, on all pairs, with handlers, among collectives: each message meets its receive.
+  @Test(arguments: PointToPointTests.carriers)
+  func randomOrders(fabric: Fabric?) throws {
+    let seed = testSeed("TaggedTests.randomOrders")
+    try withRanks(3, fabric ?? .inProcess, faults: PointToPointTests.faults(fabric, seed)) { communicator in
+      let (rank, rankCount) = (communicator.rank, communicator.rankCount)
+      var shared = SeededGenerator(seed: seed)
+      var own = SeededGenerator(seed: seed &+ UInt64(rank) &+ 1)
+      // By sender and receiver: tag, index among those with the tag, count.
+      var messages: [(sender: Int, receiver: Int, tag: Int, index: Int, count: Int)] = []
+      for sender in 0..<rankCount {
+        for receiver in 0..<rankCount {
+          var indexes = [0, 0, 0]
+          for _ in 0..<Int.random(in: 0...12, using: &shared) {
+            let tag = Int.random(in: 0..<3, using: &shared)
+            let count = [3, 40, 60, 3000, 100_000].randomElement(using: &shared)!
+            messages.append((sender, receiver, tag, indexes[tag], count))
+            indexes[tag] += 1
+          }
+        }
+      }
+      let ended = Atomic<Int>(0)
+      var works: [Work] = []
+      var received: [(TuttiBuffer<Int32>, [Int32])] = []
+      let mine = messages.filter { $0.sender == rank }
+      // Those of one receiver and tag stay in order; which receive is started when is anybody's choice.
+      var receives = messages.filter { $0.receiver == rank }
+      var sends = mine[...]
+      while !sends.isEmpty || !receives.isEmpty {
+        if receives.isEmpty || !sends.isEmpty && Bool.random(using: &own) {
+          let message = sends.removeFirst()
+          works.append(
+            try communicator.startSend(
+              TuttiBuffer(Self.values(rank, message.tag, message.index, count: message.count)), to: message.receiver,
+              tag: message.tag))
+        } else {
+          let choice = receives.randomElement(using: &own)!
+          let place = receives.firstIndex { $0.sender == choice.sender && $0.tag == choice.tag }!
+          let message = receives.remove(at: place)
+          let buffer = TuttiBuffer<Int32>(count: message.count, repeating: -1)
+          let work = try communicator.startReceive(into: buffer, from: .rank(message.sender), tag: message.tag).work
+          work.whenNoticed { ended.wrappingAdd(1, ordering: .relaxed) }
+          works.append(work)
+          received.append((buffer, Self.values(message.sender, message.tag, message.index, count: message.count)))
+        }
+      }
+      works.append(try communicator.startBarrier())
+      works.shuffle(using: &own)
+      try communicator.combine(works).wait()
+      for (buffer, expected) in received where buffer.elements != expected {
+        throw WrongResult(description: "rank \(rank) got \(buffer.elements.prefix(2)), not \(expected.prefix(2))")
+      }
+      try communicator.barrier()
+      guard ended.load(ordering: .relaxed) == received.count else { throw WrongResult(description: "handlers") }
+    }
+  }
+
+  /// A message of another type or count is named on both ranks, also when it had been kept.
+  @Test(arguments: Fabric.allCases, [false, true])
+  func mismatchIsNamed(fabric: Fabric, isKept: Bool) throws {
+    let communicators = try makeCommunicators(2, fabric)
+    let ended = try endings(communicators) { communicator throws(TuttiError) in
+      if communicator.rank == 0 {
+        try communicator.send([1, 2, 3, 4] as [Float], to: 1, tag: 5)
+        if isKept { try communicator.send([1] as [Float], to: 1, tag: 6) }
+      } else {
+        var (values, one) = ([Double](repeating: 0, count: 4), [Float(0)])
+        if isKept { try communicator.receive(into: &one, from: .rank(0), tag: 6) }
+        try communicator.receive(into: &values, from: .any, tag: 5)
+      }
+      try communicator.barrier()
+    }
+    for ending in ended {
+      let error = try #require(ending.error)
+      #expect(error.code == .mismatch && error.message.contains("float32 x 4 with tag 5"), "\(error)")
+      #expect(error.message.contains("float64 x 4"), "\(error)")
+    }
+  }
+
+  /// A receive without a tag that meets a message with one says so.
+  @Test(arguments: Fabric.allCases)
+  func kindsAreNotMixed(fabric: Fabric) throws {
+    let communicators = try makeCommunicators(2, fabric)
+    let ended = try endings(communicators) { communicator throws(TuttiError) in
+      var values = [Float(0)]
+      if communicator.rank == 0 {
+        try communicator.send(values, to: 1, tag: 5)
+      } else {
+        try communicator.receive(into: &values, from: 0)
+      }
+      try communicator.barrier()
+    }
+    for ending in ended {
+      let error = try #require(ending.error)
+      #expect(error.code == .mismatch && error.message.contains("a message with a tag"), "\(error)")
+    }
+  }
+
+  /// A receive that no message comes for ends at its limit, whoever waits for it, and after others have ended.
+  @Test(arguments: Fabric.allCases, [MessageSource.rank(0), .any])
+  func limitIsKept(fabric: Fabric, source: MessageSource) throws {
+    let communicators = try makeCommunicators(2, fabric)
+    let ended = try endings(communicators) { communicator throws(TuttiError) in
+      let one = TuttiBuffer<Int32>(count: 1, repeating: 0)
+      if communicator.rank == 0 {
+        try communicator.send(one, to: 1, tag: 1)
+        try communicator.barrier()
+      } else {
+        try communicator.receive(into: one, from: source, tag: 1)
+        let message = try communicator.startReceive(into: one, from: source, tag: 2, timeout: .milliseconds(300))
+        let hasEnded = Atomic(false)
+        message.work.whenNoticed { hasEnded.store(true, ordering: .releasing) }
+        // Nobody waits for it but this loop, which makes no progress.
+        let deadline = ContinuousClock.now + .seconds(Patience.seconds(30))
+        while !hasEnded.load(ordering: .acquiring), ContinuousClock.now < deadline { usleep(1000) }
+        try message.work.wait()
+      }
+    }
+    for ending in ended {
+      let error = try #require(ending.error)
+      #expect(error.code == .timeout && error.message.contains("timed out") && error.peer == 0, "\(error)")
+    }
+  }
+
+  /// The death of a rank ends a receive from any.
+  @Test(arguments: Fabric.allCases)
+  func abortEndsReceives(fabric: Fabric) throws {
+    let communicators = try makeCommunicators(3, fabric)
+    let ended = try endings(communicators) { communicator throws(TuttiError) in
+      let one = TuttiBuffer<Int32>(count: 1, repeating: 0)
+      if communicator.rank == 2 {
+        try communicator.send(one, to: 0, tag: 1)
+        communicator.abort("enough")
+        return
+      }
+      if communicator.rank == 0 { try communicator.receive(into: one, from: .any, tag: 1) }
+      try communicator.receive(into: one, from: .any, tag: 2)
+    }
+    #expect(ended[0].error?.code == .aborted && ended[1].error?.code == .aborted)
+  }
+
+  /// Too much that nobody asks for is refused instead of kept.
+  @Test func keptMessagesAreBounded() throws {
+    let communicators = try makeCommunicators(2)
+    let half = Mailbox.keptBytesMax / 2 + 1
+    let ended = try endings(communicators) { communicator throws(TuttiError) in
+      let large = TuttiBuffer<UInt8>(count: half, repeating: 0)
+      if communicator.rank == 0 {
+        let works = [
+          try communicator.startSend(large, to: 1, tag: 1), try communicator.startSend(large, to: 1, tag: 2),
+          try communicator.startSend(large, to: 1, tag: 3),
+        ]
+        try WorkGroup(works).wait()
+      } else {
+        try communicator.receive(into: large, from: .rank(0), tag: 3)
+      }
+    }
+    for ending in ended {
+      let error = try #require(ending.error)
+      #expect(error.code == .resources && error.message.contains("with tag 2"), "\(error)")
+    }
+  }
+}
