@@ -11,9 +11,9 @@ import TuttiTransport
 extension Communicator {
   /// Joins the other ranks of the job that launched this process, and returns when all of them have.
   ///
-  /// Who this process is comes from `TUTTI_RANK`, `TUTTI_SIZE`, `TUTTI_RENDEZVOUS`, or from `RANK`, `WORLD_SIZE`,
-  /// `MASTER_ADDR`, `MASTER_PORT`. `TUTTI_SECRET` or `TUTTI_SECRET_FILE` holds the secret that every connection proves. See
-  /// `docs/SECURITY.md`.
+  /// Who this process is comes from `TUTTI_RANK`, `TUTTI_SIZE`, `TUTTI_RENDEZVOUS`, or from the variables of torchrun, Open
+  /// MPI, MPICH, Intel MPI, Slurm or Kubernetes: `docs/LAUNCHING.md`. `TUTTI_SECRET` or `TUTTI_SECRET_FILE` holds the secret
+  /// that every connection proves (`docs/SECURITY.md`), and `TUTTI_JOB` the job's name where the launcher gives it none.
   ///
   /// `TUTTI_TOPOLOGY` names a file that describes the network (`docs/TOPOLOGIES.md`).
   ///
@@ -31,8 +31,9 @@ extension Communicator {
   ) throws(TuttiError) -> Communicator {
     do throws(FailureReport) {
       let environment = environment ?? processEnvironment()
+      let identity = try LaunchIdentity.read(environment)
       return try join(
-        LaunchIdentity.read(environment), JobSecret.read(environment), CPUAffinity.read(environment), environment, options)
+        identity, identity.readSecret(environment), CPUAffinity.read(environment), environment, options)
     } catch { throw TuttiError(error) }
   }
 
@@ -107,6 +108,7 @@ extension Communicator {
     let patience = options.joinTimeout.map(nanoseconds) ?? UInt64(network.joinTimeoutSeconds * 1e9)
     let catalog = try AlgorithmCatalog(options)
     let topology = options.topology?.topology
+    defer { identity.leaveSpace() }
     let meeting = try Meeting.attend(
       identity: identity, secret: secret,
       settings: [
