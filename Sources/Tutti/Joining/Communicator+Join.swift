@@ -105,7 +105,9 @@ extension Communicator {
     let network = try NetworkSettings.read(environment)
     let offered = try OfferedTransports(
       options, TransportRequest(environment: environment, rank: identity.rank, rankCount: identity.rankCount))
-    let patience = options.joinTimeout.map(nanoseconds) ?? UInt64(network.joinTimeoutSeconds * 1e9)
+    let patience =
+      options.joinTimeout.map(nanoseconds) ?? UInt64(network.joinSeconds(rankCount: identity.rankCount) * 1e9)
+    let logger = Logger(label: "tutti")
     let catalog = try AlgorithmCatalog(options)
     let topology = options.topology?.topology
     defer { identity.leaveSpace() }
@@ -116,7 +118,8 @@ extension Communicator {
         "TUTTI_CHECK": options.checksStrictly ? "strict" : "wire",
         "own algorithms": catalog.agreement, CPUAffinity.variable: affinity.agreement,
       ],
-      offers: offered.offers, network: network, deadline: monotonicNanoseconds() &+ patience)
+      offers: offered.offers, network: network, deadline: monotonicNanoseconds() &+ patience,
+      notify: { logger.warning("rank \(identity.rank): \($0).") })
     let choice = offered.choice(rank: identity.rank, meeting.members)
     let layout: JobLayout
     do throws(FailureReport) {
@@ -125,7 +128,6 @@ extension Communicator {
     } catch { throw meeting.refuse(error) }
     let membership = try meeting.begin()
     let member = try JoinedMember.make(membership, choice, layout, offered, catalog, place: .affinity(affinity))
-    let logger = Logger(label: "tutti")
     let notices =
       choice.transports.flatMap { $0.notices(choice) } + WatchNotices(membership.members).lines(for: identity.rank)
     for line in notices { logger.warning("rank \(identity.rank): \(line).") }

@@ -34,8 +34,14 @@ package enum RendezvousAddress: Hashable, Sendable {
   var isLoopback: Bool {
     switch self {
     case .abstractUnix: true
-    case .tcp(let host, let port): host == "localhost" || SocketAddress(numeric: host, port: port)?.isLoopback == true
+    case .tcp(let host, let port): SocketAddress(numeric: host, port: port)?.isLoopback == true
     }
+  }
+
+  /// Whether it is the name that every host has for itself.
+  var isLocalhost: Bool {
+    if case .tcp("localhost", _) = self { return true }
+    return false
   }
 }
 
