@@ -92,7 +92,7 @@ let package = Package(
       name: "collbench",
       dependencies: [
         "Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiTopology", "TuttiChoice", "TuttiLaunch", "TuttiTransport",
-        "TuttiSystem", "CTuttiLinux", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "TuttiSystem", "TuttiBootstrap", "CTuttiLinux", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]
     ),
 

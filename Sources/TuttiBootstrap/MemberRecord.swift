@@ -13,7 +13,8 @@ package struct MemberRecord: Hashable, Sendable {
   package var unixName: String
   package var processors: ProcessorAllowance
 
-  static let addressesMax = 8
+  /// More than any host has: the list of a host with many bridges is not cut.
+  static let addressesMax = 1024
 
   package var rank: Int {
     get { facts.rank }

@@ -3,17 +3,20 @@ import TuttiTransport
 
 /// What TCP has of this process. It needs nothing that a host could lack.
 struct TCPAccess: TransportAccess {
+  let patience: LinkPatience
+
   var offer: [UInt8] { TCPOffer().bytes }
 
-  func makeEnd(_ place: EndPlace) throws(FailureReport) -> any TransportEnd { TCPEnd(place) }
+  func makeEnd(_ place: EndPlace) throws(FailureReport) -> any TransportEnd { TCPEnd(place, patience) }
 }
 
 /// A rank's end of its links over TCP: the connection that a link begins with is the one that carries its data.
 final class TCPEnd: TransportEnd {
   private let rank: Int
+  private let patience: LinkPatience
   private let arrivals = LinkArrivals()
 
-  init(_ place: EndPlace) { rank = place.rank }
+  init(_ place: EndPlace, _ patience: LinkPatience) { (rank, self.patience) = (place.rank, patience) }
 
   func start(_ doorbell: Doorbell) {}
 
@@ -24,7 +27,8 @@ final class TCPEnd: TransportEnd {
   }
 
   func answer(_ peer: Int, over socket: consuming OwnedDescriptor) throws(FailureReport) {
-    arrivals.add(try TCPLink(socket: socket, peer: peer, rank: rank, segmentBytesMax: TCPTransport.segmentBytesMax))
+    arrivals.add(
+      try TCPLink(socket: socket, peer: peer, rank: rank, segmentBytesMax: TCPTransport.segmentBytesMax, patience: patience))
   }
 
   func takeLinks(into links: inout [Link]) { links += arrivals.take() }

@@ -41,13 +41,16 @@ package final class TCPLink: Link, @unchecked Sendable {
   ///   - peer: The rank at the other end.
   ///   - rank: The rank at this end.
   ///   - segmentBytesMax: The largest payload; equal at both ends, below 4 GiB.
+  ///   - patience: How long the network may carry nothing.
   /// - Throws: `.transport` when the socket refuses an option, `.resources` when address space runs out.
-  package init(socket: consuming OwnedDescriptor, peer: Int, rank: Int, segmentBytesMax: Int) throws(FailureReport) {
+  package init(
+    socket: consuming OwnedDescriptor, peer: Int, rank: Int, segmentBytesMax: Int, patience: LinkPatience = .standard
+  ) throws(FailureReport) {
     precondition(Lane.count <= 16 && Lane.count * Lane.credit < 64 && Lane.credit & (Lane.credit - 1) == 0)
     precondition(segmentBytesMax >= 0 && segmentBytesMax <= Int(UInt32.max))
     let raw = socket.raw
     tutti_register_descriptor(raw)
-    socketOptions = try TCPSocketOptions.apply(to: raw)
+    socketOptions = try TCPSocketOptions.apply(to: raw, patience: patience)
     memory = try TCPLinkMemory(
       laneCount: Lane.count, outstandingMax: Lane.count * Lane.credit, segmentBytesMax: segmentBytesMax)
     self.socket = raw

@@ -15,8 +15,11 @@ package struct TCPSocketOptions: Equatable, Sendable {
 
   /// Sets `socket` to non-blocking, without delay, with fixed buffers and keepalive.
   ///
+  /// - Parameter patience: How long the network may carry nothing.
   /// - Throws: `.transport` with the option's name where the kernel refuses one. Smaller buffers are no error.
-  package static func apply(to socket: Int32) throws(FailureReport) -> TCPSocketOptions {
+  package static func apply(
+    to socket: Int32, patience: LinkPatience = .standard
+  ) throws(FailureReport) -> TCPSocketOptions {
     let flags = try systemCall("fcntl(F_GETFL)") { fcntl(socket, F_GETFL) }
     try systemCall("fcntl(F_SETFL)") { fcntl(socket, F_SETFL, flags | O_NONBLOCK) }
     let tcp = Int32(IPPROTO_TCP)
@@ -29,7 +32,7 @@ package struct TCPSocketOptions: Equatable, Sendable {
     try set("setsockopt(SO_KEEPALIVE)", socket, SOL_SOCKET, SO_KEEPALIVE, 1)
     try set("setsockopt(TCP_KEEPIDLE)", socket, tcp, TCP_KEEPIDLE, 15)
     try set("setsockopt(TCP_KEEPINTVL)", socket, tcp, TCP_KEEPINTVL, 5)
-    try set("setsockopt(TCP_KEEPCNT)", socket, tcp, TCP_KEEPCNT, 9)
+    try set("setsockopt(TCP_KEEPCNT)", socket, tcp, TCP_KEEPCNT, Int32(min(max(9, (patience.seconds - 15 + 4) / 5), 127)))
     return TCPSocketOptions(
       sendBufferBytes: try setBuffer(socket, forced: SO_SNDBUFFORCE, plain: SO_SNDBUF, "getsockopt(SO_SNDBUF)"),
       receiveBufferBytes: try setBuffer(socket, forced: SO_RCVBUFFORCE, plain: SO_RCVBUF, "getsockopt(SO_RCVBUF)"))

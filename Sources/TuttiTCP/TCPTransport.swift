@@ -17,7 +17,9 @@ package struct TCPTransport: Transport {
 
   package func medium(isOneHost: Bool) -> TransportMedium { isOneHost ? .loopback : .network }
 
-  package func open(_ request: TransportRequest) throws(FailureReport) -> any TransportAccess { TCPAccess() }
+  package func open(_ request: TransportRequest) throws(FailureReport) -> any TransportAccess {
+    TCPAccess(patience: try LinkPatience.read(request.environment))
+  }
 
   package func report(_ environment: [String: String]) -> TransportReport {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)

@@ -33,7 +33,7 @@ import Testing
     "TuttiLaunch": ["TuttiSystem", "CTuttiLinux"],
     "collbench": [
       "Tutti", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiChoice", "TuttiLaunch", "TuttiTransport",
-      "TuttiSystem", "CTuttiLinux", "ArgumentParser",
+      "TuttiSystem", "TuttiBootstrap", "CTuttiLinux", "ArgumentParser",
     ],
   ]
 

@@ -11,9 +11,9 @@ import TuttiTransport
 extension Communicator {
   /// Joins the other ranks of the job that launched this process, and returns when all of them have.
   ///
-  /// Who this process is comes from `TUTTI_RANK`, `TUTTI_SIZE`, `TUTTI_RENDEZVOUS`, or from `RANK`, `WORLD_SIZE`,
-  /// `MASTER_ADDR`, `MASTER_PORT`. `TUTTI_SECRET` or `TUTTI_SECRET_FILE` holds the secret that every connection proves. See
-  /// `docs/SECURITY.md`.
+  /// Who this process is comes from `TUTTI_RANK`, `TUTTI_SIZE`, `TUTTI_RENDEZVOUS`, or from the variables of torchrun, Open
+  /// MPI, MPICH, Intel MPI, Slurm or Kubernetes: `docs/LAUNCHING.md`. `TUTTI_SECRET` or `TUTTI_SECRET_FILE` holds the secret
+  /// that every connection proves (`docs/SECURITY.md`), and `TUTTI_JOB` the job's name where the launcher gives it none.
   ///
   /// `TUTTI_TOPOLOGY` names a file that describes the network (`docs/TOPOLOGIES.md`).
   ///
@@ -31,8 +31,9 @@ extension Communicator {
   ) throws(TuttiError) -> Communicator {
     do throws(FailureReport) {
       let environment = environment ?? processEnvironment()
+      let identity = try LaunchIdentity.read(environment)
       return try join(
-        LaunchIdentity.read(environment), JobSecret.read(environment), CPUAffinity.read(environment), environment, options)
+        identity, identity.readSecret(environment), CPUAffinity.read(environment), environment, options)
     } catch { throw TuttiError(error) }
   }
 
@@ -104,9 +105,12 @@ extension Communicator {
     let network = try NetworkSettings.read(environment)
     let offered = try OfferedTransports(
       options, TransportRequest(environment: environment, rank: identity.rank, rankCount: identity.rankCount))
-    let patience = options.joinTimeout.map(nanoseconds) ?? UInt64(network.joinTimeoutSeconds * 1e9)
+    let patience =
+      options.joinTimeout.map(nanoseconds) ?? UInt64(network.joinSeconds(rankCount: identity.rankCount) * 1e9)
+    let logger = Logger(label: "tutti")
     let catalog = try AlgorithmCatalog(options)
     let topology = options.topology?.topology
+    defer { identity.leaveSpace() }
     let meeting = try Meeting.attend(
       identity: identity, secret: secret,
       settings: [
@@ -114,7 +118,8 @@ extension Communicator {
         "TUTTI_CHECK": options.checksStrictly ? "strict" : "wire",
         "own algorithms": catalog.agreement, CPUAffinity.variable: affinity.agreement,
       ],
-      offers: offered.offers, network: network, deadline: monotonicNanoseconds() &+ patience)
+      offers: offered.offers, network: network, deadline: monotonicNanoseconds() &+ patience,
+      notify: { logger.warning("rank \(identity.rank): \($0).") })
     let choice = offered.choice(rank: identity.rank, meeting.members)
     let layout: JobLayout
     do throws(FailureReport) {
@@ -123,7 +128,6 @@ extension Communicator {
     } catch { throw meeting.refuse(error) }
     let membership = try meeting.begin()
     let member = try JoinedMember.make(membership, choice, layout, offered, catalog, place: .affinity(affinity))
-    let logger = Logger(label: "tutti")
     let notices =
       choice.transports.flatMap { $0.notices(choice) } + WatchNotices(membership.members).lines(for: identity.rank)
     for line in notices { logger.warning("rank \(identity.rank): \(line).") }

@@ -173,7 +173,7 @@ extension Communicator {
       guard !bytes.isEmpty else {
         throw FailureReport(.authentication, rank: rank, "the secret is empty", advice: "Use 32 random bytes")
       }
-      known = JobSecret(bytes: bytes, origin: "the program")
+      known = JobSecret(bytes: bytes, origin: "the program").bound(to: try JobSecret.readJob(environment))
     case (.published, .store):
       known = nil
     case (.published, .address):

@@ -9,10 +9,13 @@ enum HandshakeFailureText {
     func make(_ code: FailureCode, _ message: String, _ advice: String, _ systemError: Int32 = 0) -> FailureReport {
       FailureReport(code, rank: rank, peer: peer, message, advice: advice, systemError: systemError)
     }
-    let sameSecret =
+    var sameSecret =
       secret.isAuthenticated
       ? "Set the same TUTTI_SECRET or TUTTI_SECRET_FILE on every rank"
       : "This rank runs with TUTTI_ALLOW_UNAUTHENTICATED=1; the other does not: set the same secret on both"
+    if let job = secret.job {
+      sameSecret += "; this rank's job is \"\(job)\", and whoever listens there may be of another (TUTTI_JOB names jobs)"
+    }
     switch failure {
     case .closedBeforeAnswer(let code), .broken(let code):
       return make(

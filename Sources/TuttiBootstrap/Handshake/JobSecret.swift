@@ -1,5 +1,3 @@
-import CTuttiLinux
-import Glibc
 import TuttiSystem
 
 /// The secret that every connection of a job must prove to know. Its bytes leave this type only through a key derivation, or
@@ -10,6 +8,8 @@ package struct JobSecret: Sendable {
   package let origin: String
   /// False when the job runs without a secret because it was told to.
   package let isAuthenticated: Bool
+  /// The job's name: part of every key, so that jobs with one secret never mix. nil when the job has none.
+  package let job: String?
 
   /// A secret handed over by a launcher that made it itself.
   package init(bytes: [UInt8], origin: String) {
@@ -17,10 +17,38 @@ package struct JobSecret: Sendable {
     self.init(bytes: bytes, origin: origin, isAuthenticated: true)
   }
 
-  private init(bytes: [UInt8], origin: String, isAuthenticated: Bool) {
+  private init(bytes: [UInt8], origin: String, isAuthenticated: Bool, job: String? = nil) {
     self.bytes = bytes
     self.origin = origin
     self.isAuthenticated = isAuthenticated
+    self.job = job
+  }
+
+  /// The same secret, good for the job of that name alone.
+  package func bound(to job: String?) -> JobSecret {
+    JobSecret(bytes: bytes, origin: origin, isAuthenticated: isAuthenticated, job: job)
+  }
+
+  /// The most bytes of a job's name.
+  static let jobBytesMax = 255
+
+  /// Reads the job's name: `TUTTI_JOB`, else what the launcher calls it.
+  ///
+  /// - Throws: `.configuration` when `TUTTI_JOB` is too long.
+  package static func readJob(
+    _ environment: [String: String], launcher: String? = nil
+  ) throws(FailureReport) -> String? {
+    guard let name = EnvironmentReader(environment)["TUTTI_JOB"] else { return launcher }
+    guard name.utf8.count <= jobBytesMax else {
+      throw FailureReport(
+        .configuration, "TUTTI_JOB has \(name.utf8.count) bytes", advice: "Use a name of at most \(jobBytesMax) bytes")
+    }
+    return name
+  }
+
+  /// Whether the environment has a secret, or something that is meant to be one.
+  static func isSet(in environment: [String: String]) -> Bool {
+    EnvironmentReader(environment).hasAny(["TUTTI_SECRET", "TUTTI_SECRET_FILE"])
   }
 
   /// No secret: anyone who can reach a port can join. The well-known bytes keep one handshake for both cases.
@@ -38,9 +66,15 @@ package struct JobSecret: Sendable {
   var publishedBytes: [UInt8] { bytes }
 
   /// Reads `TUTTI_SECRET`, else the file `TUTTI_SECRET_FILE` names, else accepts none if `TUTTI_ALLOW_UNAUTHENTICATED=1`.
+  /// Binds it to the job that `TUTTI_JOB` names.
   ///
+  /// - Parameter job: What the launcher calls the job, for when `TUTTI_JOB` is not set.
   /// - Throws: `.authentication` when there is no secret; `.configuration` when what is set cannot be used.
-  package static func read(_ environment: [String: String]) throws(FailureReport) -> JobSecret {
+  package static func read(_ environment: [String: String], job: String? = nil) throws(FailureReport) -> JobSecret {
+    try readSecret(environment).bound(to: readJob(environment, launcher: job))
+  }
+
+  private static func readSecret(_ environment: [String: String]) throws(FailureReport) -> JobSecret {
     let variables = EnvironmentReader(environment)
     switch (variables["TUTTI_SECRET"], variables["TUTTI_SECRET_FILE"]) {
     case (.some, .some):
@@ -49,52 +83,16 @@ package struct JobSecret: Sendable {
     case (let text?, nil):
       return JobSecret(bytes: Array(text.utf8), origin: "TUTTI_SECRET")
     case (nil, let path?):
-      return JobSecret(bytes: try readFile(path), origin: "TUTTI_SECRET_FILE")
+      return JobSecret(bytes: try SecretFile.read(path, variables), origin: "TUTTI_SECRET_FILE")
     case (nil, nil):
       break
     }
-    switch variables["TUTTI_ALLOW_UNAUTHENTICATED"] {
-    case "1":
-      return .unauthenticated
-    case nil, "0":
-      throw FailureReport(
-        .authentication, "this job has no secret, so its ranks could not tell each other from strangers",
-        advice:
-          "Set TUTTI_SECRET to the same random text on every rank (openssl rand -hex 32), or TUTTI_SECRET_FILE to a file "
-          + "with it; on a network you trust, TUTTI_ALLOW_UNAUTHENTICATED=1 goes without")
-    case let value?:
-      throw FailureReport(
-        .configuration, "TUTTI_ALLOW_UNAUTHENTICATED=\"\(value)\" is neither 0 nor 1", advice: "Set it to 0 or 1")
-    }
-  }
-
-  private static let fileBytesMax = 4096
-
-  private static func readFile(_ path: String) throws(FailureReport) -> [UInt8] {
-    func refuse(_ why: String, _ advice: String, _ code: Int32 = 0) -> FailureReport {
-      FailureReport(.configuration, "TUTTI_SECRET_FILE=\"\(path)\" \(why)", advice: advice, systemError: code)
-    }
-    // Non-blocking, because opening a FIFO would otherwise wait for its writer.
-    let file = OwnedDescriptor(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK))
-    guard file.raw >= 0 else {
-      throw refuse("cannot be read", "Check that the file exists on this host and belongs to this user", errno)
-    }
-    var status = stat()
-    guard fstat(file.raw, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-      throw refuse("is not a regular file", "Name a file that holds the secret")
-    }
-    guard status.st_mode & 0o077 == 0 else {
-      let mode = String(status.st_mode & 0o777, radix: 8)
-      throw refuse("can be read or written by other users (mode \(mode))", "Run chmod 600 on it, and choose a new secret")
-    }
-    var bytes = [UInt8](repeating: 0, count: fileBytesMax + 1)
-    let count = Glibc.read(file.raw, &bytes, bytes.count)
-    guard count >= 0 else { throw refuse("cannot be read", "Check the file", errno) }
-    guard count <= fileBytesMax else { throw refuse("is longer than \(fileBytesMax) bytes", "Use 32 random bytes as hex") }
-    bytes.removeLast(bytes.count - count)
-    while let last = bytes.last, last == 0x0A || last == 0x0D { bytes.removeLast() }
-    guard !bytes.isEmpty else { throw refuse("is empty", "Write a secret into it: openssl rand -hex 32") }
-    return bytes
+    if try variables.flag("TUTTI_ALLOW_UNAUTHENTICATED") { return .unauthenticated }
+    throw FailureReport(
+      .authentication, "this job has no secret, so its ranks could not tell each other from strangers",
+      advice:
+        "Set TUTTI_SECRET to the same random text on every rank (openssl rand -hex 32), or TUTTI_SECRET_FILE to a file "
+        + "with it; on a network you trust, TUTTI_ALLOW_UNAUTHENTICATED=1 goes without")
   }
 
   /// The key that connections of one communicator are proven with (HKDF-SHA256, RFC 5869).
@@ -102,6 +100,8 @@ package struct JobSecret: Sendable {
     var information = WireEncoder()
     information.put(raw: "tutti handshake 1".utf8)
     communicator.encode(into: &information)
+    // Last, because its length is not written: nothing else can look like it.
+    information.put(raw: (job ?? "").utf8)
     return MessageKey(derivedFrom: bytes, salt: Array("tutti".utf8), information: information.bytes)
   }
 }

@@ -9,13 +9,14 @@ final class EdgeConnection: EdgeChannel {
   private let token: ServiceThread.Token
 
   /// - Parameters:
+  ///   - patience: How long the network may carry nothing.
   ///   - handler: Called whenever there is something to read, room to send, or an end.
   /// - Throws: `.resources`: no more can be watched. The socket is closed then.
   init(
-    to peer: Int, _ socket: consuming OwnedDescriptor, _ service: ServiceThread, clock: MonotonicClock,
-    _ handler: @escaping ServiceThread.Handler
+    to peer: Int, _ socket: consuming OwnedDescriptor, _ service: ServiceThread, patience: LinkPatience,
+    clock: MonotonicClock, _ handler: @escaping ServiceThread.Handler
   ) throws(FailureReport) {
-    Sockets.limitSilence(socket.raw)
+    Sockets.limitSilence(socket.raw, patience)
     connection = FramedConnection(peer: peer, socket: socket, frameBytesMax: ControlMessage.bytesMax, clock: clock)
     self.service = service
     token = try service.watch(connection.descriptor, POLLIN, handler)

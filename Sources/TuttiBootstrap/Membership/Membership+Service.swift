@@ -64,7 +64,7 @@ extension Membership {
   func attach(_ state: inout State, _ peer: Int, _ socket: consuming OwnedDescriptor) {
     guard let service,
       let edge = try? EdgeConnection(
-        to: peer, socket, service, clock: clock, { [weak self] in self?.edgeIsReady(peer) })
+        to: peer, socket, service, patience: patience, clock: clock, { [weak self] in self?.edgeIsReady(peer) })
     else { return }
     if !state.machines.attach(edge, to: peer) { edge.close() }
   }

@@ -99,7 +99,7 @@ extension Membership {
     let isAlone = records.count == 1
     return Membership(
       rank: own, members: records, communicator: places[0].number, secret: secret, service: isAlone ? nil : service,
-      listening: isAlone ? nil : listening, origin: isAlone ? nil : self, clock: clock)
+      listening: isAlone ? nil : listening, origin: isAlone ? nil : self, patience: patience, clock: clock)
   }
 
   private func awaitNeighbours(deadline: UInt64) throws(FailureReport) {

@@ -26,6 +26,7 @@ package final class Membership: ControlPlane {
   let service: ServiceThread?
   /// Where this rank listens; nil as the service.
   let listening: MemberListeners.Settings?
+  let patience: LinkPatience
   let state: Lock<State>
 
   struct State {
@@ -52,7 +53,7 @@ package final class Membership: ControlPlane {
   init(
     rank: Int, members: [MemberRecord], communicator: CommunicatorID, secret: JobSecret,
     service: ServiceThread?, listening: MemberListeners.Settings? = nil, origin: Membership? = nil,
-    clock: MonotonicClock = .system
+    patience: LinkPatience = .standard, clock: MonotonicClock = .system
   ) {
     self.rank = rank
     rankCount = members.count
@@ -63,6 +64,7 @@ package final class Membership: ControlPlane {
     key = secret.handshakeKey(for: communicator)
     self.service = service
     self.listening = listening
+    self.patience = patience
     self.clock = clock
     let machines = ControlMachines(rank: rank, tree: tree) { members[$0].description }
     state = Lock(State(machines: machines, origin: origin))

@@ -19,6 +19,8 @@ struct MemberListeners: ~Copyable {
   struct Settings {
     let place: Place
     let portRange: ClosedRange<UInt16>?
+    /// Addresses that lead here from elsewhere, which others try first.
+    var advertised: [SocketAddress] = []
   }
 
   /// - Parameter number: A number that this rank drew; its Unix listener is named after it.
@@ -29,13 +31,21 @@ struct MemberListeners: ~Copyable {
     switch settings.place {
     case .only(let address):
       let socket = PassedDescriptor(try Self.listen(rank: rank, on: address, dualStack: false, portRange: portRange))
-      addresses = [address.withPort(Self.port(of: socket))]
+      addresses = Self.addresses(settings.advertised, [address], Self.port(of: socket))
       sockets.append(socket)
     case .everywhere(let candidates):
       let socket = PassedDescriptor(try Self.listenEverywhere(rank: rank, portRange: portRange))
-      addresses = candidates.prefix(MemberRecord.addressesMax).map { $0.withPort(Self.port(of: socket)) }
+      addresses = Self.addresses(settings.advertised, candidates, Self.port(of: socket))
       sockets.append(socket)
     }
+  }
+
+  /// What others are told, best first.
+  private static func addresses(
+    _ advertised: [SocketAddress], _ own: [SocketAddress], _ port: UInt16
+  ) -> [SocketAddress] {
+    let all = advertised + own.filter { !advertised.contains($0.withPort(0)) }
+    return all.prefix(MemberRecord.addressesMax).map { $0.withPort(port) }
   }
 
   static func unixName(_ number: CommunicatorID) -> String {
@@ -85,16 +95,21 @@ struct MeetingListeners {
   /// What is left in the store; nil where all ranks know the address.
   let point: MeetingPoint?
 
-  /// - Parameter publishedSecret: The job's secret for the store to tell; nil when it must not tell it.
+  /// - Parameters:
+  ///   - isAuthenticated: Whether those who come must prove a secret.
+  ///   - publishedSecret: The job's secret for the store to tell; nil when it must not tell it.
   static func open(
-    _ place: MeetingPlace, _ network: NetworkSettings, publishedSecret: JobSecret?
+    _ place: MeetingPlace, _ network: NetworkSettings, isAuthenticated: Bool, publishedSecret: JobSecret?,
+    deadline: UInt64, clock: MonotonicClock
   ) throws(FailureReport) -> MeetingListeners {
     switch place {
     case .address(_, let listener?):
       return MeetingListeners(sockets: [try listener.take()], number: .meeting, point: nil)
     case .address(let address, nil):
-      return MeetingListeners(
-        sockets: [PassedDescriptor(try RendezvousListener.open(address))], number: .meeting, point: nil)
+      let listener = RendezvousListener(
+        rendezvous: address, localhostIsEverywhere: isAuthenticated, advertised: network.advertised, deadline: deadline,
+        clock: clock)
+      return MeetingListeners(sockets: [PassedDescriptor(try listener.open())], number: .meeting, point: nil)
     case .store:
       return try openAnywhere(network, publishedSecret)
     }
@@ -114,10 +129,12 @@ struct MeetingListeners {
       case 1: .only(candidates[0])
       default: .everywhere(candidates)
       }
-    let listeners = try MemberListeners(rank: 0, MemberListeners.Settings(place: place, portRange: network.portRange))
-    let port = listeners.addresses.first?.port ?? 0
+    let listeners = try MemberListeners(
+      rank: 0,
+      MemberListeners.Settings(place: place, portRange: network.portRange, advertised: network.advertised))
+    let addresses = candidates.isEmpty && network.advertised.isEmpty ? [] : listeners.addresses
     let point = MeetingPoint(
-      number: number, addresses: candidates.map { $0.withPort(port) }, unixName: listeners.unixName,
+      number: number, addresses: addresses, unixName: listeners.unixName,
       secret: publishedSecret?.publishedBytes ?? [])
     return MeetingListeners(sockets: listeners.handOver(), number: number, point: point)
   }
@@ -142,47 +159,5 @@ package final class ListeningSocket: Sendable {
     if let taken { return taken }
     throw FailureReport(
       .invalidArgument, rank: 0, "the listening socket has been used for another join", advice: "Open one for each")
-  }
-}
-
-/// Rank 0's listener at an address that all ranks know.
-enum RendezvousListener {
-  static func open(_ rendezvous: RendezvousAddress) throws(FailureReport) -> OwnedDescriptor {
-    switch rendezvous {
-    case .abstractUnix(let name):
-      return try listen(.abstractUnix(name), rendezvous)
-    case .tcp("localhost", let port):
-      return try listen(.ipv4(0x7F00_0001, port: port), rendezvous)
-    case .tcp(let host, let port):
-      if let numeric = SocketAddress(numeric: host, port: port) {
-        return try listen(numeric, rendezvous, dualStack: numeric.isUnspecified)
-      }
-      // A host's own name often resolves to a loopback address on that host alone, and a service name to no address of it.
-      do {
-        return try listen(.ipv6(0, 0, port: port), rendezvous, dualStack: true)
-      } catch  where error.systemError == EAFNOSUPPORT || error.systemError == EADDRNOTAVAIL {
-        return try listen(.ipv4(0, port: port), rendezvous)
-      }
-    }
-  }
-
-  private static func listen(
-    _ address: SocketAddress, _ rendezvous: RendezvousAddress, dualStack: Bool = false
-  ) throws(FailureReport) -> OwnedDescriptor {
-    do {
-      return try Sockets.listen(on: address, dualStack: dualStack)
-    } catch {
-      let advice =
-        switch error.systemError {
-        case EADDRINUSE:
-          "Another program, or another rank 0, listens there: choose a free port in TUTTI_RENDEZVOUS or MASTER_PORT"
-        case EADDRNOTAVAIL: "It is not an address of this host: start rank 0 on the host that has it, or name this host"
-        case EACCES: "Choose a port above 1023"
-        default: "Check TUTTI_RENDEZVOUS or MASTER_ADDR and MASTER_PORT"
-        }
-      throw FailureReport(
-        .rendezvous, rank: 0, "rank 0 cannot listen at the rendezvous \(rendezvous)", advice: advice,
-        systemError: error.systemError)
-    }
   }
 }

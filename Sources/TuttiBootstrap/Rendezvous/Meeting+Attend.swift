@@ -14,6 +14,7 @@ extension Meeting {
   ///   - abilities: What this process may do on its host.
   ///   - deadline: Nanoseconds of `clock`, for the whole join; the earliest of all ranks' counts. Rank 0's reason may come a
   ///     second later.
+  ///   - notify: Told, on rank 0, whom it waits for when that takes long.
   ///   - version: The protocol version to speak; tests pass another.
   /// - Throws: `.rendezvous` (rank 0 unreachable, ranks missing, port in use), `.authentication`, `.version`,
   ///   `.configuration` (two processes with one rank, differing settings, unknown interface), `.peerLost`, `.resources`.
@@ -21,7 +22,7 @@ extension Meeting {
   package static func attend(
     identity: LaunchIdentity, secret: JobSecret?, settings: [String: String] = [:], offers: [TransportOffer],
     abilities: HostAbilities = .current(), network: NetworkSettings = NetworkSettings(), deadline: UInt64,
-    version: UInt16 = protocolVersion, clock: MonotonicClock = .system
+    notify: @escaping (String) -> Void = { _ in }, version: UInt16 = protocolVersion, clock: MonotonicClock = .system
   ) throws(FailureReport) -> Meeting {
     precondition(secret != nil || identity.rendezvous == nil, "only a store can tell a secret")
     try checkBounds(settings, identity.rank)
@@ -32,7 +33,7 @@ extension Meeting {
     if identity.rankCount == 1 {
       return Meeting(
         rank: 0, members: [record], communicator: .random(), secret: secret ?? .random(), role: .alone, service: nil,
-        listening: nil, listeners: [], deadline: deadline, clock: clock)
+        listening: nil, listeners: [], deadline: deadline, patience: network.linkPatience, clock: clock)
     }
     let now = clock.now()
     let request = JoinRequest(
@@ -40,7 +41,7 @@ extension Meeting {
       patienceMilliseconds: UInt32(clamping: (max(deadline, now) - now) / Clock.millisecond))
     let way = MeetingWay(
       identity: identity, secret: secret, network: network, deadline: deadline, clock: clock, version: version,
-      service: try ServiceThread.shared())
+      notify: notify, service: try ServiceThread.shared())
     return identity.rank == 0 ? try way.lead(request) : try way.follow(request)
   }
 
@@ -63,21 +64,23 @@ struct MeetingWay {
   let deadline: UInt64
   let clock: MonotonicClock
   let version: UInt16
+  let notify: (String) -> Void
   let service: ServiceThread
 
   func lead(_ own: JoinRequest) throws(FailureReport) -> Meeting {
     let (leader, secret) = try openMeeting()
     do throws(FailureReport) {
       var own = own
-      let requests = try leader.gather(own: own)
-      let listening = MemberListeners.Settings(place: try place(of: leader), portRange: network.portRange)
+      let requests = try leader.gather(own: own, notify: notify)
+      let listening = settings(try place(of: leader))
       let listeners = try MemberListeners(rank: 0, listening)
       own.member.addresses = listeners.addresses
       own.member.unixName = listeners.unixName
+      let others = inOrder(requests.dropFirst().map(\.member), of: leader)
       return Meeting(
-        rank: 0, members: [own.member] + requests.dropFirst().map(\.member), communicator: .random(), secret: secret,
+        rank: 0, members: [own.member] + others, communicator: .random(), secret: secret,
         role: .leader(leader), service: service, listening: listening, listeners: listeners.handOver(), deadline: deadline,
-        clock: clock)
+        patience: network.linkPatience, clock: clock)
     } catch {
       throw leader.refused(error)
     }
@@ -94,7 +97,9 @@ struct MeetingWay {
     let leader: RendezvousLeader
     do throws(FailureReport) {
       try RendezvousLeader.checkLimits(identity.rankCount)
-      meeting = try .open(identity.place, network, publishedSecret: self.secret == nil ? secret : nil)
+      meeting = try .open(
+        identity.place, network, isAuthenticated: secret.isAuthenticated, publishedSecret: self.secret == nil ? secret : nil,
+        deadline: deadline, clock: clock)
       leader = try RendezvousLeader(
         identity: identity, listeners: meeting.sockets, number: meeting.number, secret: secret, deadline: deadline,
         version: version, clock: clock)
@@ -113,7 +118,7 @@ struct MeetingWay {
   func follow(_ own: JoinRequest) throws(FailureReport) -> Meeting {
     let guest = try RendezvousGuest.meet(identity, secret: secret, deadline: deadline, version: version, clock: clock)
     do throws(FailureReport) {
-      let listening = MemberListeners.Settings(place: try place(of: guest), portRange: network.portRange)
+      let listening = settings(try place(of: guest))
       let listeners = try MemberListeners(rank: identity.rank, listening)
       var request = own
       request.member.addresses = listeners.addresses
@@ -124,7 +129,8 @@ struct MeetingWay {
       }
       return Meeting(
         rank: identity.rank, members: members, communicator: communicator, secret: guest.secret, role: .guest(guest),
-        service: service, listening: listening, listeners: listeners.handOver(), deadline: deadline, clock: clock)
+        service: service, listening: listening, listeners: listeners.handOver(), deadline: deadline,
+        patience: network.linkPatience, clock: clock)
     } catch {
       throw guest.refused(error)
     }

@@ -26,11 +26,13 @@ package final class Meeting {
   /// Until the membership takes them.
   private var listeners: [PassedDescriptor]
   private let deadline: UInt64
+  private let patience: LinkPatience
   private let clock: MonotonicClock
 
   init(
     rank: Int, members: [MemberRecord], communicator: CommunicatorID, secret: JobSecret, role: Role, service: ServiceThread?,
-    listening: MemberListeners.Settings?, listeners: [PassedDescriptor], deadline: UInt64, clock: MonotonicClock
+    listening: MemberListeners.Settings?, listeners: [PassedDescriptor], deadline: UInt64,
+    patience: LinkPatience, clock: MonotonicClock
   ) {
     self.rank = rank
     self.members = members
@@ -41,6 +43,7 @@ package final class Meeting {
     self.listening = listening
     self.listeners = listeners
     self.deadline = deadline
+    self.patience = patience
     self.clock = clock
   }
 
@@ -54,7 +57,7 @@ package final class Meeting {
   package func begin() throws(FailureReport) -> Membership {
     let membership = Membership(
       rank: rank, members: members, communicator: communicator, secret: secret, service: service, listening: listening,
-      clock: clock)
+      patience: patience, clock: clock)
     do throws(FailureReport) {
       switch role {
       case .alone: break

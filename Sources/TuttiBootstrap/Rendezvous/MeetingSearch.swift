@@ -30,6 +30,27 @@ struct MeetingSearch {
     return "\(identity.place) (\(addresses.map(\.description).joined(separator: ", ")))"
   }
 
+  /// Whether what does not know the secret may be rank 0 of another job with the same secret.
+  var mayBeOfAnotherJob: Bool { secret?.job != nil }
+
+  /// What to do where the rendezvous leads to this very host, though rank 0 may be on another; nil where it does not, or is
+  /// written so that it can mean no other.
+  var adviceOnAddresses: String? {
+    guard case .tcp(let host, _)? = identity.rendezvous, identity.rendezvous?.isLoopback == false, !addresses.isEmpty else {
+      return nil
+    }
+    let own = addresses.compactMap { address -> String? in
+      let interface = Interfaces.list().first { $0.address == address.withPort(0) }?.name
+      if address.isLoopback { return "\(address.hostText), a loopback address" }
+      if address.isUnspecified { return "\(address.hostText), which stands for every address of a host" }
+      return interface.map { "\(address.hostText), an address of this host's own (\($0))" }
+    }
+    guard own.count == addresses.count else { return nil }
+    return
+      "On this host, \(host) is \(own.joined(separator: " and ")). If rank 0 is on another host, name it by an address that "
+      + "this host reaches (see /etc/hosts); if it is on this one, check that it is running"
+  }
+
   // MARK: Where rank 0 is
 
   /// Finds out where rank 0 may be reached now.

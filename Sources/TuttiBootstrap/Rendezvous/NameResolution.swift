@@ -8,7 +8,8 @@ enum NameResolution {
     let value = Lock<(done: Bool, addresses: [SocketAddress], problem: String)>((false, [], ""))
   }
 
-  /// - Returns: The name's addresses in the system's order; IPv4-mapped and link-local ones are left out.
+  /// - Returns: The name's addresses in the system's order, without link-local ones of IPv6, which mean nothing without an
+  ///   interface.
   /// - Throws: `.rendezvous` when the name does not resolve by `deadline`.
   static func resolve(
     _ name: String, port: UInt16, deadline: UInt64, clock: MonotonicClock
@@ -41,7 +42,7 @@ enum NameResolution {
     while let current = next?.pointee {
       next = current.ai_next
       guard let pointer = current.ai_addr, let address = SocketAddress(UnsafePointer(pointer))?.withPort(port),
-        !address.isLinkLocal, !addresses.contains(address)
+        address.family == AF_INET || !address.isLinkLocal, !addresses.contains(address)
       else { continue }
       addresses.append(address)
     }

@@ -24,7 +24,14 @@ struct RendezvousGuest {
     var patience = Clock.second
     while true {
       try search.look()
-      if let guest = try search.dial(patience: patience) { return guest }
+      do throws(FailureReport) {
+        if let guest = try search.dial(patience: patience) { return guest }
+      } catch {
+        // Where jobs have names, this may be rank 0 of another one, whose port this job's rank 0 is waiting for.
+        guard error.code == .authentication, search.mayBeOfAnotherJob,
+          clock.now() < started + RendezvousListener.busyPortPatience
+        else { throw error }
+      }
       guard clock.now() + pause < deadline else { break }
       clock.pause(pause)
       pause = min(pause * 2, 200 * Clock.millisecond)
@@ -34,8 +41,8 @@ struct RendezvousGuest {
     throw FailureReport(
       .rendezvous, rank: identity.rank, peer: 0,
       "rank 0 cannot be reached at the rendezvous \(search.placeText) for \(secondsText(seconds)) s (\(search.lastProblem))",
-      advice:
-        "Check that rank 0 is running, that the address is its own and the same on every rank, and that no firewall is "
+      advice: search.adviceOnAddresses
+        ?? "Check that rank 0 is running, that the address is its own and the same on every rank, and that no firewall is "
         + "between; raise TUTTI_TIMEOUT if it starts late")
   }
 

@@ -34,13 +34,25 @@ extension RendezvousLeader {
       advice: silent.first.map { "Look at \(members[$0].description): stopped, or cut off from other ranks" } ?? "")
   }
 
-  func missingReport() -> FailureReport {
-    let missing = (1..<identity.rankCount).filter { requests[$0] == nil }
+  private var missing: [Int] { (1..<identity.rankCount).filter { requests[$0] == nil } }
+
+  /// What rank 0 tells while it still waits.
+  func missingNotice() -> String {
+    "waiting for \(rankListText(missing)) of \(identity.rankCount) at \(identity.place), for \(elapsedText()) now"
+      + strangersText()
+  }
+
+  /// Who came and was not taken for a rank, or does not say that it is one.
+  private func strangersText() -> String {
     let silent = Set(guests.values.map(\.connection.peer)).intersection(missing)
+    return (silent.isEmpty ? "" : "; \(rankListText(silent.sorted())) connected but said nothing")
+      + (turnedAway.isEmpty ? "" : "; turned away: \(turnedAway.joined(separator: ", "))")
+  }
+
+  func missingReport() -> FailureReport {
+    let missing = missing
     var message = "\(rankListText(missing)) of \(identity.rankCount) \(missing.count == 1 ? "has" : "have") not joined "
-    message += "at \(identity.place) within \(elapsedText())"
-    if !silent.isEmpty { message += "; \(rankListText(silent.sorted())) connected but said nothing" }
-    if !turnedAway.isEmpty { message += "; turned away: \(turnedAway.joined(separator: ", "))" }
+    message += "at \(identity.place) within \(elapsedText())\(strangersText())"
     return FailureReport(
       .rendezvous, rank: 0, peer: missing.count == 1 ? missing[0] : -1, message,
       advice:

@@ -76,12 +76,21 @@ final class RendezvousLeader {
 
   // MARK: The three phases
 
+  /// When ranks that have not come are told of for the first time, and how often after that.
+  static let noticeInterval = 10 * Clock.second
+
   /// Waits until every rank has sent its request. Returns them by rank, `own` first.
-  func gather(own: JoinRequest) throws(FailureReport) -> [JoinRequest] {
+  ///
+  /// - Parameter notify: Told whom it waits for, every ten seconds.
+  func gather(own: JoinRequest, notify: (String) -> Void) throws(FailureReport) -> [JoinRequest] {
     self.own = own
     requests[0] = own
+    var noticeTime = started + Self.noticeInterval
     while requests.count < identity.rankCount {
-      guard try pump(until: deadline) else { try refuseAll(missingReport()) }
+      if try pump(until: min(deadline, noticeTime)) { continue }
+      if clock.now() >= deadline { try refuseAll(missingReport()) }
+      notify(missingNotice())
+      noticeTime += Self.noticeInterval
     }
     let all = requests.values.sorted { $0.member.rank < $1.member.rank }
     if let problem = SettingsAgreement.problem(all.map(\.settings)) { try refuseAll(problem) }

@@ -12,19 +12,34 @@ package enum Interfaces {
     }
   }
 
-  /// Addresses of interfaces that are up, without link-local ones.
+  /// Addresses of interfaces that are up, without those of IPv6 that are link-local: they mean nothing without an interface.
   package static func list() -> [Entry] {
     InterfaceAddress.list().compactMap { entry in
-      guard entry.isUp, let address = SocketAddress(bytes: entry.bytes, port: 0), !address.isLinkLocal else { return nil }
+      guard entry.isUp, let address = SocketAddress(bytes: entry.bytes, port: 0),
+        address.family == AF_INET || !address.isLinkLocal
+      else { return nil }
       return Entry(name: entry.interface, address: address)
     }
   }
 
-  /// The addresses that other hosts may reach, IPv4 first.
-  package static func reachable(among entries: [Entry] = list()) -> [SocketAddress] {
-    let addresses = entries.map(\.address).filter { !$0.isLoopback }
-    return addresses.filter { $0.family == AF_INET } + addresses.filter { $0.family == AF_INET6 }
+  /// The addresses that other hosts may reach, best first: interfaces to a network before bridges, which containers and
+  /// virtual machines of this host hang on; IPv4 before IPv6. Link-local ones only where there are no others.
+  ///
+  /// - Parameter isBridge: Whether the interface of that name is a bridge.
+  package static func reachable(
+    among entries: [Entry] = list(), isBridge: (String) -> Bool = isBridge
+  ) -> [SocketAddress] {
+    let usable = entries.filter { !$0.address.isLoopback }
+    let plain = usable.filter { !$0.address.isLinkLocal }
+    let candidates = plain.isEmpty ? usable : plain
+    func group(_ family: Int32, ofBridges: Bool) -> [SocketAddress] {
+      candidates.filter { $0.address.family == family && isBridge($0.name) == ofBridges }.map(\.address)
+    }
+    return [false, true].flatMap { group(AF_INET, ofBridges: $0) + group(AF_INET6, ofBridges: $0) }
   }
+
+  /// Whether the kernel says that an interface is a bridge. Nobody else's names reach this.
+  package static func isBridge(_ name: String) -> Bool { access("/sys/class/net/\(name)/bridge", F_OK) == 0 }
 
   /// The address that `TUTTI_INTERFACE` means: the first of the named interface (IPv4 before IPv6), or the first in the
   /// subnet.

@@ -109,12 +109,12 @@ package enum Sockets {
     setOption(socket, Int32(IPPROTO_TCP), TCP_KEEPCNT, 3)
   }
 
-  /// Ends a TCP connection when sent bytes stay unacknowledged for 10 s. For control connections only: a peer's service
-  /// thread always reads, while a data connection's peer may compute for long with its window closed, which this limit would
-  /// count too.
-  package static func limitSilence(_ socket: Int32) {
+  /// Ends a TCP connection when sent bytes or probes stay unacknowledged for so long. For control connections only: a peer's
+  /// service thread always reads, while a data connection's peer may compute for long with its window closed, which this
+  /// limit would count too.
+  package static func limitSilence(_ socket: Int32, _ patience: LinkPatience) {
     guard localAddress(socket) != nil else { return }
-    setOption(socket, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, 10_000)
+    setOption(socket, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, Int32(clamping: patience.seconds * 1000))
   }
 
   private static func setOption(_ socket: Int32, _ level: Int32, _ name: Int32, _ value: Int32) {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import Tutti
+import TuttiBootstrap
 import TuttiLaunch
 
 /// How a command that runs in a job comes to its ranks, and as which of them this process takes part.
@@ -92,11 +93,11 @@ func launchThisProgram(ranks: Int, finishLimit: Duration) throws(CommandFailure)
   } catch { throw CommandFailure("\(error)") }
 }
 
-/// Whether something launched this process as a rank: any of these variables, not empty, says so.
-var isLaunched: Bool { ["TUTTI_RANK", "TUTTI_SIZE", "TUTTI_RENDEZVOUS", "RANK", "WORLD_SIZE"].contains(where: isSet) }
+/// Whether something launched this process as a rank, or meant to.
+var isLaunched: Bool { LaunchIdentity.isLaunched(currentEnvironment()) }
 
 /// What the launcher calls this process; nil where nothing does.
-var launchedRank: String? { (getenv("TUTTI_RANK") ?? getenv("RANK")).map { String(cString: $0) } }
+var launchedRank: String? { LaunchIdentity.rankText(currentEnvironment()) }
 
 private func isSet(_ variable: String) -> Bool {
   guard let value = getenv(variable) else { return false }
@@ -104,9 +105,9 @@ private func isSet(_ variable: String) -> Bool {
 }
 
 let noRanks = """
-  no ranks to run on. Either give --ranks N, to start N processes on this machine, or start collbench once for each rank with \
-  TUTTI_RANK, TUTTI_SIZE and TUTTI_RENDEZVOUS (host:port of rank 0) set, or RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, and \
-  with the same TUTTI_SECRET on every rank.
+  no ranks to run on. Either give --ranks N, to start N processes on this machine, or start collbench once for each rank: by a \
+  launcher (srun, mpirun, mpiexec, torchrun: docs/LAUNCHING.md), or with TUTTI_RANK, TUTTI_SIZE and TUTTI_RENDEZVOUS \
+  (host:port of rank 0) set, and with the same TUTTI_SECRET on every rank.
   """
 
 /// `collbench: rank 2: message`, naming the rank once.

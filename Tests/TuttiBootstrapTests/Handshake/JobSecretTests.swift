@@ -58,7 +58,40 @@ import Testing
       let error = #expect(throws: FailureReport.self) { try JobSecret.read(["TUTTI_SECRET_FILE": path]) }
       #expect(error?.message.contains(String(mode, radix: 8)) == true && error?.advice.contains("chmod 600") == true)
       #expect(error?.description.contains("topsecret") == false)
+      // Whoever may know the secret is for the user to say; who may change it is not.
+      let isTold = ["TUTTI_SECRET_FILE": path, "TUTTI_SECRET_FILE_READABLE": "1"]
+      if mode & 0o022 == 0 {
+        let (told, plain) = (try JobSecret.read(isTold), try JobSecret.read(["TUTTI_SECRET": "topsecret"]))
+        #expect(key(told) == key(plain))
+      } else {
+        #expect(throws: FailureReport.self) { try JobSecret.read(isTold) }
+      }
     }
+  }
+
+  /// Mode, whether the file is this user's, whether it is on a read-only mount, and what is wrong with that.
+  @Test(
+    arguments: [
+      (0o440, false, false, nil),  // What the kubelet gives a pod with fsGroup: root's, readable by the group.
+      (0o440, true, false, "read"), (0o440, true, true, nil),
+      (0o444, false, false, "read"), (0o444, false, true, nil),  // A container's secret, mounted read-only.
+      (0o400, false, false, nil), (0o600, true, false, nil), (0o460, false, false, "written"),
+      (0o446, false, true, "written"),
+    ] as [(mode_t, Bool, Bool, String?)])
+  func judgesModesAsContainersGiveThem(_ mode: mode_t, _ isOwn: Bool, _ isReadOnly: Bool, _ flaw: String?) {
+    let access = SecretFile.Access(mode: mode, isOwn: isOwn, isOnReadOnlyMount: isReadOnly)
+    #expect(access.flaw(mayBeRead: false) == flaw)
+  }
+
+  @Test func keysDifferByJob() throws {
+    let environment = ["TUTTI_SECRET": "hush hush"]
+    let plain = try JobSecret.read(environment)
+    let own = try JobSecret.read(environment.merging(["TUTTI_JOB": "a"]) { $1 }, job: "17.1")
+    let launchers = try JobSecret.read(environment, job: "17.1")
+    #expect(Set([key(plain), key(own), key(launchers)]).count == 3)
+    #expect(key(own) == key(plain.bound(to: "a")))
+    let long = String(repeating: "x", count: 256)
+    #expect(throws: FailureReport.self) { try JobSecret.read(environment.merging(["TUTTI_JOB": long]) { $1 }) }
   }
 
   @Test func refusesUselessFiles() throws {

@@ -35,7 +35,14 @@ package final class StoreServer: Sendable {
   ) throws(FailureReport) {
     self.clock = clock
     let socket: PassedDescriptor
-    if let listener { socket = try listener.take() } else { socket = PassedDescriptor(try RendezvousListener.open(address)) }
+    if let listener {
+      socket = try listener.take()
+    } else {
+      // The program has chosen the address, and waits for nobody.
+      let own = RendezvousListener(
+        rendezvous: address, localhostIsEverywhere: false, advertised: [], deadline: clock.now(), clock: clock)
+      socket = PassedDescriptor(try own.open())
+    }
     let acceptor = try HandshakeAcceptor(
       policy: ListenerPolicy(
         rank: 0, expected: Self.clientsExpected, communicator: .store, key: secret.handshakeKey(for: .store),

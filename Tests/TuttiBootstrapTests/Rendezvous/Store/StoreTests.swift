@@ -100,7 +100,9 @@ extension OverSockets {
 
     @Test func anotherMeetingIsNotJoined() throws {
       let store = MemoryStore()
-      let other = try MeetingListeners.open(.store(store, key: "x"), NetworkSettings(), publishedSecret: nil)
+      let other = try MeetingListeners.open(
+        .store(store, key: "x"), NetworkSettings(), isAuthenticated: true, publishedSecret: nil,
+        deadline: Patience.deadline(seconds: 5), clock: .system)
       let acceptor = try HandshakeAcceptor(
         policy: ListenerPolicy(
           rank: 0, expected: 4, communicator: .random(), key: testSecret.handshakeKey(for: .meeting), judge: { _ in .fine }),

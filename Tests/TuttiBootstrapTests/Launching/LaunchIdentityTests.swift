@@ -77,11 +77,19 @@ import Testing
     let settings = try NetworkSettings.read(
       ["TUTTI_TIMEOUT": "2.5", "TUTTI_INTERFACE": "eth0", "TUTTI_PORT_RANGE": "4000-4010"])
     #expect(settings == NetworkSettings(joinTimeoutSeconds: 2.5, interface: "eth0", portRange: 4000...4010))
-    #expect(try NetworkSettings.read([:]) == NetworkSettings(joinTimeoutSeconds: 60))
+    #expect(settings.joinSeconds(rankCount: 4096) == 2.5)
+    let standard = try NetworkSettings.read([:])
+    #expect(standard == NetworkSettings() && standard.linkPatience == .standard)
+    #expect(standard.joinSeconds(rankCount: 8) == 61 && standard.joinSeconds(rankCount: 2048) == 316)
+    let more = try NetworkSettings.read(["TUTTI_LINK_PATIENCE": "90", "TUTTI_ADVERTISE": "203.0.113.7,2001:db8::7"])
+    #expect(more.linkPatience.seconds == 90 && more.advertised.map(\.hostText) == ["203.0.113.7", "2001:db8::7"])
   }
 
   @Test(arguments: [
     ["TUTTI_TIMEOUT": "soon"], ["TUTTI_TIMEOUT": "0"], ["TUTTI_TIMEOUT": "nan"], ["TUTTI_TIMEOUT": "1e9"],
+    ["TUTTI_LINK_PATIENCE": "0"], ["TUTTI_LINK_PATIENCE": "1.5"], ["TUTTI_LINK_PATIENCE": "3601"],
+    ["TUTTI_ADVERTISE": "host"], ["TUTTI_ADVERTISE": "10.0.0.1,"], ["TUTTI_ADVERTISE": "10.0.0.1:80"],
+    ["TUTTI_ADVERTISE": "::"],
     ["TUTTI_PORT_RANGE": "1"], ["TUTTI_PORT_RANGE": "0-5"], ["TUTTI_PORT_RANGE": "9-5"], ["TUTTI_PORT_RANGE": "1-70000"],
   ])
   func namesWrongNetworkSettings(_ environment: [String: String]) {
@@ -107,5 +115,21 @@ import Testing
     }
     let error = #expect(throws: FailureReport.self) { try Interfaces.choose("eth7", among: entries) }
     #expect(error?.advice.contains("eth1 (192.168.0.1)") == true)
+  }
+
+  /// A host of containers: bridges made before its real interface, and a link-local address.
+  @Test func addressesOfBridgesComeLast() {
+    let entries = [
+      Interfaces.Entry(name: "lo", address: .ipv4(0x7F00_0001, port: 0)),
+      Interfaces.Entry(name: "br0", address: .ipv4(0xAC11_0001, port: 0)),
+      Interfaces.Entry(name: "br0", address: .ipv6(0xFD01 << 48, 1, port: 0)),
+      Interfaces.Entry(name: "eth0", address: .ipv6(0xFD00 << 48, 1, port: 0)),
+      Interfaces.Entry(name: "eth0", address: .ipv4(0x0A09_0001, port: 0)),
+      Interfaces.Entry(name: "eth1", address: .ipv4(0xA9FE_0701, port: 0)),
+    ]
+    let found = Interfaces.reachable(among: entries) { $0 == "br0" }
+    #expect(found.map(\.hostText) == ["10.9.0.1", "fd00::1", "172.17.0.1", "fd01::1"])
+    let only = Interfaces.reachable(among: [entries[0], entries[5]]) { _ in false }
+    #expect(only.map(\.hostText) == ["169.254.7.1"])
   }
 }
