@@ -31,7 +31,7 @@ final class PMIClient {
     }
     socket = OwnedDescriptor(descriptor)
     tutti_register_descriptor(descriptor)
-    fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+    _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
     self.clock = clock
   }
 
