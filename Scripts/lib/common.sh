@@ -88,5 +88,22 @@ ensure_openblas() {
   pkg-config --exists openblas || ensure_packages "/usr/lib/$(gcc -dumpmachine)/libopenblas.so=libopenblas-dev"
 }
 
+# Python 3.9 or later, with pip.
+ensure_python() {
+  ensure_packages python3=python3
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' ||
+    die "$(python3 --version) is too old. Install Python 3.9 or later, and put it first in PATH."
+  python3 -c 'import pip' 2>/dev/null || ensure_packages /no/pip=python3-pip
+}
+
+# pip_install FOLDER PACKAGE...: installs into that folder, and touches nothing else. With pip of outside, since making an
+# environment with pip in it takes longer than all the rest.
+pip_install() {
+  local folder="$1"
+  shift
+  python3 -m pip install --quiet --disable-pip-version-check --no-warn-script-location --root-user-action=ignore \
+    --target "$folder" "$@" </dev/null >&2 || die "pip could not install $*. Is there a way to a package index?"
+}
+
 # Prints the comment block at the top of the calling script as its help.
 print_help() { sed -n '2,/^$/{/^#/!q;s/^# \{0,1\}//;p}' "$0"; }
