@@ -38,8 +38,9 @@ final class SimulatedRank: EngineDelegate, LinkSource, @unchecked Sendable {
   private var error: FailureReport?
   private var idle = IdleTime()
   private var isClosed = false
-  /// Whether this rank is opening a link, and has not looked at the clock since. A stop at that time counts as a part of it.
-  var isOpening = false
+  /// Whether this rank has opened a link, or is in a handler, and has not looked at the clock since: a stop at that time counts
+  /// as a part of it.
+  var isAway = false
   /// Whether this rank makes every call, and comes to its end.
   private let isFaithful: Bool
   private var handlersCalled = 0
@@ -157,7 +158,10 @@ final class SimulatedRank: EngineDelegate, LinkSource, @unchecked Sendable {
     if new.numbers.isEmpty { return try takeResult(of: new) }
     for number in new.numbers where world.chance(3) == 0 {
       handlersExpected += 1
-      engine.notify(number) { [unowned self] in handlersCalled += 1 }
+      engine.notify(number) { [unowned self] in
+        handlersCalled += 1
+        isAway = true
+      }
     }
     started.append(new)
   }
@@ -319,7 +323,7 @@ final class SimulatedRank: EngineDelegate, LinkSource, @unchecked Sendable {
 
   func openLink(to peer: Int, deadline: UInt64, giveUp: () -> FailureReport?) throws(FailureReport) {
     if let report = giveUp() { throw report }
-    isOpening = true
+    isAway = true
     try world.openLink(number, peer)
   }
 

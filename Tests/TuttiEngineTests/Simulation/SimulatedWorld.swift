@@ -80,7 +80,7 @@ final class SimulatedWorld: @unchecked Sendable {
 
   private func pass(_ nanoseconds: UInt64, _ rank: Int) {
     now += nanoseconds
-    defer { ranks[rank].isOpening = false }
+    defer { ranks[rank].isAway = false }
     guard blocking == rank, !isNested, complaint == nil else { return }
     isNested = true
     for _ in 0..<2 {
@@ -117,7 +117,7 @@ final class SimulatedWorld: @unchecked Sendable {
 
   private func startFault() throws {
     switch scenario.fault {
-    case .stop(let step) where steps >= step && !hasStopped && !ranks.contains(where: \.isOpening):
+    case .stop(let step) where steps >= step && !hasStopped && !ranks.contains(where: \.isAway):
       hasStopped = true
       now += Scenario.hour
     case .abort(let rank, let step) where steps >= step && !hasStopped:
