@@ -27,7 +27,7 @@ import Testing
   }
 
   @Test func everyPairThatMakesSenseHasAKernel() {
-    #expect(allElements.map { $0.dataType } == Array(0..<Int32(TUTTI_DATA_TYPE_COUNT)))
+    #expect(allElements.map { $0.dataType }.sorted() == Array(0..<Int32(TUTTI_DATA_TYPE_COUNT)))
     for variant in allVariants {
       for element in allElements {
         let numbers = Set(element.operations.compactMap { $0.number })

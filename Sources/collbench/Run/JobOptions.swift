@@ -107,7 +107,7 @@ private func isSet(_ variable: String) -> Bool {
 let noRanks = """
   no ranks to run on. Either give --ranks N, to start N processes on this machine, or start collbench once for each rank: by a \
   launcher (srun, mpirun, mpiexec, torchrun: docs/LAUNCHING.md), or with TUTTI_RANK, TUTTI_SIZE and TUTTI_RENDEZVOUS \
-  (host:port of rank 0) set, and with the same TUTTI_SECRET on every rank.
+  (host:port of rank 0) set, or RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, and with the same TUTTI_SECRET on every rank.
   """
 
 /// `collbench: rank 2: message`, naming the rank once.

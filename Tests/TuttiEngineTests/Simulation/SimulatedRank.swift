@@ -38,8 +38,8 @@ final class SimulatedRank: EngineDelegate, LinkSource, @unchecked Sendable {
   private var error: FailureReport?
   private var idle = IdleTime()
   private var isClosed = false
-  /// Whether this rank has opened a link, or is in a handler, and has not looked at the clock since: a stop at that time counts
-  /// as a part of it.
+  /// Whether this rank has opened a link, or is in a handler, and has not looked at the clock since: a stop at that time
+  /// counts as a part of it.
   var isAway = false
   /// Whether this rank makes every call, and comes to its end.
   private let isFaithful: Bool
