@@ -161,7 +161,7 @@ import Testing
       #expect(collective["hasBlocks"] as? Bool == expected.hasBlocks)
     }
     let types = try #require(object["types"] as? [Object])
-    #expect(types.count == 10)
+    #expect(types.count == 13)
     for type in types {
       let operations = try #require(type["operations"] as? [String])
       let isFloat = (type["name"] as? String)?.contains("float") == true
