@@ -23,6 +23,14 @@ func run(
   }
 }
 
+/// Hands a started operation to the program, or waits for it where the program gives no place for it.
+func finish(
+  _ work: UnsafeMutablePointer<tutti_work>?, _ comm: OpaquePointer?, _ started: Work
+) throws(TuttiError) {
+  guard let work else { return try started.wait() }
+  work.pointee = tutti_work(started, of: comm)
+}
+
 /// Elements of one block for each rank; refuses more than a call can have.
 func wholeCount(_ count: Int, of communicator: Communicator) throws(TuttiError) -> Int {
   if (0...Communicator.countMax / communicator.rankCount).contains(count) { return count * communicator.rankCount }

@@ -4,14 +4,6 @@ import CTuttiHeader
 import Tutti
 import TuttiSystem
 
-/// Hands a started operation to the program, or waits for it where the program gives no place for it.
-private func finish(
-  _ work: UnsafeMutablePointer<tutti_work>?, _ comm: OpaquePointer?, _ started: Work
-) throws(TuttiError) {
-  guard let work else { return try started.wait() }
-  work.pointee = tutti_work(started, of: comm)
-}
-
 @c @implementation
 public func tutti_monitored_barrier(_ comm: OpaquePointer?, _ timeout_ns: Int64) -> tutti_code {
   call(comm) { (communicator) throws(TuttiError) in

@@ -12,8 +12,7 @@ public func tutti_send_tagged(
     let timeout = try transferTimeout(options)
     let started = try communicator.startSend(
       try transferMemory(data, count, type), to: Int(peer), tag: Int(tag), timeout: timeout)
-    guard let work else { return try started.wait() }
-    work.pointee = tutti_work(started, of: comm)
+    try finish(work, comm, started)
   }
 }
 
@@ -30,7 +29,6 @@ public func tutti_receive_tagged(
     let started = try communicator.startTaggedReceive(
       try transferMemory(data, count, type), peer == TUTTI_ANY_RANK ? .any : .rank(Int(peer)), Int(tag), timeout, nil
     ) { source?.pointee = Int32($0) }
-    guard let work else { return try started.wait() }
-    work.pointee = tutti_work(started, of: comm)
+    try finish(work, comm, started)
   }
 }

@@ -36,12 +36,10 @@ extension Communicator {
   ///
   /// The receiver chooses among the messages that it was sent by their tags: those from one rank with one tag are received
   /// in the order in which they were sent, others in any. A message that comes while the receiver waits for another one of
-  /// this
-  /// rank is kept there, up to 256 MiB of them; otherwise messages wait here, but for small ones.
+  /// this rank is kept there, up to 256 MiB of them; otherwise messages wait here, but for small ones.
   ///
   /// Between two ranks of a communicator there are either messages with tags or those without: both at once are taken for
-  /// each
-  /// other, which is found and reported. ``duplicate(timeout:)`` makes room for the other kind.
+  /// each other, which is found and reported. ``duplicate(timeout:)`` makes room for the other kind.
   ///
   /// - Parameters:
   ///   - values: An array, span, ``TuttiBuffer`` or ``RawMemory``, shape `[count]`; may be empty.
@@ -63,8 +61,7 @@ extension Communicator {
   /// Starts to send elements with a tag, and returns at once.
   ///
   /// The memory belongs to the send until its ``Work`` is done. A ``TuttiBuffer`` is kept alive until then; raw memory is
-  /// for
-  /// the caller to keep.
+  /// for the caller to keep.
   ///
   /// - Parameters:
   ///   - values: Shape `[count]`; may be empty.

@@ -1,8 +1,7 @@
 import TuttiSystem
 
 /// What goes before a tagged message on the way from one rank to another: what the message is, and the message itself where
-/// it
-/// is small. Always of the same size, so that it can be received before anything is known of it.
+/// it is small. Always of the same size, so that it can be received before anything is known of it.
 ///
 /// The bytes on the wire, in the order of this machine: a mark, the tag, the count, the type, and up to 224 bytes of
 /// message.

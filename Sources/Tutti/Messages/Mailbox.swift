@@ -5,8 +5,7 @@ import TuttiSystem
 /// the pair's lane for sends and receives. See `docs/decisions/0035-tagged-messages.md`.
 ///
 /// An envelope of a peer is received only while a receive waits that its message may be for, so that a peer's messages wait
-/// at
-/// the peer, by the lane's credit, until the program asks for one of them.
+/// at the peer, by the lane's credit, until the program asks for one of them.
 final class Mailbox: Sendable {
   /// Numbers of receives: above those of collectives, below tickets.
   static let numberBit: UInt64 = 2 << 61
@@ -103,8 +102,7 @@ final class Mailbox: Sendable {
   private func peers(of source: Int?) -> ClosedRange<Int> { source.map { $0...$0 } ?? 0...member.rankCount - 1 }
 
   /// Receives the next envelope of a peer, if a receive waits for one and it is not being received already. Its limit of
-  /// time
-  /// is that of the receive whose own is over first.
+  /// time is that of the receive whose own is over first.
   private func listen(to peer: Int) throws(FailureReport) {
     let own = member.rankCount > 1 ? member.rank : nil
     let deadline = state.withLock { $0.deadline(for: peer, rank: own) }

@@ -2,12 +2,10 @@ import TuttiEngine
 import TuttiSystem
 
 /// The operations of one communicator that are made of others: several that are started together, and a step when all of
-/// them
-/// have ended, such as copying results to where they belong.
+/// them have ended, such as copying results to where they belong.
 ///
 /// Invariant: an operation is in the table from its start until its last step is done; after a failure of the communicator
-/// it
-/// may stay there.
+/// it may stay there.
 final class Composites: Sendable {
   private static let numberBit: UInt64 = 3 << 61
   /// How long a waiter sleeps between the end of the parts and that of the last step, in nanoseconds, unless it is woken.
