@@ -4,9 +4,10 @@ import TuttiSchedule
 /// blocks between neighbours, each of half as much between ranks twice as far apart.
 ///
 /// The first half of the all-reduce of Rabenseifner (ICCS 2004), with the blocks where their owners want them, so that those
-/// of a message lie apart: a rank keeps the blocks whose owners' positions end in the same bits as its own. Nearest ranks come
-/// first, so results fold in rank order by the canonical tree, and most bytes stay near. Both sides put the lower ranks'
-/// operand first. Where the rank count is no power of two, pairs at the front fold into one rank first, see ``PairFolding``.
+/// of a message lie apart: a rank keeps the blocks whose owners' positions end in the same bits as its own. Nearest ranks
+/// come first, so results fold in rank order by the canonical tree, and most bytes stay near. Both sides put the lower
+/// ranks' operand first. Where the rank count is no power of two, pairs at the front fold into one rank first, see
+/// ``PairFolding``.
 public struct DistanceDoublingReduceScatter: Algorithm {
   public var name: String { "distance-doubling" }
   public var collective: Collective { .reduceScatter }

@@ -3,11 +3,11 @@ import TuttiSchedule
 /// Reduce by a binomial tree in which ranks send to ranks 1, 2, 4, ... away, nearest first: log2 n messages one after the
 /// other, which fold in rank order by the canonical tree whatever the root.
 ///
-/// In round k the ranks are in blocks of 2^k; of two neighbouring blocks, a rank of one sends what its block has to a rank of
-/// the other. Which ranks these are follows from the root: those whose lower bits are the root's. So the root ends with
+/// In round k the ranks are in blocks of 2^k; of two neighbouring blocks, a rank of one sends what its block has to a rank
+/// of the other. Which ranks these are follows from the root: those whose lower bits are the root's. So the root ends with
 /// everything, and the tree of combines is the same for all roots; that of ``BinomialReduce`` turns with the root, and each
-/// rank folds its children at once. Where the rank count is no power of two, pairs at the front fold into one rank first, as
-/// in ``PairFolding``: into the root where it is one of the two.
+/// rank folds its children at once. Where the rank count is no power of two, pairs at the front fold into one rank first,
+/// as in ``PairFolding``: into the root where it is one of the two.
 public struct DistanceDoublingReduce: Algorithm {
   public var name: String { "distance-doubling" }
   public var collective: Collective { .reduce }

@@ -5,8 +5,8 @@ public enum ResultBits: UInt8, Hashable, Sendable, Named {
   case any = 0
   /// On the data, its type, the operation, and the ranks in their groups: `auto` keeps to one tree, whatever the size.
   case `class` = 1
-  /// On the data, its type, the operation and the number of ranks: all algorithms fold by the canonical tree over the ranks in
-  /// order, and those that do not are refused.
+  /// On the data, its type, the operation and the number of ranks: all algorithms fold by the canonical tree over the ranks
+  /// in order, and those that do not are refused.
   case canonical = 2
 
   public var name: String {

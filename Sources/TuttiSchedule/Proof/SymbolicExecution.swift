@@ -28,7 +28,7 @@ struct SymbolicExecution {
   private var roles: [Role]
   /// By step among the steps of all ranks.
   private var orders: [FoldOrder] = []
-  /// Of the results that have been checked; nil where there are none that combine.
+  /// The class of the results that have been checked; nil where there are none that combine.
   private(set) var foldClass: FoldClass?
 
   init(_ verifier: Verifier, _ graph: EventGraph, _ layouts: [DataLayout], inPlace: Bool) {
