@@ -1,4 +1,5 @@
 import TuttiAlgorithms
+import TuttiSchedule
 import TuttiTransport
 
 /// How a communicator is made. Equal on all ranks, but for `timeout`.
@@ -12,6 +13,10 @@ public struct CommunicatorOptions: Sendable {
   /// Whether all ranks agree on each call before it begins, so that a mismatch leaves buffers untouched; costs a small
   /// all-reduce a call, and a start then waits for all ranks to start. `TUTTI_CHECK=strict` turns it on.
   public var checksStrictly = false
+
+  /// What the bits of floating-point sums, products and averages may depend on; nil for what `TUTTI_BITS` says (`any`,
+  /// `class` or `canonical`), or else `class`. See `docs/REPRODUCIBILITY.md`.
+  public var bits: ResultBits?
 
   /// The network that the job runs on; nil for what its ranks know of one another, or for the file that `TUTTI_TOPOLOGY`
   /// names. It must be of as many ranks as the job.

@@ -17,12 +17,31 @@ public protocol Algorithm: Sendable {
   /// Whether the automatic choice weighs it for these ranks by what it costs, as it does by default. Otherwise it is used
   /// where it is asked for by name, and in compositions.
   func isWeighed(for grouping: Grouping) -> Bool
+  /// The one tree by which every element of the result folds, whatever the size and the root, on ranks that contribute these
+  /// operands, one each. Without one, which is the default from three ranks on, nil: elements fold by several trees, or by
+  /// one that is not promised.
+  ///
+  /// - Parameters:
+  ///   - operands: By rank. In a composition, what groups have reduced.
+  ///   - grouping: The ranks.
+  /// - Complexity: O(ranks).
+  func foldTree(of operands: [FoldTree], in grouping: Grouping) -> FoldTree?
 }
 
 extension Algorithm {
   public func isDefined(for grouping: Grouping) -> Bool { true }
   public func cost(for grouping: Grouping) -> AlgorithmCost? { nil }
   public func isWeighed(for grouping: Grouping) -> Bool { true }
+
+  public func foldTree(of operands: [FoldTree], in grouping: Grouping) -> FoldTree? {
+    // Up to two ranks there is only one.
+    collective.combines && operands.count <= 2 ? .canonical(operands) : nil
+  }
+
+  /// The one tree by which results fold on all ranks of a job; nil where there is none.
+  public func foldTree(for grouping: Grouping) -> FoldTree? {
+    foldTree(of: (0..<grouping.rankCount).map(FoldTree.rank), in: grouping)
+  }
 
   /// The number that ranks compare to notice that they chose differently. It follows from collective and name, and is the
   /// same in every build.

@@ -8,7 +8,9 @@ package struct AlgorithmChoice: Sendable {
   package let terms: ChoiceTerms
   /// The longest segment in which data travels.
   package let segmentBytesMax: Int
-  private let candidates: [any Algorithm]
+  private var candidates: [any Algorithm]
+  /// The tree by which candidates have to fold; nil where any will do.
+  private var tree: FoldTree?
   /// Which ranks' programs are read; nil where the terms of one medium make that needless.
   private let representatives: Representatives?
 
@@ -29,23 +31,39 @@ package struct AlgorithmChoice: Sendable {
     }
   }
 
+  /// The choice among algorithms that fold by one tree, where anything is combined.
+  ///
+  /// - Parameters:
+  ///   - tree: That of a job's ``ResultBits``; nil for any.
+  ///   - candidates: Nil for those of this choice.
+  package func folding(by tree: FoldTree?, among candidates: [any Algorithm]? = nil) -> AlgorithmChoice {
+    var choice = self
+    choice.tree = tree
+    if let candidates { choice.candidates = candidates }
+    return choice
+  }
+
   /// Reads the candidates for one collective. What this gives is worth keeping: it chooses for all sizes.
   ///
   /// - Complexity: The programs of some 20 to 60 ranks for each candidate.
   package func choice(for collective: Collective) -> CollectiveChoice {
+    let leaves = collective.combines ? (0..<grouping.rankCount).map(FoldTree.rank) : []
     let read = candidates.filter { $0.collective == collective }.map { algorithm -> CollectiveChoice.Candidate in
       guard algorithm.isDefined(for: grouping) else { return .init(algorithm.name, .undefined) }
+      let fold = collective.combines ? algorithm.foldTree(of: leaves, in: grouping) : nil
       guard algorithm.isWeighed(for: grouping), let cost = algorithm.cost(for: grouping) else {
-        return .init(algorithm.name, .byNameOnly)
+        return .init(algorithm.name, .byNameOnly, fold: fold)
       }
+      if collective.combines, let tree, fold != tree { return .init(algorithm.name, .otherTree, fold: fold) }
       let traffic = representatives.map {
         Traffic(algorithm, cost, grouping, $0, hostLevel: terms.hostLevel)
       }
       let needsEqualBlocks = collective.hasBlocks && algorithm.schedule(for: grouping.position(of: 0)).equalBlocks
-      return .init(algorithm.name, .known(cost, traffic), needsEqualBlocks: needsEqualBlocks)
+      return .init(algorithm.name, .known(cost, traffic), needsEqualBlocks: needsEqualBlocks, fold: fold)
     }
     return CollectiveChoice(
-      collective: collective, grouping: grouping, terms: terms, segmentBytes: Double(segmentBytesMax), candidates: read)
+      collective: collective, grouping: grouping, terms: terms, segmentBytes: Double(segmentBytesMax), candidates: read,
+      tree: collective.combines ? tree : nil)
   }
 
   /// The name of the algorithm for a call of this size.

@@ -8,6 +8,8 @@ package struct CollectiveChoice: Sendable {
       case undefined
       /// It gives no cost.
       case byNameOnly
+      /// It folds by another tree than the job's, or promises none.
+      case otherTree
       /// With its traffic by levels, unless the terms are those of one medium.
       case known(AlgorithmCost, Traffic?)
     }
@@ -15,11 +17,14 @@ package struct CollectiveChoice: Sendable {
     let name: String
     let state: State
     let needsEqualBlocks: Bool
+    /// The one tree that it promises to fold by.
+    let fold: FoldTree?
 
-    init(_ name: String, _ state: State, needsEqualBlocks: Bool = false) {
+    init(_ name: String, _ state: State, needsEqualBlocks: Bool = false, fold: FoldTree? = nil) {
       self.name = name
       self.state = state
       self.needsEqualBlocks = needsEqualBlocks
+      self.fold = fold
     }
   }
 
@@ -28,6 +33,8 @@ package struct CollectiveChoice: Sendable {
   let terms: ChoiceTerms
   let segmentBytes: Double
   let candidates: [Candidate]
+  /// The tree by which the chosen one has to fold; nil where any will do.
+  let tree: FoldTree?
 
   /// Two predictions as near as this are equal, and ``balance(_:bytes:)`` decides.
   private static let tolerance = 1.03
@@ -51,20 +58,23 @@ package struct CollectiveChoice: Sendable {
   ///
   /// - Parameter bytes: The size of the message, or of all blocks together.
   package func explain(bytes: UInt64, hasUnequalBlocks: Bool = false) -> Explanation {
-    let weighed = candidates.map { ($0.name, weigh($0, bytes: bytes, hasUnequalBlocks)) }
+    let weighed = candidates.map { ($0, weigh($0, bytes: bytes, hasUnequalBlocks)) }
     let known = weighed.compactMap { _, result in try? result.get() }
     let rule = yielding
     let chosen = rule ?? chosen(of: known, bytes: bytes).name
     return Explanation(
       collective: collective, bytes: bytes, grouping: grouping, levels: terms.levelNames,
-      candidates: weighed.map { name, result in
+      candidates: weighed.map { candidate, result in
+        let fold = candidate.fold?.name(rankCount: grouping.rankCount)
         switch result {
-        case .success(let weighed): Explanation.Candidate(name: name, isDefined: true, prediction: weighed.prediction)
+        case .success(let weighed):
+          return Explanation.Candidate(name: candidate.name, isDefined: true, prediction: weighed.prediction, fold: fold)
         case .failure(let obstacle):
-          Explanation.Candidate(name: name, isDefined: obstacle != .undefined, obstacle: obstacle)
+          return Explanation.Candidate(
+            name: candidate.name, isDefined: obstacle != .undefined, obstacle: obstacle, fold: fold)
         }
       },
-      chosen: chosen,
+      fold: tree?.name(rankCount: grouping.rankCount), chosen: chosen,
       reason: rule == nil
         ? reason(for: chosen, known, bytes: bytes) : "ranks outnumber processors, and each has to run as rarely as can be")
   }
@@ -91,6 +101,7 @@ package struct CollectiveChoice: Sendable {
     switch candidate.state {
     case .undefined: return .failure(.undefined)
     case .byNameOnly: return .failure(.byNameOnly)
+    case .otherTree: return .failure(.otherTree)
     case .known(let cost, let traffic):
       if hasUnequalBlocks, candidate.needsEqualBlocks { return .failure(.needsEqualBlocks) }
       switch terms.model {

@@ -40,6 +40,9 @@ struct ReductionTests {
         guard let reduction = found?.pointee else { continue }
         #expect("\(reduction.name)" == operation.name && reduction.identifier == operation.rawValue)
         #expect(reduction.dividesContributions == (operation == .average && type.size == 2))
+        #expect(reduction.traits.contains(.dividesContributions) == reduction.dividesContributions)
+        let isOrdered = !type.isInteger && [.sum, .product, .average].contains(operation)
+        #expect(reduction.traits.contains(.dependsOnOrder) == isOrdered)
         for _ in 0..<50 {
           // No NaN: the payload of one is not kept.
           let number = Int.random(in: -100...100, using: &generator)

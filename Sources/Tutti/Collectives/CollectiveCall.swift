@@ -88,7 +88,7 @@ extension Communicator {
     return Request(
       key: PlanKey(
         collective: collective, algorithm: number, dataType: type.rawValue, inPlace: distance == 0,
-        dividesContributions: reduction.pointee.dividesContributions, count: UInt64(bitPattern: Int64(count))),
+        traits: reduction.pointee.traits, count: UInt64(bitPattern: Int64(count))),
       reduction: reduction, elementBytes: size, input: source, output: destination, limit: limit(timeout))
   }
 
@@ -142,7 +142,7 @@ extension Communicator {
     return Request(
       key: PlanKey(
         collective: call.collective, algorithm: number, dataType: call.type.rawValue, inPlace: inPlace,
-        isExchange: call.isExchange, dividesContributions: reduction.pointee.dividesContributions, root: Int32(call.root),
+        isExchange: call.isExchange, traits: reduction.pointee.traits, root: Int32(call.root),
         count: extent.count),
       reduction: reduction, elementBytes: size, input: input, output: UnsafeMutableRawPointer(mutating: larger),
       limit: limit(call.timeout), blocks: extent.blocks)

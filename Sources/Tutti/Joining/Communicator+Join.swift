@@ -4,6 +4,7 @@ import CTuttiLinux
 import Glibc
 import Logging
 import TuttiBootstrap
+import TuttiSchedule
 import TuttiSystem
 import TuttiTopology
 import TuttiTransport
@@ -62,6 +63,7 @@ extension Communicator {
   ) throws(FailureReport) -> Communicator {
     var options = options
     try readCheck(environment, &options)
+    try readBits(environment, &options)
     try readTopology(environment, &options)
     return try Communicator(joinedMember(identity, secret, affinity, environment, options), options)
   }
@@ -77,6 +79,24 @@ extension Communicator {
         .configuration, "TUTTI_CHECK=\"\(value)\" is not a kind of check",
         advice: "Set it to strict, to agree on each call before it begins, or to wire, to compare calls as data arrives")
     }
+  }
+
+  /// Takes what results may depend on from the environment.
+  private static func readBits(
+    _ environment: [String: String], _ options: inout CommunicatorOptions
+  ) throws(FailureReport) {
+    guard let value = environment["TUTTI_BITS"], !value.isEmpty else { return }
+    guard let bits = ResultBits(name: value) else {
+      throw FailureReport(
+        .configuration, "TUTTI_BITS=\"\(value)\" is none of \(ResultBits.allCases.map(\.name).joined(separator: ", "))",
+        advice: "Set it to canonical for the same bits whatever runs, to class for the same ones at all sizes, or to any")
+    }
+    if let own = options.bits, own != bits {
+      throw FailureReport(
+        .configuration, "TUTTI_BITS=\"\(value)\" is not what the program's own options have (\(own.name))",
+        advice: "Unset the variable, or the option")
+    }
+    options.bits = bits
   }
 
   /// Takes the description from the file that the environment names.
@@ -116,6 +136,7 @@ extension Communicator {
       settings: [
         "topology": topology.map { "\($0.name.prefix(128)) (\($0.hash))" } ?? "none", "transport": options.transport.name,
         "TUTTI_CHECK": options.checksStrictly ? "strict" : "wire",
+        "TUTTI_BITS": catalog.bits.name,
         "own algorithms": catalog.agreement, CPUAffinity.variable: affinity.agreement,
       ],
       offers: offered.offers, network: network, deadline: monotonicNanoseconds() &+ patience,

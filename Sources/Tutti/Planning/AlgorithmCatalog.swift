@@ -12,8 +12,10 @@ final class AlgorithmCatalog: Sendable {
   /// By collective: the library's, then the own ones.
   private let byCollective: [Collective: [any Algorithm]]
   private let mayRunUnproven: Bool
-  /// What of the own algorithms was proven.
-  private let proven = Lock<Set<Proof>>([])
+  /// What results that round may depend on.
+  let bits: ResultBits
+  /// What of the own algorithms was proven: by which trees they fold.
+  private let proven = Lock<[Proof: FoldClass?]>([:])
 
   private struct Proof: Hashable {
     var algorithm: AlgorithmIdentifier
@@ -28,12 +30,13 @@ final class AlgorithmCatalog: Sendable {
 
   /// - Throws: `.configuration` for an algorithm whose name another one of its collective has, or is none.
   convenience init(_ options: CommunicatorOptions) throws(FailureReport) {
-    try self.init(own: options.algorithms, mayRunUnproven: options.allowsUnprovenAlgorithms)
+    try self.init(own: options.algorithms, mayRunUnproven: options.allowsUnprovenAlgorithms, bits: options.bits ?? .class)
   }
 
   /// - Parameter identifier: Says the identifier of an algorithm; tests have two of them collide.
   init(
-    own: [any Algorithm], mayRunUnproven: Bool, identifier: (any Algorithm) -> AlgorithmIdentifier = { $0.identifier }
+    own: [any Algorithm], mayRunUnproven: Bool, bits: ResultBits = .class,
+    identifier: (any Algorithm) -> AlgorithmIdentifier = { $0.identifier }
   ) throws(FailureReport) {
     var known: [AlgorithmIdentifier: any Algorithm] = [:]
     let library = AlgorithmRegistry.all + AlgorithmRegistry.overGroups
@@ -61,6 +64,7 @@ final class AlgorithmCatalog: Sendable {
       }
     }
     self.own = own
+    self.bits = bits
     self.byCollective = byCollective
     self.mayRunUnproven = mayRunUnproven
   }
@@ -102,20 +106,24 @@ final class AlgorithmCatalog: Sendable {
   }
 
   /// Proves one of the own algorithms, the first time it is to run; the library's were proven by its tests.
-  func prove(_ algorithm: any Algorithm, for position: Position) throws(FailureReport) {
-    if AlgorithmRegistry.any(algorithm.collective, named: algorithm.name) != nil { return }
+  ///
+  /// - Returns: By which trees it folds; nil for the library's, which promise that, and for what runs unproven.
+  @discardableResult
+  func prove(_ algorithm: any Algorithm, for position: Position) throws(FailureReport) -> FoldClass? {
+    if AlgorithmRegistry.any(algorithm.collective, named: algorithm.name) != nil { return nil }
     let (rank, rankCount, root) = (position.rank, position.rankCount, position.root)
     let proof = Proof(algorithm: algorithm.identifier, rankCount: rankCount, root: root)
-    if proven.withLock({ $0.contains(proof) }) { return }
+    if let known = proven.withLock({ $0[proof] }) { return known }
     if rankCount > Self.provenRanksMax {
-      if mayRunUnproven { return }
+      if mayRunUnproven { return nil }
       throw FailureReport(
         .unproven, rank: rank,
         "algorithm \(algorithm.name) cannot be proven for \(rankCount) ranks: \(Self.provenRanksMax) is the most",
         advice: "Set allowsUnprovenAlgorithms in the options to run it all the same")
     }
+    let report: ProofReport
     do throws(ProofFailure) {
-      try Verifier.prove(collective: algorithm.collective, rankCount: rankCount, root: root) {
+      report = try Verifier.prove(collective: algorithm.collective, rankCount: rankCount, root: root) {
         algorithm.schedule(for: position.grouping.position(of: $0, root: root))
       }
     } catch {
@@ -123,6 +131,7 @@ final class AlgorithmCatalog: Sendable {
         .unproven, rank: rank, "algorithm \(algorithm.name) was refused: \(error.description)",
         advice: "Correct the schedule where the counterexample shows it")
     }
-    _ = proven.withLock { $0.insert(proof) }
+    proven.withLock { $0[proof] = .some(report.foldClass) }
+    return report.foldClass
   }
 }

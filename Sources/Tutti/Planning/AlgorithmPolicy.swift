@@ -17,6 +17,8 @@ struct AlgorithmPolicy {
   let segmentBytesMax: Int
   let catalog: AlgorithmCatalog
   private let choices: ChoiceCache
+  /// Those for combines whose order makes a difference.
+  private let orderedChoices: ChoiceCache
 
   /// No segment is longer, whatever links carry.
   static let segmentBytesMax = 256 << 10
@@ -37,27 +39,42 @@ struct AlgorithmPolicy {
     self.segmentBytesMax = segmentBytesMax
     self.catalog = catalog
     // Those that users bring run by name only.
-    choices = ChoiceCache(
-      AlgorithmChoice(
-        grouping: grouping,
-        terms: terms
-          ?? ChoiceTerms(
-            JobFacts(levels: [.init(name: "rank", medium: LevelMedium(medium))], processors: processors)),
-        candidates: AlgorithmRegistry.candidates(for: grouping), segmentBytesMax: segmentBytesMax))
+    let choice = AlgorithmChoice(
+      grouping: grouping,
+      terms: terms
+        ?? ChoiceTerms(JobFacts(levels: [.init(name: "rank", medium: LevelMedium(medium))], processors: processors)),
+      candidates: AlgorithmRegistry.candidates(for: grouping), segmentBytesMax: segmentBytesMax)
+    choices = ChoiceCache(choice)
+    orderedChoices =
+      catalog.bits == .any
+      ? choices
+      : ChoiceCache(
+        choice.folding(
+          by: catalog.bits.tree(for: grouping),
+          among: AlgorithmRegistry.candidates(for: grouping, inRankOrder: catalog.bits == .canonical)))
   }
 
   /// The name of the algorithm for a call of this size.
   ///
-  /// - Parameter bytes: Of the message, or of all blocks together.
-  func algorithm(_ collective: Collective, bytes: UInt64, hasUnequalBlocks: Bool) -> String {
-    choices.choice(for: collective).best(bytes: bytes, hasUnequalBlocks: hasUnequalBlocks)
+  /// - Parameters:
+  ///   - bytes: Of the message, or of all blocks together.
+  ///   - isOrdered: Whether the order of combines makes a difference to the bits.
+  func algorithm(_ collective: Collective, bytes: UInt64, hasUnequalBlocks: Bool, isOrdered: Bool) -> String {
+    (isOrdered ? orderedChoices : choices).choice(for: collective).best(bytes: bytes, hasUnequalBlocks: hasUnequalBlocks)
   }
 
-  /// Every candidate for a call of this size, and why one of them is chosen.
+  /// Every candidate for a call of this size, and why one of them is chosen, where the order of combines makes a difference.
   ///
   /// - Parameter bytes: Of the message, or of all blocks together.
   func explain(_ collective: Collective, bytes: UInt64, hasUnequalBlocks: Bool) -> Explanation {
-    choices.choice(for: collective).explain(bytes: bytes, hasUnequalBlocks: hasUnequalBlocks)
+    orderedChoices.choice(for: collective).explain(bytes: bytes, hasUnequalBlocks: hasUnequalBlocks)
+  }
+
+  /// An algorithm as it runs on these ranks: the plain ones follow the order of the groups, unless results have to fold in
+  /// the order of the ranks.
+  func arranged(_ algorithm: any Algorithm, isOrdered: Bool) -> any Algorithm {
+    if isOrdered, catalog.bits == .canonical, algorithm.collective.combines { return algorithm }
+    return AlgorithmRegistry.arranged(algorithm, for: grouping)
   }
 
   /// Bytes of a segment: as long as a link carries, because a segment costs system calls where it does not go through a

@@ -38,7 +38,7 @@ struct Planner: PlanMaker {
 
   /// What tells which operands are contributions, for averages that divide those.
   private func contributions(to key: PlanKey, _ algorithm: any Algorithm) -> Contributions? {
-    guard key.dividesContributions else { return nil }
+    guard key.traits.contains(.dividesContributions) else { return nil }
     // float32 has room for sums of float16, and none beyond what bfloat16 has.
     let isInRange = key.dataType == DataType.float16.rawValue
     return Contributions(rank: rank, rankCount: rankCount, sumsAreInRange: isInRange) {
@@ -58,22 +58,33 @@ struct Planner: PlanMaker {
     _ key: PlanKey, bytes: UInt64, hasUnequalBlocks: Bool
   ) throws(FailureReport) -> (number: UInt8, algorithm: any Algorithm) {
     let catalog = policy.catalog
+    let isOrdered = key.traits.contains(.dependsOnOrder)
     if key.algorithm == 0 {
-      let name = policy.algorithm(key.collective, bytes: bytes, hasUnequalBlocks: hasUnequalBlocks)
+      let name = policy.algorithm(
+        key.collective, bytes: bytes, hasUnequalBlocks: hasUnequalBlocks, isOrdered: isOrdered)
       guard let number = catalog.number(key.collective, named: name) else {
         preconditionFailure("the policy for \(key.collective.name) names no algorithm: \(name)")
       }
-      return (number, arranged(catalog.algorithm(key.collective, number: number)))
+      return (number, policy.arranged(catalog.algorithm(key.collective, number: number), isOrdered: isOrdered))
     }
     // The call above looked the name up.
     let algorithm = catalog.algorithm(key.collective, number: key.algorithm)
-    try catalog.prove(algorithm, for: position(root: key.root))
-    return (key.algorithm, arranged(algorithm))
+    let proven = try catalog.prove(algorithm, for: position(root: key.root))
+    if isOrdered, catalog.bits == .canonical, key.collective.combines { try checkFold(algorithm, proven) }
+    return (key.algorithm, policy.arranged(algorithm, isOrdered: isOrdered))
   }
 
-  /// An algorithm as it runs on these ranks: the plain ones follow the order of the groups.
-  private func arranged(_ algorithm: any Algorithm) -> any Algorithm {
-    AlgorithmRegistry.arranged(algorithm, for: policy.grouping)
+  /// Refuses an algorithm that does not fold canonically, where results have to. All ranks do alike.
+  private func checkFold(_ algorithm: any Algorithm, _ proven: FoldClass?) throws(FailureReport) {
+    let isOwn = AlgorithmRegistry.any(algorithm.collective, named: algorithm.name) == nil
+    let isCanonical =
+      isOwn
+      ? proven == .canonical : algorithm.foldTree(for: policy.grouping) == .canonical(rankCount: rankCount)
+    if isCanonical { return }
+    throw FailureReport(
+      .invalidArgument, rank: rank,
+      "algorithm \(algorithm.name) does not fold \(rankCount) ranks canonically, and the bits of results have to be canonical",
+      advice: "Choose auto or another algorithm of collbench list, or TUTTI_BITS=class or any")
   }
 
   private func position(root: Int32) -> Position { policy.grouping.position(of: rank, root: Int(root)) }

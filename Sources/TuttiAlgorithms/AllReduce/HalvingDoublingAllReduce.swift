@@ -19,4 +19,6 @@ public struct HalvingDoublingAllReduce: Algorithm {
   }
 
   public func cost(for grouping: Grouping) -> AlgorithmCost? { Butterfly.cost(for: grouping) }
+
+  public func foldTree(of operands: [FoldTree], in grouping: Grouping) -> FoldTree? { .canonical(operands) }
 }

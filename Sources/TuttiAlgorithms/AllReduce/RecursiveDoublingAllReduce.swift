@@ -56,4 +56,6 @@ public struct RecursiveDoublingAllReduce: Algorithm {
       rounds: folding.roundsOnLongestPath, messages: messages, volume: Double(messages), totalMessages: total,
       totalVolume: Double(total))
   }
+
+  public func foldTree(of operands: [FoldTree], in grouping: Grouping) -> FoldTree? { .canonical(operands) }
 }

@@ -29,6 +29,10 @@ struct GroupsAlgorithm: Algorithm {
   func cost(for grouping: Grouping) -> AlgorithmCost? {
     grouping.levelCount > 1 ? composition(grouping.levelCount).cost(for: grouping) : nil
   }
+
+  func foldTree(of operands: [FoldTree], in grouping: Grouping) -> FoldTree? {
+    grouping.levelCount > 1 ? composition(grouping.levelCount).foldTree(of: operands, in: grouping) : nil
+  }
 }
 
 /// What is inside a group of one level where groups may lie in it: a composition, and the plain algorithm where there are
@@ -50,4 +54,7 @@ struct LevelByLevel: Algorithm {
   func isDefined(for grouping: Grouping) -> Bool { algorithm(for: grouping).isDefined(for: grouping) }
   func schedule(for position: Position) -> Schedule { algorithm(for: position.grouping).schedule(for: position) }
   func cost(for grouping: Grouping) -> AlgorithmCost? { algorithm(for: grouping).cost(for: grouping) }
+  func foldTree(of operands: [FoldTree], in grouping: Grouping) -> FoldTree? {
+    algorithm(for: grouping).foldTree(of: operands, in: grouping)
+  }
 }

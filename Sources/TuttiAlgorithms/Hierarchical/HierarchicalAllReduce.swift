@@ -82,4 +82,9 @@ public struct HierarchicalAllReduce: Algorithm {
       across: allReduce.cost(for: grouping.groups(at: level)), columnCount: columns.count,
       inside: [reduceScatter.cost(for: members), allGather.cost(for: members)], columns)
   }
+
+  /// The trees of the groups' members, and over them the one across.
+  public func foldTree(of operands: [FoldTree], in grouping: Grouping) -> FoldTree? {
+    GroupColumns(grouping, at: level).foldTree(of: operands, inside: reduceScatter, across: allReduce)
+  }
 }

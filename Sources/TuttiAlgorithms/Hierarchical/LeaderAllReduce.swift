@@ -73,4 +73,9 @@ public struct LeaderAllReduce: Algorithm {
       across: allReduce.cost(for: grouping.groups(at: level)), columnCount: 1,
       inside: [reduce.cost(for: members), broadcast.cost(for: members)], columns)
   }
+
+  /// The trees of the groups' members, and over them the one across.
+  public func foldTree(of operands: [FoldTree], in grouping: Grouping) -> FoldTree? {
+    GroupColumns(grouping, at: level).foldTree(of: operands, inside: reduce, across: allReduce)
+  }
 }

@@ -53,4 +53,9 @@ public struct LeaderReduce: Algorithm {
       across: across.cost(for: grouping.groups(at: level)), columnCount: 1,
       inside: [inside.cost(for: columns.largestGroup)], columns)
   }
+
+  /// The trees of the groups' members, and over them the one across.
+  public func foldTree(of operands: [FoldTree], in grouping: Grouping) -> FoldTree? {
+    GroupColumns(grouping, at: level).foldTree(of: operands, inside: inside, across: across)
+  }
 }

@@ -19,9 +19,11 @@ extension AlgorithmRegistry {
   /// What the automatic choice weighs where ranks are in these groups: the plain algorithms, in the order of the groups, and
   /// of those over groups the ones with direct algorithms inside. Inside groups every rank reaches every other one, and the
   /// other pairs are for those who ask for them.
-  public static func candidates(for grouping: Grouping) -> [any Algorithm] {
+  ///
+  /// - Parameter inRankOrder: Whether the plain algorithms keep to the order of the ranks' numbers.
+  public static func candidates(for grouping: Grouping, inRankOrder: Bool = false) -> [any Algorithm] {
     if grouping.levelCount == 1 { return all }
-    return all.map { arranged($0, for: grouping) }
+    return all.map { inRankOrder ? $0 : arranged($0, for: grouping) }
       + overGroups.filter { !$0.name.contains("+") || $0.name.contains(":direct+") }
   }
 

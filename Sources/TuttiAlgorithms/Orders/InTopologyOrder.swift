@@ -71,5 +71,10 @@ public struct InTopologyOrder: Algorithm {
 
   public func cost(for grouping: Grouping) -> AlgorithmCost? { algorithm.cost(for: grouping) }
 
+  public func foldTree(of operands: [FoldTree], in grouping: Grouping) -> FoldTree? {
+    let places = operands.indices.map { operands[order?.ranks[$0] ?? grouping.rank(at: $0)] }
+    return algorithm.foldTree(of: places, in: Grouping(rankCount: grouping.rankCount))
+  }
+
   public func isWeighed(for grouping: Grouping) -> Bool { algorithm.isWeighed(for: grouping) }
 }

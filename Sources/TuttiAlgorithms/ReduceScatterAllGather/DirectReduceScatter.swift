@@ -1,6 +1,7 @@
 import TuttiSchedule
 
-/// Direct reduce-scatter: every rank sends block j to rank j, which folds them in rank order in one pass.
+/// Direct reduce-scatter: every rank sends block j to rank j, which folds them in rank order, as a balanced tree, in one
+/// pass.
 ///
 /// Peers are taken in rotated order, so that not all send to rank 0 first. This is the first phase of ``TwoShotAllReduce``.
 public struct DirectReduceScatter: Algorithm {
@@ -18,7 +19,7 @@ public struct DirectReduceScatter: Algorithm {
     for peer in others { program.send([.input(peer)], to: peer) }
     var operands = Array(repeating: ScheduleBuilder.Operand.input(rank), count: rankCount)
     for peer in others.reversed() { operands[peer] = program.receiveSlot([.output(rank)], from: peer) }
-    program.reduce([.output(rank)], operands, completes: true)
+    program.reduce([.output(rank)], operands, order: .balanced, completes: true)
     return program.finish()
   }
 
@@ -28,4 +29,6 @@ public struct DirectReduceScatter: Algorithm {
       rounds: min(rankCount - 1, 1), messages: rankCount - 1, volume: Double(rankCount - 1) / Double(rankCount),
       rankCount: rankCount)
   }
+
+  public func foldTree(of operands: [FoldTree], in grouping: Grouping) -> FoldTree? { .canonical(operands) }
 }

@@ -1,6 +1,7 @@
 import TuttiSchedule
 
-/// Direct reduce: every rank sends its input to the root, which folds all of them in rank order in one pass.
+/// Direct reduce: every rank sends its input to the root, which folds all of them in rank order, as a balanced tree,
+/// in one pass.
 public struct DirectReduce: Algorithm {
   public var name: String { "direct" }
   public var collective: Collective { .reduce }
@@ -19,9 +20,11 @@ public struct DirectReduce: Algorithm {
     let operands = (0..<rankCount).map { peer in
       peer == root ? .input(0) : program.receiveSlot([.output(0)], from: peer)
     }
-    program.reduce([.output(0)], operands, completes: true)
+    program.reduce([.output(0)], operands, order: .balanced, completes: true)
     return program.finish()
   }
 
   public func cost(for grouping: Grouping) -> AlgorithmCost? { DirectBroadcast().cost(for: grouping) }
+
+  public func foldTree(of operands: [FoldTree], in grouping: Grouping) -> FoldTree? { .canonical(operands) }
 }

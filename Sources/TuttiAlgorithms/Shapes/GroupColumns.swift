@@ -66,6 +66,19 @@ struct GroupColumns {
     return Set(groups.map(\.count)).map(Grouping.init(rankCount:))
   }
 
+  /// The tree of a composition that reduces inside each group, and what comes of that across; nil where a part has none.
+  func foldTree(
+    of operands: [FoldTree], inside: any Algorithm, across: any Algorithm
+  ) -> FoldTree? {
+    var sums: [FoldTree] = []
+    for number in 0..<groupCount {
+      let group = grouping.group(number, at: level)
+      guard let sum = inside.foldTree(of: group.map { operands[$0] }, in: grouping.members(of: group)) else { return nil }
+      sums.append(sum)
+    }
+    return across.foldTree(of: sums, in: grouping.groups(at: level))
+  }
+
   /// Into how many chunks the algorithms inside cut the data of the largest group, at most.
   func chunkCount(of algorithms: [any Algorithm]) -> Int {
     let first = largestGroup.position(of: 0)

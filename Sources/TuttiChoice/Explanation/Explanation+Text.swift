@@ -30,7 +30,8 @@ extension Explanation {
       # \(collective.name), \(bytes) bytes, \(grouping.rankCount) rank\(grouping.rankCount == 1 ? "" : "s")\(groups)
       # predicted times; link columns: how long the links of that level are busy, which overlaps with the others
 
-      """ + lines.joined() + "# auto: \(chosen.isEmpty ? "none" : chosen): \(reason)\n"
+      """ + lines.joined() + (fold.map { "# one tree for all sizes of floating-point results: \($0)\n" } ?? "")
+        + "# auto: \(chosen.isEmpty ? "none" : chosen): \(reason)\n"
   }
 
   /// The fastest first, then those without a prediction, in their order.

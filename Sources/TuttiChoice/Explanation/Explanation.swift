@@ -7,6 +7,7 @@ package struct Explanation: Sendable {
     case undefined = "not defined for these ranks"
     case byNameOnly = "gives no cost: runs by name only"
     case needsEqualBlocks = "serves blocks of equal sizes only"
+    case otherTree = "folds by another tree than the job's results"
     case foldsAll = "every rank folds everything: up to 512 KiB only"
   }
 
@@ -15,8 +16,13 @@ package struct Explanation: Sendable {
     package let isDefined: Bool
     package let prediction: Prediction?
     package let obstacle: Obstacle?
+    /// The one tree by which it promises to fold: `canonical`, or a hash; nil where it promises none.
+    package let fold: String?
 
-    init(name: String, isDefined: Bool, prediction: Prediction? = nil, obstacle: Obstacle? = nil) {
+    init(
+      name: String, isDefined: Bool, prediction: Prediction? = nil, obstacle: Obstacle? = nil, fold: String? = nil
+    ) {
+      self.fold = fold
       self.name = name
       self.isDefined = isDefined
       self.prediction = prediction
@@ -32,6 +38,8 @@ package struct Explanation: Sendable {
   package let levels: [String]
   /// In the order in which they were given.
   package let candidates: [Candidate]
+  /// The tree by which the job's results fold, named as those of candidates are; nil where any will do.
+  package let fold: String?
   /// The name of the chosen one; empty where there are no candidates.
   package let chosen: String
   package let reason: String

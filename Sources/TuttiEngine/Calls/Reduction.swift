@@ -21,6 +21,8 @@ package struct Reduction {
   /// Whether an average divides contributions as they enter, because partial sums might overflow where the
   /// mean does not.
   package let dividesContributions: Bool
+  /// What a plan depends on, as its key has it: made beforehand, because small calls make a key each.
+  package let traits: ReductionTraits
 }
 
 /// `tutti_combine_function`, not optional.
@@ -71,9 +73,12 @@ package struct ReductionTable: @unchecked Sendable {
     let kernel = isAverage ? Int32(TUTTI_SUM) : Int32(operation)
     let average = isAverage ? tutti_average(Int32(type)) : nil
     guard let combine = tutti_combine(Int32(type), kernel), !isAverage || average != nil else { return nil }
+    var traits: ReductionTraits = isAverage && isHalf ? .dividesContributions : []
+    let isOrdered = isAverage || operation == UInt8(TUTTI_SUM) || operation == UInt8(TUTTI_PRODUCT)
+    if isOrdered, ElementFormat(Int32(type)).isFloating { traits.insert(.dependsOnOrder) }
     return Reduction(
       identifier: operation, name: name(operation), isCommutative: true, identity: identity(Int32(kernel), Int32(type)),
-      combine: combine, average: average, dividesContributions: isAverage && isHalf)
+      combine: combine, average: average, dividesContributions: isAverage && isHalf, traits: traits)
   }
 
   private static func name(_ operation: UInt8) -> StaticString {

@@ -7,6 +7,20 @@ package enum MemoryKind: UInt8, Sendable {
   case host = 0
 }
 
+/// What of a reduction a plan depends on.
+@frozen @usableFromInline
+package struct ReductionTraits: OptionSet, Sendable {
+  @usableFromInline package let rawValue: UInt8
+
+  @inlinable
+  package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+  /// See ``Reduction/dividesContributions``.
+  package static let dividesContributions = ReductionTraits(rawValue: 4)
+  /// The order of combines makes a difference to the bits: sums, products and averages of floating-point numbers.
+  package static let dependsOnOrder = ReductionTraits(rawValue: 8)
+}
+
 /// What a plan depends on. Equal keys, equal plans.
 ///
 /// Two words, because every call compares them with the last call's.
@@ -17,22 +31,21 @@ package struct PlanKey: Hashable, Sendable {
 
   @usableFromInline static let inPlaceBit: UInt64 = 1
   @usableFromInline static let exchangeBit: UInt64 = 2
-  @usableFromInline static let divisionBit: UInt64 = 4
 
   /// - Parameters:
   ///   - algorithm: The algorithm's number in this communicator's catalog, or 0 for the automatic choice.
   ///   - isExchange: An all-to-all in which every rank has counts of its own.
-  ///   - dividesContributions: See ``Reduction/dividesContributions``.
+  ///   - traits: Those of the reduction.
   ///   - count: Elements of the message, or of each rank's block; for v-forms ``digest(ofBlocks:)``.
   @inlinable
   package init(
     collective: Collective, algorithm: UInt8, dataType: UInt8, inPlace: Bool, isExchange: Bool = false,
-    dividesContributions: Bool = false, memory: MemoryKind = .host, root: Int32 = 0, count: UInt64
+    traits: ReductionTraits = [], memory: MemoryKind = .host, root: Int32 = 0, count: UInt64
   ) {
     self.count = count
     let flags =
       (inPlace ? Self.inPlaceBit : 0) | (isExchange ? Self.exchangeBit : 0)
-      | (dividesContributions ? Self.divisionBit : 0) | UInt64(memory.rawValue) << 4
+      | UInt64(traits.rawValue) | UInt64(memory.rawValue) << 4
     packed =
       UInt64(UInt32(bitPattern: root)) << 32 | UInt64(collective.rawValue) << 24 | UInt64(algorithm) << 16
       | UInt64(dataType) << 8 | flags
@@ -63,6 +76,6 @@ package struct PlanKey: Hashable, Sendable {
   @inlinable package var dataType: UInt8 { UInt8(truncatingIfNeeded: packed >> 8) }
   @inlinable package var inPlace: Bool { packed & Self.inPlaceBit != 0 }
   @inlinable package var isExchange: Bool { packed & Self.exchangeBit != 0 }
-  @inlinable package var dividesContributions: Bool { packed & Self.divisionBit != 0 }
+  package var traits: ReductionTraits { ReductionTraits(rawValue: UInt8(truncatingIfNeeded: packed) & 0xC) }
   @inlinable package var root: Int32 { Int32(truncatingIfNeeded: packed >> 32) }
 }

@@ -76,6 +76,8 @@ package struct ProofReport: Hashable, Sendable {
   package var events = 0
   /// Waits between events, over all settings.
   package var waits = 0
+  /// By which trees results fold; nil where nothing is combined. Of several proofs together, what holds for all.
+  package var foldClass: FoldClass?
 
   package init() {}
 
@@ -85,5 +87,6 @@ package struct ProofReport: Hashable, Sendable {
     sum.messages += part.messages
     sum.events += part.events
     sum.waits += part.waits
+    sum.foldClass = .joined(sum.foldClass, part.foldClass)
   }
 }

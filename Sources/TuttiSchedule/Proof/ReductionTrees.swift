@@ -31,6 +31,8 @@ struct ReductionTrees {
   private var cells: [Int32]
   /// By tree: a rank that is contained more than once, or -1.
   private var repeated: [Int32]
+  /// By tree: what it is whichever cell it belongs to.
+  private var folds: [FoldTree]
   /// By tree that is not a leaf.
   private var nodes: [Node] = []
   /// Open addressing; -1 is free. A power of two, at most half full.
@@ -43,6 +45,7 @@ struct ReductionTrees {
     contained = Array(repeating: 0, count: leafCount * words)
     cells = Array(repeating: 0, count: leafCount)
     repeated = Array(repeating: -1, count: leafCount)
+    folds = (0..<cellCount).flatMap { _ in (0..<rankCount).map(FoldTree.rank) }
     for cell in 0..<cellCount {
       for rank in 0..<rankCount {
         let leaf = cell * rankCount + rank
@@ -57,6 +60,7 @@ struct ReductionTrees {
   func isLeaf(_ tree: Int32) -> Bool { Int(tree) < leafCount }
   func cell(_ tree: Int32) -> Int32 { cells[Int(tree)] }
   func repeatedRank(_ tree: Int32) -> Int32 { repeated[Int(tree)] }
+  func fold(_ tree: Int32) -> FoldTree { folds[Int(tree)] }
 
   /// A rank whose contribution is not in the tree, or nil.
   func missingRank(_ tree: Int32) -> Int? {
@@ -123,6 +127,7 @@ struct ReductionTrees {
     }
     cells.append(cells[left] == cells[right] ? cells[left] : -1)
     repeated.append(again)
+    folds.append(node.isWide ? .wide(folds[left], folds[right]) : .combined(folds[left], folds[right]))
     nodes.append(node)
     return Int32(tree)
   }

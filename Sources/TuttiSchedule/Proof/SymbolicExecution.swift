@@ -10,6 +10,7 @@ struct SymbolicExecution {
   /// Cells of the largest buffer.
   private let cellCount: Int
   private var trees: ReductionTrees
+  private let canonical: FoldTree
   /// By rank, memory and cell; -1 is undefined.
   private var memory: [Int32]
   /// By rank: its first cell in `memory`.
@@ -27,6 +28,8 @@ struct SymbolicExecution {
   private var roles: [Role]
   /// By step among the steps of all ranks.
   private var orders: [FoldOrder] = []
+  /// The class of the results that have been checked; nil where there are none that combine.
+  private(set) var foldClass: FoldClass?
 
   init(_ verifier: Verifier, _ graph: EventGraph, _ layouts: [DataLayout], inPlace: Bool) {
     self.verifier = verifier
@@ -34,6 +37,7 @@ struct SymbolicExecution {
     self.layouts = layouts
     cellCount = Int(layouts.map { max($0.input.count, $0.output.count) }.max() ?? 0)
     trees = ReductionTrees(rankCount: verifier.rankCount, cellCount: cellCount)
+    canonical = .canonical(rankCount: verifier.rankCount)
     var total = 0
     for plan in graph.plans {
       memoryBase.append(total)
@@ -182,7 +186,7 @@ struct SymbolicExecution {
 
   // MARK: The end
 
-  func checkPostcondition() throws(ProofFailure) {
+  mutating func checkPostcondition() throws(ProofFailure) {
     for rank in 0..<verifier.rankCount {
       let schedule = verifier.schedules[rank]
       let offsets = layouts[rank].output.offsets
@@ -207,9 +211,12 @@ struct SymbolicExecution {
     memoryBase[rank] + cellCount + place - Int(graph.plans[rank].buffers[1].base) / Verifier.cellBytes
   }
 
-  private func checkCombined(_ rank: Int, _ chunk: Int, _ place: Int) throws(ProofFailure) {
+  private mutating func checkCombined(_ rank: Int, _ chunk: Int, _ place: Int) throws(ProofFailure) {
     let tree = memory[outputCell(rank, place)]
-    if tree >= 0, trees.isComplete(tree), trees.repeatedRank(tree) < 0, trees.cell(tree) == place { return }
+    if tree >= 0, trees.isComplete(tree), trees.repeatedRank(tree) < 0, trees.cell(tree) == place {
+      noteFold(tree)
+      return
+    }
     let found: String
     if tree < 0 {
       found = "nothing was written"
@@ -225,6 +232,19 @@ struct SymbolicExecution {
     throw verifier.failure(
       .postcondition, rank: rank, step: lastWriter(rank, place), chunk: chunk,
       expected: "each of \(verifier.rankCount) ranks' contributions exactly once", found: found)
+  }
+
+  /// Takes a result's tree into the class of all.
+  private mutating func noteFold(_ tree: Int32) {
+    let fold = trees.fold(tree)
+    switch foldClass {
+    case .canonical where fold == canonical: return
+    case .one(let known, _) where fold == known: return
+    case .several: return
+    case nil, .canonical, .one:
+      let own: FoldClass = fold == canonical ? .canonical : .one(fold, text: trees.text(tree))
+      foldClass = .joined(foldClass, own)
+    }
   }
 
   private func checkCopy(

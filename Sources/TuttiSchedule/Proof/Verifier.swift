@@ -1,4 +1,5 @@
-// Proves the schedules of all ranks together, by the five properties of ``ProvenProperty``.
+// Proves the schedules of all ranks together, by the five properties of ``ProvenProperty``, and names the class of trees by
+// which results fold.
 //
 // Matched messages are checked on the schedules, because both ends must agree for every chunk map. Everything else is
 // checked on lowered plans, the same that the engine executes: in place and not, with chunks of several segments, of uneven
@@ -94,6 +95,7 @@ package struct Verifier {
       var execution = SymbolicExecution(self, graph, layouts, inPlace: inPlace)
       try execution.run(order)
       try execution.checkPostcondition()
+      report.foldClass = .joined(report.foldClass, execution.foldClass)
     }
   }
 

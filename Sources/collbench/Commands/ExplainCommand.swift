@@ -37,6 +37,9 @@ struct ExplainCommand: ParsableCommand {
   @Option(help: "Without a topology file: the number of hosts that the ranks are spread over, in order. (default: 1)")
   var hosts: Int?
 
+  @Option(help: "What floating-point results may depend on: \(ResultBits.allCases.map(\.name).joined(separator: ", ")).")
+  var bits = ResultBits.class.name
+
   @Flag(help: "Write JSON instead of a table.")
   var json = false
 
@@ -51,12 +54,18 @@ struct ExplainCommand: ParsableCommand {
         throw ExitCode.failure
       }
     }
-    let explanation = try choice(described).explain(call.collective, bytes: call.bytes)
+    let bits = try resultBits(bits) ?? .class
+    let plain = try choice(described)
+    let explanation = plain.folding(
+      by: bits.tree(for: plain.grouping),
+      among: AlgorithmRegistry.candidates(for: plain.grouping, inRankOrder: bits == .canonical)
+    ).explain(call.collective, bytes: call.bytes)
     try Terminal.write(json ? explanation.json(described).text() + "\n" : explanation.text)
   }
 
   /// Checks what was asked for.
   private func call() throws -> (collective: Collective, bytes: UInt64) {
+    _ = try resultBits(bits)
     guard let wanted = Collective(name: collective) else {
       throw ValidationError(unknown("collective", collective, known: Catalog.collectives))
     }

@@ -49,6 +49,9 @@ struct ListCommand: ParsableCommand {
       let algorithms = Catalog.forms(of: subject.algorithms.map(\.name))
       text += "  \(subject.name): \(algorithms.isEmpty ? "no algorithms" : algorithms.joined(separator: ", "))\n"
     }
+    for subject in Subject.allCases where subject.combines {
+      text += "  \(subject.name), the same bits at any size: \(subject.canonicalAlgorithms.joined(separator: ", "))\n"
+    }
     text += "  INNER names what works inside groups of ranks, OUTER what works between them: hierarchical:direct+ring\n"
     text += "transports\n"
     for transport in transports(reports) {
@@ -98,6 +101,7 @@ struct ListCommand: ParsableCommand {
               .object([
                 ("name", .string(subject.name)),
                 ("algorithms", .array(subject.algorithms.map { .string($0.name) })),
+                ("canonicalFold", .array(subject.canonicalAlgorithms.map { .string($0) })),
                 ("hasRoot", .bool(subject.hasRoot)), ("combines", .bool(subject.combines)),
                 ("hasBlocks", .bool(subject.hasBlocks)),
               ])

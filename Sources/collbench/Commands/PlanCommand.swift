@@ -52,9 +52,17 @@ struct PlanCommand: ParsableCommand {
       switch format {
       case "dot": Schedule.dot(of: schedules, algorithm: algorithm)
       case "svg": Schedule.svg(of: schedules, algorithm: algorithm)
-      default: Schedule.text(of: schedules, algorithm: algorithm)
+      default: try Schedule.text(of: schedules, algorithm: algorithm) + foldText(schedules)
       }
     if let file { try file.write(text) } else { try Terminal.write(text) }
+  }
+
+  /// A line that says by which trees the results fold; nothing where nothing is combined.
+  private func foldText(_ schedules: [Schedule]) throws -> String {
+    let report = try Verifier.prove(
+      collective: schedules[0].collective, rankCount: schedules.count, root: schedules[0].root
+    ) { schedules[$0] }
+    return report.foldClass.map { "folds: \($0.text)\n" } ?? ""
   }
 
   /// Checks everything that was asked for, and returns the algorithm.

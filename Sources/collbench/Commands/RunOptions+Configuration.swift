@@ -1,11 +1,21 @@
 import ArgumentParser
 import Tutti
+import TuttiSchedule
 import TuttiTopology
 
 // Checks what was typed: everything that can be known to be wrong before a rank starts is refused here.
 
 /// How many processes one `--ranks` may start.
 let ranksMax = 512
+
+/// What `--bits` asks for; nil where nothing was asked for.
+func resultBits(_ name: String?) throws -> ResultBits? {
+  guard let name else { return nil }
+  guard let bits = ResultBits(name: name) else {
+    throw ValidationError(unknown("bits", name, known: ResultBits.allCases.map(\.name)))
+  }
+  return bits
+}
 
 extension RunOptions {
   func configuration() throws -> RunConfiguration {
@@ -39,7 +49,7 @@ extension RunOptions {
       sizes: try sizeList(for: subject, elementBytes: type.size), type: type, operation: try operation(for: subject, type),
       root: try root(for: subject), iterations: iterations, warmup: warmup, inPlace: inPlace, registered: registered,
       check: !noCheck,
-      format: format, output: output, topology: try jobTopology(), timeout: timeout)
+      format: format, output: output, topology: try jobTopology(), bits: try resultBits(bits), timeout: timeout)
     // The launcher has checked the memory already; by now its other ranks may have taken theirs.
     if let ranks, !launched {
       if let obstacle = configuration.rootObstacle(rankCount: ranks) { throw ValidationError(obstacle) }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import TuttiSchedule
 
 /// The flags of `run`, as typed. ``configuration()`` turns them into a ``RunConfiguration`` or says what is wrong.
 struct RunOptions: ParsableArguments {
@@ -53,6 +54,13 @@ struct RunOptions: ParsableArguments {
 
   @Flag(help: "Do not compare the results with the exact expected bits.")
   var noCheck = false
+
+  @Option(
+    help: """
+      What floating-point results may depend on (docs/REPRODUCIBILITY.md): \
+      \(ResultBits.allCases.map(\.name).joined(separator: ", ")). (default: TUTTI_BITS, or class)
+      """)
+  var bits: String?
 
   @Option(help: "The file that describes the hosts and their network (docs/TOPOLOGIES.md); its ranks are the run's.")
   var topology: String?

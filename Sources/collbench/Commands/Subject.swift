@@ -30,6 +30,14 @@ enum Subject: Hashable, Sendable, Named {
     } ?? []
   }
 
+  /// The plain algorithms that fold canonically at any rank count: at all those of the table in docs/ALGORITHMS.md.
+  var canonicalAlgorithms: [String] {
+    guard let collective, collective.combines else { return [] }
+    return AlgorithmRegistry.algorithms(for: collective).filter { algorithm in
+      (1...33).allSatisfy { algorithm.foldTree(for: Grouping(rankCount: $0)) == .canonical(rankCount: $0) }
+    }.map(\.name)
+  }
+
   var carriesData: Bool { self != .collective(.barrier) }
   var hasRoot: Bool { collective?.hasRoot ?? false }
   var combines: Bool { collective?.combines ?? false }

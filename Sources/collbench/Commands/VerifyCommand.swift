@@ -8,7 +8,10 @@ struct VerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify",
     abstract: "Proves algorithms: the result, equal bits on all ranks, matched messages, no deadlock, memory.",
-    discussion: "Collectives with a root are proven with the roots 0, 1 and the last rank.")
+    discussion: """
+      Collectives with a root are proven with the roots 0, 1 and the last rank. Algorithms that fold canonically give the same \
+      bits as each other (docs/REPRODUCIBILITY.md).
+      """)
 
   static let ranksMax = 65_536
 
@@ -36,12 +39,14 @@ struct VerifyCommand: ParsableCommand {
       let firstSchedule = schedules
       var proven = 0
       var report = ProofReport()
+      var folds = FoldSummary()
       for grouping in (minRanks...maxRanks).map({ Grouping(rankCount: $0) }) where algorithm.isDefined(for: grouping) {
         let rankCount = grouping.rankCount
         Terminal.progress("\(index + 1)/\(algorithms.count) \(label), \(rankCount) of \(maxRanks) ranks")
+        var here = ProofReport()
         for root in algorithm.collective.hasRoot ? roots(rankCount: rankCount) : [0] {
           do throws(ProofFailure) {
-            report += try Verifier.prove(collective: algorithm.collective, rankCount: rankCount, root: root) {
+            here += try Verifier.prove(collective: algorithm.collective, rankCount: rankCount, root: root) {
               algorithm.schedule(for: grouping.position(of: $0, root: root))
             }
           } catch {
@@ -51,13 +56,15 @@ struct VerifyCommand: ParsableCommand {
           }
           schedules += rankCount
         }
+        folds.add(here.foldClass, rankCount: rankCount)
+        report += here
         proven += 1
       }
       total += report
       Terminal.progress("")
       try Terminal.write(
         "\(label): proven for \(counted(proven, "rank count")), \(counted(schedules - firstSchedule, "schedule")), "
-          + "\(counted(report.messages, "message"))\n")
+          + "\(counted(report.messages, "message"))\(folds.description.map { "; " + $0 } ?? "")\n")
     }
     let seconds = decimal(Double(tutti_now_ns() - start) / 1e9, digits: 1)
     try Terminal.write(

@@ -13,6 +13,7 @@ extension Explanation {
         topology.map { .object([("name", .string($0.name)), ("hash", .string($0.hash))]) } ?? .null
       ),
       ("levels", .array(levels.map { .string($0) })),
+      ("foldClass", .optional(fold)),
       ("candidates", .array(candidates.map(json))),
       ("chosen", .string(chosen)), ("reason", .string(reason)),
     ])
@@ -22,7 +23,7 @@ extension Explanation {
     let prediction = candidate.prediction
     return .object([
       ("name", .string(candidate.name)), ("defined", .bool(candidate.isDefined)),
-      ("obstacle", .optional(candidate.obstacle?.rawValue)),
+      ("obstacle", .optional(candidate.obstacle?.rawValue)), ("foldClass", .optional(candidate.fold)),
       ("timeMicroseconds", .optional(prediction?.microseconds)), ("boundBy", .optional(prediction?.bound.text)),
       ("rounds", .optional(prediction?.rounds)), ("latencyMicroseconds", .optional(prediction?.latency)),
       ("fillMicroseconds", .optional(prediction?.filling)),

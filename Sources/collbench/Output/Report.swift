@@ -1,4 +1,5 @@
 import TuttiLaunch
+import TuttiSchedule
 
 /// Turns measurements into the chosen format. Only rank 0 has one.
 ///
@@ -8,16 +9,18 @@ struct Report {
   private let configuration: RunConfiguration
   private let rankCount: Int
   private let topologyHash: String
+  private let bits: ResultBits
   private let system = SystemFacts.current()
   private let file: OutputFile?
   private var measurements: [Measurement] = []
   /// Why printed results have not arrived; nil while all have. Nothing is printed afterwards.
   private var failure: StandardStream.Failure?
 
-  init(_ configuration: RunConfiguration, rankCount: Int, topologyHash: String) throws {
+  init(_ configuration: RunConfiguration, rankCount: Int, topologyHash: String, bits: ResultBits) throws {
     self.configuration = configuration
     self.rankCount = rankCount
     self.topologyHash = topologyHash
+    self.bits = bits
     file = try configuration.output.map { try OutputFile(path: $0) }
     if configuration.streams { emit(table.header) }
   }
@@ -82,7 +85,7 @@ struct Report {
       ("iterations", .optional(configuration.iterations)), ("warmup", .optional(configuration.warmup)),
       ("inPlace", .bool(configuration.inPlace)), ("registered", .bool(configuration.registered)),
       ("check", .bool(configuration.check)),
-      ("timeoutSeconds", .number(configuration.timeout)),
+      ("timeoutSeconds", .number(configuration.timeout)), ("bits", .string(bits.name)),
       (
         "topology",
         .object([("name", .optional(configuration.topology?.name)), ("hash", .string(topologyHash))])
@@ -97,7 +100,7 @@ struct Report {
       ("count", .integer(measurement.count)), ("dtype", .optional(measurement.type)),
       ("op", .optional(measurement.operation)),
       ("root", .optional(measurement.root)), ("ranks", .integer(measurement.rankCount)),
-      ("algorithm", .optional(measurement.algorithm)),
+      ("algorithm", .optional(measurement.algorithm)), ("foldClass", .optional(measurement.foldClass)),
       ("transport", .string(measurement.transport)), ("dataPath", .optional(measurement.dataPath)),
       ("inPlace", .bool(measurement.inPlace)),
       ("iterations", .integer(measurement.times.count)),

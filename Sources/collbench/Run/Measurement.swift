@@ -15,6 +15,8 @@ struct Measurement: Sendable {
   /// The algorithm and transport that ran, not those asked for; nil for send and receive, which has no algorithms.
   var algorithm: String?
   var transport: String
+  /// The tree by which the results fold, by name; nil where nothing is combined.
+  var foldClass: String?
   /// How large segments travelled on rank 0 at the end; nil where there was no choice.
   var dataPath: String?
   var inPlace: Bool

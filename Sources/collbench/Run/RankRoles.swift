@@ -16,6 +16,7 @@ func runLaunchedRank(_ configuration: RunConfiguration, checksMemory: Bool) thro
   options.transport = configuration.transport
   options.timeout = configuration.timeoutDuration
   options.topology = configuration.topology
+  options.bits = configuration.bits
   let communicator: Communicator
   do {
     communicator = try Communicator.join(options: options)
@@ -33,6 +34,7 @@ func runThreads(_ configuration: RunConfiguration, ranks: Int) throws {
   options.transport = .inProcess
   options.timeout = configuration.timeoutDuration
   options.topology = configuration.topology
+  options.bits = configuration.bits
   let communicators: [Communicator]
   do {
     communicators = try Communicator.makeInProcess(rankCount: ranks, options: options)
@@ -121,7 +123,10 @@ private func runRank(_ communicator: Communicator, _ configuration: RunConfigura
       try communicator.barrier()
     }
     var report: Report?
-    if rank == 0 { report = try Report(configuration, rankCount: rankCount, topologyHash: communicator.topologyHash) }
+    if rank == 0 {
+      report = try Report(
+        configuration, rankCount: rankCount, topologyHash: communicator.topologyHash, bits: communicator.bits)
+    }
     let correct = try RankRun(communicator: communicator, configuration: configuration)
       .run(arrives: { report?.arrives ?? true }, { report?.add($0) })
     try report?.finish()

@@ -81,9 +81,15 @@ struct RankRun {
       subject: subject, bytes: run.bytes, count: run.count, type: subject.carriesData ? configuration.type.name : nil,
       operation: subject.combines ? configuration.operation.name : nil, root: subject.hasRoot ? configuration.root : nil,
       rankCount: communicator.rankCount, algorithm: subject.algorithms.isEmpty ? nil : used.algorithm,
-      transport: used.transports.description, dataPath: dataPath?.rawValue, inPlace: configuration.inPlace,
+      transport: used.transports.description, foldClass: foldClass(of: used.algorithm), dataPath: dataPath?.rawValue,
+      inPlace: configuration.inPlace,
       times: UnsafeBufferPointer(start: samples, count: iterations).sorted(),
       wrongElements: configuration.check ? try sumOverRanks(wrong) : nil)
+  }
+
+  private func foldClass(of algorithm: String) -> String? {
+    guard case .collective(let collective) = configuration.subject else { return nil }
+    return communicator.foldClass(of: algorithm, collective, configuration.operation, configuration.type)
   }
 
   private func sumOverRanks(_ value: Int) throws -> Int {

@@ -45,6 +45,8 @@ struct RunConfiguration: Sendable {
   var output: String?
   /// The network; nil for what the ranks know of one another.
   var topology: JobTopology?
+  /// What results may depend on; nil for what the environment says.
+  var bits: ResultBits?
   /// The seconds that one operation may take.
   var timeout: Double
 
@@ -54,14 +56,20 @@ struct RunConfiguration: Sendable {
   var timeoutDuration: Duration { .nanoseconds(Int64(timeout * 1e9)) }
 
   /// The algorithms that the measurements of one size ask for; nil is `auto`. `all` leaves out those that are not defined
-  /// for the ranks.
+  /// for the ranks, or refused on them.
   func algorithmRequests(_ communicator: Communicator) -> [String?] {
     switch algorithms {
     case .auto: return [nil]
     case .all:
       // Send and receive has no algorithms, but runs all the same.
       guard case .collective(let collective) = subject else { return [nil] }
-      return communicator.algorithms(for: collective)
+      return communicator.algorithms(for: collective).filter { name in
+        // In canonical mode the others are refused.
+        guard communicator.bits == .canonical,
+          let fold = communicator.foldClass(of: name, collective, operation, type)
+        else { return true }
+        return fold == "canonical" || fold == "exact"
+      }
     case .named(let name): return [name]
     }
   }

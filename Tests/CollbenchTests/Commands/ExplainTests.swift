@@ -17,7 +17,7 @@ import Testing
 
   @Test func jsonHasEveryCandidate() async throws {
     let file = "\(Self.topologies)/ethernet-4.yaml"
-    let outcome = try await Tool.run("explain all-reduce --bytes 16M --topology \(file) --json")
+    let outcome = try await Tool.run("explain all-reduce --bytes 16M --topology \(file) --json --bits any")
     #expect(outcome.status == 0)
     let object = try parse(outcome.output)
     #expect(object["collective"] as? String == "all-reduce" && object["bytes"] as? Int == 16 << 20)

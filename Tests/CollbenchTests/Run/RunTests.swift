@@ -4,9 +4,8 @@ import Testing
 /// `collbench run`, when everything is right.
 @Suite(.serialized) struct RunTests {
   static let resultKeys: Set = [
-    "collective", "bytes", "count", "dtype", "op", "root", "ranks", "algorithm", "transport", "dataPath", "inPlace",
-    "iterations",
-    "timeMicroseconds", "algbwGBps", "busbwGBps", "wrongElements",
+    "collective", "bytes", "count", "dtype", "op", "root", "ranks", "algorithm", "foldClass", "transport", "dataPath",
+    "inPlace", "iterations", "timeMicroseconds", "algbwGBps", "busbwGBps", "wrongElements",
   ]
   static let allReduceAlgorithms = [
     "ring", "ring-2", "swing", "bine", "recursive-doubling", "double-binary-tree", "halving-doubling", "circulant",
@@ -28,6 +27,7 @@ import Testing
       #expect(result["count"] as? Int == bytes / 4)
       #expect(result["dtype"] as? String == "float32")
       #expect(result["op"] as? String == "sum")
+      #expect(result["foldClass"] as? String == "canonical", "of two ranks there is one tree")
       #expect(result["ranks"] as? Int == 2)
       #expect(result["inPlace"] as? Bool == false)
       #expect(result["iterations"] as? Int == 20)

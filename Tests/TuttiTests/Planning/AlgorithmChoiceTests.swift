@@ -31,7 +31,7 @@ import TuttiTransport
       var last = ""
       for step in 0...80 {
         let bytes = UInt64(8 << (step / 3)) * UInt64([4, 5, 6][step % 3]) / 4
-        let choice = policy.algorithm(collective, bytes: bytes, hasUnequalBlocks: head.count == 4)
+        let choice = policy.algorithm(collective, bytes: bytes, hasUnequalBlocks: head.count == 4, isOrdered: false)
         if choice != last { found += " \(bytes) \(choice)" }
         last = choice
       }
@@ -49,7 +49,7 @@ import TuttiTransport
       terms: layout.terms(outer: .network, inner: .sharedMemory, processors: 4, hostProcessors: 4))
     for collective in Collective.allCases {
       let explanation = policy.explain(collective, bytes: 16 << 20, hasUnequalBlocks: false)
-      let name = policy.algorithm(collective, bytes: 16 << 20, hasUnequalBlocks: false)
+      let name = policy.algorithm(collective, bytes: 16 << 20, hasUnequalBlocks: false, isOrdered: true)
       #expect(explanation.chosen == name && explanation.levels == ["host", "rank"])
       #expect(catalog.number(collective, named: name) != nil && name != "two-shot", "\(collective.name) \(name)")
     }

@@ -234,7 +234,7 @@ import TuttiTransport
         catalog: try AlgorithmCatalog(CommunicatorOptions()))
       for collective in Collective.allCases {
         for bytes in [0, 8, 1 << 10, 64 << 10, 1 << 20, 64 << 20] as [UInt64] {
-          let name = policy.algorithm(collective, bytes: bytes, hasUnequalBlocks: false)
+          let name = policy.algorithm(collective, bytes: bytes, hasUnequalBlocks: false, isOrdered: true)
           #expect(policy.catalog.algorithm(collective, named: name) != nil, "\(collective) \(bytes): \(name)")
         }
       }
