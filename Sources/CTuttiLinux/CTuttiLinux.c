@@ -6,6 +6,9 @@
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <linux/mempolicy.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -15,6 +18,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -335,6 +339,26 @@ ssize_t tutti_socket_receive(int socket, void *first, size_t first_length, void 
     moved = second_length == 0 ? recv(socket, first, first_length, MSG_DONTWAIT) : recvmsg(socket, &message, MSG_DONTWAIT);
   } while (moved < 0 && errno == EINTR);
   return moved < 0 ? -errno : moved;
+}
+
+int tutti_socket_undelivered(int socket) {
+  struct tcp_info info;
+  socklen_t length = sizeof info;
+  int queued;
+  if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &length) != 0 || ioctl(socket, SIOCOUTQ, &queued) != 0) return 0;
+  switch (info.tcpi_state) {
+    case TCP_CLOSE:
+    case TCP_FIN_WAIT2:
+    case TCP_TIME_WAIT:
+      return 0;
+    case TCP_FIN_WAIT1:
+    case TCP_CLOSING:
+    case TCP_LAST_ACK:
+      // The end of the stream counts as a byte.
+      return queued > 0 ? queued - 1 : 0;
+    default:
+      return queued;
+  }
 }
 
 int tutti_socket(int domain, int type) {

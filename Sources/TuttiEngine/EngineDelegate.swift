@@ -11,6 +11,10 @@ package protocol LinkSource: AnyObject, Sendable {
 
   /// Links that were opened since the last call. Called under the lock; must not block.
   func takeLinks() throws(FailureReport) -> [Link]
+
+  /// Why `peer`, whose turn it is to open a link that has not come, will never do so; nil while it may. Called under the
+  /// lock, now and then while nothing moves; must not block.
+  func absence(of peer: Int) -> FailureReport?
 }
 
 /// What the engine asks of the layers that know the other ranks. Called without the engine's lock where it may block.

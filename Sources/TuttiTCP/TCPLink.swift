@@ -195,19 +195,35 @@ package final class TCPLink: Link, @unchecked Sendable {
 
   package override var wantsWrite: Bool { state.pointee.pendingHeadBytes + state.pointee.pendingBodyBytes > 0 }
 
+  package override var undelivered: Int {
+    if state.pointee.closed || status.pointee.failed { return 0 }
+    return state.pointee.pendingHeadBytes + state.pointee.pendingBodyBytes + Int(tutti_socket_undelivered(socket))
+  }
+
+  /// A connection that is closed, by hand or with its process, answers what still comes with a reset, at which both kernels
+  /// forget what is on its way. So all of it must have arrived before. The end of the stream goes along: where both sides
+  /// close, each acknowledges at once what the other sent.
+  package override func drain() -> Bool {
+    if state.pointee.closed || status.pointee.failed || state.pointee.sendError != 0 { return true }
+    flush()
+    discardInput()
+    guard state.pointee.canWrite else { return state.pointee.sendError != 0 }
+    if !state.pointee.hasEnded {
+      state.pointee.hasEnded = true
+      shutdown(socket, Int32(SHUT_WR))
+    }
+    return tutti_socket_undelivered(socket) == 0
+  }
+
   package override func startClosing() {
     if state.pointee.closed { return }
-    if !status.pointee.failed {
-      flush()
-      discardInput()
-    }
+    if !status.pointee.failed { discardInput() }
     state.pointee.closed = true
     state.pointee.canWrite = false
     owner = nil
   }
 
-  /// Reads and drops what has come. Unread input would make the kernel reset the connection on close, and the peer would
-  /// lose what is on its way to it.
+  /// Reads and drops what has come: unread input would make the kernel reset the connection on close.
   private func discardInput() {
     let chunk = memory.freeChunk(besides: -1)
     for _ in 0..<1024 {

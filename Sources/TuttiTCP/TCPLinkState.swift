@@ -59,6 +59,8 @@ struct TCPLinkState {
 
   /// Staging slots (bits) that hold nothing.
   var freeSlots: UInt64
+  /// The peer has been told that no more will come.
+  var hasEnded = false
   var closed = false
 }
 

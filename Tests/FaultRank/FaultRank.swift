@@ -1,13 +1,15 @@
 // A rank for tests that end ranks: joins as the environment says, reduces again and again, and says how it ended.
 //
-// faultrank TRANSPORT ALGORITHM BYTES TIMEOUT_SECONDS [fork | registered | waiting | ROUNDS | duplicate | folder=PATH]
+// faultrank TRANSPORT ALGORITHM BYTES TIMEOUT_SECONDS [fork | registered | waiting | ROUNDS | duplicate | close | leave |
+//           folder=PATH]
 //
 // Prints `inside` as it enters the first operation of this size, all ranks having joined. It ends with status 1 and the
 // error when one comes, and prints when that was: `failed N`, in nanoseconds of CLOCK_MONOTONIC. With `fork` it first forks
 // a child that sleeps and shares every descriptor. With `registered` the memory is registered. With `waiting` the last rank
 // sleeps instead, while the others wait for it. With ROUNDS it stops after as many operations, and prints what carried them.
 // With `duplicate` rank 1 takes the right to make files of more than 1 MiB from itself, all duplicate the communicator,
-// print what came of it, and use the first one again. With `folder=PATH` the ranks meet over files there instead, all of
+// print what came of it, and use the first one again. With `close` and `leave` rank 0 broadcasts, and every rank closes, or
+// ends without closing, as soon as its own part is done. With `folder=PATH` the ranks meet over files there instead, all of
 // them in one communicator and the odd and the even ones in another, and use both.
 
 import CTuttiFork
@@ -24,7 +26,7 @@ import TuttiLaunch
       let seconds = Double(arguments[4])
     else {
       say(
-        "usage: faultrank TRANSPORT ALGORITHM BYTES TIMEOUT_SECONDS [fork | registered | waiting | ROUNDS | duplicate | folder=PATH]",
+        "usage: faultrank TRANSPORT ALGORITHM BYTES TIMEOUT_SECONDS [MANNER]: see FaultRank.swift",
         STDERR_FILENO)
       exit(64)
     }
@@ -40,6 +42,7 @@ import TuttiLaunch
       let manner = arguments.count > 5 ? arguments[5] : ""
       let rounds = Int(manner)
       if manner == "duplicate" { return try duplicate(communicator) }
+      if manner == "close" || manner == "leave" { return try broadcast(communicator, bytes, closes: manner == "close") }
       if manner == "fork" {
         guard tutti_fork_sleeper(30) > 0 else { exit(71) }
       }
@@ -79,6 +82,15 @@ import TuttiLaunch
     } catch { say("\(error.code) \(error.peer ?? -1): \(error)", STDERR_FILENO) }
     try communicator.barrier()
     say("over \(communicator.lastOperation.transports)", STDOUT_FILENO)
+  }
+
+  static func broadcast(_ communicator: Communicator, _ bytes: Int, closes: Bool) throws(TuttiError) {
+    var data = [UInt8](repeating: communicator.rank == 0 ? 3 : 0, count: bytes)
+    try communicator.broadcast(&data, root: 0)
+    if closes { communicator.close() }
+    say(data.allSatisfy { $0 == 3 } ? "has all" : "has other data", STDOUT_FILENO)
+    // Without this the communicator would be closed before the process ends.
+    if !closes { exit(0) }
   }
 
   static func meet(over store: FolderStore, _ options: CommunicatorOptions) throws(TuttiError) {

@@ -103,6 +103,10 @@ ssize_t tutti_receive_descriptors(int socket, void *bytes, size_t length, int *f
 ssize_t tutti_socket_send(int socket, const void *first, size_t first_length, const void *second, size_t second_length);
 ssize_t tutti_socket_receive(int socket, void *first, size_t first_length, void *second, size_t second_length);
 
+/// Bytes sent on a TCP socket that the peer's kernel has not acknowledged; 0 on a dead connection, and on sockets that are
+/// not TCP's.
+int tutti_socket_undelivered(int socket);
+
 /// Keeps the compiler from moving memory accesses across; the CPU's side is the caller's (see tutti_membarrier).
 static inline void tutti_compiler_fence(void) { __asm__ volatile("" ::: "memory"); }
 

@@ -69,6 +69,9 @@ final class InProcessLinks: LinkSource {
   }
 
   func takeLinks() -> [Link] { arrivals.take() }
+
+  /// Whichever rank needs a link makes both its ends.
+  func absence(of peer: Int) -> FailureReport? { nil }
 }
 
 /// The ranks of one in-process communicator, and the links between them.

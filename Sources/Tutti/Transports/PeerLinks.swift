@@ -21,6 +21,8 @@ final class PeerLinks: LinkSource {
   private struct State {
     /// Peers whose link exists or is being made.
     var known: Set<Int> = []
+    /// When a peer was first seen to have left without a link.
+    var missing: [Int: UInt64] = [:]
     var failure: FailureReport?
     var isClosed = false
   }
@@ -122,6 +124,22 @@ final class PeerLinks: LinkSource {
     state.withLock { $0.failure = $0.failure ?? failure }
     if links.isEmpty { throw failure }
     return links
+  }
+
+  /// A link that a peer opened before it left may still be on its way through this process.
+  func absence(of peer: Int) -> FailureReport? {
+    guard membership.hasDeparted(peer) else { return nil }
+    let now = monotonicNanoseconds()
+    let isGone = state.withLock { state in
+      guard !state.known.contains(peer) else { return false }
+      let since = state.missing[peer] ?? now
+      state.missing[peer] = since
+      return now - since >= Clock.second
+    }
+    guard isGone else { return nil }
+    return FailureReport(
+      .peerLost, rank: choice.rank, peer: peer, "rank \(peer) has closed its communicator, and opened no link before",
+      advice: "All ranks must make the same calls before any of them closes")
   }
 
   /// The links of all ends, and the first failure. No link is dropped because of another end's failure: that would close it,

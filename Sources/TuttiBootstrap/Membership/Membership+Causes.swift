@@ -3,6 +3,9 @@ import TuttiSystem
 // Finding the cause of what this rank notices itself: a link that failed, a wait that reached its deadline.
 
 extension Membership {
+  /// Whether `peer` is known to have left in good order. Does not wait.
+  package func hasDeparted(_ peer: Int) -> Bool { state.withLock { $0.machines.hasDeparted(peer) } }
+
   package func causeOfLoss(of peer: Int, otherwise: FailureReport) -> FailureReport {
     guard !isForked, (0..<rankCount).contains(peer) else { return firstCause ?? otherwise }
     // A cause on its way is better than a departure that may be its consequence, but a departure is not waited out.

@@ -99,7 +99,20 @@ extension Engine {
         return .failed(report)
       }
     }
+    if isLate, let loss = findAbsence() { return .failed(loss) }
     return .whole
+  }
+
+  /// Finds a rank that has gone without opening the link that an operation needs.
+  private func findAbsence() -> FailureReport? {
+    for index in 0..<Lane.operationSlots where core.pointee.slots[index].isActive {
+      let operation = core.pointee.slots[index].operation
+      if operation.pointee.tables.pointee.linksReady { continue }
+      for peer in operation.pointee.plan.takeUnretainedValue().peers where core.pointee.links[peer] == nil {
+        if let loss = links.absence(of: peer) { return loss }
+      }
+    }
+    return nil
   }
 
   /// Finds an operation whose time is over, and asks the other ranks about those whose time nearly is.

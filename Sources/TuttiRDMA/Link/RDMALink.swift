@@ -323,6 +323,10 @@ import TuttiSystem
       return true
     }
 
+    package override var undelivered: Int {
+      (0..<pairCount).reduce(0) { $0 + Int(pairs[$1].posted &- pairs[$1].retired) }
+    }
+
     /// Whether nothing more can be done for what was sent.
     private var isBeyondHelp: Bool {
       state.pointee.isClosed || !connection.isOwn || status.pointee.failed || state.pointee.suspectSince != 0

@@ -182,9 +182,12 @@ open class Link {
 
   // MARK: The end: see `Link+Close.swift`, which goes through these for many links at once
 
-  /// Moves what was sent towards the peer. Returns whether all of it will arrive even if this process ends; where the kernel
-  /// sends, that is true at once. Never blocks; the caller asks again, for a bounded time.
+  /// Moves what was sent towards the peer. Returns whether all of it will arrive even if this process ends. Never
+  /// blocks; the caller asks again, for a bounded time.
   open func drain() -> Bool { true }
+
+  /// What was sent and has not arrived, in any unit: while it shrinks, a slow network is given its time.
+  open var undelivered: Int { 0 }
 
   /// Ends the link in good order before it is closed: the peer gets what was sent, and hears that no more will come. Returns
   /// whether that is done, or has become impossible. Never blocks; the caller asks again, for a bounded time.

@@ -27,13 +27,15 @@ import Tutti
     Case("all-reduce", RunTests.allReduceAlgorithms, combines: true, busFactor: 1.6),
     Case("barrier", ["direct", "dissemination", "binomial"], busFactor: 0),
     Case(
-      "reduce-scatter", ["ring", "swing", "bine", "pat", "circulant", "bruck", "recursive-halving", "direct"],
+      "reduce-scatter",
+      ["distance-doubling", "ring", "swing", "bine", "pat", "circulant", "bruck", "recursive-halving", "direct"],
       combines: true, hasBlocks: true, busFactor: 0.8),
     Case(
       "all-gather", ["ring", "swing", "bine", "pat", "circulant", "bruck", "recursive-doubling", "direct"],
       hasBlocks: true, busFactor: 0.8),
     Case("broadcast", ["bine", "binomial", "chain", "direct", "scatter-all-gather"], hasRoot: true, busFactor: 1),
-    Case("reduce", ["bine", "binomial", "chain", "direct"], hasRoot: true, combines: true, busFactor: 1),
+    Case(
+      "reduce", ["distance-doubling", "bine", "binomial", "chain", "direct"], hasRoot: true, combines: true, busFactor: 1),
     Case("gather", ["bine", "binomial", "chain", "direct"], hasRoot: true, hasBlocks: true, busFactor: 0.8),
     Case("scatter", ["bine", "binomial", "chain", "direct"], hasRoot: true, hasBlocks: true, busFactor: 0.8),
     Case("all-to-all", ["pairwise", "bruck", "direct"], hasBlocks: true, busFactor: 0.8),

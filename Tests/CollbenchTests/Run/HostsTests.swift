@@ -56,6 +56,18 @@ struct HostsTests {
     for rank in 0..<4 { #expect(!outcome.errors(ofRank: rank).isEmpty, "rank \(rank): \(outcome.errors)") }
   }
 
+  /// The root is done long before a slow network has carried its data, and what the others say meanwhile finds it gone.
+  @Test(arguments: ["close", "leave"])
+  func whoeverIsDoneMayEnd(manner: String) async throws {
+    let script = Tool.root.appending(path: "Scripts/test-hosts").path
+    let rank = FaultRanks.program + " tcp auto \(4 << 20) 60 \(manner)"
+    let arguments = "3 --rate 200mbit -- \(rank)".split(separator: " ").map(String.init)
+    let outcome = try await Running(script, arguments).outcome(limit: 60)
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    let all = outcome.output + outcome.errors
+    #expect(all.components(separatedBy: "has all").count == 4, "\(all)")
+  }
+
   @Test func theFirstFailureIsTheStatus() async throws {
     let script = Tool.root.appending(path: "Scripts/test-hosts").path
     let arguments = ["3", "--grace", "0.5", "--", "bash", "-c", "[ $TUTTI_RANK = 1 ] && exit 7; sleep 600"]

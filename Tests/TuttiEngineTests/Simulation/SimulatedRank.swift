@@ -327,6 +327,8 @@ final class SimulatedRank: EngineDelegate, LinkSource, @unchecked Sendable {
     try world.openLink(number, peer)
   }
 
+  func absence(of peer: Int) -> FailureReport? { nil }
+
   func takeLinks() throws(FailureReport) -> [Link] {
     let now = arriving.filter { $0.time <= world.now }.map(\.link)
     arriving.removeAll { $0.time <= world.now }

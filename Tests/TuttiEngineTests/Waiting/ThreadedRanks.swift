@@ -55,6 +55,7 @@ final class ThreadedRank: EngineDelegate, LinkSource, @unchecked Sendable {
 
   func openLink(to peer: Int, deadline: UInt64, giveUp: () -> FailureReport?) throws(FailureReport) {}
   func takeLinks() -> [Link] { arrivals.take() }
+  func absence(of peer: Int) -> FailureReport? { nil }
   func cause(of loss: FailureReport) -> FailureReport { loss }
   func diagnose(_ call: AwaitedCall, until deadline: UInt64) -> FailureReport? { nil }
   func report(_ cause: FailureReport) -> FailureReport {

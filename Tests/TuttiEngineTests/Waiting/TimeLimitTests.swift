@@ -49,6 +49,7 @@ struct TimeLimitTests {
       time.nanoseconds.wrappingAdd(linkDelay, ordering: .relaxed)
     }
     func takeLinks() throws(FailureReport) -> [Link] { arrivals.take() }
+    func absence(of peer: Int) -> FailureReport? { nil }
     func cause(of loss: FailureReport) -> FailureReport { loss }
     func diagnose(_ call: AwaitedCall, until deadline: UInt64) -> FailureReport? {
       asked.withLock { $0.append(time.nanoseconds.load(ordering: .relaxed)) }
