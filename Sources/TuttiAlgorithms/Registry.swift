@@ -18,6 +18,7 @@ public enum AlgorithmRegistry {
     TreeAllReduce.binomial,
     TreeAllReduce.kAry,
     TreeAllReduce.reduceBroadcast,
+    LinearAllReduce(),
     OneShotAllReduce(),
     TwoShotAllReduce(),
     DistanceDoublingReduceScatter(),

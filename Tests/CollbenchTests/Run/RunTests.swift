@@ -9,7 +9,7 @@ import Testing
   ]
   static let allReduceAlgorithms = [
     "ring", "ring-2", "swing", "bine", "recursive-doubling", "double-binary-tree", "halving-doubling", "circulant",
-    "binomial", "k-ary", "reduce-broadcast", "one-shot", "two-shot",
+    "binomial", "k-ary", "reduce-broadcast", "linear", "one-shot", "two-shot",
   ]
 
   @Test func jsonIsTheContract() async throws {

@@ -156,7 +156,7 @@ import TuttiTesting
       try withRanks(job, .inProcess, .canonical) { communicator in
         func average<Number: TuttiElement & Equatable>(_ make: (Double) -> Number) throws {
           var first: [Number] = []
-          for name in ["recursive-doubling", "halving-doubling", "one-shot", "two-shot", "auto"] {
+          for name in ["recursive-doubling", "halving-doubling", "linear", "one-shot", "two-shot", "auto"] {
             for count in [3000, 1000] {
               var buffer = values[communicator.rank].prefix(count).map(make)
               try communicator.allReduce(&buffer, .average, algorithm: AlgorithmName(name))
