@@ -55,7 +55,9 @@ package struct HostReport: Sendable, Hashable {
     for device in listFolder(devices).sorted() {
       for port in listFolder("\(devices)/\(device)/ports").sorted() {
         let place = "\(devices)/\(device)/ports/\(port)"
-        guard readSmallFile(place + "/state")?.contains("ACTIVE") == true else { continue }
+        // `4: ACTIVE`.
+        let state = readSmallFile(place + "/state")?.split(whereSeparator: \.isWhitespace) ?? []
+        guard state.contains("ACTIVE") else { continue }
         // `100 Gb/sec (4X EDR)`.
         let rate = readSmallFile(place + "/rate").flatMap { Double($0.prefix { $0 != " " }) } ?? 0
         let megabits = rate.isFinite && (0...1e6).contains(rate) ? Int(rate * 1000) : 0

@@ -24,7 +24,9 @@ extension AlgorithmRegistry {
   public static func candidates(for grouping: Grouping, inRankOrder: Bool = false) -> [any Algorithm] {
     if grouping.levelCount == 1 { return all }
     return all.map { inRankOrder ? $0 : arranged($0, for: grouping) }
-      + overGroups.filter { !$0.name.contains("+") || $0.name.contains(":direct+") }
+      + overGroups.filter { over in
+        !over.name.contains("+") || over.name.split(separator: ":").dropFirst().contains { $0.hasPrefix("direct+") }
+      }
   }
 
   /// Gives a plain algorithm as it runs on these ranks: in the order of their groups, where that is not the order of their

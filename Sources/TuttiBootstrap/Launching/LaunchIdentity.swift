@@ -44,7 +44,7 @@ package struct LaunchIdentity: Sendable {
     do throws(FailureReport) {
       return try JobSecret.read(environment, job: job)
     } catch {
-      guard error.code == .authentication, source.contains(LaunchFamily.slurmRank) else { throw error }
+      guard error.code == .authentication, source.hasPrefix(LaunchFamily.slurmRank) else { throw error }
       throw FailureReport(
         error.code, rank: rank, error.message,
         advice: error.advice + ". With srun --mpi=pmi2, Slurm carries one to the ranks")

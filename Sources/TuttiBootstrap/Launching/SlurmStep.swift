@@ -22,10 +22,11 @@ enum SlurmStep {
   static func rendezvous(_ variables: EnvironmentReader, rank: Int) throws(FailureReport) -> RendezvousAddress {
     let advice =
       "Set TUTTI_RENDEZVOUS to host:port of rank 0, the same on every rank, or start the ranks with srun --mpi=pmi2"
-    if variables["SLURM_DISTRIBUTION"]?.contains("arbitrary") == true {
+    let distribution = variables["SLURM_DISTRIBUTION"] ?? ""
+    if distribution.split(whereSeparator: { ":,".contains($0) }).contains("arbitrary") {
       throw FailureReport(
         .configuration, rank: rank,
-        "SLURM_DISTRIBUTION=\"\(variables["SLURM_DISTRIBUTION"] ?? "")\" puts tasks in an order that does not tell where "
+        "SLURM_DISTRIBUTION=\"\(distribution)\" puts tasks in an order that does not tell where "
           + "rank 0 is", advice: advice)
     }
     let list = variables["SLURM_STEP_NODELIST"] ?? ""
