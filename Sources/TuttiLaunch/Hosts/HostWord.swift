@@ -4,7 +4,7 @@ import TuttiSystem
 /// One word that names a host: `name`, `name:4`, `user@name:4`, `[fd00::1]:4`.
 struct HostWord {
   let text: Substring
-  /// Of its first character.
+  /// Where its first character is.
   let place: HostPlace
 
   init(_ text: Substring, _ place: HostPlace) { (self.text, self.place) = (text, place) }

@@ -5,7 +5,7 @@ import TuttiSystem
 /// A rank that an agent has started, with the agent's ends of its streams and of its PMI.
 final class AgentProcess {
   /// The rank's number of its end of PMI.
-  private static let pmiDescriptor: Int32 = 3
+  private static let pmiNumber: Int32 = 3
   /// How long output may still come after a rank has ended, from what it has left behind.
   private static let remainder = 200 * Clock.millisecond
 
@@ -24,7 +24,7 @@ final class AgentProcess {
     rank = description.rank
     var variables = environment.merging(description.environment) { $1 }
     variables["PMI_RANK"] = "\(rank)"
-    variables["PMI_FD"] = "\(Self.pmiDescriptor)"
+    variables["PMI_FD"] = "\(Self.pmiNumber)"
     var program = ChildProgram(description.program, description.arguments, environment: variables)
     // The rank's ends are closed here when it has them.
     var theirs: [PassedDescriptor] = []
@@ -42,7 +42,7 @@ final class AgentProcess {
       program.descriptors[Int32(stream) + 1] = end.raw
     }
     let (ours, end) = try Self.socketPair()
-    (pmi, program.descriptors[Self.pmiDescriptor]) = (ours, end.raw)
+    (pmi, program.descriptors[Self.pmiNumber]) = (ours, end.raw)
     process = try withExtendedLifetime((theirs, end)) { () throws(LaunchError) in try ChildProcess(program) }
     let watch = tutti_pidfd_open(process.pid)
     self.watch = watch < 0 ? nil : PassedDescriptor(OwnedDescriptor(watch))

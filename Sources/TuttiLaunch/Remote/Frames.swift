@@ -57,7 +57,7 @@ struct FrameQueue {
     return true
   }
 
-  /// The same for a socket, without a signal when its other end is gone.
+  /// Writes what a socket takes now, without a signal when its other end is gone. False when it is.
   mutating func send(to socket: Int32) -> Bool {
     while start < bytes.count {
       switch Sockets.sendNow(socket, bytes[start...]) {

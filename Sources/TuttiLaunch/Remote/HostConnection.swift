@@ -211,7 +211,8 @@ final class HostConnection {
       }
     guard state == .connecting else { return "is lost: its connection ended (\(how))" }
     _ = takeErrors()
-    let said = complaintText.isEmpty ? "" : ": \(complaintText)"
+    var said = complaintText.isEmpty ? "" : ": \(complaintText)"
+    if said.last == "." { said.removeLast() }
     return "cannot run ranks: \(how) before the agent \(access.agent.program) answered\(said)\(advice(said, end))"
   }
 

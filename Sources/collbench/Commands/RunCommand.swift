@@ -2,9 +2,8 @@ import ArgumentParser
 
 /// `collbench run` measures a collective (or send and receive), in one of three roles.
 ///
-/// With `--ranks N` or `--hosts` this process is the launcher and measures nothing itself (or, over `inprocess`, has N threads
-/// as ranks).
-/// Without, it is one rank of whatever started it.
+/// With `--ranks N` or `--hosts` this process is the launcher and measures nothing itself (or, over `inprocess`, has N
+/// threads as ranks). Without, it is one rank of whatever started it.
 struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run", abstract: "Measures a collective and checks its results bit for bit. The default command.",
