@@ -52,7 +52,8 @@ public struct JobOutcome: Sendable, Hashable {
   /// Whether the first rank that failed was ended by SIGPIPE, because the reader of its output had left, as `| head` does,
   /// or nothing failed but the output had no reader any more. Nobody has made a mistake then.
   public var readerHasLeft: Bool {
+    if let lostOutput, !lostOutput.readerHasLeft { return false }
     if let firstFailure { return ends[firstFailure] == .signalled(SIGPIPE) }
-    return lostOutput?.readerHasLeft == true && failedHosts.isEmpty && lateRanks.isEmpty
+    return lostOutput != nil && failedHosts.isEmpty && lateRanks.isEmpty
   }
 }

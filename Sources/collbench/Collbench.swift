@@ -14,7 +14,6 @@ struct Collbench: ParsableCommand {
           starts 4 local processes and measures all-reduce over the sizes from 8 bytes to 64 MiB
       collbench reduce-scatter --ranks 4 --transport tcp --algorithm all --min-bytes 4K --max-bytes 1M --format json
           every algorithm of reduce-scatter, in turn, on each size
-      collbench reduce --ranks 5 --root 2 --dtype bfloat16 --op average --in-place
       collbench list
           the collectives, their algorithms, the types, and which operation works on which
       collbench explain all-reduce --bytes 16M --topology Topologies/ethernet-4.yaml
