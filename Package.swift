@@ -87,7 +87,7 @@ let package = Package(
       name: "TuttiTesting",
       dependencies: ["Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiTransport", "TuttiSystem", "TuttiTopology"]),
     // Starting the ranks of a job, and seeing to their end.
-    .target(name: "TuttiLaunch", dependencies: ["TuttiSystem", "CTuttiLinux"]),
+    .target(name: "TuttiLaunch", dependencies: ["TuttiSystem", "TuttiTopology", "CTuttiLinux"]),
     .executableTarget(
       name: "collbench",
       dependencies: [

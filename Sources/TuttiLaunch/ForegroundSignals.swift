@@ -38,4 +38,15 @@ final class ForegroundSignals {
     var before = before
     pthread_sigmask(SIG_SETMASK, &before, nil)
   }
+
+  /// Stops this process as Ctrl-Z does, and returns when it goes on.
+  static func stopThisProcess() {
+    // It is not SIGSTOP, because the kernel ignores this signal where nobody could make the program go on.
+    var stop = sigset_t()
+    sigemptyset(&stop)
+    sigaddset(&stop, SIGTSTP)
+    pthread_sigmask(SIG_UNBLOCK, &stop, nil)
+    raise(SIGTSTP)
+    pthread_sigmask(SIG_BLOCK, &stop, nil)
+  }
 }

@@ -34,6 +34,8 @@ public struct JobDescription: Sendable, Hashable {
   /// How long the other ranks may go on after one has succeeded; nil for as long as they like. Ranks with inherited output
   /// are never limited, because their reader can be slow.
   public var finishLimit: Duration?
+  /// How ranks are started that run on hosts. All ranks of a job do then, or none.
+  public var access: HostAccess?
 
   /// Describes a job of some ranks, each of which may run another program.
   public init(identity: JobIdentity, ranks: [RankDescription]) { (self.identity, self.ranks) = (identity, ranks) }
@@ -50,6 +52,27 @@ public struct JobDescription: Sendable, Hashable {
       RankDescription(rank: $0, program: program, arguments: arguments, environment: environment)
     }
     self.init(identity: identity, ranks: ranks)
+  }
+
+  /// Describes a job of one program on several hosts, where it is under the same path. The ranks are numbered host by host.
+  ///
+  /// - Parameters:
+  ///   - program: A path, since each host looks names up for itself.
+  ///   - environment: Variables of the ranks, beside those of their host and all `TUTTI_*` of this process.
+  ///   - printsAll: Whether the standard output of all ranks is inherited, not that of rank 0 alone.
+  /// - Throws: As the other initializers.
+  public init(
+    hosts: HostList, access: HostAccess, program: String, arguments: [String] = [], environment: [String: String] = [:],
+    printsAll: Bool = false
+  ) throws(LaunchError) {
+    let places = hosts.hosts.flatMap { Array(repeating: $0, count: $0.slots) }
+    let ranks = places.enumerated().map { rank, host in
+      RankDescription(
+        rank: rank, program: program, arguments: arguments, environment: environment, place: .host(host),
+        output: printsAll ? .inherited : nil)
+    }
+    self.init(identity: try JobIdentity(rankCount: places.count), ranks: ranks)
+    self.access = access
   }
 
   /// Runs the job in the foreground, for a program whose purpose that is, and returns when every rank has ended.
@@ -70,10 +93,9 @@ public struct JobDescription: Sendable, Hashable {
   ) throws(LaunchError) -> JobOutcome {
     let signals = try ForegroundSignals()
     defer { signals.restore() }
-    let ranks = try startRanks {
+    return try supervisor {
       $0.isolates = false; $0.mask = signals.before
-    }
-    return try JobSupervisor(self, ranks).supervise(signals, report)
+    }.supervise(signals, report)
   }
 
   /// Starts the job and returns at once. Ranks end with the value that is returned, and with this process.
@@ -86,12 +108,28 @@ public struct JobDescription: Sendable, Hashable {
   public func start(
     report: @escaping @Sendable (_ sentence: String) -> Void = { try? StandardStream.error.write($0 + "\n") }
   ) throws(LaunchError) -> RunningJob {
-    let ranks = try startRanks { $0.isolates = true }
-    return try RunningJob(JobSupervisor(self, ranks), report)
+    try RunningJob(supervisor { $0.isolates = true }, report)
+  }
+
+  /// Ranks with access to hosts, by host, in the order of their first ranks.
+  var places: [(host: LaunchHost, ranks: [RankDescription])] {
+    var order: [LaunchHost] = []
+    var ranksOf: [LaunchHost: [RankDescription]] = [:]
+    for rank in ranks {
+      guard case .host(let host) = rank.place else { continue }
+      if ranksOf[host] == nil { order.append(host) }
+      ranksOf[host, default: []].append(rank)
+    }
+    return order.map { ($0, ranksOf[$0] ?? []) }
+  }
+
+  private func supervisor(_ adapt: (inout ChildProgram) -> Void) throws(LaunchError) -> any Supervisor {
+    try validate()
+    guard let access else { return try JobSupervisor(self, startRanks(adapt)) }
+    return try HostSupervisor(self, access)
   }
 
   private func startRanks(_ adapt: (inout ChildProgram) -> Void) throws(LaunchError) -> [JobSupervisor.Rank] {
-    try validate()
     var started: [JobSupervisor.Rank] = []
     for description in ranks {
       do throws(LaunchError) {
@@ -126,12 +164,15 @@ public struct JobDescription: Sendable, Hashable {
       opened.append(descriptor)
       program.descriptors[stream] = descriptor
     }
-    return JobSupervisor.Rank(
-      number: rank.rank, process: try ChildProcess(program), mayLinger: rank.output == .inherited)
+    return JobSupervisor.Rank(number: rank.rank, process: try ChildProcess(program))
   }
 
   private func validate() throws(LaunchError) {
     guard !ranks.isEmpty else { throw LaunchError(.invalidJob, "a job without a rank to start.") }
+    for rank in ranks where (rank.place == .here) != (access == nil) {
+      let why = access == nil ? "is to run on a host, and the job has no access to hosts" : "has no host, and others have"
+      throw LaunchError(.invalidJob, "rank \(rank.rank) \(why).")
+    }
     var seen: Set<Int> = []
     for rank in ranks.map(\.rank) {
       guard (0..<identity.rankCount).contains(rank) else {

@@ -9,11 +9,17 @@ public struct JobIdentity: Sendable, Hashable {
     "TUTTI_RANK", "TUTTI_SIZE", "TUTTI_RENDEZVOUS", "TUTTI_SECRET", "TUTTI_SECRET_FILE", "RANK", "WORLD_SIZE",
     "MASTER_ADDR", "MASTER_PORT",
   ]
+  /// Variables by which MPI's launchers tell the same.
+  static let othersVariables = [
+    "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "PMI_RANK", "PMI_SIZE", "PMI_FD", "PMI_JOBID",
+  ]
 
   /// The number of all ranks of the job.
   public let rankCount: Int
   let rendezvous: String
   let secret: String
+  /// A word that no other job has.
+  var name: String { String(rendezvous.dropFirst("unix:@".count)) }
 
   /// Makes the identity of a new job of this machine, with a secret that nobody else knows.
   ///
@@ -53,4 +59,11 @@ package func currentEnvironment() -> [String: String] {
     cursor += 1
   }
   return variables
+}
+
+/// The folder that this process is in; nil where it has gone.
+func currentFolder() -> String? {
+  guard let path = getcwd(nil, 0) else { return nil }
+  defer { free(path) }
+  return String(cString: path)
 }

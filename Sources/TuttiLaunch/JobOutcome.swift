@@ -8,7 +8,8 @@ public enum RankEnd: Sendable, Hashable {
   case signalled(Int32)
   /// Its launcher ended it, because it was late or because the job was stopped.
   case stopped
-  /// It is not known how it ended, because something else in this process has reaped it (waitpid(2) for any child).
+  /// It is not known how it ended: something else in this process has reaped it (waitpid(2) for any child), or its host
+  /// could not be reached any more.
   case unknown
 
   /// Whether it has ended by itself with status 0.
@@ -29,12 +30,18 @@ public struct JobOutcome: Sendable, Hashable {
   /// Whether ``RunningJob/stop()`` ended the job.
   public internal(set) var wasStopped = false
 
-  /// The exit status for a launcher: 0; 1 when a rank failed or was late; 128 plus the signal that stopped this process; or
-  /// 141, as shells have it, when the reader of the output has left.
+  /// The hosts that could not be used: not reached, not the same version, or lost.
+  public internal(set) var failedHosts: [String] = []
+  /// Why output of ranks on other hosts did not arrive where this process's own text goes.
+  public internal(set) var lostOutput: StandardStream.Failure?
+
+  /// The exit status for a launcher: 0; 1 when a rank or host failed or was late; 128 plus the signal that stopped this
+  /// process; or 141, as shells have it, when the reader of the output has left.
   public var status: Int32 {
     if let stopSignal { return 128 + stopSignal }
     if readerHasLeft { return 128 + SIGPIPE }
-    return firstFailure == nil && lateRanks.isEmpty && !wasStopped ? 0 : 1
+    let isWhole = firstFailure == nil && lateRanks.isEmpty && failedHosts.isEmpty && lostOutput == nil
+    return isWhole && !wasStopped ? 0 : 1
   }
 
   /// Whether a rank was ended by a signal that did not come from the launcher.
@@ -42,7 +49,11 @@ public struct JobOutcome: Sendable, Hashable {
     ends.values.contains { if case .signalled = $0 { true } else { false } }
   }
 
-  /// Whether the first rank that failed was ended by SIGPIPE, because the reader of its output had left, as `| head` does.
-  /// Nobody has made a mistake then.
-  public var readerHasLeft: Bool { firstFailure.map { ends[$0] == .signalled(SIGPIPE) } ?? false }
+  /// Whether the first rank that failed was ended by SIGPIPE, because the reader of its output had left, as `| head` does,
+  /// or nothing failed but the output had no reader any more. Nobody has made a mistake then.
+  public var readerHasLeft: Bool {
+    if let lostOutput, !lostOutput.readerHasLeft { return false }
+    if let firstFailure { return ends[firstFailure] == .signalled(SIGPIPE) }
+    return lostOutput != nil && failedHosts.isEmpty && lateRanks.isEmpty
+  }
 }

@@ -10,6 +10,8 @@ public struct LaunchError: Error, Sendable, Hashable, CustomStringConvertible {
     case program
     /// A file for the output of a rank cannot be opened.
     case output
+    /// A list of hosts, a hostfile or a remote shell's command says something that makes no sense.
+    case hosts
     /// The system refused what starting a process needs: descriptors, memory, processes.
     case resources
   }

@@ -4,6 +4,8 @@ public struct RankDescription: Sendable, Hashable {
   public enum Place: Sendable, Hashable {
     /// It runs on this machine.
     case here
+    /// An agent starts it on a host, which may be this one.
+    case host(LaunchHost)
   }
 
   /// Where the text goes that a rank prints on one of its streams.
@@ -12,7 +14,7 @@ public struct RankDescription: Sendable, Hashable {
     case inherited
     /// It is discarded.
     case discarded
-    /// It goes to a file, which is created or emptied when the rank starts.
+    /// It goes to a file where the rank runs, which is created or emptied when the rank starts.
     case file(String)
   }
 
@@ -24,7 +26,8 @@ public struct RankDescription: Sendable, Hashable {
   public var program: String
   /// The program's arguments, without its name.
   public var arguments: [String]
-  /// Environment variables in addition to the job's and to this process's; they take precedence over both.
+  /// Environment variables in addition to the job's and to this process's, or to those of the rank's host; they take
+  /// precedence over both.
   public var environment: [String: String]
   /// Where its standard output goes.
   public var output: Output

@@ -4,9 +4,9 @@ import TuttiSystem
 /// A job that runs beside its program, as ``JobDescription/start(report:)`` returns it. Its ranks are killed when this
 /// object goes away.
 public final class RunningJob: Sendable {
-  /// The process number of each rank.
+  /// The process number of each rank of this machine. Ranks that an agent starts have none here.
   public let processes: [Int: pid_t]
-  private let supervisor: JobSupervisor
+  private let supervisor: any Supervisor
   private let state = Lock(State())
   private let bell = WakeWord()
 
@@ -15,9 +15,9 @@ public final class RunningJob: Sendable {
     var waiting: [CheckedContinuation<JobOutcome, Never>] = []
   }
 
-  init(_ supervisor: JobSupervisor, _ report: @escaping @Sendable (String) -> Void) throws(LaunchError) {
+  init(_ supervisor: any Supervisor, _ report: @escaping @Sendable (String) -> Void) throws(LaunchError) {
     self.supervisor = supervisor
-    processes = Dictionary(uniqueKeysWithValues: supervisor.ranks.map { ($0.number, $0.process.pid) })
+    processes = supervisor.processes
     let (state, bell) = (state, bell)
     do throws(FailureReport) {
       try startDetachedThread("tutti launcher", orElse: "cannot start the thread that watches ranks") {

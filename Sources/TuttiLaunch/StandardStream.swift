@@ -34,7 +34,12 @@ public enum StandardStream: Int32, Sendable {
 
 /// Writes all of a text to a descriptor, waiting for a slow reader.
 package func writeAll(_ descriptor: Int32, _ text: String) throws(StandardStream.Failure) {
-  var bytes = Array(text.utf8)[...]
+  try writeAll(descriptor, Array(text.utf8)[...])
+}
+
+/// Writes all of some bytes to a descriptor, waiting for a slow reader.
+func writeAll(_ descriptor: Int32, _ bytes: ArraySlice<UInt8>) throws(StandardStream.Failure) {
+  var bytes = bytes
   while !bytes.isEmpty {
     let written = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
     if written >= 0 {

@@ -14,19 +14,21 @@ struct Collbench: ParsableCommand {
           starts 4 local processes and measures all-reduce over the sizes from 8 bytes to 64 MiB
       collbench reduce-scatter --ranks 4 --transport tcp --algorithm all --min-bytes 4K --max-bytes 1M --format json
           every algorithm of reduce-scatter, in turn, on each size
-      collbench reduce --ranks 5 --root 2 --dtype bfloat16 --op average --in-place
       collbench list
           the collectives, their algorithms, the types, and which operation works on which
       collbench explain all-reduce --bytes 16M --topology Topologies/ethernet-4.yaml
           which algorithm 'auto' stands for there, and why
       collbench topology show Topologies/rail-pod-1024.yaml
           what a topology file describes: hosts, networks, groups of ranks, latencies and bandwidths
+      collbench all-reduce --hosts node0:4,node1:4
+          the same with four ranks on each of two hosts, which are started over ssh
       torchrun --no-python --nproc-per-node 4 collbench all-reduce
           without --ranks, collbench is one rank of whatever launched it; set TUTTI_SECRET on every rank
       """,
     version: toolVersion,
     subcommands: [
       RunCommand.self, ListCommand.self, VerifyCommand.self, PlanCommand.self, ExplainCommand.self, TopologyCommand.self,
+      HostAgentCommand.self,
     ],
     defaultSubcommand: RunCommand.self)
 }

@@ -30,7 +30,7 @@ import Testing
     "TuttiTesting": [
       "Tutti", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiSystem", "TuttiTransport", "Foundation",
     ],
-    "TuttiLaunch": ["TuttiSystem", "CTuttiLinux"],
+    "TuttiLaunch": ["TuttiSystem", "TuttiTopology", "CTuttiLinux"],
     "collbench": [
       "Tutti", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiChoice", "TuttiLaunch", "TuttiTransport",
       "TuttiSystem", "TuttiBootstrap", "CTuttiLinux", "ArgumentParser",

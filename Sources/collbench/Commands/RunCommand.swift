@@ -2,8 +2,8 @@ import ArgumentParser
 
 /// `collbench run` measures a collective (or send and receive), in one of three roles.
 ///
-/// With `--ranks N` this process is the launcher and measures nothing itself (or, over `inprocess`, has N threads as ranks).
-/// Without, it is one rank of whatever started it.
+/// With `--ranks N` or `--hosts` this process is the launcher and measures nothing itself (or, over `inprocess`, has N
+/// threads as ranks). Without, it is one rank of whatever started it.
 struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run", abstract: "Measures a collective and checks its results bit for bit. The default command.",
@@ -20,7 +20,8 @@ struct RunCommand: ParsableCommand {
   func run() throws {
     let configuration = try options.configuration()
     do {
-      if let path = configuration.output { _ = try OutputFile(path: path) }
+      // Rank 0 writes it, where it runs.
+      if let path = configuration.output, !options.placement.areGiven || options.launched { _ = try OutputFile(path: path) }
       try run(configuration)
     } catch let failure as CommandFailure {
       Terminal.error("collbench: \(failure)")
@@ -30,16 +31,18 @@ struct RunCommand: ParsableCommand {
 
   private func run(_ configuration: RunConfiguration) throws {
     if options.launched { return try runLaunchedRank(configuration, checksMemory: false) }
-    guard let ranks = options.ranks else {
+    guard let start = try LocalOrHosts(options.ranks, options.placement) else {
       guard configuration.transport != .inProcess else {
         throw CommandFailure("--transport inprocess joins the threads of one process: give --ranks N.")
       }
       guard isLaunched else { throw CommandFailure(noRanks) }
       return try runLaunchedRank(configuration, checksMemory: true)
     }
-    try refuseToLaunchFromRank()
-    if configuration.transport == .inProcess { return try runThreads(configuration, ranks: ranks) }
-    let status = try launchThisProgram(ranks: ranks, finishLimit: configuration.timeoutDuration).status
+    try refuseToLaunchFromRank(start.flag)
+    if configuration.transport == .inProcess, case .here(let ranks) = start {
+      return try runThreads(configuration, ranks: ranks)
+    }
+    let status = try start.launchThisProgram(finishLimit: configuration.timeoutDuration).status
     if status != 0 { throw ExitCode(status) }
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Tutti
+import TuttiLaunch
 import TuttiSchedule
 import TuttiTopology
 
@@ -50,6 +51,7 @@ extension RunOptions {
       root: try root(for: subject), iterations: iterations, warmup: warmup, inPlace: inPlace, registered: registered,
       check: !noCheck,
       format: format, output: output, topology: try jobTopology(), bits: try resultBits(bits), timeout: timeout)
+    if !launched, let hosts = try placement.list(ranks: ranks) { try check(hosts, configuration) }
     // The launcher has checked the memory already; by now its other ranks may have taken theirs.
     if let ranks, !launched {
       if let obstacle = configuration.rootObstacle(rankCount: ranks) { throw ValidationError(obstacle) }
@@ -58,11 +60,26 @@ extension RunOptions {
     return configuration
   }
 
+  /// What is known to be wrong before a host is asked.
+  private func check(_ hosts: HostList, _ configuration: RunConfiguration) throws {
+    guard configuration.transport != .inProcess else {
+      throw ValidationError("--transport inprocess joins the threads of one process: give --ranks N instead of hosts.")
+    }
+    if registered && hosts.rankCount == 1 {
+      throw ValidationError("--registered: there is no other rank that could reach the memory of one.")
+    }
+    if let obstacle = configuration.rootObstacle(rankCount: hosts.rankCount) { throw ValidationError(obstacle) }
+    if let described = configuration.topology, described.rankCount != hosts.rankCount {
+      throw ValidationError(
+        "--topology: \(described.name) has \(described.rankCount) ranks, and the hosts have \(hosts.rankCount).")
+    }
+  }
+
   // MARK: What is run
 
   private func subject() throws -> Subject {
     if let subject = Subject(name: collective) { return subject }
-    let commands = Collbench.configuration.subcommands.map { $0._commandName }
+    let commands = Collbench.configuration.subcommands.filter { $0.configuration.shouldDisplay }.map { $0._commandName }
     var message = unknown("collective", collective, known: Catalog.subjects)
     if let command = nearestName(to: collective, in: commands), nearestName(to: collective, in: Catalog.subjects) == nil {
       message += " Or did you mean the command '\(command)'?"

@@ -9,6 +9,8 @@ struct RunOptions: ParsableArguments {
   @Option(help: "Start this many local processes (1 to \(ranksMax)). Without it: one rank of whatever launched collbench.")
   var ranks: Int?
 
+  @OptionGroup(title: "Hosts") var placement: HostOptions
+
   @Option(help: "One of \(Catalog.transports.joined(separator: ", ")).")
   var transport = "auto"
 
@@ -74,7 +76,7 @@ struct RunOptions: ParsableArguments {
   @Option(help: "Seconds an operation may take before it fails on every rank.")
   var timeout = 60.0
 
-  /// collbench sets this when it starts itself: this process is one of the ranks that `--ranks` asks for.
+  /// collbench sets this when it starts itself: this process is one of the ranks that `--ranks` or `--hosts` asks for.
   @Flag(help: .private)
   var launched = false
 }

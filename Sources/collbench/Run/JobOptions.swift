@@ -9,13 +9,15 @@ struct JobOptions: ParsableArguments {
   @Option(help: "Start this many local processes (1 to \(ranksMax)). Without it: one rank of whatever launched collbench.")
   var ranks: Int?
 
+  @OptionGroup(title: "Hosts") var placement: HostOptions
+
   @Option(help: "One of auto, shm, rdma, tcp.")
   var transport = "auto"
 
   @Option(help: "Seconds that one step may take before it fails on every rank.")
   var timeout = 60.0
 
-  /// collbench sets this when it starts itself: this process is one of the ranks that `--ranks` asks for.
+  /// collbench sets this when it starts itself: this process is one of the ranks that `--ranks` or `--hosts` asks for.
   @Flag(help: .private)
   var launched = false
 
@@ -28,6 +30,7 @@ struct JobOptions: ParsableArguments {
     }
     let known = Catalog.transports.filter { $0 != TransportChoice.inProcess.name }
     guard known.contains(transport) else { throw ValidationError(unknown("transport", transport, known: known)) }
+    if !launched { _ = try placement.list(ranks: ranks) }
   }
 
   /// Runs `body` as a rank of the job, or starts the ranks, each of which then does so.
@@ -35,7 +38,7 @@ struct JobOptions: ParsableArguments {
   /// - Throws: `ExitCode`, once what is wrong has been said.
   func run(_ body: (Communicator) throws -> Void) throws {
     do {
-      if !launched, let ranks { return try launch(ranks) }
+      if !launched, let start = try LocalOrHosts(ranks, placement) { return try launch(start) }
       guard launched || isLaunched else { throw CommandFailure(noRanks) }
     } catch let failure as CommandFailure {
       Terminal.error("collbench: \(failure)")
@@ -44,9 +47,9 @@ struct JobOptions: ParsableArguments {
     try runRank(body)
   }
 
-  private func launch(_ ranks: Int) throws {
-    try refuseToLaunchFromRank()
-    let status = try launchThisProgram(ranks: ranks, finishLimit: .seconds(Int(timeout.rounded(.up)))).status
+  private func launch(_ start: LocalOrHosts) throws {
+    try refuseToLaunchFromRank(start.flag)
+    let status = try start.launchThisProgram(finishLimit: .seconds(Int(timeout.rounded(.up)))).status
     if status != 0 { throw ExitCode(status) }
   }
 
@@ -71,26 +74,56 @@ struct JobOptions: ParsableArguments {
   }
 }
 
-/// Refuses `--ranks` in a process that is a rank already.
-func refuseToLaunchFromRank() throws(CommandFailure) {
+/// Refuses `--ranks`, or what else starts ranks, in a process that is a rank already.
+func refuseToLaunchFromRank(_ flag: String) throws(CommandFailure) {
   let identity = ["TUTTI_RANK", "TUTTI_SIZE"]
   guard let variable = identity.first(where: isSet) else { return }
   throw CommandFailure(
     """
-    --ranks starts processes of its own, but \(variable) says that this one is already a rank. Leave --ranks out to join \
+    \(flag) starts processes of its own, but \(variable) says that this one is already a rank. Leave \(flag) out to join \
     as that rank, or unset \(variable).
     """)
 }
 
-/// Starts local ranks of this program, with the same arguments, and waits for them.
-func launchThisProgram(ranks: Int, finishLimit: Duration) throws(CommandFailure) -> JobOutcome {
-  do throws(LaunchError) {
-    var job = try JobDescription(
-      rankCount: ranks, program: ThisProgram.path, arguments: ThisProgram.arguments(adding: "--launched"))
-    // A rank that hangs after another has finished reports its own timeout first.
-    job.finishLimit = finishLimit + job.failureGrace
-    return try job.run { Terminal.error("collbench: \($0)") }
-  } catch { throw CommandFailure("\(error)") }
+/// Where a command starts ranks of this program: here, or on hosts.
+enum LocalOrHosts {
+  case here(Int)
+  case hosts(HostList, HostOptions)
+
+  /// nil where nothing is to be started.
+  init?(_ ranks: Int?, _ placement: HostOptions) throws {
+    if let hosts = try placement.list(ranks: ranks) {
+      self = .hosts(hosts, placement)
+    } else if let ranks {
+      self = .here(ranks)
+    } else {
+      return nil
+    }
+  }
+
+  var flag: String {
+    switch self {
+    case .here: "--ranks"
+    case .hosts(_, let options): options.hosts == nil ? "--hostfile" : "--hosts"
+    }
+  }
+
+  /// Starts ranks with the same arguments, and waits for them.
+  func launchThisProgram(finishLimit: Duration) throws(CommandFailure) -> JobOutcome {
+    let (program, arguments) = (ThisProgram.path, ThisProgram.arguments(adding: "--launched"))
+    do throws(LaunchError) {
+      var job: JobDescription
+      switch self {
+      case .here(let ranks): job = try JobDescription(rankCount: ranks, program: program, arguments: arguments)
+      case .hosts(let hosts, let options):
+        job = try JobDescription(
+          hosts: hosts, access: options.access(), program: program, arguments: arguments, printsAll: options.prefixOutput)
+      }
+      // A rank that hangs after another has finished reports its own timeout first.
+      job.finishLimit = finishLimit + job.failureGrace
+      return try job.run { Terminal.error("collbench: \($0)") }
+    } catch { throw CommandFailure("\(error)") }
+  }
 }
 
 /// Whether something launched this process as a rank, or meant to.
@@ -105,7 +138,7 @@ private func isSet(_ variable: String) -> Bool {
 }
 
 let noRanks = """
-  no ranks to run on. Either give --ranks N, to start N processes on this machine, or start collbench once for each rank: by a \
+  no ranks to run on. Either give --ranks N, to start N processes on this machine, or --hosts a:N,b:N, or start collbench once for each rank: by a \
   launcher (srun, mpirun, mpiexec, torchrun: docs/LAUNCHING.md), or with TUTTI_RANK, TUTTI_SIZE and TUTTI_RENDEZVOUS \
   (host:port of rank 0) set, or RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, and with the same TUTTI_SECRET on every rank.
   """

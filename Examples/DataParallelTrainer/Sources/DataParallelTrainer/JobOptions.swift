@@ -12,6 +12,12 @@ struct JobOptions: ParsableArguments {
       "Start this many local processes (1 to \(ranksMax)). Without it: one rank of whatever launched this, or one process.")
   var ranks: Int?
 
+  @Option(help: "Start ranks on the hosts of this file, over ssh: a line for each, as 'name slots=4'.")
+  var hostfile: String?
+
+  @Option(help: "With --hostfile: what runs a command on a host, instead of ssh.")
+  var rsh: String?
+
   @Option(help: "auto, shm or tcp.")
   var transport = "auto"
 
@@ -30,7 +36,7 @@ struct JobOptions: ParsableArguments {
   @Option(help: "Seconds an operation may wait for other ranks before it fails on every rank.")
   var timeout = 60.0
 
-  /// This program sets it when it starts itself: this process is one of the ranks that `--ranks` asks for.
+  /// This program sets it when it starts itself: this process is one of the ranks that `--ranks` or `--hostfile` asks for.
   @Flag(help: .private)
   var launched = false
 
@@ -38,6 +44,10 @@ struct JobOptions: ParsableArguments {
     if let ranks, !(1...Self.ranksMax).contains(ranks) {
       throw ValidationError("--ranks \(ranks): must be from 1 to \(Self.ranksMax).")
     }
+    guard hostfile == nil || ranks == nil else {
+      throw ValidationError("--ranks and --hostfile exclude each other: the file has the numbers of ranks.")
+    }
+    guard rsh == nil || hostfile != nil else { throw ValidationError("--rsh is for ranks on hosts: give --hostfile with it.") }
     let transports = ["auto", "shm", "tcp"]
     guard transports.contains(transport) else { throw unknown("--transport", transport, transports) }
     let algorithms = ["auto"] + AlgorithmRegistry.algorithms(for: .allReduce).map(\.name)

@@ -1,4 +1,4 @@
-// How a process becomes a rank: started by `--ranks`, by another launcher, or alone.
+// How a process becomes a rank: started by `--ranks` or `--hostfile`, by another launcher, or alone.
 
 import Checkpoints
 import Foundation
@@ -22,16 +22,14 @@ extension JobOptions {
   /// - Throws: ``CommandFailure``, `StatusCode` where ranks have said what failed, and what `body` throws.
   func run(advice: (_ wasKilled: Bool) -> String? = { _ in nil }, _ body: (Communicator) throws -> Void) throws {
     Lifeline.hold()
-    guard let ranks, !launched else { return try runRank(body) }
+    guard !launched, var job = try job() else { return try runRank(body) }
     if let variable = LaunchVariables.present {
       throw CommandFailure(
         """
-        --ranks starts processes of its own, but \(variable) says that this one is already a rank. Leave --ranks out to \
-        join as that rank, or unset \(variable).
+        \(ranks == nil ? "--hostfile" : "--ranks") starts processes of its own, but \(variable) says that this one is already a \
+        rank. Leave it out to join as that rank, or unset \(variable).
         """)
     }
-    var job = try JobDescription(
-      rankCount: ranks, program: ThisProgram.path, arguments: ThisProgram.arguments(adding: "--launched"))
     job.failureGrace = .seconds(5)
     // A rank that hangs after another has finished reports its own timeout first.
     job.finishLimit = duration + job.failureGrace
@@ -40,6 +38,19 @@ extension JobOptions {
     if outcome.status > 128 { Terminal.error("") }
     if outcome.status != 0, let advice = advice(outcome.wasKilled || outcome.status > 128) { Terminal.error(advice) }
     if outcome.status != 0 { throw StatusCode(outcome.status) }
+  }
+
+  /// The ranks to start; nil where this process is one.
+  private func job() throws -> JobDescription? {
+    let (program, arguments) = (ThisProgram.path, ThisProgram.arguments(adding: "--launched"))
+    if let hostfile {
+      let shell = try rsh.map { command throws(LaunchError) in try RemoteShell(command, source: "--rsh") }
+      let access = HostAccess(agent: HostAgent(version: TrainerCommand.version), shell: shell)
+      return try JobDescription(hosts: HostList(file: hostfile), access: access, program: program, arguments: arguments)
+    }
+    return try ranks.map { count throws(LaunchError) in
+      try JobDescription(rankCount: count, program: program, arguments: arguments)
+    }
   }
 
   private func runRank(_ body: (Communicator) throws -> Void) throws {
@@ -60,7 +71,7 @@ extension JobOptions {
     var options = CommunicatorOptions()
     options.timeout = duration
     if ProcessInfo.processInfo.environment["TUTTI_TIMEOUT"] == nil { options.joinTimeout = duration }
-    if LaunchVariables.present != nil {
+    if LaunchVariables.present != nil || launched {
       options.transport = transportChoice
       return try Communicator.join(options: options)
     }

@@ -9,6 +9,9 @@ import TuttiLaunch
 /// Results go to standard output, everything else to standard error. The exit status is 0, 64 for options that make no
 /// sense, and 1 for everything that went wrong later.
 struct TrainerCommand: ParsableCommand {
+  /// Hosts of one job must have the same.
+  static let version = "0.1.0"
+
   static let configuration = CommandConfiguration(
     commandName: "DataParallelTrainer",
     abstract: "Trains models on many ranks; Tutti sums their gradients while others are still being computed.",
@@ -22,6 +25,8 @@ struct TrainerCommand: ParsableCommand {
       DataParallelTrainer sample --checkpoint checkpoints --prompt "LOVE, n."
       DataParallelTrainer overlap --ranks 2
           how much of the communication hides behind the computation
+      DataParallelTrainer --hostfile hosts
+          on the hosts of a file, which are reached over ssh and have this program under the same path
       torchrun --no-python --nproc-per-node 4 DataParallelTrainer
           without --ranks it is one rank of whatever launched it; set TUTTI_SECRET on every rank
       """,
@@ -38,6 +43,8 @@ struct StatusCode: Error {
 @main
 enum Main {
   static func main() {
+    // The launcher on another host has started it, over ssh.
+    if CommandLine.arguments.dropFirst() == ["host-agent"] { exit(HostAgent.serve(version: TrainerCommand.version)) }
     // A reader that is gone must not end the training.
     StandardStream.outliveReaders()
     useOneThread()

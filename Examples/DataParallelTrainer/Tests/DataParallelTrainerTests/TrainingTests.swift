@@ -22,6 +22,14 @@ import Testing
     #expect(try await losses("--ranks 2 --first-bucket-mb 0.01 --bucket-mb 0.05 --zero") == overlapped)
   }
 
+  /// Ranks of an agent, which is on this host and needs no ssh.
+  @Test func ranksOfAHostfileFollowLocalOnes() async throws {
+    let folder = try TemporaryFolder()
+    let hosts = "\(folder.path)/hosts"
+    try "localhost slots=2\n".write(toFile: hosts, atomically: true, encoding: .utf8)
+    #expect(try await losses("--hostfile \(hosts)") == losses("--ranks 2"))
+  }
+
   /// The same global batch on any number of ranks: sums are rounded in another order, and that is all.
   @Test(arguments: ["--dtype float64", "--dtype float32", "--dtype float64 \(tinyModel)"])
   func ranksFollowOneProcess(arguments: String) async throws {
