@@ -147,9 +147,9 @@ let package = Package(
     .testTarget(
       name: "TuttiTests",
       dependencies: [
-        "Tutti", "TuttiTesting", "TuttiEngine", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiSystem",
-        "TuttiTransport", "TuttiBootstrap", "TuttiRDMA", "FifthTransport", "CTuttiLinux", "CTuttiAllocations", "CTuttiFork",
-        "Patience",
+        "Tutti", "TuttiTesting", "TuttiEngine", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiChoice",
+        "TuttiSystem", "TuttiTransport", "TuttiBootstrap", "TuttiRDMA", "FifthTransport", "CTuttiLinux", "CTuttiAllocations",
+        "CTuttiFork", "Patience",
       ],
       exclude: ["Planning/AlgorithmChoices.txt"]),
     .testTarget(

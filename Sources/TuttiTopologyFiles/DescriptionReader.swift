@@ -41,7 +41,7 @@ struct DescriptionReader: ~Copyable {
       throw DescriptionError(event.position, kind.tooMuch("depth", "\(DescriptionNode.depthMax) levels"))
     }
     guard count <= DescriptionNode.nodesMax else {
-      throw DescriptionError(event.position, "more values than \(DescriptionNode.nodesMax), the most of a file")
+      throw DescriptionError(event.position, kind.tooMuch("values", "\(DescriptionNode.nodesMax) values"))
     }
     try refuseReferences(event)
     switch event.kind {

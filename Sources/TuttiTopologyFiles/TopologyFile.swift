@@ -25,7 +25,7 @@ extension DescriptionNode {
   ///   - file: Its name, for errors.
   ///   - kind: What it is to describe, for errors.
   /// - Throws: ``DescriptionError`` where it is too long, no UTF-8, not one document of YAML, or has what no
-  ///   description has: anchors, aliases, tags, keys that are not text or are given twice, too much depth or too many values.
+  ///   description has: anchors, aliases, tags, keys that are not text or are given twice, too much depth, too many values.
   package init(file: String, bytes: some Collection<UInt8>, kind: DescriptionKind) throws(DescriptionError) {
     do throws(DescriptionError) { self = try DescriptionReader(try DescriptionText(bytes, kind)).document() } catch {
       var error = error

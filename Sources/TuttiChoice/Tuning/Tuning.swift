@@ -24,8 +24,11 @@ package struct Tuning: Sendable {
   package let source: Source
   /// Whether it is used for whatever processors and ranks there are.
   package let isForced: Bool
+  /// The families of all ranks' processors.
+  package let families: Set<ProcessorFamily>
 
-  private init(_ profile: TuningProfile, _ source: Source, isForced: Bool) {
+  private init(_ profile: TuningProfile, _ source: Source, isForced: Bool, _ families: Set<ProcessorFamily>) {
+    self.families = families
     self.profile = profile
     self.source = source
     self.isForced = isForced
@@ -34,7 +37,7 @@ package struct Tuning: Sendable {
   /// What the library knows by itself, of processors that are all of one family or not.
   package init(builtInFor families: Set<ProcessorFamily>) {
     let family = families.count == 1 ? families.first : nil
-    self.init(.builtIn(family ?? .generic), .builtIn, isForced: false)
+    self.init(.builtIn(family ?? .generic), .builtIn, isForced: false, families)
   }
 
   /// A profile that somebody gave for a job, where it fits the job or is forced on it; otherwise what the library knows by
@@ -42,7 +45,7 @@ package struct Tuning: Sendable {
   package static func fitting(
     _ profile: TuningProfile, _ source: Source, isForced: Bool, families: Set<ProcessorFamily>, shape: JobShape
   ) -> (tuning: Tuning, notice: String?) {
-    let used = Tuning(profile, source, isForced: isForced)
+    let used = Tuning(profile, source, isForced: isForced, families)
     let name = "tuning profile \(profile.name) (\(source.text))"
     var problem: String?
     if let family = profile.family, families != [family] {

@@ -1,5 +1,7 @@
 import TuttiTopology
 
+// Reads what kind of processors this machine has.
+
 extension ProcessorFamily {
   /// The family of this machine's processors, as the kernel tells it in `/proc/cpuinfo`.
   package static func current() -> ProcessorFamily {
