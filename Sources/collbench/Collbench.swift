@@ -26,7 +26,8 @@ struct Collbench: ParsableCommand {
       """,
     version: toolVersion,
     subcommands: [
-      RunCommand.self, ListCommand.self, VerifyCommand.self, PlanCommand.self, ExplainCommand.self, TopologyCommand.self,
+      RunCommand.self, ListCommand.self, VerifyCommand.self, PlanCommand.self, ExplainCommand.self, TuneCommand.self,
+      TopologyCommand.self,
     ],
     defaultSubcommand: RunCommand.self)
 }
