@@ -102,6 +102,8 @@ let package = Package(
     .target(name: "FifthTransport", dependencies: ["TuttiTransport", "TuttiSystem"], path: "Tests/FifthTransport"),
     // How long tests wait.
     .target(name: "Patience", dependencies: ["TuttiSystem"], path: "Tests/Patience"),
+    // Whether a schema and what it is of agree.
+    .target(name: "SchemaValidator", dependencies: ["TuttiTopology"], path: "Tests/SchemaValidator"),
     .testTarget(name: "TidyTests"),
     .testTarget(name: "TuttiKernelsTests", dependencies: ["CTuttiKernels", "TuttiSystem"]),
     .testTarget(name: "TuttiScheduleTests", dependencies: ["TuttiSchedule"]),
@@ -114,10 +116,14 @@ let package = Package(
       name: "TuttiTopologyTests",
       dependencies: [
         "TuttiTopology", "TuttiTopologyFiles", "FuzzTopology", "TuttiSchedule", "TuttiSystem", "Patience",
+        "SchemaValidator",
       ]),
     .testTarget(
       name: "TuttiChoiceTests",
-      dependencies: ["TuttiChoice", "TuttiAlgorithms", "TuttiSchedule", "TuttiTopology", "TuttiTopologyFiles"]),
+      dependencies: [
+        "TuttiChoice", "TuttiAlgorithms", "TuttiSchedule", "TuttiTopology", "TuttiTopologyFiles", "TuttiSystem",
+        "SchemaValidator",
+      ]),
     .testTarget(name: "TuttiSystemTests", dependencies: ["TuttiSystem", "TuttiTopology"]),
     .testTarget(
       name: "TuttiTransportTests",
@@ -141,9 +147,9 @@ let package = Package(
     .testTarget(
       name: "TuttiTests",
       dependencies: [
-        "Tutti", "TuttiTesting", "TuttiEngine", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiSystem",
-        "TuttiTransport", "TuttiBootstrap", "TuttiRDMA", "FifthTransport", "CTuttiLinux", "CTuttiAllocations", "CTuttiFork",
-        "Patience",
+        "Tutti", "TuttiTesting", "TuttiEngine", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiChoice",
+        "TuttiSystem", "TuttiTransport", "TuttiBootstrap", "TuttiRDMA", "FifthTransport", "CTuttiLinux", "CTuttiAllocations",
+        "CTuttiFork", "Patience",
       ],
       exclude: ["Planning/AlgorithmChoices.txt"]),
     .testTarget(

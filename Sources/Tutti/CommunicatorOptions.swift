@@ -22,7 +22,12 @@ public struct CommunicatorOptions: Sendable {
   /// names. It must be of as many ranks as the job.
   public var topology: JobTopology?
 
-  /// Algorithms of the caller's own, to be asked for by name: one that their collective does not have.
+  /// What was measured of the machines, by which `auto` chooses; nil for the file that `TUTTI_TUNING` names, or else that of
+  /// the user's configuration (`docs/TUNING.md`). Rank 0's is everybody's, and other ranks' must be equal, if they have any.
+  public var tuning: JobTuning?
+
+  /// Algorithms of the caller's own: each has a name that its collective does not have. They are asked for by name, and
+  /// take part in `auto` where a tuning profile has times of theirs.
   ///
   /// Each is proven on every rank before it first runs with a rank count and root. A call of one that fails throws
   /// `.unproven` on every rank, and changes nothing. See <doc:WritingAnAlgorithm>.

@@ -12,7 +12,11 @@ package struct MemberRecord: Hashable, Sendable {
   /// Its abstract Unix listener, for peers on the same host.
   package var unixName: String
   package var processors: ProcessorAllowance
+  /// What the layers above tell each other: bytes that nobody looks into here.
+  package var note: [UInt8] = []
 
+  /// A note has a file at most, of a mebibyte, and few bytes more.
+  static let noteBytesMax = 4 << 20
   /// More than any host has: the list of a host with many bridges is not cut.
   static let addressesMax = 1024
 
@@ -55,6 +59,8 @@ package struct MemberRecord: Hashable, Sendable {
     for address in addresses { address.encode(into: &encoder) }
     encoder.put(unixName, bytesMax: SocketAddress.abstractNameBytesMax)
     processors.encode(into: &encoder)
+    encoder.put(UInt32(note.count))
+    encoder.put(raw: note)
   }
 
   init(from decoder: inout WireDecoder) throws(MalformedMessage) {
@@ -76,5 +82,6 @@ package struct MemberRecord: Hashable, Sendable {
     }
     unixName = try decoder.takeText(bytesMax: SocketAddress.abstractNameBytesMax, "socket name")
     processors = try ProcessorAllowance(from: &decoder)
+    note = try decoder.take(raw: try decoder.takeCount(max: Self.noteBytesMax, "note"), "note")
   }
 }

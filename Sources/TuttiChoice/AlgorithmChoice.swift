@@ -1,8 +1,8 @@
 import TuttiAlgorithms
 import TuttiSchedule
 
-/// Which algorithm `auto` stands for, and why: a pure function of the ranks' groups, of what messages and bytes cost, and of
-/// the call, and so the same on all ranks.
+/// Which algorithm `auto` stands for, and why: a pure function of the ranks' groups, of what messages and bytes cost or were
+/// measured to take, and of the call, and so the same on all ranks.
 package struct AlgorithmChoice: Sendable {
   package let grouping: Grouping
   package let terms: ChoiceTerms
@@ -11,6 +11,10 @@ package struct AlgorithmChoice: Sendable {
   private var candidates: [any Algorithm]
   /// The tree by which candidates have to fold; nil where any will do.
   private var tree: FoldTree?
+  /// What was measured on ranks of a shape; nil for nothing.
+  private var measured: (tuning: Tuning, shape: JobShape)?
+  /// Algorithms that take part only where a time of theirs was measured.
+  private var measuredOnly: [any Algorithm] = []
   /// Which ranks' programs are read; nil where the terms of one medium make that needless.
   private let representatives: Representatives?
 
@@ -43,27 +47,54 @@ package struct AlgorithmChoice: Sendable {
     return choice
   }
 
+  /// The choice that takes what was measured, where something was, before what is predicted.
+  ///
+  /// - Parameters:
+  ///   - shape: The shape of these ranks.
+  ///   - own: Algorithms of users. They take part where a time of theirs was measured.
+  package func tuned(by tuning: Tuning, shape: JobShape, own: [any Algorithm] = []) -> AlgorithmChoice {
+    var choice = self
+    choice.measured = (tuning, shape)
+    choice.measuredOnly = own
+    return choice
+  }
+
   /// Reads the candidates for one collective. What this gives is worth keeping: it chooses for all sizes.
   ///
   /// - Complexity: The programs of some 20 to 60 ranks for each candidate.
   package func choice(for collective: Collective) -> CollectiveChoice {
     let leaves = collective.combines ? (0..<grouping.rankCount).map(FoldTree.rank) : []
-    let read = candidates.filter { $0.collective == collective }.map { algorithm -> CollectiveChoice.Candidate in
-      guard algorithm.isDefined(for: grouping) else { return .init(algorithm.name, .undefined) }
-      let fold = collective.combines ? algorithm.foldTree(of: leaves, in: grouping) : nil
-      guard algorithm.isWeighed(for: grouping), let cost = algorithm.cost(for: grouping) else {
-        return .init(algorithm.name, .byNameOnly, fold: fold)
-      }
-      if collective.combines, let tree, fold != tree { return .init(algorithm.name, .otherTree, fold: fold) }
-      let traffic = representatives.map {
-        Traffic(algorithm, cost, grouping, $0, hostLevel: terms.hostLevel)
-      }
-      let needsEqualBlocks = collective.hasBlocks && algorithm.schedule(for: grouping.position(of: 0)).equalBlocks
-      return .init(algorithm.name, .known(cost, traffic), needsEqualBlocks: needsEqualBlocks, fold: fold)
+    let table = measured.flatMap { $0.tuning.table($0.shape, collective) }
+    let own = measuredOnly.filter { algorithm in table?.knows(algorithm.name) ?? false }
+    let all = candidates.map { ($0, isOwn: false) } + own.map { ($0, isOwn: true) }
+    let read = all.filter { $0.0.collective == collective }.map { algorithm, isOwn in
+      candidate(algorithm, isOwn: isOwn, leaves, isMeasured: table?.knows(algorithm.name) ?? false)
     }
     return CollectiveChoice(
       collective: collective, grouping: grouping, terms: terms, segmentBytes: Double(segmentBytesMax), candidates: read,
-      tree: collective.combines ? tree : nil)
+      tree: collective.combines ? tree : nil, profile: measured?.tuning.profile ?? .generic, table: table)
+  }
+
+  /// Reads what decides about one candidate.
+  ///
+  /// - Parameters:
+  ///   - leaves: What ranks contribute, where anything is combined.
+  ///   - isMeasured: Whether there is a time of it for some size.
+  private func candidate(
+    _ algorithm: any Algorithm, isOwn: Bool, _ leaves: [FoldTree], isMeasured: Bool
+  ) -> CollectiveChoice.Candidate {
+    let collective = algorithm.collective
+    guard algorithm.isDefined(for: grouping) else { return .init(algorithm.name, .undefined) }
+    let fold = collective.combines ? algorithm.foldTree(of: leaves, in: grouping) : nil
+    let cost = isOwn || !algorithm.isWeighed(for: grouping) ? nil : algorithm.cost(for: grouping)
+    if cost == nil, !isMeasured { return .init(algorithm.name, .byNameOnly, fold: fold) }
+    if collective.combines, let tree, fold != tree { return .init(algorithm.name, .otherTree, fold: fold) }
+    let needsEqualBlocks = collective.hasBlocks && algorithm.schedule(for: grouping.position(of: 0)).equalBlocks
+    guard let cost else { return .init(algorithm.name, .byNameOnly, needsEqualBlocks: needsEqualBlocks, fold: fold) }
+    let traffic = representatives.map {
+      Traffic(algorithm, cost, grouping, $0, hostLevel: terms.hostLevel)
+    }
+    return .init(algorithm.name, .known(cost, traffic), needsEqualBlocks: needsEqualBlocks, fold: fold)
   }
 
   /// The name of the algorithm for a call of this size.

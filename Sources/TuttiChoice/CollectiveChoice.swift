@@ -6,7 +6,7 @@ package struct CollectiveChoice: Sendable {
   struct Candidate: Sendable {
     enum State: Sendable {
       case undefined
-      /// It gives no cost.
+      /// It gives no cost, so that only what was measured tells its time.
       case byNameOnly
       /// It folds by another tree than the job's, or promises none.
       case otherTree
@@ -35,6 +35,10 @@ package struct CollectiveChoice: Sendable {
   let candidates: [Candidate]
   /// The tree by which the chosen one has to fold; nil where any will do.
   let tree: FoldTree?
+  /// What is known of the machines.
+  let profile: TuningProfile
+  /// What was measured of this collective on these ranks; nil where nothing was.
+  let table: TuningTable?
 
   /// Two predictions as near as this are equal, and ``balance(_:bytes:)`` decides.
   private static let tolerance = 1.03
@@ -68,21 +72,23 @@ package struct CollectiveChoice: Sendable {
         let fold = candidate.fold?.name(rankCount: grouping.rankCount)
         switch result {
         case .success(let weighed):
-          return Explanation.Candidate(name: candidate.name, isDefined: true, prediction: weighed.prediction, fold: fold)
+          return Explanation.Candidate(
+            name: candidate.name, isDefined: true, prediction: weighed.prediction, measured: weighed.measured, fold: fold)
         case .failure(let obstacle):
           return Explanation.Candidate(
             name: candidate.name, isDefined: obstacle != .undefined, obstacle: obstacle, fold: fold)
         }
       },
-      fold: tree?.name(rankCount: grouping.rankCount), chosen: chosen,
+      fold: tree?.name(rankCount: grouping.rankCount), profile: profile, chosen: chosen,
       reason: rule == nil
         ? reason(for: chosen, known, bytes: bytes) : "ranks outnumber processors, and each has to run as rarely as can be")
   }
 
-  /// The barrier where ranks outnumber the processors of their one host: each has to run as rarely as can be, which no term
-  /// of the table says.
+  /// The barrier where ranks outnumber the processors of their one host, and nothing was measured: each has to run as rarely
+  /// as can be, which no term says.
   private var yielding: String? {
-    guard collective == .barrier, case .oneMedium(.sharedMemory, _) = terms.model, grouping.rankCount > terms.processors
+    guard collective == .barrier, case .oneMedium(.sharedMemory, _) = terms.model, grouping.rankCount > terms.processors,
+      table == nil
     else { return nil }
     return "direct"
   }
@@ -91,43 +97,59 @@ package struct CollectiveChoice: Sendable {
 
   private struct Weighed {
     let name: String
-    let cost: AlgorithmCost
-    let prediction: Prediction
+    /// What is predicted, and from what; nil for an algorithm that gives no cost.
+    var known: (cost: AlgorithmCost, prediction: Prediction)?
+    /// What was measured, in microseconds; nil where it was not.
+    let measured: Double?
+
+    var prediction: Prediction? { known?.prediction }
   }
 
   private func weigh(
     _ candidate: Candidate, bytes: UInt64, _ hasUnequalBlocks: Bool
   ) -> Result<Weighed, Explanation.Obstacle> {
+    // Where each rank knows another part of the sizes, nobody knows how much it is, and no row of the table is of it.
+    let isUnknown = hasUnequalBlocks && bytes == 0
+    let measured = isUnknown ? nil : table?.microseconds(candidate.name, bytes: bytes)
     switch candidate.state {
     case .undefined: return .failure(.undefined)
-    case .byNameOnly: return .failure(.byNameOnly)
     case .otherTree: return .failure(.otherTree)
+    case .byNameOnly, .known: if hasUnequalBlocks, candidate.needsEqualBlocks { return .failure(.needsEqualBlocks) }
+    }
+    switch candidate.state {
+    case .undefined, .otherTree, .byNameOnly:
+      guard let measured else { return .failure(.byNameOnly) }
+      return .success(Weighed(name: candidate.name, measured: measured))
     case .known(let cost, let traffic):
-      if hasUnequalBlocks, candidate.needsEqualBlocks { return .failure(.needsEqualBlocks) }
       switch terms.model {
       case .oneMedium(let medium, let values):
-        if collective == .allReduce, bytes > Self.foldsAllBytesMax, Self.foldsAll.contains(candidate.name) {
+        if measured == nil, collective == .allReduce, bytes > Self.foldsAllBytesMax, Self.foldsAll.contains(candidate.name) {
           return .failure(.foldsAll)
         }
         let parallel = medium.crossesHosts ? 1 : max(1, min(grouping.rankCount, terms.processors))
         let prediction = Prediction(
           cost, medium, values, bytes: Double(bytes), segmentBytes: segmentBytes, parallel: parallel)
-        return .success(Weighed(name: candidate.name, cost: cost, prediction: prediction))
+        return .success(Weighed(name: candidate.name, known: (cost, prediction), measured: measured))
       case .levels(let levels):
         guard let traffic else { preconditionFailure("the programs of \(candidate.name) were not read") }
         let prediction = Prediction(traffic, terms, levels, bytes: Double(bytes), segmentBytes: segmentBytes)
-        return .success(Weighed(name: candidate.name, cost: cost, prediction: prediction))
+        return .success(Weighed(name: candidate.name, known: (cost, prediction), measured: measured))
       }
     }
   }
 
-  /// The candidate with the least balance among those within the tolerance of the least time; the last of equals: the direct
-  /// ones, which need no rank in between.
+  /// The candidate with the least measured time where any was measured. Otherwise the one with the least balance among those
+  /// within the tolerance of the least predicted time. The last of equals: the direct ones, which need no rank in between.
   private func chosen(of weighed: [Weighed], bytes: UInt64) -> (name: String, balance: Double) {
-    let least = weighed.map(\.prediction.microseconds).min() ?? 0
     var best: (name: String, balance: Double) = ("", .infinity)
-    for candidate in weighed where candidate.prediction.microseconds <= least * Self.tolerance {
-      let balance = balance(candidate, bytes: bytes).value
+    for candidate in weighed {
+      if let measured = candidate.measured, measured <= best.balance { best = (candidate.name, measured) }
+    }
+    if !best.name.isEmpty { return best }
+    let least = weighed.compactMap(\.prediction?.microseconds).min() ?? 0
+    for candidate in weighed {
+      guard let known = candidate.known, known.prediction.microseconds <= least * Self.tolerance else { continue }
+      let balance = balance(known.cost, known.prediction, bytes: bytes).value
       if balance <= best.balance { best = (candidate.name, balance) }
     }
     return best
@@ -136,28 +158,32 @@ package struct CollectiveChoice: Sendable {
   /// What decides between algorithms of equal time, in words for people; the least is chosen. For small messages, and where
   /// one copy serves many readers, the rounds; otherwise neither many rounds nor one rank that sends everything. By levels,
   /// that is all the work, of which most overlaps: what is predicted to fill gaps may not find them.
-  private func balance(_ candidate: Weighed, bytes: UInt64) -> (value: Double, words: String) {
-    let rounds = candidate.cost.levels.reduce(0) { $0 + Double($1.rounds) }
+  private func balance(
+    _ cost: AlgorithmCost, _ prediction: Prediction, bytes: UInt64
+  ) -> (value: Double, words: String) {
+    let rounds = cost.levels.reduce(0) { $0 + Double($1.rounds) }
     if bytes < 64 << 10 { return (rounds, "the fewest rounds") }
     switch terms.model {
-    case .levels: return (candidate.prediction.work, "the least work in all")
+    case .levels: return (prediction.work, "the least work in all")
     case .oneMedium(.sharedMemory, _): return (rounds, "the fewest rounds")
     case .oneMedium:
-      let volume = candidate.cost.levels.reduce(0) { $0 + $1.volume }
+      let volume = cost.levels.reduce(0) { $0 + $1.volume }
       return (rounds * rounds + volume * volume, "the best balance of rounds and bytes")
     }
   }
 
   private func reason(for name: String, _ weighed: [Weighed], bytes: UInt64) -> String {
-    guard let least = weighed.min(by: { $0.prediction.microseconds < $1.prediction.microseconds }),
-      let chosen = weighed.first(where: { $0.name == name })
+    if weighed.contains(where: { $0.measured != nil }) { return "the least measured time" }
+    let predicted = weighed.compactMap { candidate in candidate.known.map { (candidate.name, $0.cost, $0.prediction) } }
+    guard let least = predicted.min(by: { $0.2.microseconds < $1.2.microseconds }),
+      let chosen = predicted.first(where: { $0.0 == name })
     else { return "there is no candidate" }
-    let near = weighed.filter { $0.prediction.microseconds <= least.prediction.microseconds * Self.tolerance }
-    if near.count == 1 { return "the least time" }
-    let words = balance(chosen, bytes: bytes).words
-    let others = near.count == 2 ? "the other one" : "\(near.count - 1) others"
-    return chosen.prediction.microseconds == least.prediction.microseconds
+    let near = predicted.count { $0.2.microseconds <= least.2.microseconds * Self.tolerance }
+    if near == 1 { return "the least time" }
+    let words = balance(chosen.1, chosen.2, bytes: bytes).words
+    let others = near == 2 ? "the other one" : "\(near - 1) others"
+    return chosen.2.microseconds == least.2.microseconds
       ? "the least time, and with \(others) within 3% of it: \(words)"
-      : "within 3% of the least time (\(least.name)), with \(words)"
+      : "within 3% of the least time (\(least.0)), with \(words)"
   }
 }

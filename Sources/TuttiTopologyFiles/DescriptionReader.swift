@@ -1,4 +1,4 @@
-// From events of YAML to what a description says. Topologies have less than YAML: no anchors, aliases or tags, keys that
+// From events of YAML to what a description says. Descriptions have less than YAML: no anchors, aliases or tags, keys that
 // are text, and limits of depth and size.
 
 import TuttiTopology
@@ -6,38 +6,42 @@ import TuttiTopology
 /// Reads the one document of a text.
 struct DescriptionReader: ~Copyable {
   private var events: YAMLEvents
+  private let kind: DescriptionKind
   /// Scalars, sequences and mappings so far; keys are not counted.
   private var count = 0
 
-  init(_ text: DescriptionText) throws(TopologyError) { events = try YAMLEvents(text) }
+  init(_ text: DescriptionText) throws(DescriptionError) {
+    kind = text.kind
+    events = try YAMLEvents(text)
+  }
 
   /// The content of the text.
   ///
-  /// - Throws: ``TopologyError`` for the first thing, in the order of the text, that is no YAML or that topologies do not
-  ///   have.
-  consuming func document() throws(TopologyError) -> DescriptionNode {
+  /// - Throws: ``DescriptionError`` for the first thing, in the order of the text, that is no YAML or that descriptions do
+  ///   not have.
+  consuming func document() throws(DescriptionError) -> DescriptionNode {
     guard case .documentStart = try events.next().kind else {
-      throw TopologyError(.start, "the file is empty: it has 'hosts' at least (docs/TOPOLOGIES.md)")
+      throw DescriptionError(.start, kind.emptiness)
     }
     let root = try node(try events.next(), depth: 1)
     // The end of the document.
     _ = try events.next()
     let end = try events.next()
     guard case .streamEnd = end.kind else {
-      throw TopologyError(end.position, "another document begins here: a topology file has one")
+      throw DescriptionError(end.position, kind.secondDocument)
     }
     return root
   }
 
   /// What begins with `event`. This calls itself once for each level, of which there are at most
   /// ``DescriptionNode/depthMax``.
-  private mutating func node(_ event: YAMLEvent, depth: Int) throws(TopologyError) -> DescriptionNode {
+  private mutating func node(_ event: YAMLEvent, depth: Int) throws(DescriptionError) -> DescriptionNode {
     count += 1
     guard depth <= DescriptionNode.depthMax else {
-      throw TopologyError(event.position, "more depth than a topology has: \(DescriptionNode.depthMax) levels")
+      throw DescriptionError(event.position, kind.tooMuch("depth", "\(DescriptionNode.depthMax) levels"))
     }
     guard count <= DescriptionNode.nodesMax else {
-      throw TopologyError(event.position, "more than a topology has: \(DescriptionNode.nodesMax) values")
+      throw DescriptionError(event.position, kind.tooMuch("values", "\(DescriptionNode.nodesMax) values"))
     }
     try refuseReferences(event)
     switch event.kind {
@@ -46,11 +50,11 @@ struct DescriptionReader: ~Copyable {
     case .mappingStart: return DescriptionNode(.mapping(try members(depth: depth + 1)), event.position)
     case .alias, .sequenceEnd, .mappingEnd, .documentStart, .documentEnd, .streamEnd:
       // Aliases are refused above. The rest is no value, and libyaml's grammar has a value here.
-      throw TopologyError(event.position, "not YAML: a value is missing")
+      throw DescriptionError(event.position, "not YAML: a value is missing")
     }
   }
 
-  private mutating func elements(depth: Int) throws(TopologyError) -> [DescriptionNode] {
+  private mutating func elements(depth: Int) throws(DescriptionError) -> [DescriptionNode] {
     var elements: [DescriptionNode] = []
     while true {
       let event = try events.next()
@@ -59,16 +63,16 @@ struct DescriptionReader: ~Copyable {
     }
   }
 
-  private mutating func members(depth: Int) throws(TopologyError) -> [DescriptionNode.Member] {
+  private mutating func members(depth: Int) throws(DescriptionError) -> [DescriptionNode.Member] {
     var members: [DescriptionNode.Member] = []
     var places: [String: TextPosition] = [:]
     while true {
       let event = try events.next()
       if case .mappingEnd = event.kind { return members }
       try refuseReferences(event)
-      guard case .scalar(let key, _) = event.kind else { throw TopologyError(event.position, "a key must be text") }
+      guard case .scalar(let key, _) = event.kind else { throw DescriptionError(event.position, "a key must be text") }
       if let place = places.updateValue(event.position, forKey: key) {
-        throw TopologyError(place, "given more than once: '\(key.shortened)'")
+        throw DescriptionError(place, "given more than once: '\(key.shortened)'")
       }
       let value = try node(try events.next(), depth: depth)
       members.append(DescriptionNode.Member(key: key, position: event.position, value: value))
@@ -76,18 +80,15 @@ struct DescriptionReader: ~Copyable {
   }
 
   /// Refuses what would have a value stand for another one, or be something else than it looks.
-  private func refuseReferences(_ event: YAMLEvent) throws(TopologyError) {
+  private func refuseReferences(_ event: YAMLEvent) throws(DescriptionError) {
     if case .alias(let name) = event.kind {
-      throw TopologyError(
-        event.position,
-        "'*\(name.shortened)': topologies have no aliases; 'count', ranges such as node[0-7] and what regions take from the file say it once"
-      )
+      throw DescriptionError(event.position, kind.refusal(ofAlias: name.shortened))
     }
     if let anchor = event.anchor {
-      throw TopologyError(event.position, "topologies have no anchors: leave out '&\(anchor.shortened)'")
+      throw DescriptionError(event.position, kind.refusal(of: "anchors", leaving: "&\(anchor.shortened)"))
     }
     if let tag = event.tag {
-      throw TopologyError(event.position, "topologies have no tags: leave out '\(tag.shortened)'")
+      throw DescriptionError(event.position, kind.refusal(of: "tags", leaving: tag.shortened))
     }
   }
 }

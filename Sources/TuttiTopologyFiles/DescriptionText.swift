@@ -5,17 +5,19 @@ import TuttiTopology
 /// The text of a file that a parser may be given, and where in it a byte is.
 struct DescriptionText {
   let text: String
+  let kind: DescriptionKind
 
-  init(_ bytes: some Collection<UInt8>) throws(TopologyError) {
-    guard bytes.count <= Topology.fileBytesMax else {
-      throw TopologyError(.start, "the file has \(bytes.count) bytes: \(Topology.fileBytesMax) is the most")
+  init(_ bytes: some Collection<UInt8>, _ kind: DescriptionKind) throws(DescriptionError) {
+    self.kind = kind
+    guard bytes.count <= DescriptionNode.fileBytesMax else {
+      throw DescriptionError(.start, "the file has \(bytes.count) bytes: \(DescriptionNode.fileBytesMax) is the most")
     }
     guard let text = String(validating: bytes, as: UTF8.self) else {
       // Begun by a byte order mark, which some editors write of their own accord.
       guard !bytes.starts(with: [0xFF, 0xFE]), !bytes.starts(with: [0xFE, 0xFF]) else {
-        throw TopologyError(.start, "the file is text in UTF-16: save it in UTF-8")
+        throw DescriptionError(.start, "the file is text in UTF-16: save it in UTF-8")
       }
-      throw TopologyError(DescriptionText.positionOfInvalid(bytes), "the file is not text in UTF-8")
+      throw DescriptionError(DescriptionText.positionOfInvalid(bytes), "the file is not text in UTF-8")
     }
     // UTF-8 has that mark too, which is no part of the text.
     self.text = text.unicodeScalars.first == "\u{FEFF}" ? String(text.unicodeScalars.dropFirst()) : text
@@ -27,13 +29,13 @@ struct DescriptionText {
   ///
   /// It looks at the starts of lines, with no regard to quotes, so that it cannot disagree with the parser about where
   /// those begin. It may refuse an odd text, and lets no such directive through.
-  private func refuseTagDirectives() throws(TopologyError) {
+  private func refuseTagDirectives() throws(DescriptionError) {
     let bytes = Array(text.utf8), directive = Array("%TAG".utf8)
     // The last bytes of what ends a line, in UTF-8.
     let lineEnds: [UInt8] = [0x0A, 0x0D, 0x85, 0xA8, 0xA9]
     for (offset, byte) in bytes.enumerated() where byte == directive[0] {
       guard offset == 0 || lineEnds.contains(bytes[offset - 1]), bytes[offset...].starts(with: directive) else { continue }
-      throw TopologyError(position(of: offset), "topologies have no tags: leave out '%TAG'")
+      throw DescriptionError(position(of: offset), kind.refusal(of: "tags", leaving: "%TAG"))
     }
   }
 

@@ -29,11 +29,11 @@ struct YAMLEvents: ~Copyable {
   private let bytes: UnsafeMutableBufferPointer<UInt8>
   private let parser: UnsafeMutablePointer<yaml_parser_t>
 
-  init(_ text: DescriptionText) throws(TopologyError) {
+  init(_ text: DescriptionText) throws(DescriptionError) {
     let parser = UnsafeMutablePointer<yaml_parser_t>.allocate(capacity: 1)
     guard yaml_parser_initialize(parser) == 1 else {
       parser.deallocate()
-      throw TopologyError(.start, "there is no memory to parse the file")
+      throw DescriptionError(.start, "there is no memory to parse the file")
     }
     let bytes = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: text.text.utf8.count)
     _ = bytes.initialize(fromContentsOf: text.text.utf8)
@@ -51,8 +51,8 @@ struct YAMLEvents: ~Copyable {
   }
 
   /// - Returns: The next event. After the end of the stream there is no other: libyaml repeats that one.
-  /// - Throws: ``TopologyError`` where the text is no YAML, and the same from then on.
-  mutating func next() throws(TopologyError) -> YAMLEvent {
+  /// - Throws: ``DescriptionError`` where the text is no YAML, and the same from then on.
+  mutating func next() throws(DescriptionError) -> YAMLEvent {
     // A parser that has failed must not be asked again: libyaml would say that all is well.
     guard parser.pointee.error == YAML_NO_ERROR else { throw failure() }
     var event = yaml_event_t()
@@ -85,15 +85,15 @@ struct YAMLEvents: ~Copyable {
   }
 
   /// Why the parser cannot go on.
-  private func failure() -> TopologyError {
+  private func failure() -> DescriptionError {
     let problem = parser.pointee.problem.map { String(cString: $0) }
     switch parser.pointee.error {
-    case YAML_MEMORY_ERROR: return TopologyError(.start, "there is no memory to parse the file")
+    case YAML_MEMORY_ERROR: return DescriptionError(.start, "there is no memory to parse the file")
     // It reads ahead of what it scans, and counts the bytes it has read.
     case YAML_READER_ERROR:
-      return TopologyError(text.position(of: parser.pointee.problem_offset), "not YAML: \(problem ?? "unreadable")")
+      return DescriptionError(text.position(of: parser.pointee.problem_offset), "not YAML: \(problem ?? "unreadable")")
     default:
-      return TopologyError(TextPosition(parser.pointee.problem_mark), "not YAML: \(problem ?? "unknown error")")
+      return DescriptionError(TextPosition(parser.pointee.problem_mark), "not YAML: \(problem ?? "unknown error")")
     }
   }
 }

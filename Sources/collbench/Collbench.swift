@@ -27,8 +27,8 @@ struct Collbench: ParsableCommand {
       """,
     version: toolVersion,
     subcommands: [
-      RunCommand.self, ListCommand.self, VerifyCommand.self, PlanCommand.self, ExplainCommand.self, TopologyCommand.self,
-      HostAgentCommand.self,
+      RunCommand.self, ListCommand.self, VerifyCommand.self, PlanCommand.self, ExplainCommand.self, TuneCommand.self,
+      TopologyCommand.self, HostAgentCommand.self,
     ],
     defaultSubcommand: RunCommand.self)
 }

@@ -8,14 +8,14 @@ package enum FuzzTopology {
   /// - Returns: What does not hold; nil where all does. What is wrong in the worst way ends the process.
   package static func complaint(about bytes: [UInt8]) -> String? {
     let topology: Topology
-    do throws(TopologyError) { topology = try Topology(file: "fuzz", bytes: bytes) } catch {
+    do throws(DescriptionError) { topology = try Topology(file: "fuzz", bytes: bytes) } catch {
       return complaint(
         about: error, lines: bytes.count { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") } + 1, bytes: bytes.count)
     }
     return complaint(about: topology)
   }
 
-  private static func complaint(about error: TopologyError, lines: Int, bytes: Int) -> String? {
+  private static func complaint(about error: DescriptionError, lines: Int, bytes: Int) -> String? {
     // A parser may take a few more characters for line ends than we do, each of three bytes at most; the end of a file is
     // on a line of its own.
     guard (1...lines + 1 + bytes / 2).contains(error.position.line) else { return "there is no such line: \(error)" }

@@ -15,8 +15,9 @@ import TuttiSchedule
     #expect(lines[2].split(separator: " ").joined(separator: " ") == columns)
     // Cells end where their titles do.
     let end = try #require(lines[2].range(of: "rounds")).upperBound.utf16Offset(in: lines[2])
-    let rows = lines[3..<lines.count - 1]
+    let rows = lines[3..<lines.count - 2]
     #expect(rows.count == explanation.candidates.count)
+    #expect(lines[lines.count - 2] == "# tuning profile: built-in generic (not measured)")
     for row in rows { #expect(Array(row)[end - 1].isNumber && Array(row)[end] == " ", "\(row)") }
     #expect(rows.filter { $0.hasSuffix("<- auto") }.map { $0.prefix { $0 != " " } } == [Substring(explanation.chosen)])
     #expect(lines.last?.hasPrefix("# auto: \(explanation.chosen): ") == true)

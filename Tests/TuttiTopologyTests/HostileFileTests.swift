@@ -87,21 +87,21 @@ import TuttiTopologyFiles
   }
 
   @Test func hugeFilesAreNotParsed() throws {
-    let bytes = [UInt8](repeating: UInt8(ascii: "#"), count: Topology.fileBytesMax + 1)
-    #expect(throws: TopologyError.self) { try Topology(file: "huge", bytes: bytes) }
-    let error = #expect(throws: TopologyError.self) { try Topology(file: "huge", bytes: bytes) }
+    let bytes = [UInt8](repeating: UInt8(ascii: "#"), count: DescriptionNode.fileBytesMax + 1)
+    #expect(throws: DescriptionError.self) { try Topology(file: "huge", bytes: bytes) }
+    let error = #expect(throws: DescriptionError.self) { try Topology(file: "huge", bytes: bytes) }
     #expect(error?.description == "huge:1:1: the file has 1048577 bytes: 1048576 is the most")
   }
 
   @Test func textMustBeUnicode() throws {
     let bytes = Array("hosts: {}\nname: \"ü".utf8) + [0xFF, 0x22]
-    let error = #expect(throws: TopologyError.self) { try Topology(file: "latin", bytes: bytes) }
+    let error = #expect(throws: DescriptionError.self) { try Topology(file: "latin", bytes: bytes) }
     #expect(error?.description == "latin:2:9: the file is not text in UTF-8")
   }
 
   @Test(arguments: [[0xFF, 0xFE, 0x61, 0], [0xFE, 0xFF, 0, 0x61], [0xFF, 0xFE]] as [[UInt8]])
   func textOfAnotherEncodingIsNamed(_ bytes: [UInt8]) {
-    let error = #expect(throws: TopologyError.self) { try Topology(file: "wide", bytes: bytes) }
+    let error = #expect(throws: DescriptionError.self) { try Topology(file: "wide", bytes: bytes) }
     #expect(error?.description == "wide:1:1: the file is text in UTF-16: save it in UTF-8")
   }
 
@@ -126,7 +126,8 @@ import TuttiTopologyFiles
   @Test(arguments: Topologies.files) func cutFilesAreReadOrRefused(_ file: String) throws {
     let bytes = try Topologies.bytes(file)
     for count in stride(from: 0, to: bytes.count, by: Patience.isSanitized ? 7 : 1) {
-      do throws(TopologyError) { _ = try DescriptionNode(file: file, bytes: bytes.prefix(count)) } catch {
+      do throws(DescriptionError) { _ = try DescriptionNode(file: file, bytes: bytes.prefix(count), kind: .topology) } catch
+      {
         let lines = bytes.prefix(count).count { $0 == UInt8(ascii: "\n") } + 2
         #expect(error.position.line <= lines, "\(count) bytes: \(error)")
       }

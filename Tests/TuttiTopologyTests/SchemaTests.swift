@@ -1,4 +1,5 @@
 import Foundation
+import SchemaValidator
 import Testing
 import TuttiTopology
 import TuttiTopologyFiles
@@ -8,8 +9,7 @@ import TuttiTopologyFiles
   private let schema: SchemaValidator
 
   init() throws {
-    let data = try Data(contentsOf: Topologies.folder.appending(path: "topology.schema.json"))
-    schema = SchemaValidator(try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any]))
+    schema = try SchemaValidator(contentsOf: Topologies.folder.appending(path: "topology.schema.json"))
   }
 
   @Test(arguments: Section.allCases) func hasEveryKey(_ section: Section) throws {
@@ -20,7 +20,7 @@ import TuttiTopologyFiles
   }
 
   @Test(arguments: Topologies.files) func takesTheTopologies(_ file: String) throws {
-    let content = try DescriptionNode(file: file, bytes: Topologies.bytes(file))
+    let content = try DescriptionNode(file: file, bytes: Topologies.bytes(file), kind: .topology)
     #expect(schema.complaint(about: content.json) == nil)
   }
 
@@ -28,7 +28,7 @@ import TuttiTopologyFiles
   @Test(arguments: ErrorTests.keys.prefix(2) + ErrorTests.numbers.prefix(9)) func refusesWhatTheReaderRefuses(
     _ bad: ErrorTests.Case
   ) throws {
-    let content = try DescriptionNode(file: "test.yaml", bytes: Array(bad.text.utf8))
+    let content = try DescriptionNode(file: "test.yaml", bytes: Array(bad.text.utf8), kind: .topology)
     #expect(schema.complaint(about: content.json) != nil, "\(bad.text)")
   }
 
@@ -44,104 +44,5 @@ import TuttiTopologyFiles
       let isRead = (try? Topologies.read(file)) != nil
       #expect(isRead == (schema.complaint(about: text, "#/$defs/\(kind)") == nil), "\(text) as \(kind)")
     }
-  }
-}
-
-extension DescriptionNode {
-  /// The content in the types that `JSONSerialization` would give: what an editor checks against the schema.
-  fileprivate var json: Any {
-    switch content {
-    case .scalar("", isQuoted: false), .scalar("~", isQuoted: false), .scalar("null", isQuoted: false): NSNull()
-    case .scalar("true", isQuoted: false): true
-    case .scalar("false", isQuoted: false): false
-    case .scalar(let text, isQuoted: false): Int(text) as Any? ?? Double(text) ?? text
-    case .scalar(let text, isQuoted: true): text
-    case .sequence(let elements): elements.map(\.json)
-    case .mapping(let members): Dictionary(uniqueKeysWithValues: members.map { ($0.key, $0.value.json) })
-    }
-  }
-}
-
-/// As much of JSON Schema 2020-12 as the schema uses; of anything else it complains.
-struct SchemaValidator {
-  private let root: [String: Any]
-
-  init(_ root: [String: Any]) { self.root = root }
-
-  func definition(_ name: String) -> [String: Any]? { (root["$defs"] as? [String: Any])?[name] as? [String: Any] }
-
-  func complaint(about value: Any, _ reference: String? = nil) -> String? {
-    complaint(value, reference.map { ["$ref": $0] } ?? root, "")
-  }
-
-  private func complaint(_ value: Any, _ schema: [String: Any], _ path: String) -> String? {
-    for (key, rule) in schema {
-      if let complaint = complaint(value, key, rule, schema, path) { return complaint }
-    }
-    return nil
-  }
-
-  private func complaint(_ value: Any, _ key: String, _ rule: Any, _ schema: [String: Any], _ path: String) -> String? {
-    switch (key, rule) {
-    case ("$schema", _), ("title", _), ("description", _), ("$defs", _): return nil
-    case ("$ref", let name as String):
-      guard let target = definition(String(name.dropFirst("#/$defs/".count))) else { return "\(name) is not there" }
-      return complaint(value, target, path)
-    case ("type", let type as String): return isOf(type, value) ? nil : "\(path): \(value) is no \(type)"
-    case ("const", let one): return isEqual(value, one) ? nil : "\(path): \(value) is not \(one)"
-    case ("enum", let all as [Any]): return all.contains { isEqual(value, $0) } ? nil : "\(path): \(value) is none of \(all)"
-    case ("pattern", let text as String):
-      guard let value = value as? String else { return nil }
-      return value.range(of: text, options: .regularExpression) == nil ? "\(path): '\(value)' does not match \(text)" : nil
-    case ("minimum", let least as Int):
-      return (value as? Int).map { $0 >= least } ?? true ? nil : "\(path): \(value) < \(least)"
-    case ("maximum", let most as Int):
-      return (value as? Int).map { $0 <= most } ?? true ? nil : "\(path): \(value) > \(most)"
-    case ("maxLength", let most as Int):
-      return (value as? String).map { $0.count <= most } ?? true ? nil : "\(path): too long"
-    case ("minItems", let least as Int):
-      return (value as? [Any]).map { $0.count >= least } ?? true ? nil : "\(path): too few"
-    case ("maxItems", let most as Int): return (value as? [Any]).map { $0.count <= most } ?? true ? nil : "\(path): too many"
-    case ("required", let names as [String]):
-      guard let value = value as? [String: Any] else { return nil }
-      return names.first { value[$0] == nil }.map { "\(path): \($0) is missing" }
-    case ("properties", let properties as [String: Any]): return complaint(value, properties: properties, schema, path)
-    case ("additionalProperties", let rule as Bool): return rule ? "\(path): an open mapping" : nil
-    case ("items", let items as [String: Any]):
-      return (value as? [Any])?.enumerated().lazy.compactMap { complaint($0.element, items, "\(path)[\($0.offset)]") }.first
-    case ("anyOf", let all as [[String: Any]]):
-      return all.contains { complaint(value, $0, path) == nil } ? nil : "\(path): \(value) fits none"
-    case ("oneOf", let all as [[String: Any]]):
-      let fitting = all.count { complaint(value, $0, path) == nil }
-      return fitting == 1 ? nil : "\(path): \(value) fits \(fitting)"
-    default: return "\(path): the validator knows no \(key)"
-    }
-  }
-
-  private func complaint(_ value: Any, properties: [String: Any], _ schema: [String: Any], _ path: String) -> String? {
-    guard let value = value as? [String: Any] else { return nil }
-    for (name, member) in value {
-      guard let rule = properties[name] as? [String: Any] else {
-        if schema["additionalProperties"] as? Bool == false { return "\(path): unknown \(name)" }
-        continue
-      }
-      if let complaint = complaint(member, rule, "\(path).\(name)") { return complaint }
-    }
-    return nil
-  }
-
-  private func isOf(_ type: String, _ value: Any) -> Bool {
-    switch type {
-    case "object": value is [String: Any]
-    case "array": value is [Any]
-    case "string": value is String
-    case "integer": value is Int && !(value is Bool)
-    case "boolean": value is Bool
-    default: false
-    }
-  }
-
-  private func isEqual(_ left: Any, _ right: Any) -> Bool {
-    (left as? String).map { $0 == right as? String } ?? (left as? Int).map { $0 == right as? Int } ?? false
   }
 }

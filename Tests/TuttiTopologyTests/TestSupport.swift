@@ -23,8 +23,8 @@ enum Topologies {
   static func read(_ text: String) throws -> Topology { try Topology(file: "test.yaml", bytes: Array(text.utf8)) }
 
   /// The error of a text that must have one.
-  static func error(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) throws -> TopologyError {
-    do throws(TopologyError) { _ = try Topology(file: "test.yaml", bytes: Array(text.utf8)) } catch { return error }
+  static func error(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) throws -> DescriptionError {
+    do throws(DescriptionError) { _ = try Topology(file: "test.yaml", bytes: Array(text.utf8)) } catch { return error }
     Issue.record("was taken for right:\n\(text.prefix(400))", sourceLocation: sourceLocation)
     throw NoError()
   }

@@ -4,6 +4,7 @@ import CTuttiLinux
 import Glibc
 import Logging
 import TuttiBootstrap
+import TuttiChoice
 import TuttiSchedule
 import TuttiSystem
 import TuttiTopology
@@ -16,7 +17,8 @@ extension Communicator {
   /// MPI, MPICH, Intel MPI, Slurm or Kubernetes: `docs/LAUNCHING.md`. `TUTTI_SECRET` or `TUTTI_SECRET_FILE` holds the secret
   /// that every connection proves (`docs/SECURITY.md`), and `TUTTI_JOB` the job's name where the launcher gives it none.
   ///
-  /// `TUTTI_TOPOLOGY` names a file that describes the network (`docs/TOPOLOGIES.md`).
+  /// `TUTTI_TOPOLOGY` names a file that describes the network (`docs/TOPOLOGIES.md`), `TUTTI_TUNING` one with what was
+  /// measured of the machines (`docs/TUNING.md`).
   ///
   /// `TUTTI_CPU_AFFINITY` confines the calling thread, and those it starts later, to processors: `auto` divides those that
   /// the ranks of a host inherited, `0-3;4-7` gives each rank a list. Closing the communicator does not take that back.
@@ -65,7 +67,8 @@ extension Communicator {
     try readCheck(environment, &options)
     try readBits(environment, &options)
     try readTopology(environment, &options)
-    return try Communicator(joinedMember(identity, secret, affinity, environment, options), options)
+    let tuning = try TuningOffer.read(environment, options.tuning, rank: identity.rank)
+    return try Communicator(joinedMember(identity, secret, affinity, environment, options, tuning), options)
   }
 
   private static func readCheck(
@@ -115,7 +118,7 @@ extension Communicator {
 
   private static func joinedMember(
     _ identity: LaunchIdentity, _ secret: JobSecret?, _ affinity: CPUAffinity, _ environment: [String: String],
-    _ options: CommunicatorOptions
+    _ options: CommunicatorOptions, _ tuning: TuningOffer
   ) throws(FailureReport) -> CommunicatorMember {
     if options.transport == .inProcess {
       throw FailureReport(
@@ -139,20 +142,42 @@ extension Communicator {
         "TUTTI_BITS": catalog.bits.name,
         "own algorithms": catalog.agreement, CPUAffinity.variable: affinity.agreement,
       ],
-      offers: offered.offers, network: network, deadline: monotonicNanoseconds() &+ patience,
+      offers: offered.offers, note: TuningAgreement.bytes(tuning, rank: identity.rank), network: network,
+      deadline: monotonicNanoseconds() &+ patience,
       notify: { logger.warning("rank \(identity.rank): \($0).") })
     let choice = offered.choice(rank: identity.rank, meeting.members)
     let layout: JobLayout
+    let agreement: TuningAgreement
     do throws(FailureReport) {
+      agreement = try TuningAgreement(meeting.members.map(\.note))
       try offered.check(choice)
       layout = try JobLayout(topology, hosts: meeting.members.map(\.host))
     } catch { throw meeting.refuse(error) }
     let membership = try meeting.begin()
-    let member = try JoinedMember.make(membership, choice, layout, offered, catalog, place: .affinity(affinity))
+    var tuningNotice: String?
+    let member = try JoinedMember.make(
+      membership, choice, layout, offered, catalog,
+      tuning: { shape in
+        let fitting = agreement.tuning(for: shape)
+        tuningNotice = fitting.notice
+        return fitting.tuning
+      }, place: .affinity(affinity))
+    // All ranks know it; one says it.
+    let told = identity.rank == 0 ? [tuning.notice, tuningNotice].compactMap { $0 } : []
     let notices =
-      choice.transports.flatMap { $0.notices(choice) } + WatchNotices(membership.members).lines(for: identity.rank)
+      told + choice.transports.flatMap { $0.notices(choice) } + WatchNotices(membership.members).lines(for: identity.rank)
     for line in notices { logger.warning("rank \(identity.rank): \(line).") }
     return member
+  }
+
+  /// What is known of this machine, for ranks of one process: what their options have.
+  private static func tuning(_ options: CommunicatorOptions, _ shape: JobShape) -> Tuning {
+    let families: Set = [ProcessorFamily.current()]
+    guard let given = options.tuning, let profile = given.profile else { return Tuning(builtInFor: families) }
+    let (tuning, notice) = Tuning.fitting(
+      profile, .options, isForced: given.isForced, families: families, shape: shape)
+    if let notice { Logger(label: "tutti").warning("\(notice).") }
+    return tuning
   }
 
   static func processEnvironment() -> [String: String] {
@@ -195,8 +220,9 @@ extension Communicator {
           advice: "Choose auto or inprocess, or start processes")
       }
       let layout = try JobLayout(options.topology?.topology, rankCount: rankCount)
-      return try InProcessGroup.makeMembers(layout, catalog: AlgorithmCatalog(options), faults: faults)
-        .map { Communicator($0, options) }
+      return try InProcessGroup.makeMembers(
+        layout, catalog: AlgorithmCatalog(options), tuning: { tuning(options, $0) }, faults: faults
+      ).map { Communicator($0, options) }
     } catch { throw TuttiError(error) }
   }
 }

@@ -1,4 +1,5 @@
 import TuttiBootstrap
+import TuttiChoice
 import TuttiEngine
 import TuttiSchedule
 import TuttiSystem
@@ -81,6 +82,7 @@ final class InProcessGroup: Sendable {
   private let layout: JobLayout
   private let faults: InProcessFaults?
   private let catalog: AlgorithmCatalog
+  private let tuning: Tuning
   /// The load of the ranks that compete for the processors; those of the group that this one was split from are among them.
   private let load: HostLoad
   private struct State {
@@ -98,7 +100,10 @@ final class InProcessGroup: Sendable {
   private struct WeakMember { weak var member: InProcessMember? }
   private let state = Lock(State())
 
-  private init(_ layout: JobLayout, catalog: AlgorithmCatalog, faults: InProcessFaults?, load: HostLoad) {
+  private init(
+    _ layout: JobLayout, catalog: AlgorithmCatalog, tuning: Tuning, faults: InProcessFaults?, load: HostLoad
+  ) {
+    self.tuning = tuning
     self.layout = layout
     self.catalog = catalog
     self.faults = faults
@@ -109,17 +114,20 @@ final class InProcessGroup: Sendable {
   ///
   /// - Parameters:
   ///   - layout: The ranks, in groups.
+  ///   - tuning: Says what is known of the machine, for ranks of a shape.
   ///   - load: That of the group that this one is split from; nil when it is not.
   static func makeMembers(
-    _ layout: JobLayout, catalog: AlgorithmCatalog, faults: InProcessFaults?, load: HostLoad? = nil
+    _ layout: JobLayout, catalog: AlgorithmCatalog, tuning: (JobShape) -> Tuning, faults: InProcessFaults?,
+    load: HostLoad? = nil
   ) throws(FailureReport) -> [InProcessMember] {
     // The ranks' threads will inherit what this one may use.
     let rankCount = layout.grouping.rankCount
     let load = load ?? HostLoad(Array(repeating: .current(), count: rankCount))
-    let group = InProcessGroup(layout, catalog: catalog, faults: faults, load: load)
+    let known = tuning(JobShape(layout.grouping, medium: .sharedMemory, processors: load.running))
+    let group = InProcessGroup(layout, catalog: catalog, tuning: known, faults: faults, load: load)
     let policy = AlgorithmPolicy(
       grouping: layout.grouping, medium: .sharedMemory, processors: load.running,
-      segmentBytesMax: segmentBytesMax, catalog: catalog)
+      segmentBytesMax: segmentBytesMax, catalog: catalog, tuning: known)
     var members: [InProcessMember] = []
     for (rank, controlPlane) in InProcessControlPlane.makeGroup(rankCount: rankCount).enumerated() {
       members.append(
@@ -186,7 +194,7 @@ final class InProcessGroup: Sendable {
   private func makeChildren(_ split: SplitGroup) -> Children {
     do throws(FailureReport) {
       let members = try Self.makeMembers(
-        layout.restricted(to: split.ranks), catalog: catalog, faults: faults, load: load)
+        layout.restricted(to: split.ranks), catalog: catalog, tuning: { [tuning] _ in tuning }, faults: faults, load: load)
       return Children(members: Dictionary(uniqueKeysWithValues: zip(split.ranks, members.map { .success($0) })))
     } catch {
       return Children(members: Dictionary(uniqueKeysWithValues: split.ranks.map { ($0, .failure(error)) }))

@@ -1,4 +1,5 @@
 import TuttiBootstrap
+import TuttiChoice
 import TuttiEngine
 import TuttiSchedule
 import TuttiSystem
@@ -36,26 +37,28 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
   /// - Parameters:
   ///   - choice: Which transport leads to which rank.
   ///   - layout: The groups of the ranks.
+  ///   - tuning: Says what is known of the machines, for ranks of a shape.
   ///   - registered: The memory that this rank has registered before; nil to make the arena for it.
   ///   - isChecked: Whether the join has made sure that the choice of transports can be met.
   ///   - origin: Where it has its place on its host from.
   static func make(
     _ membership: Membership, _ choice: LinkChoice, _ layout: JobLayout, _ offered: OfferedTransports,
-    _ catalog: AlgorithmCatalog, registered: RegisteredMemory? = nil, isChecked: Bool = true, place origin: HostPlace.Origin
+    _ catalog: AlgorithmCatalog, tuning: (JobShape) -> Tuning, registered: RegisteredMemory? = nil, isChecked: Bool = true,
+    place origin: HostPlace.Origin
   ) throws(FailureReport) -> JoinedMember {
     do throws(FailureReport) {
       if !isChecked { try OfferedTransports.checkLinks(choice) }
       let place = try HostPlace.find(membership, origin)
       let links = try PeerLinks(
         membership, choice, offered, registered: registered, memoryNode: place.memoryNode)
+      let processors = place.runningMin(membership.members)
+      let known = tuning(JobShape(layout.grouping, medium: LevelMedium(choice.medium), processors: processors))
       let policy = AlgorithmPolicy(
-        grouping: layout.grouping, medium: choice.medium,
-        processors: place.runningMin(membership.members),
-        segmentBytesMax: choice.segmentBytesMax(limit: AlgorithmPolicy.segmentBytesMax), catalog: catalog,
+        grouping: layout.grouping, medium: choice.medium, processors: processors,
+        segmentBytesMax: choice.segmentBytesMax(limit: AlgorithmPolicy.segmentBytesMax), catalog: catalog, tuning: known,
         terms: layout.terms(
-          outer: choice.medium, inner: choice.medium(inside: layout.innermostGroups),
-          processors: place.runningMin(membership.members),
-          hostProcessors: place.hostProcessors(membership.members)))
+          outer: choice.medium, inner: choice.medium(inside: layout.innermostGroups), processors: processors,
+          hostProcessors: place.hostProcessors(membership.members), profile: known.profile))
       let member = JoinedMember(membership, offered, links, layout, policy, place)
       member.activate(
         links: links, doorbell: links.doorbell, waiting: links.waiting,
@@ -83,7 +86,7 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
     // The catalog knows what it has proven.
     return try Self.make(
       child, offered.choice(rank: child.rank, child.members), layout.restricted(to: group.ranks), offered,
-      planner.policy.catalog,
+      planner.policy.catalog, tuning: { [tuning = planner.policy.tuning] _ in tuning },
       registered: registeredMemory, isChecked: false, place: .parent(place))
   }
 

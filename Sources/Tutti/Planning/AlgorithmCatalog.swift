@@ -69,6 +69,11 @@ final class AlgorithmCatalog: Sendable {
     self.mayRunUnproven = mayRunUnproven
   }
 
+  /// The own algorithms that so many ranks can run.
+  func ownAlgorithms(rankCount: Int) -> [any Algorithm] {
+    rankCount <= Self.provenRanksMax || mayRunUnproven ? own : []
+  }
+
   func algorithms(for collective: Collective) -> [any Algorithm] { byCollective[collective, default: []] }
 
   func algorithm(_ collective: Collective, named name: String) -> (any Algorithm)? {

@@ -6,7 +6,7 @@ import TuttiTransport
 /// Which algorithm `auto` stands for, and in which segments data travels: pure functions of what all ranks know, so that all
 /// choose alike.
 ///
-/// The algorithm is the one that `TuttiChoice` predicts to be the fastest.
+/// The algorithm is the one that `TuttiChoice` predicts, or a tuning profile has measured, to be the fastest.
 struct AlgorithmPolicy {
   /// All ranks, in the groups that algorithms are told of.
   let grouping: Grouping
@@ -16,6 +16,8 @@ struct AlgorithmPolicy {
   /// The largest segment every link of the communicator carries.
   let segmentBytesMax: Int
   let catalog: AlgorithmCatalog
+  /// What is known of the machines.
+  let tuning: Tuning
   private let choices: ChoiceCache
   /// Those for combines whose order makes a difference.
   private let orderedChoices: ChoiceCache
@@ -24,26 +26,32 @@ struct AlgorithmPolicy {
   static let segmentBytesMax = 256 << 10
 
   private var rankCount: Int { grouping.rankCount }
+  /// What measured times of these ranks hold for.
+  var shape: JobShape { JobShape(grouping, medium: LevelMedium(medium), processors: processors) }
 
   /// - Parameters:
   ///   - medium: The slowest that carries messages of the communicator.
   ///   - terms: What rounds, messages and bytes cost at each level of the groups; nil where there is one level, of the
   ///     medium.
+  ///   - tuning: What the ranks agreed on when they joined.
   init(
     grouping: Grouping, medium: TransportMedium, processors: Int, segmentBytesMax: Int, catalog: AlgorithmCatalog,
-    terms: ChoiceTerms? = nil
+    tuning: Tuning = Tuning(builtInFor: []), terms: ChoiceTerms? = nil
   ) {
     self.grouping = grouping
     self.medium = medium
     self.processors = processors
     self.segmentBytesMax = segmentBytesMax
     self.catalog = catalog
-    // Those that users bring run by name only.
+    self.tuning = tuning
+    let facts = JobFacts(levels: [.init(name: "rank", medium: LevelMedium(medium))], processors: processors)
+    // Those that users bring run by name, or where they were measured.
     let choice = AlgorithmChoice(
-      grouping: grouping,
-      terms: terms
-        ?? ChoiceTerms(JobFacts(levels: [.init(name: "rank", medium: LevelMedium(medium))], processors: processors)),
-      candidates: AlgorithmRegistry.candidates(for: grouping), segmentBytesMax: segmentBytesMax)
+      grouping: grouping, terms: terms ?? ChoiceTerms(facts, tuning.profile),
+      candidates: AlgorithmRegistry.candidates(for: grouping), segmentBytesMax: segmentBytesMax
+    ).tuned(
+      by: tuning, shape: JobShape(grouping, medium: LevelMedium(medium), processors: processors),
+      own: catalog.ownAlgorithms(rankCount: grouping.rankCount))
     choices = ChoiceCache(choice)
     orderedChoices =
       catalog.bits == .any
@@ -61,6 +69,14 @@ struct AlgorithmPolicy {
   ///   - isOrdered: Whether the order of combines makes a difference to the bits.
   func algorithm(_ collective: Collective, bytes: UInt64, hasUnequalBlocks: Bool, isOrdered: Bool) -> String {
     (isOrdered ? orderedChoices : choices).choice(for: collective).best(bytes: bytes, hasUnequalBlocks: hasUnequalBlocks)
+  }
+
+  /// The name of the algorithm that would be taken with another profile, where the order of combines makes a difference.
+  ///
+  /// - Parameter bytes: Of the message, or of all blocks together.
+  func algorithm(_ collective: Collective, bytes: UInt64, tuning other: Tuning) -> String {
+    orderedChoices.choice.tuned(by: other, shape: shape, own: catalog.ownAlgorithms(rankCount: rankCount))
+      .best(collective, bytes: bytes)
   }
 
   /// Every candidate for a call of this size, and why one of them is chosen, where the order of combines makes a difference.

@@ -7,7 +7,7 @@ import TuttiTransport
 ///
 /// The members of a group in one process share one, and wait for whoever reads first.
 final class ChoiceCache: Sendable {
-  private let choice: AlgorithmChoice
+  let choice: AlgorithmChoice
   private let read = Lock<[Collective: CollectiveChoice]>([:])
 
   init(_ choice: AlgorithmChoice) { self.choice = choice }

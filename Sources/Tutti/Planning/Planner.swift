@@ -65,13 +65,33 @@ struct Planner: PlanMaker {
       guard let number = catalog.number(key.collective, named: name) else {
         preconditionFailure("the policy for \(key.collective.name) names no algorithm: \(name)")
       }
-      return (number, policy.arranged(catalog.algorithm(key.collective, number: number), isOrdered: isOrdered))
+      let algorithm = catalog.algorithm(key.collective, number: number)
+      // One of the program's own, which was measured.
+      if let proven = try catalog.prove(algorithm, for: position(root: key.root)), isOrdered {
+        try checkPromise(of: algorithm, proven)
+      }
+      return (number, policy.arranged(algorithm, isOrdered: isOrdered))
     }
     // The call above looked the name up.
     let algorithm = catalog.algorithm(key.collective, number: key.algorithm)
     let proven = try catalog.prove(algorithm, for: position(root: key.root))
     if isOrdered, catalog.bits == .canonical, key.collective.combines { try checkFold(algorithm, proven) }
     return (key.algorithm, policy.arranged(algorithm, isOrdered: isOrdered))
+  }
+
+  /// Refuses an algorithm of the program's own that folds otherwise than it promises, where results rely on it.
+  private func checkPromise(of algorithm: any Algorithm, _ proven: FoldClass) throws(FailureReport) {
+    guard algorithm.collective.combines, let promised = policy.catalog.bits.tree(for: policy.grouping) else { return }
+    let isKept =
+      switch proven {
+      case .canonical: promised == .canonical(rankCount: rankCount)
+      case .one(let tree, _): promised == tree
+      case .several: false
+      }
+    if isKept { return }
+    throw FailureReport(
+      .unproven, rank: rank, "algorithm \(algorithm.name) folds by another tree than it promises: \(proven.text)",
+      advice: "Correct its foldTree, or its schedule")
   }
 
   /// Refuses an algorithm that does not fold canonically, where results have to. All ranks do alike.

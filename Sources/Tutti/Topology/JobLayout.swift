@@ -157,21 +157,25 @@ struct JobLayout: Sendable {
   ///   - inner: The slowest medium inside the innermost groups.
   ///   - processors: How many ranks can run at the same time on the machine with room for the fewest.
   ///   - hostProcessors: How many processors a host has for its ranks.
+  ///   - profile: What is known of the machines.
   func terms(
-    outer: TransportMedium, inner: TransportMedium, processors: Int, hostProcessors: Double
+    outer: TransportMedium, inner: TransportMedium, processors: Int, hostProcessors: Double,
+    profile: TuningProfile = .generic
   ) -> ChoiceTerms {
     if Set(hosts).count > 1, !figures.isEmpty {
       return ChoiceTerms(
-        DescribedRanks(levels: levels.map(\.numbers), figures: figures, hosts: hosts, hostProcessors: hostProcessors))
+        DescribedRanks(levels: levels.map(\.numbers), figures: figures, hosts: hosts, hostProcessors: hostProcessors),
+        profile)
     }
     // The ranks of one host share what the table of the medium was fitted on, whatever groups they are in.
     let isOneHost = outer == .sharedMemory || outer == .loopback
     if isOneHost {
-      return ChoiceTerms(JobFacts(levels: [.init(name: "rank", medium: LevelMedium(outer))], processors: processors))
+      let facts = JobFacts(levels: [.init(name: "rank", medium: LevelMedium(outer))], processors: processors)
+      return ChoiceTerms(facts, profile)
     }
     var steps = levels.map { JobFacts.Level(name: $0.name, medium: LevelMedium(outer)) }
     steps.append(JobFacts.Level(name: "rank", medium: LevelMedium(levels.isEmpty ? outer : inner)))
-    return ChoiceTerms(JobFacts(levels: steps, processors: processors, hostProcessors: hostProcessors))
+    return ChoiceTerms(JobFacts(levels: steps, processors: processors, hostProcessors: hostProcessors), profile)
   }
 
   /// What is known of some of the ranks, in the order of their new numbers.

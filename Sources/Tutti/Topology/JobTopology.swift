@@ -28,7 +28,7 @@ public struct JobTopology: Sendable, CustomStringConvertible {
   ///   - name: What errors call it.
   /// - Throws: ``TuttiError`` with `.configuration`, naming the line and the field.
   public init(text: String, name: String = "topology") throws(TuttiError) {
-    do throws(TopologyError) { self.init(try Topology(file: name, bytes: text.utf8)) } catch {
+    do throws(DescriptionError) { self.init(try Topology(file: name, bytes: text.utf8)) } catch {
       throw TuttiError(Topology.failure(error.description))
     }
   }
@@ -52,10 +52,10 @@ extension Topology {
   /// - Throws: `.configuration`, with the file's name first, so that editors can jump there.
   package static func read(_ path: String) throws(FailureReport) -> Topology {
     let bytes: [UInt8]
-    do throws(FailureReport) { bytes = try readFile(path, bytesMax: fileBytesMax + 1) } catch {
+    do throws(FailureReport) { bytes = try readFile(path, bytesMax: DescriptionNode.fileBytesMax + 1) } catch {
       throw failure("\(path): \(errorText(error.systemError))")
     }
-    do throws(TopologyError) { return try Topology(file: path, bytes: bytes) } catch {
+    do throws(DescriptionError) { return try Topology(file: path, bytes: bytes) } catch {
       throw failure(error.description)
     }
   }

@@ -11,6 +11,7 @@ extension Meeting {
   ///   - secret: What every connection proves; nil for a secret that rank 0 draws and leaves in the store where they meet.
   ///   - settings: Names and values that must be equal on all ranks; at most 64, each text at most 256 bytes.
   ///   - offers: What the transports that this rank would use have to say about it.
+  ///   - note: What the caller's layer tells that of the other ranks; of other ranks than 0, some kilobytes at most.
   ///   - abilities: What this process may do on its host.
   ///   - deadline: Nanoseconds of `clock`, for the whole join; the earliest of all ranks' counts. Rank 0's reason may come a
   ///     second later.
@@ -21,7 +22,8 @@ extension Meeting {
   ///   When ranks do not fit together, all get the same report.
   package static func attend(
     identity: LaunchIdentity, secret: JobSecret?, settings: [String: String] = [:], offers: [TransportOffer],
-    abilities: HostAbilities = .current(), network: NetworkSettings = NetworkSettings(), deadline: UInt64,
+    note: [UInt8] = [], abilities: HostAbilities = .current(), network: NetworkSettings = NetworkSettings(),
+    deadline: UInt64,
     notify: @escaping (String) -> Void = { _ in }, version: UInt16 = protocolVersion, clock: MonotonicClock = .system
   ) throws(FailureReport) -> Meeting {
     precondition(secret != nil || identity.rendezvous == nil, "only a store can tell a secret")
@@ -29,7 +31,8 @@ extension Meeting {
     precondition(offers.count <= TransportOffer.countMax, "more than \(TransportOffer.countMax) transports are offered")
     let facts = RankFacts(
       rank: identity.rank, process: .current(), host: .current(), abilities: abilities, offers: offers)
-    let record = MemberRecord(facts: facts, addresses: [], unixName: "", processors: .current())
+    var record = MemberRecord(facts: facts, addresses: [], unixName: "", processors: .current())
+    record.note = note
     if identity.rankCount == 1 {
       return Meeting(
         rank: 0, members: [record], communicator: .random(), secret: secret ?? .random(), role: .alone, service: nil,

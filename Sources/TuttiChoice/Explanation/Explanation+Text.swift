@@ -1,22 +1,26 @@
 // The table that people read.
 
 extension Explanation {
-  /// A table for people, the fastest candidate first, in the columns of nccl-tests. Times are in microseconds.
+  /// A table for people, the fastest candidate first, in the columns of nccl-tests. Times are in microseconds. What was
+  /// measured is said to be.
   package var text: String {
     let titles =
       ["algorithm", "time us", "latency us", "fill us"] + levels.map { "\($0) us" } + ["copy us", "combine us", "rounds"]
     var rows = [titles + ["bound by"]]
     for candidate in sorted {
+      let time = candidate.microseconds.map { [fixed($0, digits: 2)] } ?? ["-"]
+      let mark = candidate.name == chosen ? "  <- auto" : ""
       guard let prediction = candidate.prediction else {
-        rows.append([candidate.name] + titles.dropFirst().map { _ in "-" } + [candidate.obstacle?.rawValue ?? "-"])
+        let word = candidate.measured == nil ? candidate.obstacle?.rawValue ?? "-" : "measured"
+        rows.append([candidate.name] + time + titles.dropFirst(2).map { _ in "-" } + [word + mark])
         continue
       }
-      let times =
-        [prediction.microseconds, prediction.latency, prediction.filling] + prediction.links
-        + [prediction.copying, prediction.combining]
+      let parts =
+        [prediction.latency, prediction.filling] + prediction.links + [prediction.copying, prediction.combining]
+      let word = candidate.measured == nil ? prediction.bound.text : "measured"
       rows.append(
-        [candidate.name] + times.map { fixed($0, digits: 2) } + [fixed(prediction.rounds, digits: 1)]
-          + [prediction.bound.text + (candidate.name == chosen ? "  <- auto" : "")])
+        [candidate.name] + time + parts.map { fixed($0, digits: 2) } + [fixed(prediction.rounds, digits: 1)]
+          + [word + mark])
     }
     let widths = titles.indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
     let lines = rows.map { row in
@@ -28,16 +32,20 @@ extension Explanation {
     }
     return """
       # \(collective.name), \(bytes) bytes, \(grouping.rankCount) rank\(grouping.rankCount == 1 ? "" : "s")\(groups)
-      # predicted times; link columns: how long the links of that level are busy, which overlaps with the others
+      # \(timesNote); link columns: how long the links of that level are busy, which overlaps with the others
 
       """ + lines.joined() + (fold.map { "# one tree for all sizes of floating-point results: \($0)\n" } ?? "")
-        + "# auto: \(chosen.isEmpty ? "none" : chosen): \(reason)\n"
+        + "# tuning profile: \(profile.summary)\n# auto: \(chosen.isEmpty ? "none" : chosen): \(reason)\n"
   }
 
-  /// The fastest first, then those without a prediction, in their order.
+  private var timesNote: String {
+    candidates.contains { $0.measured != nil } ? "measured and predicted times" : "predicted times"
+  }
+
+  /// The fastest first, then those without a time, in their order.
   private var sorted: [Candidate] {
     candidates.enumerated().sorted { a, b in
-      let times = (a.element.prediction?.microseconds ?? .infinity, b.element.prediction?.microseconds ?? .infinity)
+      let times = (a.element.microseconds ?? .infinity, b.element.microseconds ?? .infinity)
       return times.0 == times.1 ? a.offset < b.offset : times.0 < times.1
     }.map(\.element)
   }

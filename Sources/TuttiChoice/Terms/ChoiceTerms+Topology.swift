@@ -47,23 +47,24 @@ extension ChoiceTerms {
   /// Latencies, bandwidths and what leaves a group come from the description. It does not say what keeps processors busy:
   /// a message costs what it does over TCP where the description's latencies are a kernel's, and what it does over RDMA
   /// elsewhere; inside a host a rank copies as fast as one core does. Each rank has a processor of its own.
-  package init(_ topology: Topology) {
+  package init(_ topology: Topology, _ profile: TuningProfile = .generic) {
     self.init(
       DescribedRanks(
-        levels: topology.levels.map(\.numbers), figures: topology.levelFigures, hosts: topology.placement.hosts))
+        levels: topology.levels.map(\.numbers), figures: topology.levelFigures, hosts: topology.placement.hosts),
+      profile)
   }
 
   /// Takes the terms of some ranks of a described network.
-  package init(_ ranks: DescribedRanks) {
+  package init(_ ranks: DescribedRanks, _ profile: TuningProfile = .generic) {
     let (figures, hostLevel) = (ranks.figures, ranks.hostLevel)
     let hosts = Set(ranks.hosts).count
     let ranksPerHost = (ranks.hosts.count + hosts - 1) / hosts
     let hostProcessors = min(Double(ranksPerHost), ranks.hostProcessors ?? .infinity)
     let terms = figures.enumerated().map { index, level -> LevelTerms in
-      if index < hostLevel { return Self.across(level, hostProcessors: hostProcessors) }
+      if index < hostLevel { return Self.across(level, hostProcessors: hostProcessors, profile) }
       // Each innermost group of a host has memory of its own.
       let memories = index > 0 ? max(1, Set(ranks.levels[index - 1]).count / hosts) : 1
-      return Self.inside(level, memories: index == figures.count - 1 ? memories : nil)
+      return Self.inside(level, memories: index == figures.count - 1 ? memories : nil, profile)
     }
     guard terms.isEmpty else {
       self.init(model: .levels(terms), processors: max(1, Int(hostProcessors)), hostLevel: hostLevel)
@@ -71,17 +72,27 @@ extension ChoiceTerms {
     }
     // A rank alone sends nothing.
     self.init(
-      model: .oneMedium(.sharedMemory, MediumTerms.terms(of: .sharedMemory)), processors: 1, hostLevel: 0)
+      model: .oneMedium(.sharedMemory, profile.terms(of: .sharedMemory)), processors: 1, hostLevel: 0)
+  }
+
+  /// What carries the messages of a level from host to host, as far as its latency tells.
+  private static func medium(_ level: LevelFigures) -> LevelMedium {
+    level.latency.seconds < kernelSeconds ? .rdma : .network
+  }
+
+  /// The slowest medium that carries messages of the ranks of a described network.
+  package static func medium(of topology: Topology) -> LevelMedium {
+    topology.hostCount == 1 ? .sharedMemory : topology.levelFigures.first.map(medium) ?? .network
   }
 
   /// The terms of a level whose messages go from host to host.
-  private static func across(_ level: LevelFigures, hostProcessors: Double) -> LevelTerms {
-    let kind: LevelMedium = level.latency.seconds < kernelSeconds ? .rdma : .network
-    let medium = MediumTerms.terms(of: kind)
+  private static func across(_ level: LevelFigures, hostProcessors: Double, _ profile: TuningProfile) -> LevelTerms {
+    let kind = medium(level)
+    let medium = profile.terms(of: kind)
     let byte = MediumTerms.byte(bitsPerSecond: Double(level.bandwidth.bitsPerSecond))
     return LevelTerms(
       name: level.name, round: level.latency.seconds * 1e6 + engineMicroseconds, message: medium.message,
-      sharedMessage: MediumTerms.hostMessage(kind) / hostProcessors,
+      sharedMessage: profile.hostMessage(kind) / hostProcessors,
       byte: byte, exitByte: level.exit.map { MediumTerms.byte(bitsPerSecond: Double($0.bitsPerSecond)) } ?? 0,
       sharedByte: 0, copyByte: 0, firstByte: byte)
   }
@@ -89,8 +100,8 @@ extension ChoiceTerms {
   /// The terms of a level whose messages stay in a host.
   ///
   /// - Parameter memories: How many memories of this bandwidth the ranks of a host share; nil where others are in the way.
-  private static func inside(_ level: LevelFigures, memories: Int?) -> LevelTerms {
-    let shared = MediumTerms.terms(of: .sharedMemory)
+  private static func inside(_ level: LevelFigures, memories: Int?, _ profile: TuningProfile) -> LevelTerms {
+    let shared = profile.terms(of: .sharedMemory)
     let byte = 1e6 / level.bandwidth.bytesPerSecond
     return LevelTerms(
       name: level.name, round: level.latency.seconds * 1e6 + engineMicroseconds, message: shared.message, sharedMessage: 0,

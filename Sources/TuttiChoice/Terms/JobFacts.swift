@@ -16,8 +16,8 @@ package struct JobFacts: Hashable, Sendable {
     }
 
     /// The medium's terms, with what a byte costs on a link of the known rate.
-    fileprivate var terms: MediumTerms {
-      var terms = MediumTerms.terms(of: medium)
+    fileprivate func terms(_ profile: TuningProfile) -> MediumTerms {
+      var terms = profile.terms(of: medium)
       if let linkBitsPerSecond, linkBitsPerSecond > 0, medium.crossesHosts {
         terms.byte = MediumTerms.byte(bitsPerSecond: linkBitsPerSecond)
         terms.firstByte = terms.byte
@@ -46,20 +46,20 @@ extension ChoiceTerms {
   ///
   /// With one level they are those of its medium. With several, each host is taken to have one link to the others, which
   /// its ranks share.
-  package init(_ job: JobFacts) {
+  package init(_ job: JobFacts, _ profile: TuningProfile = .generic) {
     precondition(!job.levels.isEmpty, "a job has at least the level of all its ranks")
     let processors = max(1, job.processors)
     let hostLevel = job.levels.firstIndex { !$0.medium.crossesHosts } ?? job.levels.count
     if job.levels.count == 1 {
       self.init(
-        model: .oneMedium(job.levels[0].medium, job.levels[0].terms), processors: processors, hostLevel: hostLevel)
+        model: .oneMedium(job.levels[0].medium, job.levels[0].terms(profile)), processors: processors, hostLevel: hostLevel)
       return
     }
     let levels = job.levels.map { level in
-      let terms = level.terms
+      let terms = level.terms(profile)
       return LevelTerms(
         name: level.name, round: terms.round, message: terms.message,
-        sharedMessage: MediumTerms.hostMessage(level.medium) / job.hostProcessors, byte: terms.byte,
+        sharedMessage: profile.hostMessage(level.medium) / job.hostProcessors, byte: terms.byte,
         exitByte: level.medium.crossesHosts ? terms.byte : 0, sharedByte: terms.anyByte / job.hostProcessors,
         copyByte: terms.anyByte, firstByte: terms.firstByte)
     }

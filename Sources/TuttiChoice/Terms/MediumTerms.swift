@@ -33,11 +33,9 @@ package struct MediumTerms: Hashable, Sendable {
   /// A byte of the first segment, once for each round: how long a pipeline takes to fill.
   package var firstByte: Double
 
-  /// What a message to another host, or inside one, costs the processors of a host: at both ends, because every host sends
-  /// and receives. Over TCP that is system calls, interrupts and waking who waits, on test hosts.
-  package static func hostMessage(_ medium: LevelMedium) -> Double {
-    medium == .network ? 9 : terms(of: medium).anyMessage
-  }
+  /// What a message to another host costs the processors of a host: at both ends, because every host sends and receives.
+  /// Over TCP that is system calls, interrupts and waking who waits, on test hosts.
+  static let networkHostMessage = 9.0
 
   package static func terms(of medium: LevelMedium) -> MediumTerms {
     switch medium {

@@ -1,7 +1,7 @@
 // Reading the regular networks: few numbers, from which all switches and links follow.
 
 extension DescribedNetwork {
-  func leafSpine(_ size: Size, rails: Int) throws(TopologyError) -> LeafSpine {
+  func leafSpine(_ size: Size, rails: Int) throws(DescriptionError) -> LeafSpine {
     let hostsPerLeaf = try fields.number("hosts-per-leaf", 1...Topology.hostsMax)
     guard size.slots % rails == 0 else {
       throw fields.error("rails", "\(size.slots) interfaces of a host do not divide into \(rails) rails")
@@ -27,7 +27,7 @@ extension DescribedNetwork {
   }
 
   /// The uplinks of a leaf: as many as the file says, or as carry what comes in by the oversubscription.
-  private func uplinks(down: [Int], access: Bandwidth, uplink: Bandwidth) throws(TopologyError) -> Int {
+  private func uplinks(down: [Int], access: Bandwidth, uplink: Bandwidth) throws(DescriptionError) -> Int {
     try fields.exclude("uplinks", "oversubscription")
     if fields.has("uplinks") { return try fields.number("uplinks", 1...65_536) }
     let ratio = try oversubscription()
@@ -44,12 +44,12 @@ extension DescribedNetwork {
     return Int(count)
   }
 
-  private func oversubscription() throws(TopologyError) -> (over: Int, under: Int) {
+  private func oversubscription() throws(DescriptionError) -> (over: Int, under: Int) {
     guard let node = fields.optional("oversubscription") else { return (1, 1) }
     return try node.ratio(fields.path("oversubscription"))
   }
 
-  func fatTree(_ size: Size) throws(TopologyError) -> FatTree {
+  func fatTree(_ size: Size) throws(DescriptionError) -> FatTree {
     let explicit = ["pods", "edges-per-pod", "aggregations-per-pod", "cores-per-aggregation", "hosts-per-edge"]
     var counts: [Int] = []
     if fields.has("k") {
@@ -81,7 +81,7 @@ extension DescribedNetwork {
       coreBandwidth: try fields.bandwidth("core-bandwidth", default: uplink), latencies: try latencies())
   }
 
-  func torus(_ size: Size) throws(TopologyError) -> Torus {
+  func torus(_ size: Size) throws(DescriptionError) -> Torus {
     let field = fields.path("dimensions")
     let list = try fields.required("dimensions", "a list of how many nodes there are in each, such as [4, 4, 4]").list(
       field, 1...8)
@@ -95,7 +95,7 @@ extension DescribedNetwork {
       linkBandwidth: try fields.bandwidth("link-bandwidth", default: size.access), latencies: try latencies())
   }
 
-  func dragonfly(_ size: Size) throws(TopologyError) -> Dragonfly {
+  func dragonfly(_ size: Size) throws(DescriptionError) -> Dragonfly {
     let groups = try fields.number("groups", 1...65_536)
     let routers = try fields.number("routers-per-group", 1...4096)
     let hosts = try fields.number("hosts-per-router", 1...4096)

@@ -4,7 +4,7 @@ extension DescribedNetwork {
   static let switchesMax = 4096
   static let cablesMax = 65_536
 
-  func graph(_ users: Users, _ size: Size) throws(TopologyError) -> GraphFabric {
+  func graph(_ users: Users, _ size: Size) throws(DescriptionError) -> GraphFabric {
     var reader = GraphReader(users, size, cableBandwidth: try cableBandwidth(), latencies: try latencies())
     if let node = fields.optional("switches") {
       for (index, element) in try node.list(fields.path("switches"), 1...DescribedNetwork.switchesMax).enumerated() {
@@ -18,7 +18,7 @@ extension DescribedNetwork {
     return reader.fabric(gateway: try gateway(reader))
   }
 
-  private func gateway(_ reader: GraphReader) throws(TopologyError) -> Int? {
+  private func gateway(_ reader: GraphReader) throws(DescriptionError) -> Int? {
     guard let name = try fields.text("gateway") else { return nil }
     guard let vertex = reader.switches[name] else {
       throw fields.error("gateway", Fields.unknown("switch '\(name.shortened)'", name, reader.names, of: "this network"))
@@ -64,7 +64,7 @@ private struct GraphReader {
     }
   }
 
-  mutating func addSwitches(_ node: DescriptionNode, _ field: String) throws(TopologyError) {
+  mutating func addSwitches(_ node: DescriptionNode, _ field: String) throws(DescriptionError) {
     let pattern = try NamePattern(node, field, countMax: DescribedNetwork.switchesMax)
     for index in 0..<(pattern.count ?? 1) {
       let name = pattern.count == nil ? pattern.prefix : pattern.names.name(index)
@@ -80,7 +80,7 @@ private struct GraphReader {
   }
 
   /// Every name at one end is connected to every name at the other.
-  mutating func addCables(_ own: Fields, defaults: Fields) throws(TopologyError) {
+  mutating func addCables(_ own: Fields, defaults: Fields) throws(DescriptionError) {
     let field = own.path("between")
     let ends = try own.required("between", "the two ends: hosts, interfaces as host:nic, or switches").list(field, 2...2)
     let (left, right) = (try self.ends(ends[0], "\(field)[0]"), try self.ends(ends[1], "\(field)[1]"))
@@ -96,7 +96,7 @@ private struct GraphReader {
 
   private mutating func connect(
     _ near: End, _ far: End, _ bandwidth: Bandwidth?, _ latency: Latency, _ own: Fields
-  ) throws(TopologyError) {
+  ) throws(DescriptionError) {
     guard cables.count + names.count < DescribedNetwork.cablesMax else {
       throw own.error("between", "more than \(DescribedNetwork.cablesMax) cables in all")
     }
@@ -122,7 +122,7 @@ private struct GraphReader {
 
   private mutating func attach(
     _ end: End, _ vertex: Int, _ bandwidth: Bandwidth?, up: Latency, down: Latency, _ own: Fields
-  ) throws(TopologyError) {
+  ) throws(DescriptionError) {
     guard case .host(let name, let run, let ordinal, let nic) = end else { return }
     let nics = users.nics[run]
     let free = nics.indices.first { index in
@@ -138,7 +138,7 @@ private struct GraphReader {
       vertex: vertex, bandwidth: bandwidth, up: up, down: down)
   }
 
-  private func ends(_ node: DescriptionNode, _ field: String) throws(TopologyError) -> [End] {
+  private func ends(_ node: DescriptionNode, _ field: String) throws(DescriptionError) -> [End] {
     let text = try node.text(field)
     guard text.contains("[") else { return [try end(text, node, field)] }
     let pattern = try NamePattern(node, field, countMax: DescribedNetwork.cablesMax)
@@ -147,7 +147,7 @@ private struct GraphReader {
     return ends
   }
 
-  private func end(_ text: String, _ node: DescriptionNode, _ field: String) throws(TopologyError) -> End {
+  private func end(_ text: String, _ node: DescriptionNode, _ field: String) throws(DescriptionError) -> End {
     if let vertex = switches[text] { return .vertex(vertex) }
     let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
     guard let host = hosts[parts[0]] else {

@@ -7,7 +7,7 @@ struct DescribedNetworks {
 
   init(_ fields: Fields) { self.fields = fields }
 
-  func read() throws(TopologyError) -> [DescribedNetwork] {
+  func read() throws(DescriptionError) -> [DescribedNetwork] {
     if let node = fields.optional("network") {
       return [try DescribedNetwork(node, path: fields.path("network"), defaultName: "network")]
     }
@@ -64,7 +64,7 @@ struct DescribedNetwork {
   static let portsMax = 1 << 22
   static let linksMax = 1 << 26
 
-  init(_ node: DescriptionNode, path: String, defaultName: String?) throws(TopologyError) {
+  init(_ node: DescriptionNode, path: String, defaultName: String?) throws(DescriptionError) {
     // The type says which keys there are.
     guard case .mapping(let members) = node.content else {
       throw node.error(path, "must be a mapping with a 'type', not \(node.kind)")
@@ -87,7 +87,7 @@ struct DescribedNetwork {
     self.name = name
   }
 
-  func network(for users: Users) throws(TopologyError) -> Network {
+  func network(for users: Users) throws(DescriptionError) -> Network {
     guard let slowest = users.bandwidth else {
       throw fields.node.error(fields.path, "no host has 'nics' in network '\(name)'")
     }
@@ -128,18 +128,18 @@ struct DescribedNetwork {
   /// What a switch adds where a file does not say: a cut-through switch, from port to port.
   static let switchDefault = Latency(picoseconds: 500_000)
 
-  func latencies() throws(TopologyError) -> HopLatencies {
+  func latencies() throws(DescriptionError) -> HopLatencies {
     HopLatencies(
       cable: try fields.latency("cable-latency", default: .zero),
       switch: try fields.latency("switch-latency", default: DescribedNetwork.switchDefault))
   }
 
-  func cableBandwidth() throws(TopologyError) -> Bandwidth? {
+  func cableBandwidth() throws(DescriptionError) -> Bandwidth? {
     fields.has("bandwidth") ? try fields.bandwidth("bandwidth") : nil
   }
 
   /// The product of counts, which an absurd file must not overflow.
-  func product(_ counts: [Int]) throws(TopologyError) -> Int {
+  func product(_ counts: [Int]) throws(DescriptionError) -> Int {
     var result = 1
     for count in counts {
       let (next, overflows) = result.multipliedReportingOverflow(by: count)

@@ -4,14 +4,14 @@ extension DescriptionNode {
   /// The most bytes of a name, as of a host in the DNS.
   static let nameBytesMax = 255
 
-  func text(_ field: String) throws(TopologyError) -> String {
+  package func text(_ field: String) throws(DescriptionError) -> String {
     guard case .scalar(let text, let isQuoted) = content, isQuoted || !text.isEmpty, isQuoted || text != "~" else {
       throw error(field, "must be text, not \(kind)")
     }
     return text
   }
 
-  func name(_ field: String) throws(TopologyError) -> String {
+  func name(_ field: String) throws(DescriptionError) -> String {
     let name = try text(field)
     guard !name.isEmpty, name.utf8.count <= DescriptionNode.nameBytesMax, name.utf8.allSatisfy(isNameByte) else {
       throw error(
@@ -20,7 +20,7 @@ extension DescriptionNode {
     return name
   }
 
-  func list(_ field: String, _ range: ClosedRange<Int>) throws(TopologyError) -> [DescriptionNode] {
+  package func list(_ field: String, _ range: ClosedRange<Int>) throws(DescriptionError) -> [DescriptionNode] {
     guard case .sequence(let elements) = content else { throw error(field, "must be a list, not \(kind)") }
     guard range.contains(elements.count) else {
       throw error(field, "has \(elements.count) elements: \(range.lowerBound) to \(range.upperBound) are possible")
@@ -28,7 +28,7 @@ extension DescriptionNode {
     return elements
   }
 
-  func number(_ field: String, _ range: ClosedRange<Int>) throws(TopologyError) -> Int {
+  package func number(_ field: String, _ range: ClosedRange<Int>) throws(DescriptionError) -> Int {
     guard case .scalar(let text, isQuoted: false) = content, let value = wholeNumber(text) else {
       throw error(field, "must be a whole number from \(range.lowerBound) to \(range.upperBound), not \(kind)")
     }
@@ -39,7 +39,19 @@ extension DescriptionNode {
     return value
   }
 
-  func bandwidth(_ field: String) throws(TopologyError) -> Bandwidth {
+  /// A number with or without a point and an exponent: `12.5`, `6.6e-05`.
+  package func decimal(_ field: String, _ range: ClosedRange<Double>) throws(DescriptionError) -> Double {
+    guard case .scalar(let text, isQuoted: false) = content, isDecimal(text), let value = Double(text) else {
+      throw error(field, "must be a number from \(range.lowerBound) to \(range.upperBound), not \(kind)")
+    }
+    guard range.contains(value) else {
+      let direction = value < range.lowerBound ? "small" : "large"
+      throw error(field, "\(text.shortened) is too \(direction): \(range.lowerBound) to \(range.upperBound)")
+    }
+    return value
+  }
+
+  func bandwidth(_ field: String) throws(DescriptionError) -> Bandwidth {
     let value = try quantity(
       field, units: bandwidthUnits, known: ["Gb/s", "GB/s", "Mb/s", "MB/s", "Tb/s", "TB/s", "kb/s", "kB/s"],
       example: "25 Gb/s")
@@ -50,7 +62,7 @@ extension DescriptionNode {
     return Bandwidth(bitsPerSecond: value)
   }
 
-  func latency(_ field: String) throws(TopologyError) -> Latency {
+  func latency(_ field: String) throws(DescriptionError) -> Latency {
     let value = try quantity(field, units: latencyUnits, known: ["ns", "us", "ms", "s", "ps"], example: "1.5 us")
     let range = Latency.range
     guard value >= range.lowerBound.picoseconds, value <= range.upperBound.picoseconds else {
@@ -60,7 +72,7 @@ extension DescriptionNode {
   }
 
   /// `2:1`, or `2` for the same: as a fraction.
-  func ratio(_ field: String) throws(TopologyError) -> (over: Int, under: Int) {
+  func ratio(_ field: String) throws(DescriptionError) -> (over: Int, under: Int) {
     let text = try text(field)
     let parts = text.split(separator: ":", omittingEmptySubsequences: false).map { wholeNumber(String($0)) }
     guard (1...2).contains(parts.count), let over = parts[0], let under = parts.count == 1 ? 1 : parts[1],
@@ -70,7 +82,8 @@ extension DescriptionNode {
   }
 
   /// A positive number and a unit, in units of the smallest one; what is smaller than that is cut off.
-  private func quantity(_ field: String, units: [String: Int], known: [String], example: String) throws(TopologyError) -> Int
+  private func quantity(_ field: String, units: [String: Int], known: [String], example: String) throws(DescriptionError)
+    -> Int
   {
     let text = try text(field)
     let number = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
@@ -111,6 +124,27 @@ func wholeNumber(_ text: String) -> Int? {
   let digits = text.hasPrefix("-") ? text.dropFirst() : text[...]
   guard !digits.isEmpty, digits.utf8.allSatisfy({ (48...57).contains($0) }) else { return nil }
   return Int(text)
+}
+
+/// Whether it is digits, perhaps with a sign, a fraction and an exponent: no `inf`, `.5` or `0x1p3`.
+private func isDecimal(_ text: String) -> Bool {
+  var rest = text.utf8.first == UInt8(ascii: "-") ? text.dropFirst() : text[...]
+  func dropDigits() -> Bool {
+    let digits = rest.utf8.prefix { (48...57).contains($0) }.count
+    rest = rest.dropFirst(digits)
+    return digits > 0
+  }
+  guard dropDigits() else { return false }
+  if rest.first == "." {
+    rest = rest.dropFirst()
+    guard dropDigits() else { return false }
+  }
+  if rest.first == "e" || rest.first == "E" {
+    rest = rest.dropFirst()
+    if rest.first == "-" || rest.first == "+" { rest = rest.dropFirst() }
+    guard dropDigits() else { return false }
+  }
+  return rest.isEmpty
 }
 
 /// In bits a second; b are bits, B are bytes, and prefixes are powers of 1000.

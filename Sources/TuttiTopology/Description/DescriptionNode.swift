@@ -36,7 +36,7 @@ package struct DescriptionNode: Sendable {
   }
 
   /// What it is, in words.
-  var kind: String {
+  package var kind: String {
     switch content {
     case .scalar(let text, let isQuoted): isQuoted || !text.isEmpty ? "'\(text.shortened)'" : "nothing"
     case .sequence: "a list"
@@ -44,7 +44,9 @@ package struct DescriptionNode: Sendable {
     }
   }
 
-  func error(_ field: String, _ problem: String) -> TopologyError { TopologyError(position, field: field, problem) }
+  package func error(_ field: String, _ problem: String) -> DescriptionError {
+    DescriptionError(position, field: field, problem)
+  }
 }
 
 extension String {

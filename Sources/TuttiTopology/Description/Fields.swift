@@ -1,13 +1,22 @@
 // The members of one mapping, each asked for by what it must be. Whatever is wrong is an error that says where.
 
 /// A mapping whose keys are all known.
-struct Fields {
-  let node: DescriptionNode
+package struct Fields {
+  package let node: DescriptionNode
   /// The field it is the value of; empty for the whole file.
-  let path: String
+  package let path: String
   private let members: [String: DescriptionNode]
 
-  init(_ node: DescriptionNode, path: String, _ section: Section) throws(TopologyError) {
+  init(_ node: DescriptionNode, path: String, _ section: Section) throws(DescriptionError) {
+    try self.init(node, path: path, keys: section.keys, of: section.what)
+  }
+
+  /// - Parameters:
+  ///   - keys: Those that there may be.
+  ///   - whole: What the mapping is, for errors: `hosts`.
+  package init(
+    _ node: DescriptionNode, path: String, keys: [String], of whole: String
+  ) throws(DescriptionError) {
     guard case .mapping(let members) = node.content else {
       throw node.error(path, "must be a mapping of keys to values, not \(node.kind)")
     }
@@ -16,11 +25,11 @@ struct Fields {
     var known: [String: DescriptionNode] = [:]
     for member in members {
       let field = path.isEmpty ? member.key.shortened : "\(path).\(member.key.shortened)"
-      guard section.keys.contains(member.key) else {
-        throw TopologyError(member.position, field: field, Fields.unknown("key", member.key, section.keys, of: section.what))
+      guard keys.contains(member.key) else {
+        throw DescriptionError(member.position, field: field, Fields.unknown("key", member.key, keys, of: whole))
       }
       guard known.updateValue(member.value, forKey: member.key) == nil else {
-        throw TopologyError(member.position, field: field, "is given twice: leave one of them out")
+        throw DescriptionError(member.position, field: field, "is given twice: leave one of them out")
       }
     }
     self.members = known
@@ -34,39 +43,39 @@ struct Fields {
     return "unknown \(what) of \(whole); \(hint)"
   }
 
-  func path(_ key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
-  func has(_ key: String) -> Bool { members[key] != nil }
-  func error(_ key: String, _ problem: String) -> TopologyError {
-    TopologyError((members[key] ?? node).position, field: path(key), problem)
+  package func path(_ key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
+  package func has(_ key: String) -> Bool { members[key] != nil }
+  package func error(_ key: String, _ problem: String) -> DescriptionError {
+    DescriptionError((members[key] ?? node).position, field: path(key), problem)
   }
 
-  func optional(_ key: String) -> DescriptionNode? { members[key] }
+  package func optional(_ key: String) -> DescriptionNode? { members[key] }
 
-  func required(_ key: String, _ hint: String = "") throws(TopologyError) -> DescriptionNode {
+  package func required(_ key: String, _ hint: String = "") throws(DescriptionError) -> DescriptionNode {
     guard let value = members[key] else { throw error(key, "is missing\(hint.isEmpty ? "" : ": \(hint)")") }
     return value
   }
 
   /// Refuses two keys that say the same.
-  func exclude(_ first: String, _ second: String) throws(TopologyError) {
+  func exclude(_ first: String, _ second: String) throws(DescriptionError) {
     if has(first), has(second) { throw error(second, "give '\(first)' or '\(second)', not both") }
   }
 
   // MARK: Values
 
   /// Text of one line.
-  func text(_ key: String) throws(TopologyError) -> String? {
+  package func text(_ key: String) throws(DescriptionError) -> String? {
     guard let value = members[key] else { return nil }
     return try value.text(path(key))
   }
 
   /// What hosts, switches, interfaces, networks and regions are called.
-  func name(_ key: String) throws(TopologyError) -> String? {
+  func name(_ key: String) throws(DescriptionError) -> String? {
     guard let value = members[key] else { return nil }
     return try value.name(path(key))
   }
 
-  func number(_ key: String, _ range: ClosedRange<Int>, default other: Int? = nil) throws(TopologyError) -> Int {
+  package func number(_ key: String, _ range: ClosedRange<Int>, default other: Int? = nil) throws(DescriptionError) -> Int {
     guard let value = members[key] else {
       if let other { return other }
       throw error(key, "is missing: a whole number from \(range.lowerBound) to \(range.upperBound)")
@@ -74,7 +83,7 @@ struct Fields {
     return try value.number(path(key), range)
   }
 
-  func bandwidth(_ key: String, default other: Bandwidth? = nil) throws(TopologyError) -> Bandwidth {
+  func bandwidth(_ key: String, default other: Bandwidth? = nil) throws(DescriptionError) -> Bandwidth {
     guard let value = members[key] else {
       if let other { return other }
       throw error(key, "is missing: a rate such as 25 Gb/s")
@@ -82,7 +91,7 @@ struct Fields {
     return try value.bandwidth(path(key))
   }
 
-  func latency(_ key: String, default other: Latency? = nil) throws(TopologyError) -> Latency {
+  func latency(_ key: String, default other: Latency? = nil) throws(DescriptionError) -> Latency {
     guard let value = members[key] else {
       if let other { return other }
       throw error(key, "is missing: a time such as 1.5 us")
@@ -90,7 +99,7 @@ struct Fields {
     return try value.latency(path(key))
   }
 
-  func flag(_ key: String, default other: Bool) throws(TopologyError) -> Bool {
+  func flag(_ key: String, default other: Bool) throws(DescriptionError) -> Bool {
     guard let value = members[key] else { return other }
     switch value.content {
     case .scalar("true", isQuoted: false): return true
@@ -99,7 +108,7 @@ struct Fields {
     }
   }
 
-  func choice(_ key: String, _ known: [String], default other: String? = nil) throws(TopologyError) -> String {
+  package func choice(_ key: String, _ known: [String], default other: String? = nil) throws(DescriptionError) -> String {
     guard let value = members[key] else {
       if let other { return other }
       throw error(key, "is missing: one of \(known.joined(separator: ", "))")

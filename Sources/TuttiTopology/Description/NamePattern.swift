@@ -8,7 +8,7 @@ struct NamePattern {
   /// - Parameters:
   ///   - node: The scalar.
   ///   - countMax: The most names that there may be.
-  init(_ node: DescriptionNode, _ field: String, countMax: Int) throws(TopologyError) {
+  init(_ node: DescriptionNode, _ field: String, countMax: Int) throws(DescriptionError) {
     let text = try node.text(field)
     guard let open = text.firstIndex(of: "[") else {
       prefix = try node.name(field)

@@ -9,7 +9,7 @@ struct Reachability {
   private static let kindsMax = 2048
 
   /// - Parameter fields: Where the hosts are described.
-  func check(_ fields: Fields) throws(TopologyError) {
+  func check(_ fields: Fields) throws(DescriptionError) {
     guard region.runs.reduce(0, { $0 + $1.count }) > 1 else { return }
     // Hosts that are in the same segments are alike; most regions have one kind.
     var kinds: [Set<Segment>] = []

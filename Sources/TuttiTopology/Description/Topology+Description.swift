@@ -7,16 +7,16 @@ extension Topology {
   /// - Parameters:
   ///   - description: The file's content.
   ///   - file: Its name, for errors.
-  /// - Throws: ``TopologyError`` for the first thing that is wrong.
-  package init(_ description: DescriptionNode, file: String) throws(TopologyError) {
-    do throws(TopologyError) { self = try Topology.read(description) } catch {
+  /// - Throws: ``DescriptionError`` for the first thing that is wrong.
+  package init(_ description: DescriptionNode, file: String) throws(DescriptionError) {
+    do throws(DescriptionError) { self = try Topology.read(description) } catch {
       var error = error
       error.file = file
       throw error
     }
   }
 
-  private static func read(_ description: DescriptionNode) throws(TopologyError) -> Topology {
+  private static func read(_ description: DescriptionNode) throws(DescriptionError) -> Topology {
     let fields = try Fields(description, path: "", .topology)
     _ = try fields.number("version", 1...1, default: 1)
     let name = try fields.text("name") ?? ""
@@ -34,7 +34,7 @@ extension Topology {
   // MARK: Regions
 
   /// The regions of the file; one without a name where it has none.
-  private static func readRegions(_ fields: Fields) throws(TopologyError) -> [Region] {
+  private static func readRegions(_ fields: Fields) throws(DescriptionError) -> [Region] {
     var budget = Budget()
     guard let list = fields.optional("regions") else {
       if fields.has("wan") { throw fields.error("wan", "connects regions, of which there are none: add 'regions'") }
@@ -57,7 +57,7 @@ extension Topology {
 
   private static func readRegion(
     _ name: String, _ own: Fields, defaults: Fields, budget: inout Budget
-  ) throws(TopologyError) -> Region {
+  ) throws(DescriptionError) -> Region {
     let networks = DescribedNetworks(own.has("network") || own.has("networks") ? own : defaults)
     let list = try networks.read()
     let runs = try readHosts(own.has("hosts") ? own : defaults, networks: list.map(\.name), budget: &budget)
@@ -72,7 +72,7 @@ extension Topology {
 
   // MARK: Between regions
 
-  private static func readWideArea(_ fields: Fields, _ regions: [Region]) throws(TopologyError) -> WideArea? {
+  private static func readWideArea(_ fields: Fields, _ regions: [Region]) throws(DescriptionError) -> WideArea? {
     guard regions.count > 1 else {
       if fields.has("wan") { throw fields.error("wan", "connects regions, of which there is one: add others to 'regions'") }
       return nil
@@ -134,7 +134,7 @@ extension Topology {
 
   // MARK: Ranks
 
-  private static func readPlacement(_ fields: Fields, _ regions: [Region]) throws(TopologyError) -> RankPlacement.Order {
+  private static func readPlacement(_ fields: Fields, _ regions: [Region]) throws(DescriptionError) -> RankPlacement.Order {
     let runs = regions.flatMap(\.runs)
     let capacity = runs.reduce(0) { $0 + $1.count * $1.kind.ranks }
     guard let node = fields.optional("placement") else { return .inOrder }

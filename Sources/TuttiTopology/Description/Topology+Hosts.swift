@@ -5,7 +5,7 @@ struct Budget {
   private var hosts = Topology.hostsMax
   private var ranks = Topology.ranksMax
 
-  mutating func take(hosts count: Int, ranks: Int, _ own: Fields) throws(TopologyError) {
+  mutating func take(hosts count: Int, ranks: Int, _ own: Fields) throws(DescriptionError) {
     hosts -= count
     self.ranks -= ranks
     guard hosts >= 0 else {
@@ -31,7 +31,7 @@ extension Topology {
   ///   - fields: Of the region or the file, which has the hosts.
   ///   - networks: The names of the region's networks.
   ///   - budget: What the file may still describe.
-  static func readHosts(_ fields: Fields, networks: [String], budget: inout Budget) throws(TopologyError) -> [HostRun] {
+  static func readHosts(_ fields: Fields, networks: [String], budget: inout Budget) throws(DescriptionError) -> [HostRun] {
     let node = try fields.required("hosts", "a mapping, or a list of them where hosts differ")
     var nodes = [(node, fields.path("hosts"))]
     if case .sequence(let list) = node.content {
@@ -56,7 +56,7 @@ extension Topology {
     return runs
   }
 
-  private static func readRun(_ own: Fields, networks: [String], budget: inout Budget) throws(TopologyError) -> HostRun {
+  private static func readRun(_ own: Fields, networks: [String], budget: inout Budget) throws(DescriptionError) -> HostRun {
     try own.exclude("name", "names")
     try own.exclude("count", "names")
     let (names, count) = try readNames(own)
@@ -66,7 +66,7 @@ extension Topology {
     return HostRun(kind: try readKind(own, ranks: ranks, networks: networks), count: count, names: names)
   }
 
-  private static func readNames(_ own: Fields) throws(TopologyError) -> (names: HostNames, count: Int) {
+  private static func readNames(_ own: Fields) throws(DescriptionError) -> (names: HostNames, count: Int) {
     if let list = own.optional("names") {
       var names: [String] = []
       for (index, node) in try list.list(own.path("names"), 1...hostsMax).enumerated() {
@@ -94,7 +94,7 @@ extension Topology {
     return (pattern.names, count)
   }
 
-  private static func readKind(_ own: Fields, ranks: Int, networks: [String]) throws(TopologyError) -> HostKind {
+  private static func readKind(_ own: Fields, ranks: Int, networks: [String]) throws(DescriptionError) -> HostKind {
     let sockets = try own.number("sockets", 1...HostKind.socketsMax, default: 1)
     let numa = try own.number("numa-per-socket", 1...HostKind.numaMax / sockets, default: 1)
     if own.has("mesh"), numa == 1 { throw own.error("mesh", "connects NUMA nodes of one socket: set 'numa-per-socket'") }
@@ -107,7 +107,7 @@ extension Topology {
       nics: try readNICs(own, sockets: sockets, numaPerSocket: numa, networks: networks))
   }
 
-  private static func readFigures(_ own: Fields, _ key: String, default other: LinkFigures) throws(TopologyError)
+  private static func readFigures(_ own: Fields, _ key: String, default other: LinkFigures) throws(DescriptionError)
     -> LinkFigures
   {
     guard let node = own.optional(key) else { return other }
@@ -121,7 +121,7 @@ extension Topology {
 
   private static func readNICs(
     _ own: Fields, sockets: Int, numaPerSocket: Int, networks: [String]
-  ) throws(TopologyError) -> [NIC] {
+  ) throws(DescriptionError) -> [NIC] {
     guard let node = own.optional("nics") else { return [] }
     var nodes = [(node, own.path("nics"))]
     if case .sequence(let list) = node.content {
@@ -158,7 +158,7 @@ extension Topology {
     return nics
   }
 
-  private static func readNetwork(_ fields: Fields, _ networks: [String]) throws(TopologyError) -> Int {
+  private static func readNetwork(_ fields: Fields, _ networks: [String]) throws(DescriptionError) -> Int {
     guard !networks.isEmpty else {
       throw fields.node.error(fields.path, "there is no network to plug them into: add 'network'")
     }
@@ -177,7 +177,7 @@ extension Topology {
   }
 
   /// The NUMA nodes over which interfaces are divided.
-  private static func readNUMA(_ fields: Fields, sockets: Int, numaPerSocket: Int) throws(TopologyError) -> Range<Int> {
+  private static func readNUMA(_ fields: Fields, sockets: Int, numaPerSocket: Int) throws(DescriptionError) -> Range<Int> {
     try fields.exclude("socket", "numa")
     if fields.has("numa") {
       let numa = try fields.number("numa", 0...(sockets * numaPerSocket - 1))

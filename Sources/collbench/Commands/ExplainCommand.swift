@@ -1,4 +1,5 @@
 import ArgumentParser
+import Tutti
 import TuttiAlgorithms
 import TuttiChoice
 import TuttiSchedule
@@ -37,6 +38,15 @@ struct ExplainCommand: ParsableCommand {
   @Option(help: "Without a topology file: the number of hosts that the ranks are spread over, in order. (default: 1)")
   var hosts: Int?
 
+  @Option(
+    help: """
+      Without a topology file: how many ranks can run at the same time on a host, where that is not all of them.
+      """)
+  var processors: Int?
+
+  @Option(help: "A tuning profile (docs/TUNING.md), or none. (default: what TUTTI_TUNING says, or that of the default path)")
+  var tuning: String?
+
   @Option(help: "What floating-point results may depend on: \(ResultBits.allCases.map(\.name).joined(separator: ", ")).")
   var bits = ResultBits.class.name
 
@@ -55,12 +65,12 @@ struct ExplainCommand: ParsableCommand {
       }
     }
     let bits = try resultBits(bits) ?? .class
-    let plain = try choice(described)
+    let (plain, tuning) = try choice(described)
     let explanation = plain.folding(
       by: bits.tree(for: plain.grouping),
       among: AlgorithmRegistry.candidates(for: plain.grouping, inRankOrder: bits == .canonical)
     ).explain(call.collective, bytes: call.bytes)
-    try Terminal.write(json ? explanation.json(described).text() + "\n" : explanation.text)
+    try Terminal.write(json ? explanation.json(described, TuningInfo(tuning)).text() + "\n" : explanation.text)
   }
 
   /// Checks what was asked for.
@@ -70,8 +80,8 @@ struct ExplainCommand: ParsableCommand {
       throw ValidationError(unknown("collective", collective, known: Catalog.collectives))
     }
     if topology != nil {
-      guard ranks == nil, hosts == nil else {
-        throw ValidationError("--topology says the ranks and hosts: leave --ranks and --hosts out.")
+      guard ranks == nil, hosts == nil, processors == nil else {
+        throw ValidationError("--topology says the ranks and hosts: leave --ranks, --hosts and --processors out.")
       }
     } else {
       guard let ranks else { throw ValidationError("Give --topology FILE, or --ranks N and perhaps --hosts N.") }
@@ -80,6 +90,9 @@ struct ExplainCommand: ParsableCommand {
       }
       if let hosts, !(1...ranks).contains(hosts) {
         throw ValidationError("--hosts \(hosts): must be 1 to \(ranks), so that each has a rank.")
+      }
+      if let processors, !(1...ranks).contains(processors) {
+        throw ValidationError("--processors \(processors): must be 1 to \(ranks), of which each runs a rank.")
       }
     }
     guard Subject.collective(wanted).carriesData else {
@@ -90,8 +103,9 @@ struct ExplainCommand: ParsableCommand {
     return (wanted, UInt64(try byteCount(bytes, of: "--bytes")))
   }
 
-  /// The choice on a described network, or on hosts that are told by their number alone.
-  private func choice(_ described: Topology?) throws -> AlgorithmChoice {
+  /// The choice on a described network, or on hosts that are told by their number alone; and what is known of the machines,
+  /// which are taken to be like this one.
+  private func choice(_ described: Topology?) throws -> (AlgorithmChoice, Tuning) {
     if let described {
       guard described.rankCount <= ExplainCommand.ranksMax else {
         Terminal.error(
@@ -100,9 +114,9 @@ struct ExplainCommand: ParsableCommand {
       }
       let levels = described.levels.map(\.numbers)
       let grouping = levels.isEmpty ? Grouping(rankCount: described.rankCount) : try Grouping(levels)
-      return AlgorithmChoice(
-        grouping: grouping, terms: ChoiceTerms(described),
-        candidates: AlgorithmRegistry.candidates(for: grouping))
+      return try tuned(grouping, ChoiceTerms.medium(of: described), processors: ChoiceTerms(described).processors) {
+        ChoiceTerms(described, $0)
+      }
     }
     let (ranks, hosts) = (ranks ?? 1, hosts ?? 1)
     let facts: (grouping: Grouping, levels: [JobFacts.Level]) =
@@ -117,8 +131,18 @@ struct ExplainCommand: ParsableCommand {
         )
       }
     let perHost = (ranks + hosts - 1) / hosts
-    return AlgorithmChoice(
-      grouping: facts.grouping, terms: ChoiceTerms(JobFacts(levels: facts.levels, processors: perHost)),
-      candidates: AlgorithmRegistry.candidates(for: facts.grouping))
+    let job = JobFacts(levels: facts.levels, processors: min(perHost, processors ?? perHost))
+    return try tuned(facts.grouping, facts.levels[0].medium, processors: job.processors) { ChoiceTerms(job, $0) }
+  }
+
+  /// The choice by what is known of the machines.
+  private func tuned(
+    _ grouping: Grouping, _ medium: LevelMedium, processors: Int, _ terms: (TuningProfile) -> ChoiceTerms
+  ) throws -> (AlgorithmChoice, Tuning) {
+    let shape = JobShape(grouping, medium: medium, processors: processors)
+    let tuning = try tuningHere(shape, tuning)
+    let choice = AlgorithmChoice(
+      grouping: grouping, terms: terms(tuning.profile), candidates: AlgorithmRegistry.candidates(for: grouping))
+    return (choice.tuned(by: tuning, shape: shape), tuning)
   }
 }

@@ -1,13 +1,15 @@
 import ArgumentParser
 import Tutti
+import TuttiChoice
+import TuttiSystem
+import TuttiTopology
 import TuttiTransport
 
 /// `collbench list` shows what this build and this machine have.
 struct ListCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "list",
-    abstract:
-      "Lists the collectives, algorithms, transports, types and operations, and this machine's processors and RDMA devices.")
+    abstract: "Lists collectives, algorithms, transports and types, and what this machine has.")
 
   @Option(help: "table or json.")
   var format = "table"
@@ -20,7 +22,8 @@ struct ListCommand: ParsableCommand {
 
   func run() throws {
     let reports = transportReports()
-    try Terminal.write(format == "json" ? json(reports).text() + "\n" : table(reports))
+    let tuning = try tuningHere(nil)
+    try Terminal.write(format == "json" ? json(reports, tuning).text() + "\n" : table(reports, tuning))
   }
 
   private typealias Reports = [(name: String, report: TransportReport)]
@@ -43,7 +46,7 @@ struct ListCommand: ParsableCommand {
     return groups
   }
 
-  private func table(_ reports: Reports) -> String {
+  private func table(_ reports: Reports, _ tuning: Tuning) -> String {
     var text = "collectives and their algorithms\n"
     for subject in Subject.allCases {
       let algorithms = Catalog.forms(of: subject.algorithms.map(\.name))
@@ -64,7 +67,9 @@ struct ListCommand: ParsableCommand {
       let types = group.types.count == DataType.allCases.count ? "all types" : group.types.joined(separator: ", ")
       text += "  \(group.operations.joined(separator: ", ")): \(types)\n"
     }
-    return text + "processors\n  \(processorText)\n" + reports.map(\.report.text).joined()
+    let shapes = tuning.profile.shapes.map { "  measured: \($0.text)\n" }.joined()
+    return text + "processors\n  \(processorText)\n  \(family.title) (\(family.rawValue))\n"
+      + "tuning\n  \(tuning.profile.summary), \(tuning.source.text)\n\(shapes)" + reports.map(\.report.text).joined()
   }
 
   /// `0-3 (4) on NUMA nodes 0 (0-3,8-11), 1 (4-7,12-15), 1.5 by quota`.
@@ -75,10 +80,12 @@ struct ListCommand: ParsableCommand {
     return "\(facts.list) (\(facts.count))\(place), \(facts.quota.map { "\($0) by quota" } ?? "no quota")"
   }
 
+  private var family: ProcessorFamily { .current() }
+
   private var processorJSON: JSONValue {
     let facts = ProcessorFacts.current()
     return .object([
-      ("allowed", .string(facts.list)), ("count", .integer(facts.count)),
+      ("family", .string(family.rawValue)), ("allowed", .string(facts.list)), ("count", .integer(facts.count)),
       ("quota", facts.quota.map { .number($0) } ?? .null),
       (
         "numaNodes",
@@ -88,7 +95,7 @@ struct ListCommand: ParsableCommand {
     ])
   }
 
-  private func json(_ reports: Reports) -> JSONValue {
+  private func json(_ reports: Reports, _ tuning: Tuning) -> JSONValue {
     let details = reports.compactMap { name, report in report.details.map { (name, JSONValue($0)) } }
     return .object(
       [
@@ -127,7 +134,7 @@ struct ListCommand: ParsableCommand {
             })
         ),
         ("operations", .array(Catalog.operations.map { .string($0) })),
-        ("processors", processorJSON),
+        ("processors", processorJSON), ("tuning", TuningInfo(tuning).json),
       ] + details)
   }
 }

@@ -1,10 +1,13 @@
+import Tutti
 import TuttiChoice
 import TuttiTopology
 
 /// An explanation for programs. Keys are a contract, as those of results are.
 extension Explanation {
-  /// - Parameter topology: The described network that the times are of.
-  func json(_ topology: Topology?) -> JSONValue {
+  /// - Parameters:
+  ///   - topology: The described network that the times are of.
+  ///   - tuning: What is known of the machines.
+  func json(_ topology: Topology?, _ tuning: TuningInfo) -> JSONValue {
     .object([
       ("version", .integer(reportVersion)), ("tutti", .string(toolVersion)), ("collective", .string(collective.name)),
       ("bytes", .integer(Int(clamping: bytes))), ("ranks", .integer(grouping.rankCount)),
@@ -13,7 +16,7 @@ extension Explanation {
         topology.map { .object([("name", .string($0.name)), ("hash", .string($0.hash))]) } ?? .null
       ),
       ("levels", .array(levels.map { .string($0) })),
-      ("foldClass", .optional(fold)),
+      ("foldClass", .optional(fold)), ("tuning", tuning.json),
       ("candidates", .array(candidates.map(json))),
       ("chosen", .string(chosen)), ("reason", .string(reason)),
     ])
@@ -24,7 +27,8 @@ extension Explanation {
     return .object([
       ("name", .string(candidate.name)), ("defined", .bool(candidate.isDefined)),
       ("obstacle", .optional(candidate.obstacle?.rawValue)), ("foldClass", .optional(candidate.fold)),
-      ("timeMicroseconds", .optional(prediction?.microseconds)), ("boundBy", .optional(prediction?.bound.text)),
+      ("timeMicroseconds", .optional(candidate.microseconds)), ("measured", .bool(candidate.measured != nil)),
+      ("predictedMicroseconds", .optional(prediction?.microseconds)), ("boundBy", .optional(prediction?.bound.text)),
       ("rounds", .optional(prediction?.rounds)), ("latencyMicroseconds", .optional(prediction?.latency)),
       ("fillMicroseconds", .optional(prediction?.filling)),
       // By level, as `levels` names them.

@@ -1,4 +1,16 @@
+import Tutti
 import TuttiTransport
+
+// What the library tells of itself, as JSON.
+
+extension TuningInfo {
+  /// A tuning profile for programs. Keys are a contract, as those of results are.
+  var json: JSONValue {
+    .object([
+      ("name", .string(name)), ("hash", .string(hash)), ("source", .string(source)), ("measured", .optional(measured)),
+    ])
+  }
+}
 
 /// Turns what a transport reports of itself into JSON.
 extension JSONValue {

@@ -1,3 +1,4 @@
+import Tutti
 import TuttiLaunch
 import TuttiSchedule
 
@@ -10,13 +11,16 @@ struct Report {
   private let rankCount: Int
   private let topologyHash: String
   private let bits: ResultBits
+  private let tuning: TuningInfo
   private let system = SystemFacts.current()
   private let file: OutputFile?
   private var measurements: [Measurement] = []
   /// Why printed results have not arrived; nil while all have. Nothing is printed afterwards.
   private var failure: StandardStream.Failure?
 
-  init(_ configuration: RunConfiguration, rankCount: Int, topologyHash: String, bits: ResultBits) throws {
+  init(_ configuration: RunConfiguration, rankCount: Int, topologyHash: String, bits: ResultBits, tuning: TuningInfo) throws
+  {
+    self.tuning = tuning
     self.configuration = configuration
     self.rankCount = rankCount
     self.topologyHash = topologyHash
@@ -90,6 +94,7 @@ struct Report {
         "topology",
         .object([("name", .optional(configuration.topology?.name)), ("hash", .string(topologyHash))])
       ),
+      ("tuning", tuning.json),
     ])
   }
 

@@ -6,7 +6,8 @@ import TuttiSchedule
 struct CollectiveRun {
   private let communicator: Communicator
   private let configuration: RunConfiguration
-  private let algorithm: AlgorithmName
+  /// What is asked for.
+  var algorithm: AlgorithmName
   /// The number of elements of the message, or of each rank's block.
   let count: Int
   /// The ranks that send and receive exchanges with.

@@ -125,7 +125,8 @@ private func runRank(_ communicator: Communicator, _ configuration: RunConfigura
     var report: Report?
     if rank == 0 {
       report = try Report(
-        configuration, rankCount: rankCount, topologyHash: communicator.topologyHash, bits: communicator.bits)
+        configuration, rankCount: rankCount, topologyHash: communicator.topologyHash, bits: communicator.bits,
+        tuning: communicator.tuning)
     }
     let correct = try RankRun(communicator: communicator, configuration: configuration)
       .run(arrives: { report?.arrives ?? true }, { report?.add($0) })

@@ -54,7 +54,7 @@ import Testing
     ("all-reduce --bytes 8 --hosts 2", ["--topology FILE", "--ranks N"]),
     ("all-reduce --bytes 8 --ranks 0", ["--ranks 0", "1 to 65536"]),
     ("all-reduce --bytes 8 --ranks 2 --hosts 3", ["--hosts 3", "1 to 2"]),
-    ("all-reduce --bytes 8 --ranks 2 --topology x.yaml", ["leave --ranks and --hosts out"]),
+    ("all-reduce --bytes 8 --ranks 2 --topology x.yaml", ["leave --ranks, --hosts and --processors out"]),
     ("all-reduce --bytes 8 --topology /nonexistent.yaml", ["/nonexistent.yaml: No such file or directory"]),
     ("all-reduce --bytes 8 --topology /tmp", ["/tmp: Is a directory"]),
   ])

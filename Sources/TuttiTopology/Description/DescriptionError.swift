@@ -11,8 +11,8 @@ package struct TextPosition: Hashable, Sendable {
   }
 }
 
-/// What is wrong with a topology file, and where. The first thing that is: nothing of such a file is used.
-package struct TopologyError: Error, Hashable, Sendable, CustomStringConvertible {
+/// What is wrong with a file that describes something, and where. The first thing that is: nothing of such a file is used.
+package struct DescriptionError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The name that the caller gave it.
   package var file: String
   package var position: TextPosition
