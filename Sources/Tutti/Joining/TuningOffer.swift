@@ -47,7 +47,8 @@ package struct TuningOffer: Sendable {
 
   private mutating func take(_ path: String, mayBeMissing: Bool) throws(FailureReport) {
     do throws(FailureReport) { profile = try TuningProfile.readFile(path, isForced: isForced) } catch {
-      if !mayBeMissing || error.systemError == 0 { throw error }
+      // The message says already what the system did.
+      if !mayBeMissing || error.systemError == 0 { throw error.with(systemError: 0) }
       // Nobody has tuned anything, in most cases.
       if ![ENOENT, ENOTDIR].contains(error.systemError) { notice = "\(error.message): no tuning profile is used" }
       return

@@ -27,7 +27,8 @@ public struct JobTuning: Sendable, CustomStringConvertible {
   ///   version.
   public init(contentsOf path: String) throws(TuttiError) {
     do throws(FailureReport) { self.init(try Self.known(try TuningProfile.readFile(path), path)) } catch {
-      throw TuttiError(error)
+      // The message says already what the system did.
+      throw TuttiError(error.with(systemError: 0))
     }
   }
 
