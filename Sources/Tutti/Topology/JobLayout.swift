@@ -33,7 +33,7 @@ struct JobLayout: Sendable {
   /// - Parameters:
   ///   - rankCount: At least 1.
   ///   - levels: The outermost first; each divides the groups of the one before.
-  ///   - isWhole: The ranks are all those of the description.
+  ///   - isWhole: Whether the ranks are all those of the description.
   private init(
     rankCount: Int, levels: [Level], topology: Topology? = nil, figures: [LevelFigures] = [], hosts: [Int32] = [],
     isWhole: Bool = true
