@@ -22,14 +22,15 @@ import TuttiSystem
 /// ends none of them: other ranks count on this one. To give up, call ``abort(_:)``.
 public final class Communicator: Sendable {
   let member: CommunicatorMember
-  /// The member's; here so that a call does not go through it.
+  /// The member's engine, kept here so that a call does not go through the member.
   let engine: Engine
   let defaultTimeout: UInt64
-  /// All reductions; here so that finding one is no call.
+  /// All reductions, kept here so that none is found by a function call.
   let reductions = ReductionTable.shared
   /// What communicators split from this one are made with.
   let options: CommunicatorOptions
-  /// How many splits there were; held during one. An empty value would lie where the thread sanitizer sees other accesses.
+  /// Held during a split, so that splits take turns. It counts them because a lock around an empty value would share its
+  /// address with other memory, which the thread sanitizer takes for a race.
   let splitting = Lock(0)
   /// The algorithm last asked for by name: asking again costs a comparison.
   private let lastNamed = Lock((collective: Collective.allReduce, name: "auto", number: UInt8(0)))

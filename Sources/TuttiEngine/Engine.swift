@@ -39,19 +39,21 @@ package final class Engine: @unchecked Sendable {
   /// What the progress thread confines itself to; nil for what it inherits.
   let processors: ProcessorSet?
 
-  /// Sends and receives, which are not numbered with the collectives; and whether they have ended, which is asked
-  /// without the lock.
+  /// The sends and receives in flight, which are not numbered with the collectives. Belongs to the holder of `lock`.
   let transfers: UnsafeMutablePointer<PointToPoint>
+  /// The records of sends and receives. It also says, without the lock, whether one has ended.
   let tickets: TicketTable
   /// For each operation slot, the number of the last operation that ended in it.
   let completedNumbers: UnsafeMutablePointer<Atomic<UInt64>>
-  /// The last operation started; what a diagnosis reads without the lock.
+  /// The number of the last operation started. A diagnosis reads this, and what follows, without the lock.
   let entered = Atomic<UInt64>(0)
   let recentCalls = RecentCalls()
   /// The rank the driver last saw itself waiting for; -1 when none.
   let waitingFor = Atomic<Int>(-1)
-  /// The send or receive it does so in: twice the message's number, plus one for a send; 0 for a collective.
+  /// The send or receive in which the driver waits for that rank: twice the message's number, plus one for a send; 0 for a
+  /// collective.
   let awaitedMessage = Atomic<UInt64>(0)
+  /// The type and the number of that message's elements.
   let awaitedType = Atomic<UInt64>(0)
   let awaitedCount = Atomic<UInt64>(0)
   /// Raised once ``firstCause`` is set.
@@ -127,8 +129,8 @@ package final class Engine: @unchecked Sendable {
 
   /// Starts one operation; it makes progress in the background and in ``wait(for:)``.
   ///
-  /// Returns at once, but for the first operation that needs a link which this rank has to dial, and while
-  /// ``EngineCore/pendingCapacity`` operations wait for their slot.
+  /// Returns at once, except where this rank has to dial a link first, or while ``EngineCore/pendingCapacity`` operations
+  /// wait for their slot.
   ///
   /// - Parameter owner: Keeps the memory alive; released when the operation ends.
   /// - Returns: Its number, and that of its algorithm in the catalog.
@@ -190,8 +192,8 @@ package final class Engine: @unchecked Sendable {
 
   // MARK: State for a diagnosis
 
-  /// What this rank is doing, read without the lock: the last operation entered, the one up to which all have ended,
-  /// the rank waited for, and the send or receive it is waited for in.
+  /// Says what this rank is doing, without taking the lock: the last operation entered, the one up to which all have ended,
+  /// the rank that is waited for, and the send or receive in which it is.
   package var snapshot:
     (
       entered: UInt64, completed: UInt64, call: CallRecord?, waitingFor: Int, transfer: TransferIdentity?
@@ -209,7 +211,8 @@ package final class Engine: @unchecked Sendable {
     return (last, completed, call(numbered: last), waitingFor.load(ordering: .relaxed), awaitedTransfer)
   }
 
-  /// What one of this rank's last calls was, read without the lock; nil where it has not been made, or too long ago.
+  /// Returns what one of this rank's last calls was, without taking the lock; nil for one that has not been made, or was
+  /// made too long ago.
   package func call(numbered number: UInt64) -> CallRecord? { recentCalls.record(of: number, entered: entered) }
 
   /// The algorithm of the last call, whichever thread made it; empty when there was none.

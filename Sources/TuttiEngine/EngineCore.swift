@@ -17,29 +17,33 @@ struct EngineCore {
   /// The number of the last operation started, and of the last that got its slot.
   var lastStarted: UInt64 = 0
   var lastAdmitted: UInt64 = 0
-  /// Operations and transfers started that have not ended.
+  /// The number of operations and transfers that were started and have not ended.
   var inFlight: UInt64 = 0
-  /// The sends and receives among them.
+  /// The number of sends and receives among them.
   var transfersInFlight = 0
-  /// A caller's thread is driving.
+  /// Whether a caller's thread is driving.
   var hasLeader = false
+  /// The number of callers' threads that sleep until the leader has ended an operation or left.
   var followers = 0
-  /// Who wants to know when an operation or transfer ends: followers, handlers, and a comparison of data paths.
+  /// The number of those who want to know when an operation or transfer ends: followers, handlers, and a comparison of data
+  /// paths.
   var listeners = 0
-  /// The operation or transfer that the driver waits for; 0 for the progress thread. What a diagnosis is told first.
+  /// The operation or transfer that the driver waits for; 0 for the progress thread. A diagnosis is told of it before any
+  /// other.
   var awaited: UInt64 = 0
-  /// Threads that sleep in the kernel for the doorbell; a new leader lowers its flag, so that peers do not ring in
-  /// vain.
+  /// The number of threads that sleep in the kernel until the doorbell rings. A new leader disarms it, so that peers do not
+  /// ring in vain.
   var parkedThreads = 0
   /// When the last asynchronous operation was started, in monotonic nanoseconds.
   var lastBegin: UInt64 = 0
   /// Nanoseconds in which this process was seen to be stopped: no deadline counts them.
   var stoppedTime: UInt64 = 0
-  /// When any driver last read the clock to look for failures, by the clock.
+  /// When the clock was last read, by any thread; what lies between two readings tells whether the process was stopped.
   var lastLook: UInt64 = 0
-  /// Calls that began to wait while others were in flight; some of them look at what could be wrong.
+  /// The number of calls that began to wait while others were in flight. One in so many looks at what could be wrong before
+  /// it drives.
   var crowdedCalls: UInt64 = 0
-  /// The last questions to other ranks, about calls that were near their deadlines: ``Inquiry/countMax`` at most.
+  /// The latest questions to other ranks, about calls that are near their deadlines: ``Inquiry/countMax`` at most.
   var inquiries: [Inquiry] = []
 
   /// The plans of recent calls: repeating a call costs a comparison. Entries of `cache`.
@@ -51,7 +55,7 @@ struct EngineCore {
   var dataPaths: [DataPathKey: UnsafeMutablePointer<DataPath>] = [:]
   /// The operation whose time is being taken.
   var trial: DataPathTrial?
-  /// The engine's.
+  /// The engine's clock.
   let clock: MonotonicClock
   var ownedLinks: [Link] = []
   var handlers: [(number: UInt64, handler: @Sendable () -> Void)] = []

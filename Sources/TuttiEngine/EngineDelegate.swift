@@ -3,24 +3,24 @@ import TuttiTransport
 
 /// Where the engine's links come from.
 package protocol LinkSource: AnyObject, Sendable {
-  /// A plan needs a link to `peer`. The rank whose turn it is to dial does so now, until `deadline`; the other
-  /// returns at once. Either way the link comes through ``takeLinks()``. Called without the engine's lock.
+  /// Opens the link to `peer` that a plan needs: dials, until `deadline`, where that is for this rank to do, and returns at
+  /// once where it is for the peer. Either way the link comes through ``takeLinks()``. Called without the engine's lock.
   ///
   /// - Parameter giveUp: Asked now and then; what it returns is thrown.
   func openLink(to peer: Int, deadline: UInt64, giveUp: () -> FailureReport?) throws(FailureReport)
 
-  /// Links that were opened since the last call. Called under the lock; must not block.
+  /// Takes the links that were opened since the last call. Called under the lock; must not block.
   func takeLinks() throws(FailureReport) -> [Link]
 
-  /// Why `peer`, whose turn it is to open a link that has not come, will never do so; nil while it may. Called under the
+  /// Says why `peer`, which has to dial a link that has not come, will never do so; nil while it may. Called under the
   /// lock, now and then while nothing moves; must not block.
   func absence(of peer: Int) -> FailureReport?
 }
 
 /// What the engine asks of the layers that know the other ranks. Called without the engine's lock where it may block.
 package protocol EngineDelegate: AnyObject, Sendable {
-  /// A link has failed, or could not be opened. Returns the cause to report, once the control plane had a moment to know
-  /// better.
+  /// Finds the cause to report for a link that has failed or could not be opened. Gives the control plane a moment to know a
+  /// better one.
   func cause(of loss: FailureReport) -> FailureReport
 
   /// Asks the other ranks why a call does not end, and returns once the rank at fault is known, or at `deadline` in
@@ -30,22 +30,22 @@ package protocol EngineDelegate: AnyObject, Sendable {
   ///   meanwhile.
   func diagnose(_ call: AwaitedCall, until deadline: UInt64) -> FailureReport?
 
-  /// The engine gives up: reports the cause to the other ranks. Returns the cause that all ranks throw, which may be an
-  /// earlier one.
+  /// Reports to the other ranks why the engine gives up. Returns the cause that all ranks throw, which may be an earlier
+  /// one.
   func report(_ cause: FailureReport) -> FailureReport
 
   /// Revokes callers' memory from the other ranks of this process: returns once none of them can be reading or writing
   /// it any more. Called without the lock, after a failure and before it is thrown.
   func revokeMemory()
 
-  /// What a person calls this call.
+  /// Describes a call to people: `all-reduce sum float32 x 10 (ring)`.
   func describe(_ call: CallRecord) -> String
 
-  /// What a peer calls its operation of that number, asked for: takes up to 0.2 s. nil where it does not answer or
-  /// does not know.
+  /// Asks a peer what its operation of that number is, which takes up to 0.2 s. nil where it does not answer or does not
+  /// know.
   func askCall(of peer: Int, operationNumber: UInt64) -> String?
 
-  /// What a person calls so many elements of this type: `float32 x 10`.
+  /// Describes so many elements of this type to people: `float32 x 10`.
   func describeElements(dataType: UInt8, count: UInt64) -> String
 }
 

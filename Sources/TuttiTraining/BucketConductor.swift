@@ -96,7 +96,7 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
     } while seen != 0
   }
 
-  /// Whether there may be more to do at once.
+  /// Does what comes next. Returns whether there may be more to do at once.
   private func act(_ action: StepProgress.Action) -> Bool {
     if action == .nothing || failure != nil { return false }
     do throws(TuttiError) {
@@ -171,6 +171,7 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
     work.whenNoticed { [self] in ended(purpose, work) }
   }
 
+  /// Takes in the end of an operation, well or not, and starts what it makes possible.
   private func ended(_ purpose: Purpose, _ work: Work) {
     if !work.isDone {
       // The operation has failed, so this throws at once.

@@ -106,6 +106,7 @@ struct StepProgress {
     }
   }
 
+  /// What to do next, by all that is known now.
   var next: Action {
     if !isReleased || !hasBegun { return .nothing }
     if started.count == layout.buckets.count { return isFinishing && !hasSentStatus ? .sendStatus : .nothing }

@@ -2,15 +2,16 @@ import TuttiEngine
 import TuttiSchedule
 import TuttiSystem
 
-/// What a caller says of a collective, before anything of it is checked.
+/// A collective as its caller asks for it, before anything of it is checked.
 @usableFromInline
 package struct CollectiveCall {
   package var collective: Collective
   /// nil where this rank has none.
   package var input: RawMemory?
   package var output: RawMemory?
+  /// How the data is divided; in an all-to-all, what goes to each rank.
   package var blocks: BlockSizes
-  /// All-to-all: what comes from each rank, where `blocks` says what goes to each.
+  /// In an all-to-all, what comes from each rank.
   package var outputBlocks: BlockSizes
   package var operation: ReduceOp
   package var root: Int
@@ -59,7 +60,7 @@ extension Communicator {
   package static let countMax = Int.max / 16
 
   /// Checks a call and puts it into the engine's words: the one gate that every collective goes through, the library's own
-  /// included. Asks nobody: what all ranks must agree on first is ``StrictCheck``'s.
+  /// included. It asks no other rank: that is for ``StrictCheck``, where ranks must agree first.
   @inline(__always)
   func request(_ call: CollectiveCall) throws(FailureReport) -> Request {
     guard call.isWholeEverywhere, let input = call.input, let output = call.output, input.count == output.count,
@@ -69,7 +70,8 @@ extension Communicator {
       call.collective, input.address, output.address, input.count, input.type, call.operation, call.algorithm, call.timeout)
   }
 
-  /// Checks a call in which every rank gives and gets all the data: the way of small all-reduces, so it is short.
+  /// Checks a call in which every rank gives and gets all the data. Small all-reduces come this way, so it is short, and
+  /// takes the parts of a ``CollectiveCall`` instead of one.
   @inline(__always)
   func request(
     _ collective: Collective, _ input: UnsafeMutableRawPointer?, _ output: UnsafeMutableRawPointer?, _ count: Int,
@@ -92,7 +94,8 @@ extension Communicator {
       reduction: reduction, elementBytes: size, input: source, output: destination, limit: limit(timeout))
   }
 
-  /// Memory without an address, which is right where there are no elements. Out of the way of all other calls.
+  /// Checks a call whose memory has no address, which is right where there are no elements. It is a function of its own so
+  /// that all other calls stay short.
   @inline(never)
   private func requestOfNoMemory(
     _ collective: Collective, _ input: UnsafeMutableRawPointer?, _ output: UnsafeMutableRawPointer?, _ count: Int,
@@ -148,7 +151,7 @@ extension Communicator {
       limit: limit(call.timeout), blocks: extent.blocks)
   }
 
-  /// The elements of a call: where this rank's buffers lie in the data of all, and what the plan is made for.
+  /// Says where this rank's buffers lie in the data of all ranks, and for which numbers of elements the plan is made.
   private struct Extent {
     var input = 0..<0
     var output = 0..<0
@@ -293,14 +296,14 @@ extension Communicator {
     )
   }
 
-  /// A type that says it is another one than it is.
+  /// The refusal of a Swift type whose elements have another size than the ``DataType`` it says it is.
   @inline(never)
   func badLayout(_ type: DataType) -> FailureReport {
     refused(
       "the elements say they are \(type), and are not \(type.size) bytes long", "Correct their conformance to TuttiElement")
   }
 
-  /// A call that cannot be met, and changes nothing.
+  /// The refusal of a call: it changes nothing, and the communicator goes on.
   func refused(_ message: String, _ advice: String) -> FailureReport {
     FailureReport(.invalidArgument, rank: rank, message, advice: advice)
   }

@@ -17,8 +17,10 @@ extension Communicator {
         operation: operation, root: root, algorithm: algorithm, timeout: timeout))
   }
 
-  /// Runs an all-reduce to its end on this thread. Small ones cost little more than the call, so that the memories are alike
-  /// is asked where the compiler often knows it, and nothing is asked that only other collectives need.
+  /// Runs an all-reduce to its end on this thread.
+  ///
+  /// A small one costs little more than this call. So input and output are compared here, inlined into the caller, where the
+  /// compiler often knows that they are alike; and nothing is looked at that only other collectives need.
   @inlinable
   func runAllReduce(
     _ input: RawMemory, _ output: RawMemory, _ operation: ReduceOp, _ algorithm: AlgorithmName, _ timeout: Duration?
@@ -29,6 +31,7 @@ extension Communicator {
     try runAllReduce(input.address, output.address, input.count, input.type, operation, algorithm, timeout)
   }
 
+  /// Runs an all-reduce whose input and output are alike in count and type to its end on this thread.
   @usableFromInline
   package func runAllReduce(
     _ input: UnsafeMutableRawPointer?, _ output: UnsafeMutableRawPointer?, _ count: Int, _ type: DataType,
@@ -50,7 +53,7 @@ extension Communicator {
     } catch { throw TuttiError(error) }
   }
 
-  /// Runs a collective over memory that stays where it is, which lives until the call has ended.
+  /// Runs a collective over memory that stays where it is, and keeps it alive until the call has ended.
   @inlinable
   func run<Memory: LastingMemory>(
     _ collective: Collective, lasting input: Memory?, _ output: Memory?, _ blocks: BlockSizes, _ operation: ReduceOp,
@@ -100,8 +103,8 @@ extension Communicator {
     } catch { throw TuttiError(error) }
   }
 
-  /// Under the strict check: returns once all ranks have said that they are about to make the same call. Takes of the call's
-  /// time.
+  /// Under the strict check, returns once all ranks have said that they are about to make the same call. The time that this
+  /// takes is part of the call's limit.
   @inline(never)
   private func agree(on request: inout Request) throws(FailureReport) {
     request.limit = engine.begun(request.limit)
@@ -118,7 +121,7 @@ extension Communicator {
 
   // MARK: Arrays
 
-  /// A result, because closures of the standard library lose the error's type.
+  /// Runs `body` and returns its outcome as a value, because closures of the standard library lose the error's type.
   @inlinable
   func result(_ body: () throws(TuttiError) -> Void) -> Result<Void, TuttiError> {
     do throws(TuttiError) { return .success(try body()) } catch { return .failure(error) }

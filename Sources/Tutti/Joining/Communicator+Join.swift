@@ -56,7 +56,7 @@ extension Communicator {
     try await onOwnThread { () throws(TuttiError) in try join(environment: environment, options: options) }
   }
 
-  /// Joins as the rank that was made out, with the other settings of the environment.
+  /// Joins as the rank that `identity` says this process is, with the other settings of the environment.
   ///
   /// - Parameter secret: nil for one that rank 0 leaves in the store where the ranks meet.
   static func join(

@@ -6,8 +6,8 @@ import TuttiTopology
 /// A rank's place on its host: the processors it runs on, the memory near them, and who else competes for them. See
 /// `docs/decisions/0012-processors.md`.
 ///
-/// Made when ranks join; communicators split from theirs have the same, because how to wait depends on all ranks of a host,
-/// not on those of one communicator.
+/// It is made when ranks join. Communicators that are split from theirs have the same, because how to wait depends on all
+/// ranks of a host, not on those of one communicator.
 struct HostPlace: Sendable {
   /// The load of every machine of the job, by its identity: equal on all ranks.
   let loads: [Substring: HostLoad]
@@ -16,15 +16,15 @@ struct HostPlace: Sendable {
   /// The node for this rank's memory; nil for that of whoever touches it first.
   let memoryNode: Int?
 
-  /// Where a rank has its place from.
+  /// Says how a rank comes by its place.
   enum Origin {
     /// The calling thread, and those it starts later, are confined as this says.
     case affinity(CPUAffinity)
-    /// The communicator that it is split from.
+    /// It is that of the communicator from which this one is split.
     case parent(HostPlace)
   }
 
-  /// This rank's place.
+  /// Finds this rank's place.
   ///
   /// - Throws: As ``take(_:_:)``.
   static func find(_ membership: Membership, _ origin: Origin) throws(FailureReport) -> HostPlace {

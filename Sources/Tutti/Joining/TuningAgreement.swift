@@ -2,8 +2,8 @@ import TuttiChoice
 import TuttiSystem
 import TuttiTopology
 
-/// What the ranks of a job said of their processors and profiles when they joined. The same on all ranks, so that what
-/// follows from it is.
+/// Settles which tuning profile the ranks of a job take, from what all of them said of their processors and profiles when
+/// they joined: so all settle on the same one.
 struct TuningAgreement: Sendable {
   /// Rank 0's; nil for what the library knows by itself.
   let profile: TuningProfile?
@@ -11,7 +11,7 @@ struct TuningAgreement: Sendable {
   let isForced: Bool
   let families: Set<ProcessorFamily>
 
-  /// What one rank says. Travels in its member record.
+  /// What one rank says. It travels in the rank's member record.
   private struct Word {
     var family: ProcessorFamily
     var isExplicit: Bool
@@ -24,7 +24,7 @@ struct TuningAgreement: Sendable {
 
   private static let textBytesMax = 4096
 
-  /// The bytes that a rank's record carries.
+  /// Encodes what this rank says, as its member record carries it.
   static func bytes(_ offer: TuningOffer, rank: Int, family: ProcessorFamily = .current()) -> [UInt8] {
     var encoder = WireEncoder()
     encoder.put(family.rawValue, bytesMax: textBytesMax)
@@ -83,7 +83,7 @@ struct TuningAgreement: Sendable {
       advice: "Run the same build on all ranks")
   }
 
-  /// What ranks of this shape take, and why it is not what they were given; nil where it is.
+  /// Says what ranks of this shape take, and why that is not what they were given; nil where it is.
   func tuning(for shape: JobShape) -> (tuning: Tuning, notice: String?) {
     guard let profile else { return (Tuning(builtInFor: families), nil) }
     return Tuning.fitting(profile, source, isForced: isForced, families: families, shape: shape)

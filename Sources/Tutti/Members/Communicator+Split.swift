@@ -130,8 +130,8 @@ extension Communicator {
     return try exchange([outcome.word], limit) { SplitOutcome(word: $0[0]) }
   }
 
-  /// All ranks tell each other some words: an all-reduce by sum, where every rank fills in its own and leaves the others'
-  /// zero.
+  /// Lets all ranks tell each other some words: by an all-reduce by sum, in which every rank fills in its own and leaves the
+  /// others' zero.
   ///
   /// - Parameter read: What a rank's words say; nil when no rank in a split says so.
   /// - Throws: What the all-reduce throws, or `.mismatch`, when a rank called an all-reduce that looked the same. The
@@ -157,7 +157,8 @@ extension Communicator {
     return values
   }
 
-  /// Somebody has added to the words of others: not this rank, but it cannot be told who.
+  /// Aborts the communicator because some rank has added to the words of others. It was not this one; which it was cannot be
+  /// told.
   private func disagreement() -> FailureReport {
     let report = FailureReport(
       .mismatch, rank: rank, "rank \(rank) splits the communicator, and another rank called an all-reduce of int64 as long",

@@ -8,7 +8,8 @@ import TuttiSystem
 import TuttiTopology
 import TuttiTransport
 
-/// One rank of one communicator: its engine, its control plane, and how links come to be. What `Communicator` is a face of.
+/// One rank of one communicator, as `Communicator` shows it to the program: its engine, its control plane, its planner and
+/// its registered memory. It is where the engine and the control plane know each other.
 ///
 /// Subclassed by where the other ranks are: other processes, or threads of this one.
 class CommunicatorMember: EngineDelegate, @unchecked Sendable {

@@ -21,7 +21,8 @@ final class InProcessMember: CommunicatorMember, SplittingMember, @unchecked Sen
     super.init(rank: rank, controlPlane: controlPlane, layout: layout, policy: policy)
   }
 
-  /// Peers read this rank's memory directly, so a failed call may only return once none of them is inside the loop.
+  /// Aborts the engines of all peers, and returns once none of them is inside its loop: they read this rank's memory
+  /// directly.
   override func revokeMemory() {
     guard var failure = engine.failure else { return }
     if failure.code == .closed {
@@ -71,7 +72,7 @@ final class InProcessLinks: LinkSource {
 
   func takeLinks() -> [Link] { arrivals.take() }
 
-  /// Whichever rank needs a link makes both its ends.
+  /// Always nil: whichever rank needs a link makes both its ends, and waits for nobody.
   func absence(of peer: Int) -> FailureReport? { nil }
 }
 
@@ -201,7 +202,7 @@ final class InProcessGroup: Sendable {
     }
   }
 
-  /// A rank has closed: the members that it was to take are closed too, so that their peers do not wait for it.
+  /// Notes that a rank has closed, and closes the members that it was to take, so that their peers do not wait for it.
   func abandon(_ rank: Int) {
     let unwanted = state.withLock { state in
       state.closed.insert(rank)

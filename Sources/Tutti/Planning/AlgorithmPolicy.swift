@@ -3,10 +3,11 @@ import TuttiChoice
 import TuttiSchedule
 import TuttiTransport
 
-/// Which algorithm `auto` stands for, and in which segments data travels: pure functions of what all ranks know, so that all
-/// choose alike.
+/// Says which algorithm `auto` stands for, and in which segments data travels: by pure functions of what all ranks know, so
+/// that all choose alike.
 ///
-/// The algorithm is the one that `TuttiChoice` predicts, or a tuning profile has measured, to be the fastest.
+/// The algorithm is the one that `TuttiChoice` predicts, or a tuning profile has measured, to be the fastest of those that
+/// results may be folded by.
 struct AlgorithmPolicy {
   /// All ranks, in the groups that algorithms are told of.
   let grouping: Grouping
@@ -19,7 +20,7 @@ struct AlgorithmPolicy {
   /// What is known of the machines.
   let tuning: Tuning
   private let choices: ChoiceCache
-  /// Those for combines whose order makes a difference.
+  /// The choices for combines whose order makes a difference: among algorithms that fold as ``AlgorithmCatalog/bits`` asks.
   private let orderedChoices: ChoiceCache
 
   /// No segment is longer, whatever links carry.
@@ -45,7 +46,7 @@ struct AlgorithmPolicy {
     self.catalog = catalog
     self.tuning = tuning
     let facts = JobFacts(levels: [.init(name: "rank", medium: LevelMedium(medium))], processors: processors)
-    // Those that users bring run by name, or where they were measured.
+    // Algorithms that users bring are no candidates: they run where a call names them, or where they were measured.
     let choice = AlgorithmChoice(
       grouping: grouping, terms: terms ?? ChoiceTerms(facts, tuning.profile),
       candidates: AlgorithmRegistry.candidates(for: grouping), segmentBytesMax: segmentBytesMax

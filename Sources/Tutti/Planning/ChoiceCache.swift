@@ -3,7 +3,8 @@ import TuttiSchedule
 import TuttiSystem
 import TuttiTransport
 
-/// The choices that have been read, by collective: reading programs takes milliseconds on large jobs, and serves all sizes.
+/// Keeps the choices that were made ready, by collective: reading the programs of all candidates takes milliseconds on large
+/// jobs, and serves all sizes.
 ///
 /// The members of a group in one process share one, and wait for whoever reads first.
 final class ChoiceCache: Sendable {

@@ -36,7 +36,7 @@ struct Planner: PlanMaker {
     }
   }
 
-  /// What tells which operands are contributions, for averages that divide those.
+  /// Tells which operands are contributions, for averages that divide those; nil for all other calls.
   private func contributions(to key: PlanKey, _ algorithm: any Algorithm) -> Contributions? {
     guard key.traits.contains(.dividesContributions) else { return nil }
     // float32 has room for sums of float16, and none beyond what bfloat16 has.
@@ -48,7 +48,7 @@ struct Planner: PlanMaker {
 
   /// Bytes of the message, or of all blocks together; what algorithms are chosen by.
   private func bytesOfAll(_ key: PlanKey, _ blocks: [UInt64]?, elementBytes: UInt64) -> UInt64 {
-    // Each rank knows another part of an all-to-all with counts, so that none may count.
+    // In an all-to-all with counts each rank knows other sizes, so none of them may decide.
     if key.isExchange { return 0 }
     if let blocks { return blocks.reduce(0, +) * elementBytes }
     return key.count * (key.collective.hasBlocks ? UInt64(rankCount) : 1) * elementBytes

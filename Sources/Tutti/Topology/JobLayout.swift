@@ -27,13 +27,13 @@ struct JobLayout: Sendable {
   let figures: [LevelFigures]
   /// By rank: the host of the description; empty without one.
   private let hosts: [Int32]
-  /// The description's, where it is of these ranks; otherwise that of the groups.
+  /// The hash of the description, where it is one of these very ranks; otherwise that of the groups.
   let hash: String
 
   /// - Parameters:
   ///   - rankCount: At least 1.
   ///   - levels: The outermost first; each divides the groups of the one before.
-  ///   - isWhole: The ranks are all those of the description.
+  ///   - isWhole: Whether the ranks are all those of the description.
   private init(
     rankCount: Int, levels: [Level], topology: Topology? = nil, figures: [LevelFigures] = [], hosts: [Int32] = [],
     isWhole: Bool = true
@@ -78,7 +78,7 @@ struct JobLayout: Sendable {
     return hash.text
   }
 
-  /// Ranks of one process: only a description puts them into groups.
+  /// Lays out ranks of one process: only a description puts them into groups.
   ///
   /// - Throws: `.configuration` where it is of another number of ranks.
   init(_ topology: Topology?, rankCount: Int) throws(FailureReport) {
@@ -89,7 +89,7 @@ struct JobLayout: Sendable {
     try self.init(topology, ofAll: rankCount)
   }
 
-  /// Ranks on hosts: what is described, or else what they know of each other.
+  /// Lays out ranks on hosts: as they are described, or else by what they know of each other.
   ///
   /// - Parameter hosts: By rank.
   /// - Throws: `.configuration`, the same on all ranks, where the description is of another job.
@@ -102,8 +102,8 @@ struct JobLayout: Sendable {
     try Self.check(topology, hosts)
   }
 
-  /// Refuses a description in which ranks share a host that do not. The reverse is no mistake: a test describes several
-  /// hosts on one.
+  /// Refuses a description that puts ranks on one host which are on several. The reverse is no mistake: a test describes
+  /// several hosts, and runs on one.
   private static func check(_ topology: Topology, _ hosts: [HostIdentity]) throws(FailureReport) {
     var first: [Int: Int] = [:]
     for rank in hosts.indices {

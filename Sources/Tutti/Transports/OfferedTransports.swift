@@ -7,7 +7,7 @@ import TuttiTransport
 struct OfferedTransports: Sendable {
   /// Those that may be used, the preferred first.
   let transports: [any Transport]
-  /// Whether the only one was asked for by name.
+  /// Whether there is only one, because it was asked for by name.
   let isNamed: Bool
   /// In the order of ``transports``.
   private let accesses: [any TransportAccess]

@@ -34,7 +34,8 @@ package struct ControlHandlers: Sendable {
   /// A peer has dialed this rank for a data link and proved the secret. The socket is non-blocking,
   /// close-on-exec, registered with `tutti_register_descriptor`. Called on the service thread.
   package var onConnection: @Sendable (_ peer: Int, _ transport: TransportKind, _ socket: consuming OwnedDescriptor) -> Void
-  /// The communicator has failed: the first cause. Called once, on the service thread or the thread that reported it.
+  /// The communicator has failed: the first cause. Called once: on the service thread, on the thread that reported it, or,
+  /// for one that came before the handlers, on the thread that sets them.
   package var onFailure: @Sendable (FailureReport) -> Void
   /// Says what this rank is doing, and what its operation of a number is: 0 for none. Called on the service thread.
   package var status: @Sendable (_ operationNumber: UInt64) -> RankStatus
@@ -82,7 +83,7 @@ package struct ExpiredWait: Sendable {
   }
 }
 
-/// How the ranks of one communicator fail together, and how they find the rank at fault. Each rank has one object.
+/// Lets the ranks of one communicator fail together, and find the rank at fault. Each rank has one object.
 ///
 /// Everything may be called from any thread.
 package protocol ControlPlane: AnyObject, Sendable {
@@ -99,7 +100,8 @@ package protocol ControlPlane: AnyObject, Sendable {
   /// Why the communicator failed; nil while it has not.
   var firstCause: FailureReport? { get }
 
-  /// Why the link to `peer` failed. Waits up to 400 ms for the control plane to know: a death, or a cause from elsewhere.
+  /// Finds out why the link to `peer` failed. Waits up to 400 ms for news of a death, a departure, or a cause from
+  /// elsewhere.
   ///
   /// - Returns: The cause to report and throw: the first cause, or what is known about the peer, or `otherwise`.
   func causeOfLoss(of peer: Int, otherwise: FailureReport) -> FailureReport
@@ -113,7 +115,7 @@ package protocol ControlPlane: AnyObject, Sendable {
   ///   that rank is in another call. nil when the communicator has failed meanwhile.
   func diagnoseTimeout(_ wait: ExpiredWait, until deadline: UInt64) -> FailureReport?
 
-  /// What a peer calls its operation of that number. Waits up to 200 ms for the answer.
+  /// Asks a peer what its operation of that number is. Waits up to 200 ms for the answer.
   ///
   /// - Returns: nil where it does not answer or does not know, and where the communicator has failed meanwhile.
   func askCall(of peer: Int, operationNumber: UInt64) -> String?

@@ -83,8 +83,9 @@ struct Diagnosis {
     case overtaken
   }
 
-  /// A rank tells of one rank it waits for, and may wait for several: where the chain leads to nobody at fault, all others
-  /// are asked. One that has left may have done its part before, so it is named only when nobody else is found.
+  /// Asks all ranks that were not asked before, where the chain leads to nobody at fault: a rank tells of one rank that it
+  /// waits for, and may wait for several. One that has left may have done its part before, so it is named only when nobody
+  /// else is found.
   private func askOthers(besides asked: Set<Int>, awaited: UInt64) -> Search {
     var departure = Search.nothing
     for other in 0..<rankCount where !asked.contains(other) && clock.now() < deadline {
@@ -110,8 +111,10 @@ struct Diagnosis {
     return departure
   }
 
-  /// Nil: `suspect` is itself waiting for a rank that has not been asked. Not certain: it is where the chain ends, but
-  /// nothing is wrong with it.
+  /// Judges a rank by what it says it is doing.
+  ///
+  /// - Returns: nil where the rank itself waits for one that has not been asked, so that the search goes on there. The
+  ///   report is not certain where the chain ends at this rank, and nothing is wrong with it.
   private func judge(
     _ suspect: Int, _ status: RankStatus, waiter: Int, awaited: UInt64, asked: Set<Int>
   ) -> (report: FailureReport, isCertain: Bool)? {

@@ -93,10 +93,12 @@ struct TokenQueue {
   private var tokens: [UInt64] = []
   private var start = 0
 
-  /// Those that are not forgotten.
+  /// How many are not forgotten.
   var count: Int { tokens.count - start }
 
-  /// - Parameter isWanted: Says it of those that came before.
+  /// Adds a number at the end.
+  ///
+  /// - Parameter isWanted: Whether a number that came before is still wanted.
   mutating func append(_ token: UInt64, isWanted: (UInt64) -> Bool) {
     _ = first(where: isWanted)
     tokens.append(token)

@@ -9,8 +9,8 @@ extension Membership {
     members.indices.filter { sharesMemory(with: $0) }
   }
 
-  /// The lowest of the ranks that share memory makes their board, before it accepts those who come for it. A rank that
-  /// shares none has none, and learns of ends by control connections alone.
+  /// Makes the departure board where this rank is the lowest of those that share memory. It does so before it accepts the
+  /// others, who come for it. A rank that shares no memory has no board, and learns of ends by control connections alone.
   func makeBoard() throws(FailureReport) {
     let local = localRanks
     guard local.count > 1, local[0] == rank else { return }
@@ -18,7 +18,7 @@ extension Membership {
     state.withLock { $0.put(board) }
   }
 
-  /// The other ranks of the host fetch it there.
+  /// Fetches the departure board from the rank that made it.
   func fetchBoard(deadline: UInt64) throws(FailureReport) {
     let local = localRanks
     guard local.count > 1, local[0] != rank else { return }
@@ -28,6 +28,9 @@ extension Membership {
     state.withLock { $0.put(board) }
   }
 
+  /// Dials this rank's parent in the control tree, if it has one, and makes the connection their edge.
+  ///
+  /// - Parameter isLastWord: Whether to dial even though this membership has failed, to say why.
   func attachToParent(deadline: UInt64, isLastWord: Bool = false) throws(FailureReport) {
     guard let parent = tree.parent(of: rank) else { return }
     let socket = PassedDescriptor(try dial(parent, .control, over: .any, deadline: deadline, isLastWord: isLastWord))

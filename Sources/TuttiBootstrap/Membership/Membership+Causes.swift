@@ -25,8 +25,8 @@ extension Membership {
       operationNumber: otherwise.operationNumber, step: otherwise.step, transport: otherwise.transport)
   }
 
-  /// A peer left because of a failure whose cause does not come. Returns who holds it up: a rank between here and there that
-  /// does not answer, and is likely to be the cause.
+  /// Looks for the rank that holds up the cause, where `peer` left because of a failure and the cause does not come: one
+  /// between here and there that does not answer, and is likely to be at fault. Returns a report that names it.
   private func causeOfSilence(about peer: Int) -> FailureReport? {
     guard state.withLock({ $0.board?[peer] == .failed }) else { return nil }
     let reply = ask(peer, until: .max)

@@ -99,7 +99,7 @@ extension Membership {
     return Dictionary(grouping: others, by: \.process).mapValues { $0.map(\.rank) }
   }
 
-  /// Asks the kernel to watch a process, which helps even when forked children hold its sockets open.
+  /// Asks the kernel to watch a process: that tells of its end even while forked children hold its sockets open.
   private func open(_ process: ProcessIdentity, _ service: ServiceThread) -> ProcessWatch.Opened {
     let descriptor = OwnedDescriptor(tutti_pidfd_open(process.pid))
     if descriptor.raw < 0 { return errno == ESRCH ? .gone : .unwatchable }

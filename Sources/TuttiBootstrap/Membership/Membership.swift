@@ -24,7 +24,7 @@ package final class Membership: ControlPlane {
   let generation = tutti_current_fork_generation()
   /// Nil for a communicator of one rank, which needs no connections.
   let service: ServiceThread?
-  /// Where this rank listens; nil as the service.
+  /// Where this rank listens; nil where ``service`` is.
   let listening: MemberListeners.Settings?
   let patience: LinkPatience
   let state: Lock<State>

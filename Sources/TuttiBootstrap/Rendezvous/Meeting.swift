@@ -1,11 +1,12 @@
 import Glibc
 import TuttiSystem
 
-/// The ranks of a job have met: each knows all others, and none has a membership yet. Its owner checks whether the ranks fit
-/// together, and then begins, or says why not.
+/// One rank's meeting with the others of its job: it knows all of them, and has no membership yet. Its owner checks whether
+/// the ranks fit together, and then begins, or says why not. Rank 0 knows all ranks first: it sends the others their table
+/// when it begins.
 ///
-/// One thread's. Exactly one of ``begin()`` and ``refuse(_:)`` is called, once; dropped without, it closes what it has,
-/// which the others take for this rank's end.
+/// It belongs to one thread. The owner calls exactly one of ``begin()`` and ``refuse(_:)``, once; a meeting that is dropped
+/// without either closes what it has, which the others take for this rank's end.
 package final class Meeting {
   /// This rank's part.
   enum Role {

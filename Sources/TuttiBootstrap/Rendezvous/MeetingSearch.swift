@@ -24,7 +24,7 @@ struct MeetingSearch {
     self.version = version
   }
 
-  /// The place for messages, with the addresses that a store gave.
+  /// The place as messages name it, with the addresses that a store gave.
   var placeText: String {
     if identity.rendezvous != nil || addresses.isEmpty { return identity.place.description }
     return "\(identity.place) (\(addresses.map(\.description).joined(separator: ", ")))"

@@ -75,9 +75,11 @@ struct RendezvousGuest {
     }
   }
 
-  /// This rank cannot go on: rank 0 tells the others. A report that came from there is only heard again by nobody.
+  /// Says to rank 0 that this rank cannot go on, and why; rank 0 tells the others. Where rank 0 has refused the join itself,
+  /// it does not listen any more, and saying so does no harm.
   ///
-  /// - Returns: What to throw. A rank that this one could not reach may have given up because of a third one's failure.
+  /// - Returns: What to throw: the reason, or rank 0's where a rank could not be reached. That one may have given up because
+  ///   of a third one's failure.
   func refused(_ reason: FailureReport) -> FailureReport {
     send(.failed(reason))
     return reason.code == .peerLost ? refusal() ?? reason : reason

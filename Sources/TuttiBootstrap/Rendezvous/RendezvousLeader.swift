@@ -63,7 +63,7 @@ final class RendezvousLeader {
 
   deinit { close() }
 
-  /// Throws when this process may not open as many files as rank 0 needs: looked at before anybody hears of it.
+  /// Throws when this process may not open as many files as rank 0 needs. Called before the others hear where rank 0 is.
   static func checkLimits(_ rankCount: Int) throws(FailureReport) {
     let limit = Sockets.openFilesMax
     let needed = rankCount + 64
@@ -76,7 +76,7 @@ final class RendezvousLeader {
 
   // MARK: The three phases
 
-  /// When ranks that have not come are told of for the first time, and how often after that.
+  /// The time until rank 0 first tells people which ranks have not come, and then between one notice and the next.
   static let noticeInterval = 10 * Clock.second
 
   /// Waits until every rank has sent its request. Returns them by rank, `own` first.
@@ -113,6 +113,7 @@ final class RendezvousLeader {
     return outside.isEmpty ? ordered : outside
   }
 
+  /// Sends every rank the table of all ranks, which it waits for.
   func announce(_ communicator: CommunicatorID, _ members: [MemberRecord]) throws(FailureReport) {
     let table = RendezvousMessage.table(communicator, members).bytes
     guard table.count <= RendezvousMessage.tableBytesMax else {

@@ -1,6 +1,7 @@
 import TuttiSchedule
 
-/// What a collective call is, in plain values of this process: what it is described by, to people and to ranks that ask.
+/// Says what a collective call is, in plain values of this process, from which it is described to people and to ranks that
+/// ask.
 package struct CallRecord: Equatable, Sendable {
   /// Bits 0-7 operation, 8-15 data type, 16-23 algorithm, 24-31 collective, 32-63 root: as in a ``PlanKey``.
   package let packed: UInt64
@@ -26,11 +27,12 @@ package struct CallRecord: Equatable, Sendable {
   package var root: Int { Int(packed >> 32) }
 }
 
-/// How what a call is becomes the upper half of its signature. All but the operation is hashed when its plan is made.
+/// Hashes what a call is to the upper half of its signature: all but the operation when the plan is made, and the operation
+/// at each call.
 package enum CallHash {
   /// - Parameters:
   ///   - algorithm: The same on every rank: not its number.
-  ///   - hasBlocks: Each rank's block has a count of its own.
+  ///   - hasBlocks: Whether each rank's block has a count of its own.
   package static func plan(_ key: PlanKey, algorithm: UInt64, hasBlocks: Bool) -> UInt32 {
     // Of the key, what is the same on all ranks: neither the algorithm's number nor whether this rank calls in place.
     let call = key.packed & ~0xFF_00FF | (hasBlocks ? 1 : 0)

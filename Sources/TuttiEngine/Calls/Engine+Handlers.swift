@@ -22,7 +22,7 @@ extension Engine {
   /// Calls the handlers of what has ended. Drops the lock meanwhile, and leadership: a handler may make calls of its
   /// own, and wait.
   ///
-  /// - Returns: Whether the caller leads afterwards: never. Whoever led takes it again if nobody else has.
+  /// - Returns: Whether the caller leads afterwards, which is always `false`: one that led leads again if nobody else does.
   @inline(never)
   func runDueHandlers(isLeading: Bool) -> Bool {
     lock.assertHeld()

@@ -66,7 +66,7 @@ extension Engine {
     return number
   }
 
-  /// Where a buffer of a call lies in registered memory; the data of small calls is not worth a look.
+  /// Finds where a buffer of a call lies in registered memory. For small calls that is not worth the search.
   @inline(__always)
   func registered(_ address: UnsafeRawPointer, _ bytes: Int) -> UInt64 {
     bytes < InPlace.segmentBytesMin ? InPlace.nowhere : registeredOffset(address)
@@ -129,7 +129,7 @@ extension Engine {
 
   /// Opens the links a plan needs for the first time, and waits for room in the queue of started operations.
   ///
-  /// - Returns: The call's limit, of which that is a part.
+  /// - Returns: The call's limit, which has begun: the time that this took is part of it.
   @inline(never)
   private func prepareSlowly(
     _ plan: Unmanaged<CompiledPlan>, _ limit: TimeLimit

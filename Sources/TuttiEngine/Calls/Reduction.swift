@@ -1,12 +1,12 @@
 import CTuttiKernels
 
-/// How the values of all ranks become one: what a request carries instead of a number that somebody has to look up.
+/// Says how the values of all ranks become one: everything that depends on an operation and an element type.
 ///
-/// Everything that depends on an operation and an element type is found here, once a call. The library's own lie in a
-/// table that lives as long as the process; requests and operations hold a pointer into it.
+/// A request carries it, so that it is looked up once a call, by whoever makes the request. The library's own lie in a table
+/// that lives as long as the process; requests and operations hold a pointer into it.
 @usableFromInline
 package struct Reduction {
-  /// What ranks tell each other.
+  /// The number that ranks tell each other.
   package let identifier: UInt8
   /// What a person calls it: `sum`.
   package let name: StaticString
@@ -21,7 +21,8 @@ package struct Reduction {
   /// Whether an average divides contributions as they enter, because partial sums might overflow where the
   /// mean does not.
   package let dividesContributions: Bool
-  /// What a plan depends on, as its key has it: made beforehand, because small calls make a key each.
+  /// What of it a plan depends on, in the form that the plan's key has. It is made beforehand, because every call makes a
+  /// key, and small calls would notice.
   package let traits: ReductionTraits
 }
 
@@ -42,7 +43,7 @@ package typealias AverageFunction =
 @frozen @usableFromInline
 package struct ReductionTable: @unchecked Sendable {
   // @unchecked: what it points to is written before the table is shared, and lives as long as the process.
-  /// Eight for each type: operations have numbers below that.
+  /// Eight entries for each type, because the numbers of operations are below eight.
   @usableFromInline let entries: UnsafePointer<UnsafePointer<Reduction>?>
   package static let shared = ReductionTable()
 

@@ -1,10 +1,11 @@
 import TuttiSchedule
 
-/// One call, checked, as the layer above describes it to the engine. Made there without a call.
+/// One checked call, as the layer above hands it to the engine. Its initializer is inlined there, because small calls would
+/// notice another function.
 @frozen @usableFromInline
 package struct Request: ~Copyable {
   @usableFromInline package var key: PlanKey
-  /// How values are combined. Where nothing is, it names the sum, and is not asked.
+  /// How values are combined. Where nothing is combined it is the sum, and nobody looks at it.
   @usableFromInline package var reduction: UnsafePointer<Reduction>
   @usableFromInline package var elementBytes: Int
   /// The caller's buffers. In place, where one is a part of the other, `output` is the larger.
@@ -13,7 +14,7 @@ package struct Request: ~Copyable {
   /// For v-forms, elements of each rank's block; for an all-to-all, of what goes to each rank, and after it of what
   /// comes from each. The key's count is then their digest.
   @usableFromInline package var blocks: [UInt64]?
-  /// The limit of the whole call. Begun by whatever takes time first.
+  /// The limit of the whole call. It begins with whatever first takes time.
   @usableFromInline package var limit: TimeLimit
 
   @inlinable @inline(__always)
@@ -38,7 +39,7 @@ package struct Request: ~Copyable {
   package static let exchangeForm: UInt8 = 1
 }
 
-/// How long a call may take, and since when it does.
+/// Limits the time of a whole call: how long it may take and, once that time has begun, when it is over.
 @frozen @usableFromInline
 package struct TimeLimit: Sendable {
   /// So many nanoseconds are no limit; the sum with a reading of the clock stays in range.
@@ -48,7 +49,7 @@ package struct TimeLimit: Sendable {
   @usableFromInline package let nanoseconds: UInt64
   /// When it is over, in the engine's time; 0 until it has begun.
   @usableFromInline package var deadline: UInt64 = 0
-  /// The other ranks have been asked what they do.
+  /// Whether the other ranks have been asked what they do.
   @usableFromInline var isAsked = false
 
   @inlinable @inline(__always)
@@ -66,7 +67,7 @@ package struct TimeLimit: Sendable {
 }
 
 extension Engine {
-  /// A limit that begins now, unless it has begun.
+  /// Returns the limit as one that has begun: now, unless it had before.
   package func begun(_ limit: TimeLimit) -> TimeLimit {
     var limit = limit
     lock.lock()

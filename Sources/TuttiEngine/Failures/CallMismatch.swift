@@ -55,7 +55,7 @@ extension EngineCore {
 /// What is said about ranks in different calls: the details of the other call are not on the wire, but the other rank
 /// keeps them.
 extension Engine {
-  /// What to report of a mismatch: asks the peer what it called. Without the lock.
+  /// Says what to report of a mismatch, and asks the peer for that what it called. Without the lock.
   func cause(of mismatch: CallMismatch) -> FailureReport {
     lock.assertNotHeld()
     let ours = describe(mismatch.number)

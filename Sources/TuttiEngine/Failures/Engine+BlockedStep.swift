@@ -4,8 +4,8 @@ import TuttiTransport
 /// What the steps of a running operation wait for: who is to be named when its time is over, and whether a link that failed
 /// was needed. Everything here runs under the lock.
 extension Engine {
-  /// A broken link matters when a running operation still has something to send on it, or expects a segment that has
-  /// not arrived: a peer that has left in good order has sent all that this rank needs, though it may not have been
+  /// Whether a link that has failed matters: a running operation still has something to send on it, or expects a segment
+  /// that has not arrived. A peer that has left in good order has sent all that this rank needs, though it may not have been
   /// consumed yet.
   func isNeeded(_ link: Link) -> Bool {
     if core.pointee.transfersInFlight != 0 && isNeededByTransfers(link) { return true }
@@ -53,7 +53,7 @@ extension Engine {
     return false
   }
 
-  /// The first step of an operation that waits for a peer, and that peer.
+  /// Finds the first step of an operation that waits for a peer, and that peer; -1 for what is not known.
   func blockedStep(_ slot: UnsafeMutablePointer<OperationSlot>) -> (step: Int, peer: Int) {
     lock.assertHeld()
     let tables = slot.pointee.operation.pointee.tables

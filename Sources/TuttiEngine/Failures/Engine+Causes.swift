@@ -6,11 +6,12 @@ import TuttiTransport
 /// Causes to give up waiting: deadlines, broken links, other ranks in other calls. Everything here runs under the lock
 /// but what the returned closures do.
 extension Engine {
-  /// Between two looks lie at most a nap of 100 ms, or some passes, while anything is in flight: where more than this does,
-  /// the process did not run.
+  /// The nanoseconds between two readings of the clock from which on the process is taken to have been stopped. While
+  /// anything is in flight, only a nap of at most 100 ms or some passes lie between them.
   private static let stoppedFrom: UInt64 = 500_000_000
 
-  /// The time without that in which this process was seen to be stopped: what deadlines are in. Under the lock.
+  /// Returns the engine's time, which deadlines are in: the clock's, without what passed while this process was seen to be
+  /// stopped. Under the lock.
   func ownTime() -> UInt64 {
     noteTime()
     return core.pointee.lastLook &- core.pointee.stoppedTime
@@ -38,16 +39,17 @@ extension Engine {
       ?? (core.pointee.transfersInFlight == 0 ? nil : findExpiredTransfer(idle.now))
   }
 
-  /// What to report of a link that failed, or of what could not be opened. Without the lock.
+  /// Finds what to report of a link that failed or could not be opened. Without the lock.
   private func cause(of loss: FailureReport) -> FailureReport {
     lock.assertNotHeld()
     return delegate.cause(of: loss)
   }
 
-  /// Reads the clock, and leaves out of account what this process did not live through. Under the lock.
+  /// Reads the clock. Where too long has passed since it was last read, leaves that time out of the engine's: the process
+  /// was stopped. Under the lock.
   ///
-  /// A limit begins at a look. So one that runs has been in flight since the last look at least, and somebody has driven it
-  /// all the time; where none runs, nothing may have been in flight, and nobody had to look.
+  /// Time is left out only while a limit runs. Limits begin when the clock is read, so a call with one has been in flight,
+  /// and driven, since the last reading at least. Without one, nothing may have been in flight, and nobody had to look.
   func noteTime() {
     let last = core.pointee.lastLook
     markTime()
@@ -68,7 +70,7 @@ extension Engine {
     return hasRunningTransferLimit
   }
 
-  /// Reads the clock: this process runs, and need not have looked before. Under the lock.
+  /// Reads the clock where the time since it was last read says nothing about this process. Under the lock.
   func markTime() {
     lock.assertHeld()
     core.pointee.lastLook = clock.now()
@@ -76,14 +78,14 @@ extension Engine {
 
   private enum LinkState {
     case whole
-    /// One had failed, and what it had brought before has moved something.
+    /// One has failed, and what it had brought before has moved something, so nothing is decided yet.
     case moved
     case failed(FailureReport)
   }
 
   /// Looks at every link: whether it has failed, and whether something came that no step waits for.
   ///
-  /// - Parameter isLate: Nothing has moved for so long that other ranks may be in another call.
+  /// - Parameter isLate: Whether nothing has moved for so long that other ranks may be in another call.
   private func lookAtLinks(isLate: Bool) -> LinkState {
     if isLate { takeInLinks() }
     // By index: an array's iterator allocates memory in an unoptimised build.
@@ -137,8 +139,8 @@ extension Engine {
     return nil
   }
 
-  /// What to report of an operation whose time is over; nil when it is not. Its time begins when it is first seen to
-  /// wait, if it has not before.
+  /// Says what to report of an operation whose time is over; nil when it is not. Asks the other ranks about one whose time
+  /// nearly is. The time begins when the operation is first seen to wait, if it has not before.
   private func expiry(
     of operation: UnsafeMutablePointer<Operation>, _ now: UInt64, blocked: () -> (step: Int, peer: Int)
   ) -> (() -> FailureReport)? {

@@ -15,8 +15,8 @@ package struct AwaitedCall: Sendable, Equatable {
   package var description: String
 }
 
-/// Questions to the other ranks about a call whose time is nearly over: on a thread of its own, so that the call may
-/// still end meanwhile.
+/// Asks the other ranks about a call whose time is nearly over: on a thread of its own, so that the call may still end
+/// meanwhile.
 final class Inquiry: Sendable {
   /// Inquiries that are kept, and run at the same time.
   static let countMax = 8
@@ -39,7 +39,7 @@ final class Inquiry: Sendable {
   /// Whether there is an answer, or it is known that there will be none.
   var hasEnded: Bool { isOver.load(ordering: .acquiring) }
 
-  /// What was found out; waits for it until `deadline`, by the clock. nil when there is nothing by then.
+  /// Returns what was found out, and waits for it until `deadline`, by the clock. nil when there is nothing by then.
   func result(until deadline: UInt64, _ clock: MonotonicClock) -> FailureReport? {
     while !isOver.load(ordering: .acquiring) {
       let (seen, now) = (news.value, clock.now())
@@ -55,7 +55,7 @@ extension Engine {
   private static let tellingNanoseconds: UInt64 = 150_000_000
 
   /// Starts to ask the other ranks about a call whose deadline, in the engine's time, comes soon. Under the lock. Where
-  /// as many as may be are being asked about, this call's are asked at its deadline.
+  /// ``Inquiry/countMax`` inquiries run already, they are asked at the deadline instead.
   func inquire(_ call: AwaitedCall, until deadline: UInt64) {
     lock.assertHeld()
     if core.pointee.inquiries.count >= Inquiry.countMax {
@@ -74,8 +74,8 @@ extension Engine {
     }
   }
 
-  /// What makes the report of a call whose time is over, to be called without the lock. Uses what was found out
-  /// already, if the call still waits for the same rank.
+  /// Returns a function that makes the report of a call whose time is over, and is called without the lock. It uses what was
+  /// found out already, if the call still waits for the same rank.
   func timeout(of call: AwaitedCall) -> () -> FailureReport {
     lock.assertHeld()
     let (delegate, rank, clock) = (delegate, rank, clock)

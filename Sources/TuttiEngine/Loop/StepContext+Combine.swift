@@ -4,10 +4,10 @@ import TuttiTransport
 
 // The step that computes: combines the next segment of its operands, from where they lie or have landed.
 
-/// What the combine in hand combines. The addresses are in ``EngineCore/sources``.
+/// The operands of the combine in hand. Their addresses are in ``EngineCore/sources``.
 struct Operands {
   var count = 0
-  /// One of them lies in memory of its sender.
+  /// Whether one of them lies in memory of its sender, which may take that back.
   var isBorrowing = false
 }
 
@@ -70,8 +70,8 @@ extension StepContext {
   /// Combines straight into the memory that the next send travels in, and sends it: one pass over the data instead of two,
   /// or, with no destination, no memory of its own.
   ///
-  /// - Returns: Whether the send's turn had come and there is credit, and it would save something; otherwise nothing was
-  ///   done, or what was is of no use, because a peer has failed.
+  /// - Returns: Whether the segment was sent. It is not where the send's turn has not come, where there is no credit, where
+  ///   nothing would be saved, or where a peer has failed meanwhile, so that what was combined is of no use.
   @inline(__always)
   private func combineIntoSend(_ operands: Operands, _ destination: UnsafeMutableRawPointer?) -> Bool {
     let fused = step.pointee.fusedSend

@@ -2,8 +2,8 @@ import TuttiSchedule
 import TuttiTransport
 
 // What the loop does where a buffer of the call lies in registered memory: the peer reads what is sent where it is,
-// and writes what is received where it belongs. A call's other buffer, the peer's, and other ranks' may be ordinary
-// memory: every segment says what it is.
+// and writes what is received where it belongs. The call's other buffer may be ordinary memory, and so may those of the peer
+// and of other ranks: every segment says which it is.
 
 extension StepContext {
   /// What became of a segment that was to be sent from registered memory.
@@ -52,15 +52,16 @@ extension StepContext {
     }
   }
 
-  /// Answers a sender that waits to hear where it may write the segment: nowhere. Nor those after it, unless their
-  /// place is registered and only not free yet.
+  /// Tells a sender that waits to hear where it may write the segment that there is no such place: it sends the segment as
+  /// usual. The same goes for those after it, unless their place is registered memory that is only not free yet.
   @inline(never)
   func declineGrants(to link: Unmanaged<Link>, mayGrantLater: Bool) {
     let left = step.pointee.segmentCount - cursor.pointee.segments
     link.asInPlaceLink._withUnsafeGuaranteedRef { $0.declineGrants(lane, mayGrantLater ? 1 : left) }
   }
 
-  /// Tells the senders of a combine's operands that ask: these go where they always do.
+  /// Tells the senders of a combine's operands, where they ask, to send them as usual: an operand is combined from where it
+  /// lands, and belongs nowhere else.
   @inline(__always)
   func answerAskers() {
     for index in step.pointee.sources.asInts {

@@ -68,7 +68,7 @@ struct StepContext {
       ? step.pointee.bytes / UInt64(truncatingIfNeeded: operation.pointee.elementBytes) : operation.pointee.count
   }
 
-  /// The segment is done: the cursor moves past it.
+  /// Moves the cursor past the segment, which is done.
   @inline(__always)
   func move() {
     cursor.pointee.segments += 1

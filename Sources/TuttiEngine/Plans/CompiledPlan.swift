@@ -14,19 +14,19 @@ package final class CompiledPlan: @unchecked Sendable {
   let record: CallRecord
   /// All ranks it talks to.
   let peers: [Int]
-  /// What it takes in memory, about.
+  /// About how many bytes of memory it takes.
   let bytes: Int
-  /// Operations that run it now; the cache does not drop it meanwhile.
+  /// The number of operations that run it now; the cache does not drop it meanwhile.
   var uses = 0
 
   /// - Parameters:
   ///   - key: What it is the plan of.
   ///   - algorithm: The name of its algorithm, its number in the catalog, and what ranks compare of it.
-  ///   - hasBlocks: Each rank's block has a count of its own.
-  ///   - countsByMessage: Every message says its own number of elements instead of the call's: for calls in which
-  ///     ranks give different counts by right.
-  ///   - prefersWindows: Links that share windows are to use them also where the receiver could read the source, until it
-  ///     has been measured which is faster.
+  ///   - hasBlocks: Whether each rank's block has a count of its own.
+  ///   - countsByMessage: Whether every message says its own number of elements instead of the call's, because in this call
+  ///     ranks may rightly give different counts.
+  ///   - prefersWindows: Whether large segments travel through windows, although the receiver could read them where they
+  ///     are, until it has been measured which is faster.
   package init(
     _ plan: Plan, of key: PlanKey, algorithm: (name: String, number: UInt8, identifier: UInt64), hasBlocks: Bool,
     countsByMessage: Bool = false, prefersWindows: Bool = false

@@ -1,8 +1,8 @@
 import TuttiSchedule
 import TuttiSystem
 
-/// How the large segments of calls of one kind and size travel over shared memory: through windows, or copied by the
-/// receiver from where the sender has them.
+/// Decides how the large segments of calls of one kind and size travel over shared memory: through windows, or copied by
+/// the receiver from where the sender has them.
 ///
 /// Which is faster depends on the processor, the kernel and the neighbours, and cannot change bits: so it is measured. Every
 /// so often a few operations take turns, and the better way is taken until the next time. In between no clock is read.

@@ -1,7 +1,8 @@
 import TuttiSystem
 import TuttiTransport
 
-/// What the upper half of a send's or receive's signature says: all there is to say, so that nobody has to be asked.
+/// Packs what a send or receive is into the upper half of its signature. There it has room as it is, not as a hash, so no
+/// peer has to be asked when two ranks differ.
 enum TransferCall {
   static func word(_ dataType: UInt8) -> UInt32 { 0x7000_0000 | UInt32(dataType) }
 
@@ -47,7 +48,7 @@ extension Engine {
 
   /// Starts a send or receive and returns its ticket; it makes progress in the background and in ``wait(for:)``.
   ///
-  /// Returns at once, but for the first transfer that needs a link which this rank has to dial.
+  /// Returns at once, except where this rank has to dial a link first.
   ///
   /// - Parameter owner: Keeps the memory alive; released when the transfer ends.
   package func begin(_ request: TransferRequest, owner: AnyObject?) throws(FailureReport) -> UInt64 {
@@ -73,13 +74,13 @@ extension Engine {
     let isEarlier = transfer.pointee.limit.deadline == 0 || limit.deadline < transfer.pointee.limit.deadline
     transfer.pointee.limit = limit
     transfers.pointee.nextDeadline = 0
-    // Whoever sleeps has reckoned with the old one.
+    // A driver that sleeps has set its alarm by the old limit.
     if isEarlier { doorbell.ring() }
   }
 
-  /// Sees to the link, where this rank dials it, and to room. May drop the lock meanwhile.
+  /// Opens the link, where this rank has to dial it, and checks that there is room. May drop the lock meanwhile.
   ///
-  /// - Returns: The limit of the call, of which that is a part.
+  /// - Returns: The limit of the call. Where a link was opened it has begun: the time that this took is part of it.
   @inline(__always)
   private func prepare(_ request: TransferRequest, room: Int) throws(FailureReport) -> TimeLimit {
     if hasFailed.load(ordering: .acquiring) { throw failure! }
@@ -104,7 +105,7 @@ extension Engine {
       throw failure
     }
     lock.lock()
-    // As for operations.
+    // The time that this took counts: nobody has looked whether the process was stopped meanwhile.
     noteTime()
     takeInLinks()
     if hasFailed.load(ordering: .acquiring) { throw failure! }

@@ -7,8 +7,8 @@ import TuttiTransport
 extension Engine {
   // MARK: Deadlines
 
-  /// Finds a transfer whose time is over; it begins when the transfer is first seen to wait. Returns what makes the
-  /// report, to be called without the lock.
+  /// Finds a transfer whose time is over. That time begins when the transfer is first seen to wait. Returns a function that
+  /// makes the report, to be called without the lock.
   func findExpiredTransfer(_ now: UInt64) -> (() -> FailureReport)? {
     lock.assertHeld()
     let transfers = transfers
@@ -54,7 +54,7 @@ extension Engine {
     return false
   }
 
-  /// What this rank waits for in a transfer.
+  /// Says what this rank waits for in a transfer, for the other ranks to be asked about it.
   private func wait(of transfer: UnsafeMutablePointer<Transfer>) -> AwaitedCall {
     let message = TransferIdentity(transfer)
     return AwaitedCall(
@@ -90,8 +90,8 @@ extension Engine {
 
   // MARK: Who is waited for
 
-  /// Lets a diagnosis see that this rank waits for the transfer with this ticket. Returns false for what is none, or
-  /// done.
+  /// Lets a diagnosis see that this rank waits for the transfer with this ticket. Returns false where the number is no
+  /// ticket, or the transfer is done.
   func publishAwaitedTransfer(_ ticket: UInt64) -> Bool {
     if ticket & TicketTable.ticketBit == 0 || tickets.isDone(ticket) { return false }
     publish(transfers.pointee.record(TicketTable.index(ticket)))

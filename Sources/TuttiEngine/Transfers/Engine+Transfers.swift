@@ -116,8 +116,8 @@ extension Engine {
     }
   }
 
-  /// Tells a sender that waits to hear where it may write: as usual. The whole message, unless only its place is not
-  /// free to be granted yet.
+  /// Tells a sender that waits to hear where it may write to send as usual: the whole message, or, where the receiver may
+  /// still grant a place for the rest, the next segment alone.
   @inline(never)
   private func answerAsker(_ transfer: UnsafeMutablePointer<Transfer>, _ link: Link) {
     let lane = Lane.pointToPoint
@@ -145,7 +145,7 @@ extension Engine {
     if link.inPlace.reachesCallersMemory {
       if queue.pointee.mayGrant || link.isAsked(lane) { grantReceives(queue, link) }
     }
-    // Unless that was the answer: as usual.
+    // A sender that still asks was granted nothing.
     if link.status.pointee.asked != 0 { answerAsker(transfer, link) }
     if link.inPlace.fetches { link.offer(lane, transfer.pointee.call, transfer.pointee.count, destination, bytes) }
     var found = link.peek(lane)

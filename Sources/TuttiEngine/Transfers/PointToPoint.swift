@@ -5,7 +5,7 @@ import TuttiTransport
 /// Invariant: `activePeers` are exactly the ranks with a queue that is not empty. Belongs to the holder of the
 /// engine's lock.
 struct PointToPoint {
-  /// Transfers in flight, at most.
+  /// How many transfers may be in flight.
   static let capacity = 1 << 16
 
   private let tickets: TicketTable
@@ -17,7 +17,8 @@ struct PointToPoint {
   /// Ranks with something in a queue. Owned.
   let activePeers: UnsafeMutablePointer<Int32>
   var activeCount = 0
-  /// No deadline is due before, nor a question to other ranks; 0 when one may not be known yet.
+  /// The time before which no deadline is due, nor a question to other ranks; 0 where a transfer has come that was not
+  /// reckoned with.
   var nextDeadline: UInt64 = 0
 
   init(rankCount: Int, _ tickets: TicketTable) {

@@ -72,7 +72,7 @@ struct TicketTable {
     generation(Int(ticket & 0xFFFF)).pointee.load(ordering: .acquiring) > (ticket & ~Self.ticketBit) >> 16
   }
 
-  /// Makes the ticket of the transfer in this record a thing of the past.
+  /// Makes the ticket of the transfer in this record say that the transfer has ended well.
   @inline(__always)
   func finish(_ index: Int32) {
     let generation = generation(Int(index))

@@ -10,7 +10,7 @@ package struct TransferRequest {
   package var count: UInt64
   package var elementBytes: Int
   package var dataType: UInt8
-  /// The limit of the whole call. Begun by whatever takes time first.
+  /// The limit of the whole call. It begins with whatever first takes time.
   package var limit: TimeLimit
 
   package init(

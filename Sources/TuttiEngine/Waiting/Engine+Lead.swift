@@ -7,18 +7,18 @@ import TuttiTransport
 extension Engine {
   // MARK: A turn
 
-  /// What came of one turn of a driver.
+  /// The outcome of one turn of a driver.
   enum Turn {
     /// There may be more to do.
     case busy
     /// Nothing moved and nothing is wrong: the driver may rest.
     case idle
-    /// There is a cause to give up: this makes it, without the lock.
+    /// There is a cause to give up. The function makes the report of it; it is called without the lock.
     case failing(() -> FailureReport)
   }
 
-  /// One turn of whoever drives: a pass, and, every so often, a look at what could be wrong. A call can be stuck, and
-  /// its time over, while others go on: so that look is taken while things move, too. Under the lock.
+  /// Takes one turn of whoever drives: makes a pass and, every so often, looks at what could be wrong. It also looks while
+  /// things move, because one call can be stuck, and its time over, while others go on. Under the lock.
   @inline(__always)
   func turn(_ idle: inout IdleTime, passesBetweenLooks: Int) -> Turn {
     let hasMoved = pass()
@@ -35,9 +35,10 @@ extension Engine {
     return hasMoved ? .busy : .idle
   }
 
-  /// Passes that moved something after which the clock, and all that could be wrong, is looked at all the same.
+  /// How many passes that moved something a call makes at most before it looks at the clock, and at all that could be wrong,
+  /// for the first time.
   private static var busyPassesMax: Int { 16_384 }
-  /// How many such passes a driver makes between two looks once it does not wait for the fastest peer any more.
+  /// How many such passes a driver makes between two looks from then on.
   private static var busyPassesBetweenLooks: Int { 64 }
 
   // MARK: Leading and following
@@ -54,7 +55,7 @@ extension Engine {
       if core.pointee.inFlight > 1 && mustLook() {
         return try driveSlowly(number, isLeading: true, looksFirst: true)
       }
-      // The common case: a peer that is just as fast.
+      // The common case, a peer that is just as fast: it ends before the clock is ever read.
       var passes = 0
       var busyPasses = 0
       while passes < policy.spinPasses {
@@ -91,10 +92,10 @@ extension Engine {
     return core.pointee.crowdedCalls % UInt64(Self.busyPassesBetweenLooks) == 0
   }
 
-  /// The driving that takes time. The lock is held on entry and not at the end.
+  /// Drives, or follows the thread that does, where that takes time. The lock is held on entry and not at the end.
   ///
   /// - Parameters:
-  ///   - looksFirst: What could be wrong is looked at before anything else.
+  ///   - looksFirst: Whether to look at what could be wrong before anything else.
   ///   - until: When to return though the operation goes on; by the clock.
   @inline(never)
   func driveSlowly(
@@ -136,7 +137,7 @@ extension Engine {
     }
   }
 
-  /// Leadership ends; somebody else may take it. Under the lock.
+  /// Ends this thread's leadership, so that somebody else may take it. Under the lock.
   @inline(__always)
   func stopLeading() {
     lock.assertHeld()

@@ -68,12 +68,12 @@ extension Engine {
       core.pointee.parkedThreads -= 1
     }
     doorbell.disarm()
-    // The ring may have been for another that sleeps there too, and is forgotten now.
+    // The ring that was taken may have been meant for another thread that sleeps there too.
     wakeParked()
   }
 
-  /// Nanoseconds until a deadline, or a question about a call that is near its own, or a link that is being opened needs a
-  /// look.
+  /// Returns in how many nanoseconds a driver must look again: at a call's deadline, a while before it to ask the other
+  /// ranks, and soon where a link is being opened.
   private func timeUntilLook(_ now: UInt64) -> UInt64 {
     var bound = UInt64.max
     for index in 0..<Lane.operationSlots where core.pointee.slots[index].isActive {
@@ -87,14 +87,14 @@ extension Engine {
     return core.pointee.transfersInFlight == 0 ? bound : min(bound, transferParkBound(now))
   }
 
-  /// Wakes a thread that sleeps for the doorbell: whoever calls this has lowered its flag or emptied it. Under the
+  /// Wakes a thread that sleeps until the doorbell rings: the caller has disarmed the doorbell, or taken its ring. Under the
   /// lock.
   func wakeParked() {
     lock.assertHeld()
     if core.pointee.parkedThreads != 0 { doorbell.ring() }
   }
 
-  /// A leader that sleeps in the kernel does not see what another thread has started.
+  /// Makes a pass for a leader that sleeps in the kernel, and wakes it: it does not see what this thread has started.
   @inline(__always)
   func passForLeader() {
     lock.assertHeld()

@@ -1,5 +1,6 @@
-/// Time without progress, of one driver.
+/// Tells for how long one driver has made no progress.
 struct IdleTime {
+  /// Passes that moved nothing since something last moved.
   var passes = 0
   /// Passes that moved something since ``Engine/findCause(_:)`` was called.
   var busyPasses = 0
@@ -7,6 +8,7 @@ struct IdleTime {
   var looks = 0
   /// When the clock was first read since the last progress; 0 before. In the engine's time.
   var since: UInt64 = 0
+  /// The time of the last look. In the engine's time.
   var now: UInt64 = 0
   /// When the driver gives up waiting, though its call goes on; by the clock.
   var until: UInt64 = .max

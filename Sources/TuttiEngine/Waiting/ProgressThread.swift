@@ -71,7 +71,7 @@ extension Engine {
     }
   }
 
-  /// An asynchronous operation has been started: the thread has something to drive. Under the lock.
+  /// Notes that an asynchronous operation has been started, and wakes who may drive it. Under the lock.
   @inline(__always)
   func noteBegin() {
     markTime()
@@ -86,14 +86,14 @@ extension Engine {
       background.thread.store(0, ordering: .releasing)
       background.isRunning.store(false, ordering: .releasing)
     }
-    // Whoever started it may be a thread that was there before the rank was confined. Where the kernel has changed
-    // its mind, it goes on as it is.
+    // The thread that started this one may have been there before the rank was confined. Where the kernel refuses now what
+    // it allowed at the join, the thread goes on unconfined.
     _ = processors?.confineCallingThread()
     var idle = IdleTime()
     while !background.mustStop.load(ordering: .sequentiallyConsistent) { driveInBackgroundOnce(&idle) }
   }
 
-  /// One turn of the thread, and its rest. Without the lock.
+  /// Takes one turn of the thread, and rests. Called without the lock.
   func driveInBackgroundOnce(_ idle: inout IdleTime) {
     let seen = background.word.value
     guard lock.tryLock() else {
@@ -122,7 +122,7 @@ extension Engine {
     stepAside(seen)
   }
 
-  /// There is nothing to drive. Called with the lock held, returns without it.
+  /// Rests while there is nothing to drive. Called with the lock held, returns without it.
   private func standBy(_ seen: UInt32, isFailed: Bool) {
     if !core.pointee.hasLeader { waitingFor.store(-1, ordering: .relaxed) }
     if isFailed && !(core.pointee.handlers.isEmpty && core.pointee.dueHandlers.isEmpty) {
@@ -142,7 +142,7 @@ extension Engine {
     background.isAsleep.store(false, ordering: .sequentiallyConsistent)
   }
 
-  /// Drops the lock, and leaves time to a caller that wants it.
+  /// Calls the handlers that are due, drops the lock, and leaves it for a moment to a caller that waits for it.
   private func stepAside(_ seen: UInt32) {
     if core.pointee.hasDueHandlers { _ = runDueHandlers(isLeading: false) }
     let isWanted = lock.isContended

@@ -1,6 +1,6 @@
 import TuttiTransport
 
-/// How long a waiter spins, then yields, before it parks. Times in nanoseconds without progress.
+/// Says how long a waiter spins, then yields, before it parks. Times are in nanoseconds without progress.
 ///
 /// A rank with a core of its own spins: waking from the kernel costs several exchanges. Where ranks share cores the
 /// peer waited for may need this very core, so a waiter yields almost at once.

@@ -39,7 +39,7 @@ package final class Contributions {
     self.schedule = schedule
   }
 
-  /// For each operand of a combine of this rank, for each chunk of it, whether it is a contribution.
+  /// Says for each operand of a combine of this rank, and for each chunk of it, whether it is a contribution.
   ///
   /// - Parameter step: Its place in the schedule.
   package func operands(of step: Int) -> [[Bool]] {

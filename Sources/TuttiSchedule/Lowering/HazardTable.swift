@@ -1,4 +1,4 @@
-/// Who wrote each chunk of each memory last, and who has read it since: what lowering derives data dependencies from.
+/// Tracks who wrote each chunk of each memory last, and who has read it since: lowering derives data dependencies from that.
 ///
 /// Invariant: two steps that touch the same bytes, one of them writing, are ordered by the runs returned here, directly or
 /// through a later write. All memories have the layout of one chunk map, so chunks overlap only when they are equal.

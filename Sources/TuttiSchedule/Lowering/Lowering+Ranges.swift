@@ -136,8 +136,8 @@ extension Lowering {
 
   // MARK: Dependencies
 
-  /// A step that moves no bytes has no byte hazards, but it still follows whoever wrote the chunks it names: that is how
-  /// empty messages synchronise.
+  /// Makes a step wait for whoever wrote what it reads. A step that moves no bytes waits as well for whoever wrote the
+  /// chunks it names: that is how empty messages synchronise.
   mutating func read(_ ranges: [Resolved], by step: Int32, isSend: Bool, empty: Bool) {
     var position: UInt64 = 0
     for range in ranges {
@@ -202,7 +202,7 @@ extension Lowering {
     }
   }
 
-  /// A source may be the destination itself, but not a shifted part of it: it would be overwritten before it is read.
+  /// Refuses a source that overlaps the destination without being it: a shifted part would be overwritten before it is read.
   func checkOverlap(_ source: [Resolved], _ step: Int32) throws(LoweringError) {
     var position: UInt64 = 0
     for range in source {

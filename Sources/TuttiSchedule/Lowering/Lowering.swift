@@ -89,7 +89,7 @@ struct Lowering {
   var queues: [(class: QueueClass, steps: [Int32])] = []
   /// By plan step.
   var queueOfStep: [Int32] = []
-  /// By plan step: a later step reads its destination; and one that is not its fused send.
+  /// By plan step: whether a later step reads its destination; and whether one does that is not its fused send.
   var wasRead: [Bool] = []
   var wasReadUnfused: [Bool] = []
 

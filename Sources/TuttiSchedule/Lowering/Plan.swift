@@ -1,4 +1,4 @@
-/// A schedule lowered for a number of elements: what the engine executes, the verifier checks and the simulator times.
+/// A schedule lowered for a number of elements: what the engine executes and the verifier checks.
 ///
 /// Everything is in bytes, and nothing points anywhere: buffers are named by ``Plan/Memory``, peers by rank. A step moves
 /// its bytes as a stream, segment by segment, with one cursor; it is not unrolled. Segment boundaries follow from the

@@ -22,7 +22,7 @@ struct ControlMachines {
   private(set) var failures = FailureSpread()
   /// Where the ranks of this host say that they leave; nil where they share no memory.
   var board: (any DepartureMarks)?
-  /// The join is complete: from now on, the end of an edge is news.
+  /// Whether the join is complete, so that the end of an edge is news.
   private var isEstablished = false
   /// `rank 2 (pid 123 on host-a)`.
   private let describe: @Sendable (Int) -> String
@@ -81,6 +81,8 @@ struct ControlMachines {
     }
   }
 
+  /// Handles the end of an edge without a goodbye. Unlike the end of a process it is news at once: a cause that the
+  /// neighbour had sent came over the edge before.
   private mutating func edgeHasEnded(_ peer: Int, _ code: Int32, _ after: inout Aftermath) {
     if board?[peer] == .left { return edges.noteDeparture(of: peer) }
     if isEstablished { report(endReport(peer, code), &after) }
@@ -112,6 +114,7 @@ struct ControlMachines {
     for peer in ranks { processOfRankHasEnded(peer, now: now, &after) }
   }
 
+  /// Judges the end of a rank's process, unless the rank is known to have left.
   private mutating func processOfRankHasEnded(_ peer: Int, now: UInt64, _ after: inout Aftermath) {
     guard !edges.hasDeparted(peer) else { return }
     switch processes.judge(peer, board?[peer] ?? .present, now: now) {
