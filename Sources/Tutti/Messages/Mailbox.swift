@@ -8,7 +8,7 @@ import TuttiSystem
 /// at the peer, by the lane's credit, until the program asks for one of them.
 final class Mailbox: Sendable {
   /// Numbers of receives: above those of collectives, below tickets.
-  static let numberBit: UInt64 = 2 << 61
+  static let numberBit: UInt64 = 1 << 62
   /// Bytes that messages may have, all together, that came before a receive for them.
   static let keptBytesMax = 256 << 20
   /// How long a waiter waits for one peer before it looks again, in nanoseconds.
