@@ -223,6 +223,17 @@ package final class TCPLink: Link, @unchecked Sendable {
     owner = nil
   }
 
+  /// How often a segment must have been sent again before the way is blamed: a lost one is acknowledged before that.
+  private static let retransmissionsMin: UInt32 = 3
+
+  package override func troubleOnTheWay() -> String? {
+    var way = tutti_tcp_way()
+    guard !state.pointee.closed, tutti_tcp_way_of(socket, &way) == 0, way.unacknowledged > 0,
+      way.retransmissions >= Self.retransmissionsMin
+    else { return nil }
+    return "has sent a packet of \(way.segment_bytes) bytes to rank \(peer) \(way.retransmissions + 1) times unacknowledged"
+  }
+
   /// Reads and drops what has come: unread input would make the kernel reset the connection on close.
   private func discardInput() {
     let chunk = memory.freeChunk(besides: -1)

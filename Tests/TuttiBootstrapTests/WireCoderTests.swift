@@ -34,7 +34,8 @@ import Testing
       .answer(id: 6, asker: 0, about: 2, .left),
       .answer(
         id: 7, asker: 0, about: 2,
-        .status(RankStatus(entered: 8, completed: 7, waitingFor: -1, operation: "barrier", asked: "broadcast"))),
+        .status(
+          RankStatus(entered: 8, completed: 7, waitingFor: -1, operation: "barrier", asked: "broadcast", trouble: "is far"))),
     ]
   }
 

@@ -107,6 +107,14 @@ ssize_t tutti_socket_receive(int socket, void *first, size_t first_length, void 
 /// not TCP's.
 int tutti_socket_undelivered(int socket);
 
+/// What the kernel knows of a TCP connection's way to its peer (tcp(7), TCP_INFO).
+struct tutti_tcp_way {
+  /// Segments sent and not acknowledged, how often the oldest of them was sent again, and the bytes of a segment.
+  uint32_t unacknowledged, retransmissions, segment_bytes;
+};
+/// 0, or -1 with errno.
+int tutti_tcp_way_of(int socket, struct tutti_tcp_way *way);
+
 /// Keeps the compiler from moving memory accesses across; the CPU's side is the caller's (see tutti_membarrier).
 static inline void tutti_compiler_fence(void) { __asm__ volatile("" ::: "memory"); }
 

@@ -83,7 +83,7 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
     if snapshot.entered == snapshot.completed, let transfer = snapshot.transfer { operation = transfer.description(self) }
     return RankStatus(
       entered: snapshot.entered, completed: snapshot.completed, waitingFor: snapshot.waitingFor, operation: operation,
-      asked: engine.call(numbered: operationNumber).map(describe) ?? "")
+      asked: engine.call(numbered: operationNumber).map(describe) ?? "", trouble: engine.troubleOnTheWay() ?? "")
   }
 
   /// Whether calls may go on in this process: not in the child of a fork.
@@ -119,7 +119,7 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
     controlPlane.diagnoseTimeout(
       ExpiredWait(
         operationNumber: call.number, operation: call.description, waitingFor: call.peer,
-        timeoutSeconds: Double(call.nanoseconds) / 1e9, step: call.step),
+        timeoutSeconds: Double(call.nanoseconds) / 1e9, step: call.step, trouble: engine.troubleOnTheWay() ?? ""),
       until: deadline)
   }
 

@@ -78,6 +78,7 @@ enum RankAnswer: Hashable, Sendable {
       encoder.put(Int32(clamping: status.waitingFor))
       encoder.put(status.operation, bytesMax: FailureReport.shortTextBytesMax)
       encoder.put(status.asked, bytesMax: FailureReport.shortTextBytesMax)
+      encoder.put(status.trouble, bytesMax: FailureReport.shortTextBytesMax)
     case .left:
       encoder.put(UInt8(2))
     }
@@ -91,7 +92,8 @@ enum RankAnswer: Hashable, Sendable {
           entered: try decoder.take("entered"), completed: try decoder.take("completed"),
           waitingFor: Int(try decoder.take(Int32.self, "waiting for")),
           operation: try decoder.takeText(bytesMax: FailureReport.shortTextBytesMax, "operation"),
-          asked: try decoder.takeText(bytesMax: FailureReport.shortTextBytesMax, "operation asked about")))
+          asked: try decoder.takeText(bytesMax: FailureReport.shortTextBytesMax, "operation asked about"),
+          trouble: try decoder.takeText(bytesMax: FailureReport.shortTextBytesMax, "trouble")))
     case 2:
       self = .left
     default:

@@ -14,11 +14,15 @@ package struct RankStatus: Hashable, Sendable {
 
   /// The operation that was asked about, as a person would write it; empty where none was, or it is not known any more.
   package var asked: String
+  /// What is known to be wrong with the way to one of its peers, as a clause that follows the rank; empty where nothing is.
+  package var trouble: String
 
   package init(
-    entered: UInt64 = 0, completed: UInt64 = 0, waitingFor: Int = -1, operation: String = "", asked: String = ""
+    entered: UInt64 = 0, completed: UInt64 = 0, waitingFor: Int = -1, operation: String = "", asked: String = "",
+    trouble: String = ""
   ) {
     self.asked = asked
+    self.trouble = trouble
     self.entered = entered
     self.completed = completed
     self.waitingFor = waitingFor
@@ -69,11 +73,14 @@ package struct ExpiredWait: Sendable {
   package var step: Int
   /// The transport of the link waited on; empty when not known.
   package var transport: String
+  /// This rank's, as ``RankStatus/trouble``.
+  package var trouble: String
 
   package init(
     operationNumber: UInt64, operation: String, waitingFor: Int, timeoutSeconds: Double, step: Int = -1,
-    transport: String = ""
+    transport: String = "", trouble: String = ""
   ) {
+    self.trouble = trouble
     self.operationNumber = operationNumber
     self.operation = operation
     self.waitingFor = waitingFor

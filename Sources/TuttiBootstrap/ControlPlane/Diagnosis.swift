@@ -60,6 +60,7 @@ struct Diagnosis {
           peer: peer, "\(describe(peer)) has closed the communicator" + (peer == suspect ? "" : via(waiter, suspect)),
           "All ranks must make the same calls before any of them closes")
       case .status(let status):
+        if let report = blackHole(suspect, status) { return report }
         if let verdict = judge(suspect, status, waiter: waiter, awaited: awaited, asked: asked) {
           if verdict.isCertain { return verdict.report }
           switch askOthers(besides: asked, awaited: earlier(awaited, status.entered)) {
@@ -73,6 +74,15 @@ struct Diagnosis {
         suspect = status.waitingFor
       }
     }
+  }
+
+  /// The suspect answers over a small message, and larger packets, of this rank or of its own, do not get through.
+  private func blackHole(_ suspect: Int, _ status: RankStatus) -> FailureReport? {
+    let (sender, trouble) = wait.trouble.isEmpty ? (suspect, status.trouble) : (rank, wait.trouble)
+    if trouble.isEmpty { return nil }
+    return report(
+      peer: suspect, "\(describe(sender)) \(trouble), while smaller packets get through",
+      "Compare the MTU of hosts and switches (ip link; ping -M do -s SIZE), or set net.ipv4.tcp_mtu_probing=1")
   }
 
   private func earlier(_ awaited: UInt64, _ entered: UInt64) -> UInt64 { awaited == 0 ? entered : min(awaited, entered) }

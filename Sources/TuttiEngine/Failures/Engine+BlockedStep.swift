@@ -94,4 +94,14 @@ extension Engine {
     }
     return (-1, -1)
   }
+
+  /// What is known to be wrong with the way to a peer, as ``Link/troubleOnTheWay()`` has it.
+  package func troubleOnTheWay() -> String? {
+    lock.lock()
+    defer { lock.unlock() }
+    for peer in 0..<rankCount {
+      if let trouble = core.pointee.links[peer]?.takeUnretainedValue().troubleOnTheWay() { return trouble }
+    }
+    return nil
+  }
 }

@@ -112,6 +112,10 @@ open class Link {
     _ lane: Int, _ call: CallSignature, _ count: UInt64, _ source: UnsafeRawPointer, _ bytes: Int, copied: Bool
   ) -> UInt64 { failIncapable("send") }
 
+  /// What is known to be wrong with the way to the peer: a clause that can follow "rank 0". Asked when a call's limit is
+  /// near; nil where nothing is known.
+  open func troubleOnTheWay() -> String? { nil }
+
   /// The number of segments sent on `lane` whose source is free.
   open func released(_ lane: Int) -> UInt64 { 0 }
 

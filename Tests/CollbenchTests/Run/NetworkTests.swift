@@ -131,6 +131,28 @@ struct NetworkTests {
     #expect(untold.status == 1 && untold.errors.contains("set TUTTI_ADVERTISE to it on rank 0"), "\(untold.errors)")
   }
 
+  /// Something to cut makes test-hosts put a switch between the hosts, which drops packets larger than 1500 bytes.
+  /// Segmentation by the card (the ioctls ETHTOOL_STSO and ETHTOOL_SGSO) is off, as it would hide that here.
+  @Test func packetsThatASwitchDropsAreNamed() async throws {
+    let outcome = try await run(
+      "--cut-after 600",
+      prepare: """
+        ip link set eth0 mtu 9000
+        exec python3 - <<'END'
+        import array, fcntl, socket, struct
+        for command in (0x1F, 0x24):
+            value = array.array("I", [command, 0])
+            fcntl.ioctl(socket.socket(), 0x8946, struct.pack("16sP16x", b"eth0", value.buffer_info()[0]))
+        END
+        """, variables: ":",
+      "all-reduce --transport tcp --sizes 8,1M --iterations 3 --timeout \(Int(6 * Tool.slowness))", limit: 60)
+    #expect(outcome.status == 1)
+    let words = [
+      "has sent a packet of 8948 bytes to rank ", "while smaller packets get through", "Compare the MTU of hosts",
+    ]
+    for word in words { #expect(outcome.errors.contains(word), "\(word): \(outcome.errors)") }
+  }
+
   // MARK: Time
 
   @Test func lateRanksAreNamedWhileTheyAreWaitedFor() async throws {

@@ -7,13 +7,14 @@ import Testing
 /// Who is blamed, by what the ranks answer.
 @Suite struct DiagnosisTests {
   func find(
-    waitingFor: Int = 1, number: UInt64 = 17, others: Diagnosis.Reply? = nil, _ replies: [Int: Diagnosis.Reply]
+    waitingFor: Int = 1, number: UInt64 = 17, others: Diagnosis.Reply? = nil, trouble: String = "",
+    _ replies: [Int: Diagnosis.Reply]
   ) -> FailureReport? {
     Diagnosis(
       rank: 0, rankCount: 8,
       wait: ExpiredWait(
         operationNumber: number, operation: "all-reduce sum", waitingFor: waitingFor, timeoutSeconds: 30, step: 2,
-        transport: "tcp"),
+        transport: "tcp", trouble: trouble),
       deadline: Patience.deadline(seconds: 5), clock: .system, describe: { "rank \($0)" },
       ask: { replies[$0] ?? others ?? .silent($0) }
     ).findCause()
@@ -32,6 +33,18 @@ import Testing
     #expect(report?.code == .timeout && report?.peer == 1)
     #expect(report?.message == "timed out after 30 s waiting for rank 1: rank 1 does not answer")
     #expect(report?.operationNumber == 17 && report?.step == 2 && report?.transport == "tcp")
+  }
+
+  /// Whoever sends what does not arrive is named; a rank that does not even answer has other troubles.
+  @Test func packetsThatDoNotGetThroughAreNamed() {
+    let trouble = "has sent a packet of 8948 bytes to rank 1 5 times unacknowledged"
+    let own = find(trouble: trouble, [1: inside(17, waitingFor: 0)])
+    #expect(
+      own?.message.contains("rank 0 \(trouble), while smaller packets get through") == true, "\(String(describing: own))")
+    #expect(own?.code == .timeout && own?.peer == 1 && own?.advice.contains("MTU") == true)
+    let told = RankStatus(entered: 17, completed: 17, operation: "all-reduce sum", trouble: trouble)
+    #expect(find([1: .status(told)])?.message.contains("rank 1 \(trouble)") == true)
+    #expect(find(trouble: trouble, [:])?.message.contains("rank 1 does not answer") == true)
   }
 
   @Test func theChainIsFollowedToTheSilentOne() {

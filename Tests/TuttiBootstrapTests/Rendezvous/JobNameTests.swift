@@ -19,7 +19,7 @@ extension OverSockets {
 
     /// Two jobs of two ranks start at once, in an order that chance gives. One waits for the other's port, and no rank of
     /// one gets into the other.
-    @Test(arguments: 0..<10) func jobsOfDifferentNamesNeverMix(_ turn: Int) throws {
+    @Test(arguments: 0..<100) func jobsOfDifferentNamesNeverMix(_ turn: Int) throws {
       let seed = SeededGenerator.seed() &+ UInt64(turn)
       var generator = SeededGenerator(seed: seed)
       let delays = (0..<4).map { _ in UInt64.random(in: 0..<30, using: &generator) * Clock.millisecond }
