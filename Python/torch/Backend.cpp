@@ -7,12 +7,10 @@
 
 namespace tutti_torch {
 
-Backend::Backend(
-    const c10::intrusive_ptr<c10d::Store>& store, int rank, int size, std::string name, Milliseconds timeout)
+Backend::Backend(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size, bool asGloo, Milliseconds timeout)
     : c10d::Backend(rank, size),
-      name_(std::move(name)),
-      isGloo_(name_ == "gloo"),
-      options_(c10::make_intrusive<Options>(name_, timeout)),
+      asGloo_(asGloo),
+      options_(c10::make_intrusive<Options>("tutti", timeout)),
       membership_(std::make_shared<Membership>(join(store, rank, size, timeout))) {
   init();
 }
@@ -38,7 +36,7 @@ WorkPointer Backend::run(
     belongings->tensors = std::move(kept);
   }
   auto operation = c10::make_intrusive<Operation>(
-      run.kind, isGloo_ ? run.kind.gloo : run.kind.title, rank_, sequence_.fetch_add(1, std::memory_order_relaxed), most,
+      run.kind, asGloo_ ? run.kind.gloo : run.kind.title, rank_, sequence_.fetch_add(1, std::memory_order_relaxed), most,
       inputs, std::move(results), std::move(belongings));
   if (after) {
     operation->setAfter(std::move(after));
@@ -84,7 +82,7 @@ c10::intrusive_ptr<c10d::Backend> Backend::split(
 c10::intrusive_ptr<c10d::Backend> Backend::merge(
     const c10::intrusive_ptr<c10d::Store>& store, const c10::intrusive_ptr<Options>& options, const int& rank,
     const int& size) {
-  auto made = c10::make_intrusive<Backend>(store, rank, size, name_, options ? options->timeout : options_->timeout);
+  auto made = c10::make_intrusive<Backend>(store, rank, size, asGloo_, options ? options->timeout : options_->timeout);
   if (options) {
     made->options_->group_name = options->group_name;
     made->options_->group_desc = options->group_desc;

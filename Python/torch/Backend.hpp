@@ -26,12 +26,12 @@ using WorkPointer = c10::intrusive_ptr<c10d::Work>;
 /// Others are started, and Tutti makes progress with them while the program computes.
 class Backend final : public c10d::Backend {
  public:
-  /// - name: "tutti"; or "gloo", for PyTorch's own tests of gloo.
-  Backend(
-      const c10::intrusive_ptr<c10d::Store>& store, int rank, int size, std::string name, Milliseconds timeout);
+  /// - asGloo: profilers are shown gloo's names, for PyTorch's own tests of gloo. The backend is not called so: PyTorch takes
+  ///   what is called "gloo" for its own class.
+  Backend(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size, bool asGloo, Milliseconds timeout);
 
   // Backend.cpp: the group.
-  const std::string getBackendName() const override { return name_; }
+  const std::string getBackendName() const override { return "tutti"; }
   bool supportsSplitting() const override { return true; }
   void setTimeout(Milliseconds timeout) override { options_->timeout = timeout; }
   c10::intrusive_ptr<Options> getBackendOptions() override { return options_; }
@@ -125,8 +125,7 @@ class Backend final : public c10d::Backend {
   void checkRoot(int64_t root, const char* what) const;
   tutti_comm* comm() const { return membership_->comm(); }
 
-  const std::string name_;
-  const bool isGloo_;
+  const bool asGloo_;
   const c10::intrusive_ptr<Options> options_;
   std::shared_ptr<Membership> membership_;
   std::atomic<uint64_t> sequence_{0};

@@ -14,12 +14,12 @@ from ._shared_object import load
 __all__ = ["create", "register"]
 
 
-def create(store, rank: int, size: int, timeout: timedelta, *, name: str = "tutti"):
+def create(store, rank: int, size: int, timeout: timedelta, *, as_gloo: bool = False):
     """Makes the backend of a group, whose members meet over `store`: what `torch.distributed` calls.
 
     - store: a `torch.distributed.Store` that no other group uses; make a `PrefixStore`.
     - timeout: limit of joining, and of operations that set none of their own.
-    - name: what the backend calls itself; "gloo" for PyTorch's own tests.
+    - as_gloo: profilers are shown gloo's names, for PyTorch's own tests.
 
     Raises ImportError where there is nothing for this PyTorch; `torch.distributed.DistBackendError` that says who, what and
     why where the members do not find each other.
@@ -29,5 +29,5 @@ def create(store, rank: int, size: int, timeout: timedelta, *, name: str = "tutt
     from torch.distributed import ProcessGroup
 
     group = ProcessGroup(store, rank, size)
-    torch.ops.tutti.attach(group.boxed(), name, max(1, int(timeout / timedelta(milliseconds=1))))
+    torch.ops.tutti.attach(group.boxed(), as_gloo, max(1, int(timeout / timedelta(milliseconds=1))))
     return group._get_backend(torch.device("cpu"))
