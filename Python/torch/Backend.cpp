@@ -9,8 +9,8 @@ namespace tutti_torch {
 
 Backend::Backend(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size, bool asGloo, Milliseconds timeout)
     : c10d::Backend(rank, size),
+      options_(c10::make_intrusive<GroupOptions>(asGloo ? "gloo" : "tutti", timeout)),
       asGloo_(asGloo),
-      options_(c10::make_intrusive<Options>("tutti", timeout)),
       membership_(std::make_shared<Membership>(join(store, rank, size, timeout))) {
   init();
 }

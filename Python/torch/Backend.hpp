@@ -20,18 +20,24 @@ using TensorLists = std::vector<Tensors>;
 using Milliseconds = std::chrono::milliseconds;
 using WorkPointer = c10::intrusive_ptr<c10d::Work>;
 
+/// The options of a group. After those that all backends have: what PyTorch's log of DDP reads of gloo's.
+struct GroupOptions final : c10d::Backend::Options {
+  using Options::Options;
+  std::vector<std::shared_ptr<void>> devices;
+  int threads = 2;
+};
+
 /// A group of PyTorch over a communicator of Tutti.
 ///
 /// A call whose options say that the program waits for it (`async_op=False`) runs on the program's thread, to its end.
 /// Others are started, and Tutti makes progress with them while the program computes.
 class Backend final : public c10d::Backend {
  public:
-  /// - asGloo: profilers are shown gloo's names, for PyTorch's own tests of gloo. The backend is not called so: PyTorch takes
-  ///   what is called "gloo" for its own class.
+  /// - asGloo: it is called "gloo", for PyTorch's own tests of gloo.
   Backend(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size, bool asGloo, Milliseconds timeout);
 
   // Backend.cpp: the group.
-  const std::string getBackendName() const override { return "tutti"; }
+  const std::string getBackendName() const override { return asGloo_ ? "gloo" : "tutti"; }
   bool supportsSplitting() const override { return true; }
   void setTimeout(Milliseconds timeout) override { options_->timeout = timeout; }
   c10::intrusive_ptr<Options> getBackendOptions() override { return options_; }
@@ -125,8 +131,10 @@ class Backend final : public c10d::Backend {
   void checkRoot(int64_t root, const char* what) const;
   tutti_comm* comm() const { return membership_->comm(); }
 
+  // PyTorch takes what stands in for gloo for its own class, and reads the options where they lie there: behind a pointer.
+  const std::shared_ptr<void> unused_;
+  const c10::intrusive_ptr<GroupOptions> options_;
   const bool asGloo_;
-  const c10::intrusive_ptr<Options> options_;
   std::shared_ptr<Membership> membership_;
   std::atomic<uint64_t> sequence_{0};
 };

@@ -19,7 +19,7 @@ def create(store, rank: int, size: int, timeout: timedelta, *, as_gloo: bool = F
 
     - store: a `torch.distributed.Store` that no other group uses; make a `PrefixStore`.
     - timeout: limit of joining, and of operations that set none of their own.
-    - as_gloo: profilers are shown gloo's names, for PyTorch's own tests.
+    - as_gloo: the backend calls itself "gloo", for PyTorch's own tests.
 
     Raises ImportError where there is nothing for this PyTorch; `torch.distributed.DistBackendError` that says who, what and
     why where the members do not find each other.
