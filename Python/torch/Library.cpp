@@ -1,4 +1,4 @@
-// What Python calls once the shared object is loaded by torch.ops.load_library: one operation, `tutti::attach`.
+// What Python calls once the shared object is loaded by torch.ops.load_library: operations of `torch.ops.tutti`.
 //
 // It needs no header of Python, so that one object serves every Python version; and one for each minor version of PyTorch,
 // whose classes' layout changes with those.
@@ -31,4 +31,6 @@ void attach(const c10::intrusive_ptr<c10d::ProcessGroup>& group, bool asGloo, in
 TORCH_LIBRARY(tutti, library) {
   library.def("attach(__torch__.torch.classes.c10d.ProcessGroup group, bool as_gloo, int timeout_ms) -> ()");
   library.impl("attach", c10::DispatchKey::CompositeExplicitAutograd, &tutti_torch::attach);
+  library.def("leave() -> ()");
+  library.impl("leave", c10::DispatchKey::CompositeExplicitAutograd, &tutti_torch::leave);
 }

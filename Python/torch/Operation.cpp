@@ -6,9 +6,36 @@
 #include <ATen/core/ivalue.h>
 #include <c10/util/Exception.h>
 
+#include <atomic>
+
 namespace tutti_torch {
 
 using c10::ivalue::Future;
+
+namespace {
+
+std::atomic<bool> leaving{false};
+std::timed_mutex telling;
+
+/// Runs `body`, on the library's thread of callbacks, unless the program is ending: to free a tensor may need the
+/// interpreter, which ends threads that ask for it then. What is not freed goes with the process.
+template <typename Body>
+void tell(Body body) {
+  std::lock_guard<std::timed_mutex> lock(telling);
+  if (!leaving) {
+    body();
+  }
+}
+
+} // namespace
+
+void leave() {
+  leaving = true;
+  // Until what is being told now is over; but not longer than a user waits.
+  if (telling.try_lock_for(std::chrono::seconds(5))) {
+    telling.unlock();
+  }
+}
 
 Membership::~Membership() {
   // In a forked child this is refused and changes nothing: the communicator is its parent's.
@@ -32,7 +59,7 @@ Operation::~Operation() {
   }
   // The program threw the Work away before the operation has ended, which still uses the tensors.
   auto* left = belongings_.release();
-  const auto free = [](void* context, tutti_code) { delete static_cast<Belongings*>(context); };
+  const auto free = [](void* context, tutti_code) { tell([context] { delete static_cast<Belongings*>(context); }); };
   if (tutti_work_when_ended(&work_, free, left) != TUTTI_OK) {
     delete left; // the communicator is gone, and uses no memory any more
   }
@@ -58,7 +85,7 @@ void Operation::watch() {
   watched_ = true;
   auto* self = c10::intrusive_ptr<Operation>::reclaim_copy(this).release();
   const auto settle = [](void* context, tutti_code code) {
-    c10::intrusive_ptr<Operation>::reclaim(static_cast<Operation*>(context))->settle(code);
+    tell([&] { c10::intrusive_ptr<Operation>::reclaim(static_cast<Operation*>(context))->settle(code); });
   };
   const tutti_code code = tutti_work_when_ended(&work_, settle, self);
   if (code != TUTTI_OK) {

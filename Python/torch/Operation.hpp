@@ -26,6 +26,9 @@ class Membership {
   tutti_comm* comm_;
 };
 
+/// Says that the interpreter is about to end: nothing is told to the program any more, nor freed by other threads.
+void leave();
+
 /// What an operation uses until it has ended, whoever throws away its Work meanwhile.
 struct Belongings {
   std::shared_ptr<Membership> membership;

@@ -15,8 +15,6 @@ namespace tutti_torch {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 /// What the store said last when it failed; both the store's functions and who joins look at it.
 struct Complaint {
   std::mutex mutex;
@@ -76,17 +74,6 @@ int get(void* context, const char* key, void* value, size_t* bytes, int64_t) {
   });
 }
 
-int wait(void* context, const char* key, void* value, size_t* bytes, int64_t timeout_ns) {
-  const auto limit = std::chrono::ceil<std::chrono::milliseconds>(std::chrono::nanoseconds(timeout_ns));
-  const auto deadline = Clock::now() + limit;
-  const int code = guarded(context, [&](c10d::Store& store) {
-    store.wait({key}, limit);
-    return copyOut(store.get(key), value, bytes);
-  });
-  // Stores throw when the time is over, as for other failures.
-  return code == kFailed && Clock::now() >= deadline ? static_cast<int>(TUTTI_RENDEZVOUS_NOTHING) : code;
-}
-
 void release(void* context) { delete static_cast<Context*>(context); }
 
 bool isSet(const char* name) {
@@ -99,12 +86,12 @@ bool isSet(const char* name) {
 tutti_comm* join(
     const c10::intrusive_ptr<c10d::Store>& store, int rank, int size, std::chrono::milliseconds timeout) {
   auto complaint = std::make_shared<Complaint>();
-  // A connection of its own: a wait on the shared one would keep the program from its store.
-  auto context = std::make_unique<Context>(Context{store->clone(), complaint});
+  // The store itself, not a clone: FileStore counts who uses its file, and a clone that goes early is miscounted.
+  auto context = std::make_unique<Context>(Context{store, complaint});
   tutti_rendezvous rendezvous = TUTTI_RENDEZVOUS_INIT;
   rendezvous.put = put;
   rendezvous.get = get;
-  rendezvous.wait = wait;
+  // No `wait`: one on the store's connection would keep the program's other threads from it. Tutti asks again and again.
   rendezvous.release = release;
   rendezvous.context = context.release();
 

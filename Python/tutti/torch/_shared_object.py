@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import re
 import threading
 from pathlib import Path
@@ -48,6 +49,7 @@ def load() -> None:
                 f"{path} cannot be loaded with PyTorch {torch.__version__}: {error}. Install a wheel that was built for it: "
                 "Scripts/wheel --torch PYTHON FOLDER"
             ) from error
+        atexit.register(torch.ops.tutti.leave)
         _loaded = True
 
 
