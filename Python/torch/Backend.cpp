@@ -71,7 +71,8 @@ WorkPointer Backend::runAll(
 }
 
 c10::intrusive_ptr<c10d::Backend> Backend::split(
-    const c10::intrusive_ptr<c10d::Store>& store, const std::vector<int>& ranks, const c10::intrusive_ptr<Options>& options) {
+    const c10::intrusive_ptr<c10d::Store>& store, const std::vector<int>& ranks,
+    const c10::intrusive_ptr<Options>& options) {
   const auto found = std::find(ranks.begin(), ranks.end(), rank_);
   if (found == ranks.end()) {
     return nullptr;

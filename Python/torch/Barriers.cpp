@@ -118,7 +118,8 @@ void Backend::monitoredBarrier(const c10d::BarrierOptions& options, bool waitAll
   }
   if (most.count() <= 0) {
     C10_THROW_ERROR(
-        DistBackendError, c10::str("[tutti] Rank 0 timed out in monitoredBarrier after ", most.count(), " ms: give more time"));
+        DistBackendError,
+        c10::str("[tutti] Rank 0 timed out in monitoredBarrier after ", most.count(), " ms: give more time"));
   }
   const auto missing = monitor.missing(waitAllRanks);
   if (!missing.empty()) {

@@ -103,7 +103,8 @@ WorkPointer Backend::allgather_coalesced(
     TensorLists& outputs, Tensors& inputs, const c10d::AllgatherOptions& options) {
   const char* what = kAllGatherCoalesced.name;
   if (inputs.empty() || outputs.size() != static_cast<size_t>(size_)) {
-    refuse(what, c10::str("got ", inputs.size(), " inputs, and ", outputs.size(), " lists of outputs for ", size_, " ranks"));
+    refuse(
+        what, c10::str("got ", inputs.size(), " inputs, and ", outputs.size(), " lists of outputs for ", size_, " ranks"));
   }
   Landing all;
   Tensors results;

@@ -65,7 +65,8 @@ class LifeTests(unittest.TestCase):
         self.finish(start("dist.all_reduce(torch.ones(4)); dist.all_reduce(torch.ones(1 << 20), async_op=True)"))
 
     def test_a_rank_that_dies_is_named_at_once(self):
-        processes = start("""
+        processes = start(
+            """
             dist.barrier()
             if rank == 1:
                 os.kill(os.getpid(), 9)
@@ -73,7 +74,8 @@ class LifeTests(unittest.TestCase):
             error = refused("rank 1", dist.all_reduce, torch.ones(4))
             assert isinstance(error, dist.DistBackendError)
             assert time.monotonic() - began < LIMIT / 2, "its death was noticed too late"
-        """.replace("LIMIT", str(30 * PATIENCE)))
+        """.replace("LIMIT", str(30 * PATIENCE))
+        )
         self.finish(processes, [0, -signal.SIGKILL])
 
     def test_interrupt_ends_a_rank_that_waits_for_another(self):
@@ -90,7 +92,8 @@ class LifeTests(unittest.TestCase):
         self.assertTrue(all(process.returncode != 0 for process in processes), texts)
 
     def test_a_forked_child_cannot_use_its_parents_group(self):
-        self.finish(start("""
+        self.finish(
+            start("""
             dist.barrier()
             child = os.fork()
             if child == 0:
@@ -101,28 +104,34 @@ class LifeTests(unittest.TestCase):
             dist.all_reduce(tensor)
             assert tensor[0] == 2
             dist.destroy_process_group()
-        """))
+        """)
+        )
 
     def test_workers_of_a_data_loader(self):
-        self.finish(start("""
+        self.finish(
+            start("""
             dist.barrier()
             loader = torch.utils.data.DataLoader(torch.arange(16.0), batch_size=4, num_workers=2)
             for batch in loader:
                 dist.all_reduce(batch)
             dist.destroy_process_group()
-        """))
+        """)
+        )
 
     def test_a_group_that_was_destroyed(self):
-        self.finish(start("""
+        self.finish(
+            start("""
             group = dist.new_group([0, 1])
             backend = group._get_backend(torch.device("cpu"))
             dist.destroy_process_group(group)
             refused("closed", backend.allreduce, [torch.ones(2)])
             dist.barrier()
-        """))
+        """)
+        )
 
     def test_bad_tensors_are_refused_and_change_nothing(self):
-        self.finish(start("""
+        self.finish(
+            start("""
             refused("not contiguous", dist.all_reduce, torch.ones(4, 4).t()[1:])
             refused("cannot be combined", dist.all_reduce, torch.ones(4).to(torch.float8_e4m3fn))
             refused("floating", dist.all_reduce, torch.ones(4, dtype=torch.int32), dist.ReduceOp.AVG)
@@ -131,13 +140,15 @@ class LifeTests(unittest.TestCase):
             tensor = torch.ones(4)
             dist.all_reduce(tensor)
             assert tensor.tolist() == [2] * 4
-        """))
+        """)
+        )
 
     def test_sizes_that_differ_are_named_on_every_rank(self):
         self.finish(start('refused("disagree", dist.all_reduce, torch.ones(4 + rank))'))
 
     def test_a_wait_with_a_limit_leaves_the_operation_running(self):
-        self.finish(start("""
+        self.finish(
+            start("""
             tensor = torch.ones(4)
             if rank == 1:
                 dist.barrier(dist.new_group([0, 1]))
@@ -149,38 +160,46 @@ class LifeTests(unittest.TestCase):
                 dist.barrier(group)
                 work.wait()
             assert tensor.tolist() == [2] * 4
-        """))
+        """)
+        )
 
     def test_abort_wakes_all_ranks(self):
-        self.finish(start("""
+        self.finish(
+            start("""
             if rank == 0:
                 dist.group.WORLD._get_backend(torch.device("cpu")).abort()
             refused("aborted", dist.all_reduce, torch.ones(4))
-        """))
+        """)
+        )
 
     def test_a_work_that_is_thrown_away_keeps_its_tensors(self):
-        self.finish(start("""
+        self.finish(
+            start("""
             for _ in range(50):
                 dist.all_reduce(torch.ones(1 << 16), async_op=True)
             tensor = torch.ones(4)
             dist.all_reduce(tensor)
             assert tensor.tolist() == [2] * 4
             dist.destroy_process_group()
-        """))
+        """)
+        )
 
     def test_detail_mode_names_the_call(self):
         os.environ["TORCH_DISTRIBUTED_DEBUG"] = "DETAIL"
         try:
-            self.finish(start("""
+            self.finish(
+                start("""
                 tensor = torch.ones(4)
                 dist.all_reduce(tensor)
                 assert tensor.tolist() == [2] * 4
-            """))
+            """)
+            )
         finally:
             del os.environ["TORCH_DISTRIBUTED_DEBUG"]
 
     def test_memory_of_the_group_and_scaled_sums(self):
-        self.finish(start("""
+        self.finish(
+            start("""
             backend = dist.group.WORLD._get_backend(torch.device("cpu"))
             tensor = backend.allocate_tensor(1000, dtype=torch.float32, device=torch.device("cpu"))
             tensor.fill_(1)
@@ -188,13 +207,15 @@ class LifeTests(unittest.TestCase):
             assert tensor.tolist() == [2] * 1000
             dist.all_reduce(tensor, dist._make_nccl_premul_sum(0.5))
             assert tensor.tolist() == [2] * 1000
-        """))
+        """)
+        )
 
     def test_torchrun_restarts_ranks_that_failed(self):
         with tempfile.TemporaryDirectory() as folder:
             program = os.path.join(folder, "program.py")
             with open(program, "w") as file:
-                file.write(textwrap.dedent("""
+                file.write(
+                    textwrap.dedent("""
                     import os, torch, torch.distributed as dist
                     dist.init_process_group("tutti")
                     dist.all_reduce(torch.ones(4))
@@ -203,7 +224,8 @@ class LifeTests(unittest.TestCase):
                     dist.barrier()
                     open(os.environ["TUTTI_TEST_FOLDER"] + "/done-" + os.environ["RANK"], "w").close()
                     dist.destroy_process_group()
-                """))
+                """)
+                )
             command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
             subprocess.run(
                 [*command, "--max-restarts", "1", program], env={**os.environ, "TUTTI_TEST_FOLDER": folder}, check=True,

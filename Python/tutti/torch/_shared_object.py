@@ -57,6 +57,6 @@ def _advice(version: str) -> str:
     versions = built()
     there = f"it has one for PyTorch {', '.join(versions)}" if versions else "it was built without PyTorch, and has none"
     return (
-        f"this wheel of tutti has no backend for PyTorch {version}: {there}. Install one of these, or build a wheel for yours: "
-        "Scripts/wheel --torch PYTHON FOLDER, with the python of the environment that has your PyTorch"
+        f"this wheel of tutti has no backend for PyTorch {version}: {there}. Install one of these, or build a wheel for "
+        "yours: Scripts/wheel --torch PYTHON FOLDER, with the python of the environment that has your PyTorch"
     )
