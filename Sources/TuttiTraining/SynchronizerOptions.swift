@@ -52,8 +52,8 @@ public struct SynchronizerOptions: Sendable {
   public var reduction = GradientReduction.average
   /// Which ranks get the result.
   public var sharding = GradientSharding.replicated
-  /// The type of gradients on the wire. Every rank rounds its own gradients once; they are added in float32, and the sum is
-  /// rounded once. Parameters and shared updates are never rounded.
+  /// The type of gradients on the wire. Every rank rounds its own gradients once; each sum of two is made in float32 and
+  /// rounded, log2 n times in all for n ranks. Parameters and shared updates are never rounded.
   public var wireType = WireType.full
   /// The algorithm of the reductions: a name of `collbench list`, of all-reduce or, sharded, of reduce-scatter; `auto` for
   /// the communicator's choice. nil stands for that choice too, except with 16 bits on the wire: then it stands for the

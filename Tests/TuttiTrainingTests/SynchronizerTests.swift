@@ -22,8 +22,8 @@ import TuttiTraining
     }
   }
 
-  /// With 16 bits on the wire a gradient is rounded once, the sum is made in float32 and rounded once, whatever the rank
-  /// count.
+  /// With 16 bits on the wire a gradient is rounded, and each sum of two is made in float32 and rounded, by the canonical
+  /// tree.
   @Test(arguments: [WireType.bfloat16, .float16], [1, 2, 3, 5])
   func narrowWire(wireType: WireType, rankCount: Int) throws {
     @Sendable func rounded(_ value: Float) -> Float {
@@ -39,9 +39,15 @@ import TuttiTraining
       try synchronizer.finish()
       for element in 0..<1000 {
         let scale = 1 / Float(rankCount)
-        var sum = rounded(gradient(0, element) * scale)
-        for rank in 1..<max(1, rankCount) { sum += rounded(gradient(rank, element) * scale) }
-        try #require(synchronizer.gradient(0)[element] == rounded(sum), "element \(element)")
+        var parts = (0..<rankCount).map { rounded(gradient($0, element) * scale) }
+        /// Folds `pairs` pairs at the front.
+        func fold(_ pairs: Int) {
+          parts = (0..<pairs).map { rounded(parts[2 * $0] + parts[2 * $0 + 1]) } + parts[(2 * pairs)...]
+        }
+        // Down to a power of two, then by halves.
+        fold(rankCount - 1 << (Int.bitWidth - 1 - rankCount.leadingZeroBitCount))
+        while parts.count > 1 { fold(parts.count / 2) }
+        try #require(synchronizer.gradient(0)[element] == parts[0], "element \(element)")
       }
       #expect(Array(synchronizer.gradient(1)) == [0, 0, 0])
     }

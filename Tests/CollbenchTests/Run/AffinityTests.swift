@@ -115,7 +115,7 @@ import Testing
   @Test func listSaysThem() async throws {
     let outcome = try await Tool.run("list --format json")
     let processors = try #require(try parse(outcome.output)["processors"] as? Object)
-    #expect(Set(processors.keys) == ["allowed", "count", "quota", "numaNodes"])
+    #expect(Set(processors.keys) == ["allowed", "count", "family", "quota", "numaNodes"])
     #expect(processors["count"] as? Int == Self.own.count)
     let list = try #require(processors["allowed"] as? String)
     let nodes = try #require(processors["numaNodes"] as? [Object])

@@ -47,7 +47,9 @@ struct JobOptions: ParsableArguments {
     guard hostfile == nil || ranks == nil else {
       throw ValidationError("--ranks and --hostfile exclude each other: the file has the numbers of ranks.")
     }
-    guard rsh == nil || hostfile != nil else { throw ValidationError("--rsh is for ranks on hosts: give --hostfile with it.") }
+    guard rsh == nil || hostfile != nil else {
+      throw ValidationError("--rsh is for ranks on hosts: give --hostfile with it.")
+    }
     let transports = ["auto", "shm", "tcp"]
     guard transports.contains(transport) else { throw unknown("--transport", transport, transports) }
     let algorithms = ["auto"] + AlgorithmRegistry.algorithms(for: .allReduce).map(\.name)
