@@ -86,7 +86,7 @@ bool isSet(const char* name) {
 tutti_comm* join(
     const c10::intrusive_ptr<c10d::Store>& store, int rank, int size, std::chrono::milliseconds timeout) {
   auto complaint = std::make_shared<Complaint>();
-  // The store itself, not a clone: FileStore counts who uses its file, and a clone that goes early is miscounted.
+  // The store itself: the program keeps it for as long as there are groups, so no second connection or file is needed.
   auto context = std::make_unique<Context>(Context{store, complaint});
   tutti_rendezvous rendezvous = TUTTI_RENDEZVOUS_INIT;
   rendezvous.put = put;
