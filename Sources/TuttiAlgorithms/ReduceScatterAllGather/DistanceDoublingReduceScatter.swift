@@ -20,34 +20,24 @@ public struct DistanceDoublingReduceScatter: Algorithm {
     guard rankCount > 1 else { return copyOnly(.reduceScatter) }
     var program = ScheduleBuilder(.reduceScatter, for: position, chunkCount: rankCount, scratchCount: 1)
     let folding = PairFolding(rankCount: rankCount)
-    if folding.isFolded(rank) {
-      program.send([ChunkRange(.input, 0..<rankCount)], to: rank + 1)
-      program.receive([.output(rank)], from: rank + 1)
-      return program.finish()
+    program.addReduceScatter(folding, rank, rankCount) { program, first in
+      var place = first
+      let position = folding.position(of: rank)
+      for round in 0..<folding.roundCount {
+        let distance = 1 << round
+        let isLast = round == folding.roundCount - 1
+        let peer = folding.rank(at: position ^ distance)
+        let mine = blocks(folding, likeThoseOf: position, period: 2 * distance)
+        program.send(
+          blocks(folding, likeThoseOf: position ^ distance, period: 2 * distance).map { ChunkRange(place, $0) }, to: peer)
+        let partial = program.receiveSlot(mine.map { ChunkRange(.output, $0) }, from: peer)
+        let own = ScheduleBuilder.Operand.chunks(mine.map { ChunkRange(place, $0) })
+        // The owner of two blocks keeps only one.
+        let destination = mine.map { ChunkRange(isLast && $0 == rank ? .output : .scratch(0), $0) }
+        program.reduce(destination, peer < rank ? [partial, own] : [own, partial], completes: isLast)
+        place = .scratch(0)
+      }
     }
-
-    var place = Buffer.input
-    if folding.hasPartner(rank) {
-      let theirs = program.receiveSlot([.output(0..<rankCount)], from: rank - 1)
-      program.reduce([.scratch(0, 0..<rankCount)], [theirs, .input(0..<rankCount)])
-      place = .scratch(0)
-    }
-    let position = folding.position(of: rank)
-    for round in 0..<folding.roundCount {
-      let distance = 1 << round
-      let isLast = round == folding.roundCount - 1
-      let peer = folding.rank(at: position ^ distance)
-      let mine = blocks(folding, likeThoseOf: position, period: 2 * distance)
-      program.send(
-        blocks(folding, likeThoseOf: position ^ distance, period: 2 * distance).map { ChunkRange(place, $0) }, to: peer)
-      let partial = program.receiveSlot(mine.map { ChunkRange(.output, $0) }, from: peer)
-      let own = ScheduleBuilder.Operand.chunks(mine.map { ChunkRange(place, $0) })
-      // The owner of two blocks keeps only one.
-      let destination = mine.map { ChunkRange(isLast && $0 == rank ? .output : .scratch(0), $0) }
-      program.reduce(destination, peer < rank ? [partial, own] : [own, partial], completes: isLast)
-      place = .scratch(0)
-    }
-    if folding.hasPartner(rank) { program.send([.scratch(0, rank - 1..<rank)], to: rank - 1) }
     return program.finish()
   }
 

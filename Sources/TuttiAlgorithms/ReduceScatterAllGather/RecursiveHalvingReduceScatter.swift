@@ -18,42 +18,33 @@ public struct RecursiveHalvingReduceScatter: Algorithm {
     guard rankCount > 1 else { return copyOnly(.reduceScatter) }
     var program = ScheduleBuilder(.reduceScatter, for: position, chunkCount: rankCount, scratchCount: 1)
     let folding = PairFolding(rankCount: rankCount)
-    if folding.isFolded(rank) {
-      program.send([ChunkRange(.input, 0..<rankCount)], to: rank + 1)
-      program.receive([.output(rank)], from: rank + 1)
-      return program.finish()
-    }
-
-    var place = Buffer.input
-    if folding.hasPartner(rank) {
-      let theirs = program.receiveSlot([.output(0..<rankCount)], from: rank - 1)
-      program.reduce([.scratch(0, 0..<rankCount)], [theirs, .input(0..<rankCount)])
-      place = .scratch(0)
-    }
-    let position = folding.position(of: rank)
-    var distance = folding.positionCount / 2
-    while distance > 0 {
-      let start = position & ~(distance - 1)
-      let isUpper = position & distance != 0
-      let peer = folding.rank(at: position ^ distance)
-      /// The blocks of the positions from `start` on. In the last round each block is on its own, because the owner of two
-      /// keeps only one.
-      func blocks(_ buffer: Buffer, _ start: Int) -> [ChunkRange] {
-        let ranks = folding.ranks(at: start..<start + distance)
-        return distance > 1 ? [ChunkRange(buffer, ranks)] : ranks.map { ChunkRange(buffer, $0) }
+    program.addReduceScatter(folding, rank, rankCount) { program, first in
+      var place = first
+      let position = folding.position(of: rank)
+      var distance = folding.positionCount / 2
+      while distance > 0 {
+        let start = position & ~(distance - 1)
+        let isUpper = position & distance != 0
+        let peer = folding.rank(at: position ^ distance)
+        /// The blocks of the positions from `start` on. In the last round each block is on its own, because the owner of two
+        /// keeps only one.
+        func blocks(_ buffer: Buffer, _ start: Int) -> [ChunkRange] {
+          let ranks = folding.ranks(at: start..<start + distance)
+          return distance > 1 ? [ChunkRange(buffer, ranks)] : ranks.map { ChunkRange(buffer, $0) }
+        }
+        program.send(blocks(place, start ^ distance), to: peer)
+        let mine = blocks(place, start)
+        let partial = program.receiveSlot(mine, from: peer)
+        let destination =
+          distance > 1
+          ? blocks(.scratch(0), start)
+          : mine.map { ChunkRange($0.chunks == rank..<rank + 1 ? .output : .scratch(0), $0.chunks) }
+        program.reduce(
+          destination, isUpper ? [partial, .chunks(mine)] : [.chunks(mine), partial], completes: distance == 1)
+        place = .scratch(0)
+        distance /= 2
       }
-      program.send(blocks(place, start ^ distance), to: peer)
-      let mine = blocks(place, start)
-      let partial = program.receiveSlot(mine, from: peer)
-      let destination =
-        distance > 1
-        ? blocks(.scratch(0), start)
-        : mine.map { ChunkRange($0.chunks == rank..<rank + 1 ? .output : .scratch(0), $0.chunks) }
-      program.reduce(destination, isUpper ? [partial, .chunks(mine)] : [.chunks(mine), partial], completes: distance == 1)
-      place = .scratch(0)
-      distance /= 2
     }
-    if folding.hasPartner(rank) { program.send([.scratch(0, rank - 1..<rank)], to: rank - 1) }
     return program.finish()
   }
 
