@@ -1,5 +1,6 @@
 import TuttiSchedule
 
+// What distance-doubling and recursive halving share as reduce-scatters: who folds, and where its blocks lie meanwhile.
 extension ScheduleBuilder {
   /// Adds a rank's part of a reduce-scatter between as many ranks as are a power of two, where the others fold into their
   /// neighbours first and get their block at the end. Chunks are blocks, and scratch 0 has room for all of them.
