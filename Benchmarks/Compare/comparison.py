@@ -4,9 +4,9 @@ from dataclasses import dataclass, field, replace
 
 from .contenders import TITLES
 from .measure import DID_NOT_FINISH, FAILED, REFUSED
-from .requirements import AHEAD, FASTER_MPI, FLOOR, MPIS, at_most, required_ratio
+from .requirements import AHEAD, FASTEST_MPI, FLOOR, MPIS, NEAR_FLOOR, at_most, required_ratio
 
-HOLDS, MISSED, NOT_POSSIBLE, UNMEASURED = "holds", "missed", "not possible", "unmeasured"
+HOLDS, MISSED, NEAR_BARE_C, UNMEASURED = "holds", "missed", "near bare C", "unmeasured"
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Against:
     holds: bool | None
     # The peer's time over bare C's, where that was measured: the largest ratio that a library could reach.
     floor_ratio: float | None = None
-    # Missed, but so did bare C, and the library is as near to it as is required.
+    # Missed, but the library is so near bare C that it does not count.
     excused: bool = False
 
     @property
@@ -35,7 +35,7 @@ class Against:
         """One of the verdicts, or None where nothing is required."""
         if self.required is None:
             return None
-        return NOT_POSSIBLE if self.excused else {True: HOLDS, False: MISSED, None: UNMEASURED}[self.holds]
+        return NEAR_BARE_C if self.excused else {True: HOLDS, False: MISSED, None: UNMEASURED}[self.holds]
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class Row:
     bytes: int
     tutti: Cell
     peers: dict = field(default_factory=dict)
-    # The faster of both MPIs, where something is required against it.
-    faster: Against | None = None
+    # The fastest MPI, where something is required against it.
+    fastest: Against | None = None
     baselines: dict = field(default_factory=dict)
 
 
@@ -71,12 +71,12 @@ def compare(configuration, runs, peers, baselines):
         against = {peer: against_peer(tutti, best_cell(runs, peer, size), required_ratio(configuration, peer, asked))
                    for peer in peers}
         over = {name: over_baseline(tutti, best_cell(runs, name, size), at_most(name, asked)) for name in baselines}
-        required, faster = required_ratio(configuration, FASTER_MPI, asked), None
-        # Where nobody asked for either, there is nothing to say of them; one alone is not the faster of two.
+        required, fastest = required_ratio(configuration, FASTEST_MPI, asked), None
+        # Where nobody asked for either, there is nothing to say of them; one alone is not the fastest of three.
         if required is not None and any(peer in against for peer in MPIS):
             cells = [against[peer].cell if peer in against else Cell(note="skipped") for peer in MPIS]
-            faster = beside_floor(against_faster(tutti, cells, required), over.get(FLOOR))
-        rows.append(Row(asked, size, tutti, against, faster, over))
+            fastest = beside_floor(against_fastest(tutti, cells, required), over.get(FLOOR))
+        rows.append(Row(asked, size, tutti, against, fastest, over))
     return rows
 
 
@@ -101,7 +101,7 @@ def against_peer(tutti, cell, required):
     return Against(cell, ratio, required, None if required is None else ratio >= required and ratio > AHEAD)
 
 
-def against_faster(tutti, cells, required):
+def against_fastest(tutti, cells, required):
     """Against the fastest of several cells. A win is none while one of them may have been faster still: absent, failed."""
     def slowness(cell):
         return cell.microseconds if cell.microseconds is not None else float("inf")
@@ -120,12 +120,12 @@ def over_baseline(tutti, cell, limit):
 
 
 def beside_floor(against, floor):
-    """What bare C reaches against the same peer. Where it misses too and the library is near enough to it, none can."""
+    """What bare C reaches against the same peer, and whether the library is so near it that a miss does not count."""
     if floor is None or floor.cell.microseconds is None or against.cell.microseconds is None:
         return against
     reached = against.cell.microseconds / floor.cell.microseconds
     return replace(against, floor_ratio=reached,
-                   excused=against.holds is False and reached < against.required and floor.holds is True)
+                   excused=against.holds is False and floor.ratio is not None and floor.ratio <= NEAR_FLOOR)
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def requirements(row):
         return f" ({', '.join(notes)})" if notes else ""
 
     pairs = [(TITLES[peer], against) for peer, against in row.peers.items()]
-    pairs += [("faster MPI", row.faster)] if row.faster else []
+    pairs += [("fastest MPI", row.fastest)] if row.fastest else []
     for title, against in pairs:
         if against.verdict is not None:
             found = "" if against.ratio is None else f" {against.ratio:.2f}"
@@ -176,6 +176,6 @@ def as_json(configuration, rows):
              "tutti": {**cell_json(row.tutti), "busbwGBps": busbw(row.tutti, row.bytes)},
              "peers": {name: {**against_json(against), "busbwGBps": busbw(against.cell, row.bytes)}
                        for name, against in row.peers.items()},
-             "fasterMPI": row.faster and against_json(row.faster),
+             "fastestMPI": row.fastest and against_json(row.fastest),
              "baselines": {name: over_json(over) for name, over in row.baselines.items()}}
             for row in rows]

@@ -7,14 +7,14 @@ import subprocess
 import tempfile
 from dataclasses import dataclass, replace
 
-from Shared.machine import machine
 from Shared.programs import (BENCHMARKS, BUILD_DEADLINE_SECONDS, ROOT, build_collbench, check_result, run,
                              unreadable)
 
 from .requirements import BOUND, FLOOR, FOUR_RANKS
 
 PEERS = os.path.join(BENCHMARKS, "Peers")
-PEER_TITLES = {"openmpi": "Open MPI", "mpich": "MPICH", "gloo": "Gloo", "torch": "PyTorch gloo"}
+PEER_TITLES = {"openmpi": "Open MPI", "mpich": "MPICH", "gloo": "Gloo", "torch": "PyTorch gloo",
+               "openmpi5": "Open MPI 5", "mpich5": "MPICH 5", "intelmpi": "Intel MPI"}
 TITLES = {"tutti": "Tutti", **PEER_TITLES, FLOOR: "bare C", FOUR_RANKS: "4 ranks", BOUND: "bound"}
 
 
@@ -38,6 +38,8 @@ class Contender:
     """What every contender has. `name` is the one of its column: two contenders of one name fill it together."""
     # Whether a bad end counts although all sizes were measured.
     must_end_well = True
+    # What is in its environment besides.
+    variables = {}
 
     def __init__(self, name):
         self.name, self.title = name, TITLES[name]
@@ -123,8 +125,11 @@ class PeerProgram(Contender):
         self.program = os.path.join(directory, self.name)
         source = os.path.join(PEERS, self.source)
         run([self.compiler(), "-O3", "-march=native", "-o", self.program, source, *self.compile_options],
-            BUILD_DEADLINE_SECONDS)
-        self.version = package_version(self.package)
+            BUILD_DEADLINE_SECONDS, env={**os.environ, **self.variables})
+        self.version = self.find_version()
+
+    def find_version(self):
+        return package_version(self.package)
 
     def arguments(self, configuration, sizes, limits):
         return [configuration.collective, *limits.peer_arguments(), *map(str, sizes)]
@@ -133,114 +138,6 @@ class PeerProgram(Contender):
         # Launchers print lines of their own. The last one may be cut off where the program was stopped.
         lines = [line for line in output.splitlines() if line.startswith("{")]
         return [json.loads(line) for line in lines if line.endswith("}")]
-
-
-class MPI(PeerProgram):
-    source = "mpi.c"
-
-    def compiler(self):
-        return f"mpicc.{self.name}"
-
-    def absence(self):
-        missing = [tool for tool in (self.compiler(), f"mpirun.{self.name}") if shutil.which(tool) is None]
-        return f"no {' and no '.join(missing)}" if missing else None
-
-    def command(self, configuration, sizes, limits):
-        return [f"mpirun.{self.name}", *self.options(configuration.transport), "-n", str(configuration.ranks), self.program,
-                *self.arguments(configuration, sizes, limits)]
-
-    def options(self, transport):
-        raise NotImplementedError
-
-
-class OpenMPI(MPI):
-    package = "libopenmpi3"
-    installed = ["mpirun.openmpi=openmpi-bin", "mpicc.openmpi=libopenmpi-dev"]
-
-    def options(self, transport):
-        # ob1 is what its users get on hosts without a fast network; named, so that an installed UCX does not change what is
-        # measured. Not bound, as the other contenders are not.
-        options = ["--oversubscribe", "--bind-to", "none", "--mca", "pml", "ob1"]
-        if os.geteuid() == 0:
-            options.insert(0, "--allow-run-as-root")
-        if transport == "tcp":
-            return [*options, "--mca", "btl", "self,tcp", "--mca", "btl_tcp_if_include", "lo"]
-        return [*options, "--mca", "btl", "self,vader"]
-
-
-class MPICH(MPI):
-    package = "libmpich12"
-    installed = ["mpirun.mpich=mpich", "mpicc.mpich=libmpich-dev"]
-
-    def limits(self, configuration, limits):
-        return limits.of_spinning() if configuration.ranks > machine()["cores"] else limits
-
-    def options(self, transport):
-        # Debian's build is ch4:ucx. NOLOCAL treats every rank as a host of its own, so that its shared memory is not used.
-        if transport == "tcp":
-            return ["-genv", "MPIR_CVAR_NOLOCAL", "1", "-genv", "UCX_TLS", "tcp,self", "-genv", "UCX_NET_DEVICES", "lo"]
-        return []
-
-
-class Gloo(PeerProgram):
-    source, package = "gloo.cc", "libgloo0"
-    compile_options = ["-std=c++17", "-lgloo"]
-    installed = ["c++=g++", "/usr/include/gloo/config.h=libgloo-dev"]
-
-    def compiler(self):
-        return os.environ.get("CXX") or "c++"
-
-    def absence(self):
-        if shutil.which(self.compiler()) is None:
-            return f"no {self.compiler()}"
-        probe = subprocess.run([self.compiler(), "-E", "-x", "c++", "-"], input="#include <gloo/config.h>\n", text=True,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-        return None if probe.returncode == 0 else "no header gloo/config.h"
-
-    def refusal(self, configuration):
-        return None if configuration.transport == "tcp" else "Gloo has no shared-memory transport"
-
-    def command(self, configuration, sizes, limits):
-        return [self.program, *self.arguments(configuration, sizes, limits), "--ranks", str(configuration.ranks),
-                "--store", empty_folder(os.path.dirname(self.program))]
-
-
-class TorchGloo(PeerProgram):
-    """PyTorch's own Gloo, over TCP: what its users get on one host. Measured where it is, never installed."""
-    source = "torch_gloo.py"
-    interpreter = "python3"
-
-    def __init__(self, name):
-        super().__init__(name)
-        self.directory = None
-
-    def probe(self):
-        code = "import torch, torch.distributed as d; assert d.is_gloo_available(); print(torch.__version__)"
-        return subprocess.run([self.interpreter, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                              check=False)
-
-    def absence(self):
-        if shutil.which(self.interpreter) is None:
-            return f"no {self.interpreter}"
-        return None if self.probe().returncode == 0 else f"{self.interpreter} has no torch with gloo"
-
-    def remedy(self):
-        return f"put a {self.interpreter} on PATH that has it"
-
-    def refusal(self, configuration):
-        return None if configuration.collective == "all-reduce" else "only PyTorch's all-reduce is measured"
-
-    def prepare(self, directory):
-        self.directory = directory
-        self.program = os.path.join(PEERS, self.source)
-        self.version = self.probe().stdout.strip()
-
-    def command(self, configuration, sizes, limits):
-        return [self.interpreter, self.program, *self.arguments(configuration, sizes, limits),
-                "--ranks", str(configuration.ranks), "--store", empty_folder(self.directory)]
-
-
-PEER_CLASSES = {"openmpi": OpenMPI, "mpich": MPICH, "gloo": Gloo, "torch": TorchGloo}
 
 
 def empty_folder(parent):

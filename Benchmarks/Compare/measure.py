@@ -43,7 +43,7 @@ def run_once(contender, configuration, sizes, limits, directory):
     limits = contender.limits(configuration, limits)
     command = contender.command(configuration, sizes, limits)
     # Launchers keep their files with ours, so that what a stopped one leaves behind goes away too.
-    environment = {**os.environ, "TMPDIR": directory}
+    environment = {**os.environ, "TMPDIR": directory, **contender.variables}
     start = time.monotonic()
     output, problem = "", None
     try:

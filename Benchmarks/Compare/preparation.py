@@ -5,11 +5,15 @@ import subprocess
 from Shared.programs import MeasurementError
 
 from . import baselines
-from .contenders import PEER_CLASSES, Tutti, without_folders
+from .contenders import Tutti, without_folders
+from .peers import PEER_CLASSES, PyPIMPI
 
 
 def install(names, root):
-    """Installs the peers' packages with the scripts' own helper, which asks for root."""
+    """Installs the peers' packages: Debian's with the scripts' own function, which asks for root, and those of PyPI."""
+    for name in names:
+        if issubclass(PEER_CLASSES[name], PyPIMPI):
+            PEER_CLASSES[name](name).environment.install()
     script = 'source "$1/Scripts/lib/common.sh"; shift; ensure_packages "$@"'
     wanted = [entry for name in names for entry in PEER_CLASSES[name].installed]
     status = subprocess.run(["bash", "-c", script, "compare", root, *wanted], check=False).returncode

@@ -18,11 +18,10 @@ class Part:
 
 
 SUITES = {
-    # MPICH runs among 4 ranks only where it is required: with more ranks than cores it takes time slices, and minutes.
     "shm": ("shm", [
         Part(("all-reduce",), (2,), ALL_REDUCE_SIZES, (*MPIS, "torch")),
         Part(("all-reduce",), (2,), (64 * MEBIBYTE, 128 * MEBIBYTE), (), registered=True),
-        Part(("all-reduce",), (4,), tuple(size for size in ALL_REDUCE_SIZES if size <= 16 * MEBIBYTE), ("openmpi",)),
+        Part(("all-reduce",), (4,), tuple(size for size in ALL_REDUCE_SIZES if size <= 16 * MEBIBYTE), MPIS),
         Part(("all-reduce",), (8,), ALL_REDUCE_SIZES, ()),
         Part(OTHERS, (2, 4), SHM_AHEAD_SIZES, MPIS),
     ]),

@@ -2,12 +2,12 @@
 
 from Shared.machine import size_text
 
-from .comparison import HOLDS, MISSED, NOT_POSSIBLE, UNMEASURED, requirements
+from .comparison import HOLDS, MISSED, NEAR_BARE_C, UNMEASURED, requirements
 from .contenders import TITLES
 from .requirements import AHEAD, FLOOR
 
-VERDICTS = {HOLDS: "yes", MISSED: "NO", NOT_POSSIBLE: "not possible", UNMEASURED: "?", None: ""}
-SUMMARY = {MISSED: "missed", NOT_POSSIBLE: "not possible on this machine, because bare C misses it too",
+VERDICTS = {HOLDS: "yes", MISSED: "NO", NEAR_BARE_C: "near bare C", UNMEASURED: "?", None: ""}
+SUMMARY = {MISSED: "missed", NEAR_BARE_C: "missed, but so near bare C that they hold",
            UNMEASURED: "could not be taken"}
 
 
@@ -40,11 +40,11 @@ def columns(configuration, rows, peers, baselines):
                   ("ratio", lambda row, peer=peer: ratio_text(row.peers[peer].ratio))]
         if any(row.peers[peer].required is not None for row in rows):
             found.append(("required", lambda row, peer=peer: required_text(row.peers[peer])))
-    if any(row.faster for row in rows):
-        found += [("faster MPI / Tutti", lambda row: ratio_text(row.faster and row.faster.ratio)),
-                  ("required", lambda row: required_text(row.faster))]
+    if any(row.fastest for row in rows):
+        found += [("fastest MPI / Tutti", lambda row: ratio_text(row.fastest and row.fastest.ratio)),
+                  ("required", lambda row: required_text(row.fastest))]
         if FLOOR in baselines:
-            found.append(("faster MPI / bare C", lambda row: ratio_text(row.faster and row.faster.floor_ratio)))
+            found.append(("fastest MPI / bare C", lambda row: ratio_text(row.fastest and row.fastest.floor_ratio)))
     for name in baselines:
         found += [(TITLES[name], lambda row, name=name: baseline_text(row.baselines[name].cell)),
                   (f"Tutti / {TITLES[name]}", lambda row, name=name: ratio_text(row.baselines[name].ratio))]

@@ -4,9 +4,9 @@ import json
 import os
 import shlex
 import shutil
-import sys
 import time
 
+from Shared.environments import Environment
 from Shared.programs import (BENCHMARKS, BUILD_DEADLINE_SECONDS, MeasurementError, ProgramError, check_result, run,
                              unreadable)
 
@@ -14,7 +14,6 @@ from .job import HOSTS_SECONDS, host_command
 
 AGENT = os.path.join(BENCHMARKS, "Hosts", "agent")
 SOURCE = os.path.join(BENCHMARKS, "Peers", "mpi.c")
-CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "tutti-mpi")
 # A peer that does not end in this time counts as slower.
 RUN_SECONDS = 60
 # After this a peer starts no further iterations of a size; for what is slow, fewer are enough.
@@ -28,30 +27,21 @@ class MPI:
     name = title = requirement = ""
 
     def __init__(self):
-        self.prefix = os.path.join(CACHE, self.requirement.replace("=", ""))
-        self.program = self.version = None
+        self.environment = Environment(self.requirement)
+        self.version = self.environment.version
+        self.program = None
 
     def tool(self, name):
-        return os.path.join(self.prefix, "bin", name)
+        return self.environment.tool(name)
 
     def absence(self):
         """Why this library cannot be measured here, or None."""
         if shutil.which(os.environ.get("CC") or "cc") is None:
             return "no C compiler"
-        return None if os.path.exists(self.tool("mpicc")) else f"{self.title} is not installed; --install does it"
-
-    def install(self):
-        """Makes the virtual environment; one that was left half made is replaced."""
-        if os.path.exists(self.tool("mpicc")):
-            return
-        print(f"installing {self.requirement} into a virtual environment", file=sys.stderr)
-        run([sys.executable, "-m", "venv", "--clear", self.prefix], BUILD_DEADLINE_SECONDS)
-        run([self.tool("python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", self.requirement],
-            BUILD_DEADLINE_SECONDS)
+        return None if self.environment.has("mpicc") else f"{self.title} is not installed; --install does it"
 
     def prepare(self, directory):
         """Builds the program that is measured."""
-        self.version = self.requirement.split("==")[1]
         self.program = os.path.join(directory, self.name)
         run([self.tool("mpicc"), "-O3", "-march=native", "-o", self.program, SOURCE], BUILD_DEADLINE_SECONDS)
 
@@ -141,7 +131,7 @@ def prepared(names, installs, directory):
     for peer in (CLASSES[name]() for name in names):
         try:
             if installs:
-                peer.install()
+                peer.environment.install()
             reason = peer.absence()
             if reason is None:
                 peer.prepare(directory)

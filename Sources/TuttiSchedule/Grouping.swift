@@ -7,7 +7,7 @@
 /// Level 0 is one group of all ranks, and is always there. Each further level divides the groups of the one before it:
 /// racks, hosts in racks, sockets in hosts. Groups may be of different sizes, and their ranks numbered in any order. Groups
 /// of a level are numbered, and their members listed, so that those of one group of an outer level come one after the other:
-/// within that, the group with the lowest rank first.
+/// within that, the group with the lowest rank first, unless another order is given.
 ///
 /// ```swift
 /// let hosts = try Grouping([[0, 0, 0, 1, 1]])  // ranks 0 to 2 on one host, 3 and 4 on another
@@ -59,21 +59,25 @@ public struct Grouping: Sendable {
     table = Table(rankCount: rankCount, sizes: [rankCount...rankCount])
   }
 
-  /// - Parameter levels: One array for each level below "all ranks", the outermost first. It holds a number for each rank,
-  ///   equal for the ranks of one group; the numbers mean nothing else.
+  /// - Parameters:
+  ///   - levels: One array for each level below "all ranks", the outermost first. It holds a number for each rank, equal for
+  ///     the ranks of one group.
+  ///   - inOrderOfNumbers: Whether the groups inside one of an outer level come in the order of their numbers. Otherwise the
+  ///     numbers mean nothing else, and the one with the lowest rank comes first.
   /// - Throws: ``GroupingError`` where a level has another number of ranks than the first, or divides no group of the one
   ///   before it.
-  public init(_ levels: [[Int]]) throws(GroupingError) {
+  public init(_ levels: [[Int]], inOrderOfNumbers: Bool = false) throws(GroupingError) {
     guard let rankCount = levels.first?.count, rankCount > 0 else { throw .noRanks }
     guard rankCount <= Grouping.rankCountMax else { throw .tooManyRanks(rankCount) }
     for (index, numbers) in levels.enumerated() where numbers.count != rankCount {
       throw .unequalLengths(level: index + 1, found: numbers.count, expected: rankCount)
     }
     // By rank: the lowest rank of its group, from level to level; ranks sorted by these lie group by group.
-    var keys: [[Int32]] = []
+    var lowest: [[Int32]] = []
     for (index, numbers) in levels.enumerated() {
-      keys.append(try Grouping.lowestRanks(numbers, outer: keys.last, level: index + 1))
+      lowest.append(try Grouping.lowestRanks(numbers, outer: lowest.last, level: index + 1))
     }
+    let keys = inOrderOfNumbers ? levels : lowest.map { $0.map(Int.init) }
     let order = (0..<Int32(rankCount)).sorted { a, b in
       for key in keys where key[Int(a)] != key[Int(b)] { return key[Int(a)] < key[Int(b)] }
       return a < b
@@ -110,7 +114,7 @@ public struct Grouping: Sendable {
   }
 
   /// Where each group begins in the order, and the number of each place's group.
-  private static func cut(_ order: [Int32], by key: [Int32]) -> (starts: [Int32], numbers: [Int32]) {
+  private static func cut(_ order: [Int32], by key: [Int]) -> (starts: [Int32], numbers: [Int32]) {
     var starts: [Int32] = []
     var numbers: [Int32] = []
     numbers.reserveCapacity(order.count)

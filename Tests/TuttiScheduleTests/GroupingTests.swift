@@ -20,6 +20,17 @@ import TuttiSchedule
     #expect(grouping.group(0, at: 1).index(of: 3) == nil)
   }
 
+  @Test("groups come in the order of their numbers where that is asked for") func ordered() throws {
+    let grouping = try Grouping([[9, 4, 9, 4, 9, -1]], inOrderOfNumbers: true)
+    #expect((0..<3).map { Array(grouping.group($0, at: 1)) } == [[5], [1, 3], [0, 2, 4]])
+    #expect(!grouping.isInRankOrder && grouping.groupSizes(at: 1) == 1...3)
+    let nested = try Grouping([[1, 0, 1, 0], [3, 1, 2, 0]], inOrderOfNumbers: true)
+    #expect((0..<4).map { nested.rank(at: $0) } == [3, 1, 2, 0])
+    #expect(nested.groups(at: 2).groupCount(at: 1) == 2)
+    #expect(Array(nested.members(of: nested.group(1, at: 1)).group(0, at: 0)) == [0, 1])
+    #expect(throws: GroupingError.self) { try Grouping([[0, 1, 0], [5, 5, 6]], inOrderOfNumbers: true) }
+  }
+
   @Test("levels within levels are contiguous") func nested() throws {
     let racks = [0, 1, 0, 1, 0, 1, 0, 1]
     let hosts = [0, 1, 2, 3, 0, 1, 2, 3]

@@ -27,18 +27,22 @@ struct JobLayout: Sendable {
   let figures: [LevelFigures]
   /// By rank: the host of the description; empty without one.
   private let hosts: [Int32]
+  /// Whether the numbers of groups say in which order they come; otherwise the one with the lowest rank comes first.
+  private let isInTour: Bool
   /// The hash of the description, where it is one of these very ranks; otherwise that of the groups.
   let hash: String
 
   /// - Parameters:
   ///   - rankCount: At least 1.
   ///   - levels: The outermost first; each divides the groups of the one before.
+  ///   - isInTour: Whether groups come in the order of their numbers.
   ///   - isWhole: Whether the ranks are all those of the description.
   private init(
     rankCount: Int, levels: [Level], topology: Topology? = nil, figures: [LevelFigures] = [], hosts: [Int32] = [],
-    isWhole: Bool = true
+    isInTour: Bool = false, isWhole: Bool = true
   ) {
     self.hosts = hosts
+    self.isInTour = isInTour
     self.topology = topology
     var used: [Int] = []
     var groupCount = 1
@@ -62,7 +66,7 @@ struct JobLayout: Sendable {
       grouping = Grouping(rankCount: rankCount)
       return
     }
-    do throws(GroupingError) { grouping = try Grouping(self.levels.map(\.numbers)) } catch {
+    do throws(GroupingError) { grouping = try Grouping(self.levels.map(\.numbers), inOrderOfNumbers: isInTour) } catch {
       preconditionFailure("the levels of a topology divide one another: \(error)")
     }
   }
@@ -139,9 +143,11 @@ struct JobLayout: Sendable {
         .configuration, "topology \(topology.name) has \(topology.rankCount) ranks, this job \(rankCount)",
         advice: "Describe the job's own hosts, with as many ranks on each as are started there")
     }
+    let levels = topology.levels.map { Level(name: $0.name, numbers: $0.numbers) }
+    let tour = GroupTour(topology, levels.map(\.numbers))
     self.init(
-      rankCount: rankCount, levels: topology.levels.map { Level(name: $0.name, numbers: $0.numbers) }, topology: topology,
-      figures: topology.levelFigures, hosts: topology.placement.hosts)
+      rankCount: rankCount, levels: zip(levels, tour.levels).map { Level(name: $0.name, numbers: $1) }, topology: topology,
+      figures: topology.levelFigures, hosts: topology.placement.hosts, isInTour: tour.isShorter)
   }
 
   /// The ranks of each of the innermost groups; none where all ranks are one.
@@ -184,6 +190,6 @@ struct JobLayout: Sendable {
     let isWhole = topology.map { ranks.elementsEqual(0..<$0.rankCount) } ?? true
     return JobLayout(
       rankCount: ranks.count, levels: own, topology: topology, figures: figures,
-      hosts: hosts.isEmpty ? [] : ranks.map { hosts[$0] }, isWhole: isWhole)
+      hosts: hosts.isEmpty ? [] : ranks.map { hosts[$0] }, isInTour: isInTour, isWhole: isWhole)
   }
 }

@@ -27,7 +27,7 @@ extension RunOptions {
     guard let format = RunConfiguration.Format(rawValue: format) else {
       throw ValidationError(unknown("format", format, known: Catalog.formats))
     }
-    guard let type = DataType(name: dtype) else { throw ValidationError(unknown("type", dtype, known: Catalog.types)) }
+    let elements = try elements(for: subject)
     try checkCounts()
     if inPlace && !subject.canRunInPlace {
       throw ValidationError(
@@ -42,14 +42,17 @@ extension RunOptions {
     if registered && !subject.carriesData {
       throw ValidationError("\(subject.name) carries no data: leave --registered out.")
     }
+    if unaligned && !subject.carriesData {
+      throw ValidationError("\(subject.name) carries no data: leave --unaligned out.")
+    }
     if registered && ranks == 1 {
       throw ValidationError("--registered: there is no other rank that could reach the memory of one.")
     }
     let configuration = RunConfiguration(
       subject: subject, transport: choice, algorithms: try algorithms(for: subject),
-      sizes: try sizeList(for: subject, elementBytes: type.size), type: type, operation: try operation(for: subject, type),
-      root: try root(for: subject), iterations: iterations, warmup: warmup, inPlace: inPlace, registered: registered,
-      check: !noCheck,
+      sizes: try sizeList(for: subject, largest: elements.map(\.type).max { $0.size < $1.size } ?? .float64),
+      elements: elements, root: try root(for: subject), iterations: iterations, duration: duration, warmup: warmup,
+      backToBack: backToBack, inPlace: inPlace, registered: registered, unaligned: unaligned, check: !noCheck,
       format: format, output: output, topology: try jobTopology(), bits: try resultBits(bits), timeout: timeout)
     if !launched, let hosts = try placement.list(ranks: ranks) { try check(hosts, configuration) }
     // The launcher has checked the memory already; by now its other ranks may have taken theirs.
@@ -87,16 +90,26 @@ extension RunOptions {
     throw ValidationError(message)
   }
 
-  private func operation(for subject: Subject, _ type: DataType) throws -> ReduceOp {
-    guard let operation = ReduceOp(name: op) else {
-      throw ValidationError(unknown("operation", op, known: Catalog.operations))
+  /// The types and operations asked for; of `all`, those that are defined.
+  private func elements(for subject: Subject) throws -> [Elements] {
+    let types = dtype == "all" ? DataType.allCases : DataType(name: dtype).map { [$0] }
+    guard let types else { throw ValidationError(unknown("type", dtype, known: Catalog.types + ["all"])) }
+    let operations = op == "all" ? ReduceOp.allCases : ReduceOp(name: op).map { [$0] }
+    guard let operations else { throw ValidationError(unknown("operation", op, known: Catalog.operations + ["all"])) }
+    guard subject.carriesData || dtype != "all" else {
+      throw ValidationError("\(subject.name) carries no data: leave --dtype out.")
     }
-    guard subject.combines || operation == .sum else {
+    guard subject.combines || op == "sum" else {
       throw ValidationError("\(subject.name) does not combine data: leave --op out.")
     }
-    if operation.isDefined(for: type) { return operation }
-    let types = Catalog.types(for: operation).joined(separator: ", ")
-    throw ValidationError("--op \(operation) is not defined for --dtype \(type). It is for \(types).")
+    let elements = types.flatMap { type in
+      operations.filter { !subject.combines || $0.isDefined(for: type) }.map { Elements(type: type, operation: $0) }
+    }
+    if let operation = operations.first, elements.isEmpty {
+      let defined = Catalog.types(for: operation).joined(separator: ", ")
+      throw ValidationError("--op \(operation) is not defined for --dtype \(dtype). It is for \(defined).")
+    }
+    return elements
   }
 
   private func root(for subject: Subject) throws -> Int {
@@ -140,6 +153,14 @@ extension RunOptions {
     if let warmup, !(0...10_000_000).contains(warmup) {
       throw ValidationError("--warmup \(warmup): must be from 0 to 10000000.")
     }
+    if let duration {
+      guard duration > 0, duration <= 1e6 else {
+        throw ValidationError("--duration \(duration): must be more than 0 and at most 1000000 seconds.")
+      }
+      guard iterations == nil else {
+        throw ValidationError("--duration and --iterations exclude each other: give one or the other.")
+      }
+    }
     guard timeout > 0, timeout <= 1e6 else {
       throw ValidationError("--timeout \(timeout): must be more than 0 and at most 1000000 seconds.")
     }
@@ -148,7 +169,7 @@ extension RunOptions {
 
   // MARK: Sizes
 
-  private func sizeList(for subject: Subject, elementBytes: Int) throws -> [Int] {
+  private func sizeList(for subject: Subject, largest type: DataType) throws -> [Int] {
     let swept = minBytes != nil || maxBytes != nil || factor != nil
     if !subject.carriesData {
       guard sizes == nil, !swept else { throw ValidationError("\(subject.name) carries no data: leave the sizes out.") }
@@ -159,10 +180,10 @@ extension RunOptions {
     }
     if let sizes {
       return try sizes.split(separator: ",", omittingEmptySubsequences: false).map {
-        try size(String($0), of: "--sizes", elementBytes)
+        try size(String($0), of: "--sizes", type)
       }
     }
-    let least = try minBytes.map { try size($0, of: "--min-bytes", elementBytes) } ?? max(8, elementBytes)
+    let least = try minBytes.map { try size($0, of: "--min-bytes", type) } ?? max(8, type.size)
     let most = try maxBytes.map { try byteCount($0, of: "--max-bytes") } ?? max(64 << 20, least)
     guard least > 0 else { throw ValidationError("--min-bytes 0: must be at least one element. For no data use --sizes 0.") }
     guard least <= most else {
@@ -181,11 +202,11 @@ extension RunOptions {
     return list
   }
 
-  private func size(_ text: String, of flag: String, _ elementBytes: Int) throws -> Int {
+  private func size(_ text: String, of flag: String, _ type: DataType) throws -> Int {
     let bytes = try byteCount(text, of: flag)
-    guard bytes % elementBytes == 0 else {
+    guard bytes % type.size == 0 else {
       throw ValidationError(
-        "\(flag): \(text) is not a multiple of the \(elementBytes) bytes of \(dtype). Nearest below: \(bytes - bytes % elementBytes)."
+        "\(flag): \(text) is not a multiple of the \(type.size) bytes of \(type). Nearest below: \(bytes - bytes % type.size)."
       )
     }
     return bytes

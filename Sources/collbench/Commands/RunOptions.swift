@@ -29,13 +29,13 @@ struct RunOptions: ParsableArguments {
   @Option(help: "Each size is the one before times this. (default: 4)")
   var factor: Int?
 
-  @Option(help: "Element type: \(Catalog.types.joined(separator: ", ")).")
+  @Option(help: "Element type: \(Catalog.types.joined(separator: ", ")), or 'all' (each in turn).")
   var dtype = "float32"
 
   @Option(
     help: """
-      How elements combine: \(Catalog.operations.joined(separator: ", ")). Bitwise ones are for integers, average for \
-      floating-point types.
+      How elements combine: \(Catalog.operations.joined(separator: ", ")), or 'all' (each in turn that the type has). \
+      Bitwise ones are for integers, average for floating-point types.
       """)
   var op = "sum"
 
@@ -48,11 +48,20 @@ struct RunOptions: ParsableArguments {
   @Option(help: "Operations before the timed ones. (default: a tenth of them)")
   var warmup: Int?
 
+  @Option(help: "Measure each size for this many seconds, instead of a number of iterations.")
+  var duration: Double?
+
+  @Flag(help: "No barrier between iterations: the averages of batches are timed. Calls of several ranks may overlap.")
+  var backToBack = false
+
   @Flag(help: "Input and output are the same buffer, or one is the rank's block of the other.")
   var inPlace = false
 
   @Flag(help: "Buffers are registered memory, which peers read and write in place (shm, rdma).")
   var registered = false
+
+  @Flag(help: "Buffers begin at odd addresses, 1 and 3 bytes past a page.")
+  var unaligned = false
 
   @Flag(help: "Do not compare the results with the exact expected bits.")
   var noCheck = false

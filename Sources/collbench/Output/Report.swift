@@ -83,11 +83,13 @@ struct Report {
       ("collective", .string(subject.name)), ("ranks", .integer(rankCount)),
       ("transport", .string(configuration.transport.name)), ("algorithm", .string(configuration.algorithms.name)),
       ("sizes", .array(configuration.sizes.map { .integer($0) })),
-      ("dtype", subject.carriesData ? .string(configuration.type.name) : .null),
-      ("op", subject.combines ? .string(configuration.operation.name) : .null),
+      ("dtype", subject.carriesData ? .string(configuration.typeName) : .null),
+      ("op", subject.combines ? .string(configuration.operationName) : .null),
       ("root", subject.hasRoot ? .integer(configuration.root) : .null),
-      ("iterations", .optional(configuration.iterations)), ("warmup", .optional(configuration.warmup)),
+      ("iterations", .optional(configuration.iterations)), ("durationSeconds", .optional(configuration.duration)),
+      ("warmup", .optional(configuration.warmup)),
       ("inPlace", .bool(configuration.inPlace)), ("registered", .bool(configuration.registered)),
+      ("unaligned", .bool(configuration.unaligned)), ("backToBack", .bool(configuration.backToBack)),
       ("check", .bool(configuration.check)),
       ("timeoutSeconds", .number(configuration.timeout)), ("bits", .string(bits.name)),
       (
@@ -99,6 +101,7 @@ struct Report {
   }
 
   private static func json(_ measurement: Measurement) -> JSONValue {
+    let times = measurement.times
     let microseconds = { (nanoseconds: Double) in JSONValue.number((nanoseconds).rounded() / 1000) }
     return .object([
       ("collective", .string(measurement.subject.name)), ("bytes", .integer(measurement.bytes)),
@@ -108,13 +111,13 @@ struct Report {
       ("algorithm", .optional(measurement.algorithm)), ("foldClass", .optional(measurement.foldClass)),
       ("transport", .string(measurement.transport)), ("dataPath", .optional(measurement.dataPath)),
       ("inPlace", .bool(measurement.inPlace)),
-      ("iterations", .integer(measurement.times.count)),
+      ("iterations", .integer(times.iterationCount)),
       (
         "timeMicroseconds",
         .object([
-          ("min", microseconds(measurement.minimum)), ("median", microseconds(measurement.median)),
-          ("p99", microseconds(measurement.percentile99)), ("mean", microseconds(measurement.mean)),
-          ("max", microseconds(measurement.maximum)),
+          ("min", microseconds(times.minimum)), ("median", microseconds(times.median)),
+          ("p99", microseconds(times.percentile99)), ("mean", microseconds(times.mean)),
+          ("max", microseconds(times.maximum)),
         ])
       ),
       ("algbwGBps", .number(measurement.algorithmBandwidth)), ("busbwGBps", .number(measurement.busBandwidth)),

@@ -6,7 +6,8 @@ struct TableFormat {
 
   /// Column titles and widths; negative: left-aligned.
   private var columns: [(title: String, width: Int)] {
-    let operation = configuration.subject.combines ? [("op", -max(4, configuration.operation.name.count))] : []
+    let widest = configuration.elements.map(\.operation.name.count).max() ?? 0
+    let operation = configuration.subject.combines ? [("op", -max(4, widest))] : []
     let root = configuration.subject.hasRoot ? [("root", 4)] : []
     return [("bytes", 12), ("count", 11), ("type", -8)] + operation + root + [
       ("algorithm", -22), ("transport", -9), ("median us", 11), ("min us", 11), ("p99 us", 11), ("algbw GB/s", 10),
@@ -19,12 +20,15 @@ struct TableFormat {
     let algorithm = subject.algorithms.isEmpty ? "" : ", algorithm \(configuration.algorithms.name)"
     let buffers =
       subject.carriesData
-      ? (configuration.inPlace ? ", in place" : ", out of place") + (configuration.registered ? ", registered" : "") : ""
+      ? (configuration.inPlace ? ", in place" : ", out of place") + (configuration.registered ? ", registered" : "")
+        + (configuration.unaligned ? ", unaligned" : "") : ""
+    let pace =
+      configuration.backToBack ? "averages of iterations back to back, without barriers" : "each iteration after a barrier"
     return """
       # collbench \(toolVersion): \(subject.name), \(rankCount) rank\(rankCount == 1 ? "" : "s"), \
       transport \(configuration.transport.name)\(algorithm)\(buffers)
       # \(system.host): \(system.cpu), \(system.cores) cores, \(ByteSize.approximate(system.memoryBytes)), \(system.kernel)
-      # times are the slowest rank's, each iteration after a barrier; GB = 10^9 bytes
+      # times are the slowest rank's, \(pace); GB = 10^9 bytes
 
       """ + row(columns.map(\.title))
   }
@@ -35,8 +39,8 @@ struct TableFormat {
     if let operation = measurement.operation { cells.append(operation) }
     if let root = measurement.root { cells.append("\(root)") }
     cells += [
-      measurement.algorithm ?? "-", measurement.transport, microseconds(measurement.median),
-      microseconds(measurement.minimum), microseconds(measurement.percentile99),
+      measurement.algorithm ?? "-", measurement.transport, microseconds(measurement.times.median),
+      microseconds(measurement.times.minimum), microseconds(measurement.times.percentile99),
       decimal(measurement.algorithmBandwidth, digits: 3), decimal(measurement.busBandwidth, digits: 3),
       measurement.wrongElements.map(String.init) ?? "-",
     ]
@@ -65,15 +69,16 @@ enum CSVFormat {
   }
 
   private static func line(_ measurement: Measurement) -> String {
-    let times = [
-      measurement.minimum, measurement.median, measurement.percentile99, measurement.mean, measurement.maximum,
-    ].map { decimal($0 / 1000, digits: 3) }
+    let samples = measurement.times
+    let times = [samples.minimum, samples.median, samples.percentile99, samples.mean, samples.maximum].map {
+      decimal($0 / 1000, digits: 3)
+    }
     let fields =
       [
         measurement.subject.name, "\(measurement.bytes)", "\(measurement.count)", measurement.type ?? "",
         measurement.operation ?? "", measurement.root.map(String.init) ?? "", "\(measurement.rankCount)",
         measurement.algorithm ?? "", measurement.transport,
-        "\(measurement.inPlace)", "\(measurement.times.count)",
+        "\(measurement.inPlace)", "\(samples.iterationCount)",
       ] + times + [
         "\(measurement.algorithmBandwidth)", "\(measurement.busBandwidth)",
         measurement.wrongElements.map(String.init) ?? "",

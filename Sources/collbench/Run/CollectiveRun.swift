@@ -6,6 +6,7 @@ import TuttiSchedule
 struct CollectiveRun {
   private let communicator: Communicator
   private let configuration: RunConfiguration
+  private let elements: Elements
   /// What is asked for.
   var algorithm: AlgorithmName
   /// The number of elements of the message, or of each rank's block.
@@ -25,40 +26,45 @@ struct CollectiveRun {
   ///
   /// - Parameter algorithm: nil is `auto`.
   init(
-    _ communicator: Communicator, _ configuration: RunConfiguration, _ pattern: TestPattern, bytes: Int, algorithm: String?
+    _ communicator: Communicator, _ configuration: RunConfiguration, _ elements: Elements, _ pattern: TestPattern,
+    bytes: Int, algorithm: String?
   ) throws {
     self.communicator = communicator
     self.configuration = configuration
+    self.elements = elements
     self.pattern = pattern
     self.algorithm = AlgorithmName(algorithm)
-    let (rank, rankCount, size) = (communicator.rank, communicator.rankCount, configuration.type.size)
+    let (rank, rankCount, size) = (communicator.rank, communicator.rankCount, elements.type.size)
     nextRank = (rank + 1) % rankCount
     previousRank = (rank + rankCount - 1) % rankCount
     count = configuration.subject.count(bytes: bytes, elementBytes: size, rankCount: rankCount)
     layout = BufferLayout(
       configuration.subject, count: count, rank: rank, rankCount: rankCount, root: configuration.root)
+    // Odd numbers of bytes past a page, and different ones.
+    let (inputShift, outputShift) = configuration.unaligned ? (1, 3) : (0, 0)
     func allocate(_ elements: Int) throws -> RunBuffer {
-      configuration.registered
-        ? try RunBuffer(bytes: elements * size, registeredWith: communicator) : try RunBuffer(bytes: elements * size)
+      let bytes = elements * size + max(inputShift, outputShift)
+      return configuration.registered
+        ? try RunBuffer(bytes: bytes, registeredWith: communicator) : try RunBuffer(bytes: bytes)
     }
     if configuration.inPlace, let shared = layout.shared {
       let buffer = try allocate(shared.count)
       buffers = [buffer]
-      input = buffer.pointer + (layout.input.lowerBound - shared.lowerBound) * size
-      output = buffer.pointer + (layout.output.lowerBound - shared.lowerBound) * size
+      input = buffer.pointer + inputShift + (layout.input.lowerBound - shared.lowerBound) * size
+      output = buffer.pointer + inputShift + (layout.output.lowerBound - shared.lowerBound) * size
     } else {
       let given = try layout.input.isEmpty ? nil : allocate(layout.input.count)
       let got = try layout.output.isEmpty ? nil : allocate(layout.output.count)
       buffers = [given, got].compactMap { $0 }
-      input = given?.pointer
-      output = got?.pointer
+      input = given.map { $0.pointer + inputShift }
+      output = got.map { $0.pointer + outputShift }
     }
     poison()
     fill()
   }
 
   /// The bytes of the message, or of all ranks' blocks.
-  var bytes: Int { layout.total * configuration.type.size }
+  var bytes: Int { layout.total * elements.type.size }
 
   /// Makes the buffers ready for a call whose result will be checked. An input that is not in place is written only once, so
   /// that a change of it shows.
@@ -72,33 +78,33 @@ struct CollectiveRun {
   /// Makes the call itself, and nothing else: this is what is timed.
   @inline(__always)
   func call() throws(TuttiError) {
-    let (operation, root, name) = (configuration.operation, configuration.root, algorithm)
+    let (operation, root, name) = (elements.operation, configuration.root, algorithm)
     // There is no memory where there are no elements.
     let input = input ?? Self.nowhere
     let output = output ?? Self.nowhere
     switch configuration.subject {
     case .collective(.allReduce):
-      try communicator.allReduce(elements(input, count), to: elements(output, count), operation, algorithm: name)
+      try communicator.allReduce(memory(input, count), to: memory(output, count), operation, algorithm: name)
     case .collective(.barrier):
       try communicator.barrier(algorithm: name)
     case .collective(.reduceScatter):
-      try communicator.reduceScatter(elements(input, countOfAll), to: elements(output, count), operation, algorithm: name)
+      try communicator.reduceScatter(memory(input, countOfAll), to: memory(output, count), operation, algorithm: name)
     case .collective(.allGather):
-      try communicator.allGather(elements(input, count), to: elements(output, countOfAll), algorithm: name)
+      try communicator.allGather(memory(input, count), to: memory(output, countOfAll), algorithm: name)
     case .collective(.broadcast):
-      try communicator.broadcast(elements(self.input, count), to: elements(output, count), root: root, algorithm: name)
+      try communicator.broadcast(memory(self.input, count), to: memory(output, count), root: root, algorithm: name)
     case .collective(.reduce):
       try communicator.reduce(
-        elements(input, count), to: elements(self.output, count), operation, root: root, algorithm: name)
+        memory(input, count), to: memory(self.output, count), operation, root: root, algorithm: name)
     case .collective(.gather):
-      try communicator.gather(elements(input, count), to: elements(self.output, countOfAll), root: root, algorithm: name)
+      try communicator.gather(memory(input, count), to: memory(self.output, countOfAll), root: root, algorithm: name)
     case .collective(.scatter):
-      try communicator.scatter(elements(self.input, countOfAll), to: elements(output, count), root: root, algorithm: name)
+      try communicator.scatter(memory(self.input, countOfAll), to: memory(output, count), root: root, algorithm: name)
     case .collective(.allToAll):
-      try communicator.allToAll(elements(input, countOfAll), to: elements(output, countOfAll), algorithm: name)
+      try communicator.allToAll(memory(input, countOfAll), to: memory(output, countOfAll), algorithm: name)
     case .sendReceive:
       try communicator.sendReceive(
-        elements(input, count), to: nextRank, into: elements(output, count), from: previousRank)
+        memory(input, count), to: nextRank, into: memory(output, count), from: previousRank)
     }
   }
 
@@ -107,8 +113,8 @@ struct CollectiveRun {
   private var countOfAll: Int { count * communicator.rankCount }
 
   @inline(__always)
-  private func elements(_ address: UnsafeMutableRawPointer?, _ count: Int) -> RawMemory {
-    RawMemory(address, count: count, type: configuration.type)
+  private func memory(_ address: UnsafeMutableRawPointer?, _ count: Int) -> RawMemory {
+    RawMemory(address, count: count, type: elements.type)
   }
 
   private static var nowhere: UnsafeMutableRawPointer { UnsafeMutableRawPointer(bitPattern: 64).unsafelyUnwrapped }
@@ -134,7 +140,7 @@ struct CollectiveRun {
     return wrong
   }
 
-  private var elementBytes: Int { configuration.type.size }
+  private var elementBytes: Int { elements.type.size }
 
   /// The number of the input's first element in the pattern.
   private var inputKey: Int {

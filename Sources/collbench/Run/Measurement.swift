@@ -20,25 +20,13 @@ struct Measurement: Sendable {
   /// How large segments travelled on rank 0 at the end; nil where there was no choice.
   var dataPath: String?
   var inPlace: Bool
-  /// The nanoseconds of each iteration, the maximum over ranks, in ascending order.
-  var times: [Double]
+  /// How long iterations took.
+  var times: Samples
   /// The number over all ranks; nil when nothing was compared.
   var wrongElements: Int?
 
-  var minimum: Double { times[0] }
-  var maximum: Double { times[times.count - 1] }
-  var mean: Double { times.reduce(0, +) / Double(times.count) }
-
-  var median: Double {
-    let middle = times.count / 2
-    return times.count % 2 == 1 ? times[middle] : (times[middle - 1] + times[middle]) / 2
-  }
-
-  /// The smallest time that 99 of 100 iterations do not exceed (nearest rank).
-  var percentile99: Double { times[(times.count * 99 + 99) / 100 - 1] }
-
   /// ``bytes`` over the median time, in 10^9 bytes a second.
-  var algorithmBandwidth: Double { median > 0 ? Double(bytes) / median : 0 }
+  var algorithmBandwidth: Double { times.median > 0 ? Double(bytes) / times.median : 0 }
 
   /// The rate of the slowest wire, as nccl-tests defines it (doc/PERFORMANCE.md). It is comparable with the hardware's
   /// bandwidth, whatever the rank count.

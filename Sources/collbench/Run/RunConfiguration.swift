@@ -28,17 +28,23 @@ struct RunConfiguration: Sendable {
   /// The bytes of the message, or of all ranks' blocks, as asked for: one measurement for each; `[0]` for a collective
   /// without data.
   var sizes: [Int]
-  var type: DataType
-  var operation: ReduceOp
+  /// The types and operations to measure one after the other, never none.
+  var elements: [Elements]
   /// The root; 0, and without meaning, where no rank has a role of its own.
   var root: Int
   /// nil: by size.
   var iterations: Int?
+  /// How many seconds each measurement is to take, instead of a number of iterations; nil: as many as ``iterations`` says.
+  var duration: Double?
   /// nil: by size.
   var warmup: Int?
+  /// Whether iterations follow one another without a barrier between them.
+  var backToBack = false
   var inPlace: Bool
   /// Whether buffers are registered memory.
   var registered: Bool
+  /// Whether buffers begin at odd addresses.
+  var unaligned = false
   var check: Bool
   var format: Format
   /// The file for the results; nil for standard output.
@@ -53,11 +59,18 @@ struct RunConfiguration: Sendable {
   /// Whether results are printed one by one, as they come.
   var streams: Bool { format == .table && output == nil }
 
+  /// The type that was asked for, or `all`.
+  var typeName: String { common(elements.map(\.type.name)) }
+  /// The operation that was asked for, or `all`.
+  var operationName: String { common(elements.map(\.operation.name)) }
+
+  private func common(_ names: [String]) -> String { Set(names).count == 1 ? names[0] : "all" }
+
   var timeoutDuration: Duration { .nanoseconds(Int64(timeout * 1e9)) }
 
   /// The algorithms that the measurements of one size ask for; nil is `auto`. `all` leaves out those that are not defined
   /// for the ranks, or refused on them.
-  func algorithmRequests(_ communicator: Communicator) -> [String?] {
+  func algorithmRequests(_ communicator: Communicator, _ elements: Elements) -> [String?] {
     switch algorithms {
     case .auto: return [nil]
     case .all:
@@ -66,7 +79,7 @@ struct RunConfiguration: Sendable {
       return communicator.algorithms(for: collective).filter { name in
         // In canonical mode the others are refused.
         guard communicator.bits == .canonical,
-          let fold = communicator.foldClass(of: name, collective, operation, type)
+          let fold = communicator.foldClass(of: name, collective, elements.operation, elements.type)
         else { return true }
         return fold == "canonical" || fold == "exact"
       }
@@ -99,11 +112,14 @@ struct RunConfiguration: Sendable {
   /// nothing.
   func bufferBytes(ranks: Range<Int>, rankCount: Int) -> Double {
     let largest = sizes.max() ?? 0
-    let count = subject.count(bytes: largest, elementBytes: type.size, rankCount: rankCount)
-    return ranks.reduce(0) { sum, rank in
-      let layout = BufferLayout(subject, count: count, rank: rank, rankCount: rankCount, root: root)
-      return sum + layout.elements(inPlace: inPlace) * Double(type.size)
-    }
+    return elements.map { elements in
+      let elementBytes = elements.type.size
+      let count = subject.count(bytes: largest, elementBytes: elementBytes, rankCount: rankCount)
+      return ranks.reduce(0) { sum, rank in
+        let layout = BufferLayout(subject, count: count, rank: rank, rankCount: rankCount, root: root)
+        return sum + layout.elements(inPlace: inPlace) * Double(elementBytes)
+      }
+    }.max() ?? 0
   }
 
   /// Why some ranks on this machine cannot have their buffers; nil when they can. The kernel would kill one in the middle of

@@ -29,17 +29,19 @@ struct TuningRun {
     self.timeout = timeout
   }
 
+  private static let elements = Elements(type: .float32, operation: .sum)
+
   private func configuration(_ collective: Collective) -> RunConfiguration {
     RunConfiguration(
       subject: .collective(collective), transport: .auto, algorithms: .all,
-      sizes: collective == .barrier ? [0] : sizes, type: .float32, operation: .sum, root: 0, inPlace: false,
+      sizes: collective == .barrier ? [0] : sizes, elements: [Self.elements], root: 0, inPlace: false,
       registered: false, check: false, format: .table, timeout: timeout)
   }
 
   /// The algorithms that `auto` may take, of those that can run here. There are more over groups, for who asks for them.
   private func algorithms(_ configuration: RunConfiguration, _ collective: Collective) throws -> [String] {
     let weighed = Set(try communicator.explain(collective, bytes: 8).candidates.map(\.name))
-    return configuration.algorithmRequests(communicator).compactMap { $0 }.filter(weighed.contains)
+    return configuration.algorithmRequests(communicator, Self.elements).compactMap { $0 }.filter(weighed.contains)
   }
 
   /// Refuses sizes for which there is no memory, on all ranks.
@@ -92,13 +94,9 @@ struct TuningRun {
   }
 
   private func collectiveRun(_ configuration: RunConfiguration, bytes: Int) throws -> CollectiveRun {
-    let pattern =
-      configuration.subject.combines
-      ? TestPattern(
-        rank: communicator.rank, rankCount: communicator.rankCount, type: configuration.type,
-        operation: configuration.operation)
-      : TestPattern(movingElementsOf: configuration.type)
-    return try CollectiveRun(communicator, configuration, pattern, bytes: bytes, algorithm: nil)
+    let pattern = TestPattern(
+      configuration.subject, Self.elements, rank: communicator.rank, rankCount: communicator.rankCount)
+    return try CollectiveRun(communicator, configuration, Self.elements, pattern, bytes: bytes, algorithm: nil)
   }
 
   /// The calls of a turn.

@@ -33,7 +33,7 @@ import TuttiSchedule
     var generator = SeededGenerator(seed: seed)
     for rankCount in Array(1...16) + [19, 24] {
       for hosts in Self.groupings(rankCount, &generator) {
-        let grouping = try Grouping([hosts])
+        let grouping = try Grouping([hosts], inOrderOfNumbers: .random(using: &generator))
         guard algorithm.isDefined(for: grouping) else { continue }
         let roots = rankCount <= 5 ? Array(0..<rankCount) : [Int.random(in: 0..<rankCount, using: &generator)]
         prove(algorithm, grouping, roots: roots, "on \(hosts), seed \(seed)")

@@ -43,6 +43,36 @@ import TuttiTopology
     #expect(mixed.hash != layout.hash && layout.restricted(to: Array(0..<6)).hash == layout.hash)
   }
 
+  /// Virginia, Oregon, Ireland and Tokyo in the order of the ranks' numbers are 290.5 ms round, by Ireland first 226.
+  @Test("a ring goes round regions by a short tour, also in a split") func tours() throws {
+    let text = """
+      name: regions
+      source: made up
+      hosts: { count: 1, ranks: 2, nics: { bandwidth: 10 Gb/s, latency: 5 us } }
+      network: { type: switch }
+      regions: [ { name: virginia }, { name: oregon }, { name: ireland }, { name: tokyo } ]
+      wan:
+        bandwidth: 10 Gb/s
+        links:
+      """
+    let names = ["virginia", "oregon", "ireland", "tokyo"]
+    let pairs = names.indices.flatMap { from in names.indices.dropFirst(from + 1).map { (names[from], names[$0]) } }
+    func layout(_ latencies: [Double]) throws -> JobLayout {
+      let links = zip(pairs, latencies).map { "\n    - {between: [\($0.0), \($0.1)], latency: \($1) ms}" }.joined()
+      return try JobLayout(try topology(text + links), rankCount: 8)
+    }
+    func regions(_ layout: JobLayout) -> [[Int]] {
+      (0..<layout.grouping.groupCount(at: 1)).map { Array(layout.grouping.group($0, at: 1)) }
+    }
+    let far = try layout([43.5, 40.5, 72.5, 68.5, 44.5, 106])
+    #expect(regions(far) == [[0, 1], [4, 5], [2, 3], [6, 7]])
+    // Without rank 1, and in another order: the same way round.
+    #expect(regions(far.restricted(to: [7, 6, 5, 4, 3, 2, 0])) == [[6], [2, 3], [4, 5], [0, 1]])
+    // Where a tour is hardly shorter, the ranks' own order is worth more.
+    let near = try layout([41, 40, 41, 41, 40, 41])
+    #expect(near.grouping.isInRankOrder && regions(near) == [[0, 1], [2, 3], [4, 5], [6, 7]])
+  }
+
   @Test("a description has figures for each step, and a split has those of its own steps") func figures() throws {
     let text = """
       name: racks
