@@ -1,8 +1,8 @@
 import TuttiAlgorithms
 import TuttiTopology
 
-/// The order in which a ring goes through the groups of a described network: a short tour, where the ways between them differ,
-/// instead of the order of the ranks' numbers.
+/// The order in which a ring goes through the groups of a described network: a short tour, where the ways between them
+/// differ, instead of the order of the ranks' numbers.
 ///
 /// It is found level by level, among the groups inside one of the level before, from the ways between their lowest ranks. A
 /// pure function of the description, so equal on all ranks.
@@ -16,7 +16,8 @@ struct GroupTour {
   private static let bytes = 65_536.0
   /// Tours of three groups are all the same, and of more groups than this, too many ways would be looked at.
   private static let groupCounts = 4...64
-  /// The ways that are looked at in all, at most. In larger networks the groups of a level are alike, as generators make them.
+  /// The ways that are looked at in all, at most. In larger networks the groups of a level are alike, as generators make
+  /// them.
   private static let waysMax = 8192
   /// A tour must be so much shorter to be worth an order that is not that of the ranks' numbers.
   private static let worth = 0.95

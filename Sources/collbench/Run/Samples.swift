@@ -7,7 +7,7 @@ struct Samples: Sendable {
   static let capacity = 10_000_000
 
   private var kept: [Double] = []
-  /// Of so many samples one is kept.
+  /// How many samples one that is kept stands for.
   private var stride = 1
   private var sampleCount = 0
   private var total = 0.0
