@@ -34,6 +34,8 @@ package final class Engine: @unchecked Sendable {
   package let clock: MonotonicClock
   /// Starts the progress thread, and those that ask other ranks.
   let threads: ThreadStarter
+  /// How long an operation may stay where it is before the ranks that it waits for are asked what they have called.
+  let stallNanoseconds: UInt64
   /// What of this rank's memory its peers can reach; nil where none can.
   package let registeredMemory: RegisteredMemory?
   /// What the progress thread confines itself to; nil for what it inherits.
@@ -72,12 +74,14 @@ package final class Engine: @unchecked Sendable {
   ///   - waiting: What the transports of its links say about waiting for them.
   ///   - clock: What its deadlines are measured by, and its waits go by.
   ///   - threads: Starts its threads.
+  ///   - stallNanoseconds: How long an operation may stay where it is before other ranks are asked about it.
   ///   - links: Where its links come from.
   ///   - planner: Makes the plans of this rank's calls.
   package init(
     rank: Int, rankCount: Int, doorbell: Doorbell, isOversubscribed: Bool, processors: ProcessorSet?,
     registeredMemory: RegisteredMemory? = nil, waiting: WaitingHints = WaitingHints(),
-    clock: MonotonicClock = .system, threads: ThreadStarter = .system, links: any LinkSource, planner: any PlanMaker,
+    clock: MonotonicClock = .system, threads: ThreadStarter = .system,
+    stallNanoseconds: UInt64 = Engine.usualStallNanoseconds, links: any LinkSource, planner: any PlanMaker,
     delegate: any EngineDelegate
   ) {
     self.rank = rank
@@ -85,6 +89,7 @@ package final class Engine: @unchecked Sendable {
     self.doorbell = doorbell
     self.clock = clock
     self.threads = threads
+    self.stallNanoseconds = stallNanoseconds
     self.planner = planner
     self.delegate = delegate
     self.links = links

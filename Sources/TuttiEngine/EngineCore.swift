@@ -45,6 +45,12 @@ struct EngineCore {
   var crowdedCalls: UInt64 = 0
   /// The latest questions to other ranks, about calls that are near their deadlines: ``Inquiry/countMax`` at most.
   var inquiries: [Inquiry] = []
+  /// For each slot, whether its operation moves.
+  let stallWatches: UnsafeMutablePointer<StallWatch>
+  /// When to look next which operations do not move, in the engine's time.
+  var nextStallLook: UInt64 = 0
+  /// The latest questions about operations that do not move: one for each slot at most.
+  var polls: [CallPoll] = []
 
   /// The plans of recent calls: repeating a call costs a comparison. Entries of `cache`.
   let memo: UnsafeMutablePointer<PlanMemo>
@@ -73,6 +79,8 @@ struct EngineCore {
     links.initialize(repeating: nil, count: rankCount)
     slots = .allocate(capacity: Lane.operationSlots)
     for slot in 0..<Lane.operationSlots { (slots + slot).initialize(to: OperationSlot(number: slot)) }
+    stallWatches = .allocate(capacity: Lane.operationSlots)
+    stallWatches.initialize(repeating: StallWatch(), count: Lane.operationSlots)
     pending = .allocate(capacity: Int(Self.pendingCapacity))
     memo = .allocate(capacity: PlanMemo.count)
     memo.initialize(repeating: PlanMemo(), count: PlanMemo.count)
@@ -93,6 +101,7 @@ struct EngineCore {
     }
     links.deallocate()
     slots.deallocate()
+    stallWatches.deallocate()
     pending.deallocate()
     sources.deallocate()
     memo.deallocate()

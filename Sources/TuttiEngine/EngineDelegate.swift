@@ -38,12 +38,12 @@ package protocol EngineDelegate: AnyObject, Sendable {
   /// it any more. Called without the lock, after a failure and before it is thrown.
   func revokeMemory()
 
-  /// Describes a call to people: `all-reduce sum float32 x 10 (ring)`.
-  func describe(_ call: CallRecord) -> String
+  /// Describes a call of this rank to people and to other ranks.
+  func describe(_ call: CallRecord) -> CallDescription
 
-  /// Asks a peer what its operation of that number is, which takes up to 0.2 s. nil where it does not answer or does not
-  /// know.
-  func askCall(of peer: Int, operationNumber: UInt64) -> String?
+  /// Asks a peer what its operation of that number is, which takes up to 0.2 s. nil where it does not answer, has made no
+  /// such call yet, or does not know it any more.
+  func askCall(of peer: Int, operationNumber: UInt64) -> CallDescription?
 
   /// Describes so many elements of this type to people: `float32 x 10`.
   func describeElements(dataType: UInt8, count: UInt64) -> String

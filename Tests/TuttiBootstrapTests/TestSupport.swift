@@ -96,7 +96,7 @@ final class Recorder: Sendable {
   let connections = Lock<[Membership.Delivery]>([])
   let status = Lock(RankStatus())
   /// What its operations were, by number.
-  let calls = Lock<[UInt64: String]>([:])
+  let calls = Lock<[UInt64: CallDescription]>([:])
 
   var handlers: ControlHandlers {
     ControlHandlers(
@@ -108,7 +108,7 @@ final class Recorder: Sendable {
       status: { number in
         self.status.withLock { status in
           var status = status
-          status.asked = self.calls.withLock { $0[number] } ?? ""
+          status.asked = self.calls.withLock { $0[number] }
           return status
         }
       })

@@ -35,7 +35,9 @@ import Testing
       .answer(
         id: 7, asker: 0, about: 2,
         .status(
-          RankStatus(entered: 8, completed: 7, waitingFor: -1, operation: "barrier", asked: "broadcast", trouble: "is far"))),
+          RankStatus(
+            entered: 8, completed: 7, waitingFor: -1, operation: "barrier",
+            asked: CallDescription("broadcast", identity: .max - 1), trouble: "is far"))),
     ]
   }
 

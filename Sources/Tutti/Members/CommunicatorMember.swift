@@ -79,11 +79,11 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
   /// What this rank is doing, for another rank's diagnosis, and what its operation of a number is, if not 0.
   final func status(asked operationNumber: UInt64) -> RankStatus {
     let snapshot = engine.snapshot
-    var operation = snapshot.call.map(describe) ?? ""
+    var operation = snapshot.call.map { describe($0).words } ?? ""
     if snapshot.entered == snapshot.completed, let transfer = snapshot.transfer { operation = transfer.description(self) }
     return RankStatus(
       entered: snapshot.entered, completed: snapshot.completed, waitingFor: snapshot.waitingFor, operation: operation,
-      asked: engine.call(numbered: operationNumber).map(describe) ?? "", trouble: engine.troubleOnTheWay() ?? "")
+      asked: engine.call(numbered: operationNumber).map(describe), trouble: engine.troubleOnTheWay() ?? "")
   }
 
   /// Whether calls may go on in this process: not in the child of a fork.
@@ -118,7 +118,8 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
   final func diagnose(_ call: AwaitedCall, until deadline: UInt64) -> FailureReport? {
     controlPlane.diagnoseTimeout(
       ExpiredWait(
-        operationNumber: call.number, operation: call.description, waitingFor: call.peer,
+        operationNumber: call.number, operation: call.description,
+        identity: engine.call(numbered: call.number).map { describe($0).identity } ?? 0, waitingFor: call.peer,
         timeoutSeconds: Double(call.nanoseconds) / 1e9, step: call.step, trouble: engine.troubleOnTheWay() ?? ""),
       until: deadline)
   }
@@ -135,28 +136,33 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
     return "\(DataType(rawValue: dataType)?.name ?? "type \(dataType)") x \(count)"
   }
 
-  final func askCall(of peer: Int, operationNumber: UInt64) -> String? {
+  final func askCall(of peer: Int, operationNumber: UInt64) -> CallDescription? {
     controlPlane.askCall(of: peer, operationNumber: operationNumber)
   }
 
-  final func describe(_ call: CallRecord) -> String {
-    let algorithm = call.collective.map { planner.policy.catalog.name($0, number: call.algorithm) } ?? ""
-    return describe(call, algorithm: algorithm)
+  final func describe(_ call: CallRecord) -> CallDescription {
+    let catalog = planner.policy.catalog
+    let algorithm = call.collective.map {
+      (name: catalog.name($0, number: call.algorithm), identifier: catalog.identifier($0, number: call.algorithm).rawValue)
+    }
+    return CallDescription(
+      describe(call, algorithm: algorithm?.name ?? ""), identity: call.identity(algorithm: algorithm?.identifier ?? 0))
   }
 
   /// Describes a call whose algorithm is known by its name only, as it has no number here.
   final func describe(_ call: CallRecord, algorithm: String) -> String {
     let (collective, count) = (call.collective, call.count)
-    let isExchange = collective == .allToAll && call.operation == Request.exchangeForm
-    let name = collective.map { $0.name + (isExchange ? " with counts" : "") } ?? "an unknown collective"
+    let name = collective.map { $0.name + (call.isExchange ? " with counts" : "") } ?? "an unknown collective"
     guard let collective, collective != .barrier else { return "\(name) (\(algorithm))" }
     let operation =
       collective.combines ? " " + (ReduceOp(rawValue: call.operation)?.name ?? "operation \(call.operation)") : ""
     let root = collective.hasRoot ? ", root \(call.root)" : ""
+    let type = DataType(rawValue: call.dataType)?.name ?? "type \(call.dataType)"
+    // In an exchange every rank has a digest of its own, which says nothing to the others.
+    let digest = call.isExchange ? "" : " (digest \(String(count, radix: 16)))"
     let elements =
       PlanKey.isDigest(count)
-      ? "\(DataType(rawValue: call.dataType)?.name ?? "type \(call.dataType)") in unequal blocks (digest \(String(count, radix: 16)))"
-      : describeElements(dataType: call.dataType, count: count)
+      ? "\(type) in unequal blocks\(digest)" : describeElements(dataType: call.dataType, count: count)
     return "\(name)\(operation) \(elements)\(root) (\(algorithm))"
   }
 

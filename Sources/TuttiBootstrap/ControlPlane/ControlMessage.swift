@@ -1,4 +1,5 @@
 import TuttiSystem
+import TuttiTransport
 
 /// A message over the tree of control connections, one in each frame.
 enum ControlMessage {
@@ -77,7 +78,8 @@ enum RankAnswer: Hashable, Sendable {
       encoder.put(status.completed)
       encoder.put(Int32(clamping: status.waitingFor))
       encoder.put(status.operation, bytesMax: FailureReport.shortTextBytesMax)
-      encoder.put(status.asked, bytesMax: FailureReport.shortTextBytesMax)
+      encoder.put(status.asked?.words ?? "", bytesMax: FailureReport.shortTextBytesMax)
+      encoder.put(status.asked?.identity ?? 0)
       encoder.put(status.trouble, bytesMax: FailureReport.shortTextBytesMax)
     case .left:
       encoder.put(UInt8(2))
@@ -87,13 +89,16 @@ enum RankAnswer: Hashable, Sendable {
   init(from decoder: inout WireDecoder) throws(MalformedMessage) {
     switch try decoder.take(UInt8.self, "answer") {
     case 1:
-      self = .status(
-        RankStatus(
-          entered: try decoder.take("entered"), completed: try decoder.take("completed"),
-          waitingFor: Int(try decoder.take(Int32.self, "waiting for")),
-          operation: try decoder.takeText(bytesMax: FailureReport.shortTextBytesMax, "operation"),
-          asked: try decoder.takeText(bytesMax: FailureReport.shortTextBytesMax, "operation asked about"),
-          trouble: try decoder.takeText(bytesMax: FailureReport.shortTextBytesMax, "trouble")))
+      var status = RankStatus(
+        entered: try decoder.take("entered"), completed: try decoder.take("completed"),
+        waitingFor: Int(try decoder.take(Int32.self, "waiting for")),
+        operation: try decoder.takeText(bytesMax: FailureReport.shortTextBytesMax, "operation"))
+      let words = try decoder.takeText(bytesMax: FailureReport.shortTextBytesMax, "operation asked about")
+      let identity: UInt64 = try decoder.take("identity of the operation asked about")
+      // Every call has words.
+      status.asked = words.isEmpty ? nil : CallDescription(words, identity: identity)
+      status.trouble = try decoder.takeText(bytesMax: FailureReport.shortTextBytesMax, "trouble")
+      self = .status(status)
     case 2:
       self = .left
     default:

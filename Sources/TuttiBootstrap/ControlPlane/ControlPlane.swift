@@ -12,13 +12,14 @@ package struct RankStatus: Hashable, Sendable {
   /// The operation last entered, as a person would write it; outside of one, the send or receive it waits in, if it does.
   package var operation: String
 
-  /// The operation that was asked about, as a person would write it; empty where none was, or it is not known any more.
-  package var asked: String
+  /// The operation that was asked about; nil where none was, or it has not been called, or is not known any more.
+  package var asked: CallDescription?
   /// What is known to be wrong with the way to one of its peers, as a clause that follows the rank; empty where nothing is.
   package var trouble: String
 
   package init(
-    entered: UInt64 = 0, completed: UInt64 = 0, waitingFor: Int = -1, operation: String = "", asked: String = "",
+    entered: UInt64 = 0, completed: UInt64 = 0, waitingFor: Int = -1, operation: String = "",
+    asked: CallDescription? = nil,
     trouble: String = ""
   ) {
     self.asked = asked
@@ -66,6 +67,8 @@ package struct ExpiredWait: Sendable {
   package var operationNumber: UInt64
   /// The operation as a person would write it: `all-reduce sum float32 x 1024`.
   package var operation: String
+  /// What tells it from another call of its number: ``CallDescription/identity``; 0 for a send or receive.
+  package var identity: UInt64
   /// The rank this rank waits for; -1 when it is not one rank.
   package var waitingFor: Int
   package var timeoutSeconds: Double
@@ -77,9 +80,10 @@ package struct ExpiredWait: Sendable {
   package var trouble: String
 
   package init(
-    operationNumber: UInt64, operation: String, waitingFor: Int, timeoutSeconds: Double, step: Int = -1,
-    transport: String = "", trouble: String = ""
+    operationNumber: UInt64, operation: String, identity: UInt64 = 0, waitingFor: Int, timeoutSeconds: Double,
+    step: Int = -1, transport: String = "", trouble: String = ""
   ) {
+    self.identity = identity
     self.trouble = trouble
     self.operationNumber = operationNumber
     self.operation = operation
@@ -124,8 +128,9 @@ package protocol ControlPlane: AnyObject, Sendable {
 
   /// Asks a peer what its operation of that number is. Waits up to 200 ms for the answer.
   ///
-  /// - Returns: nil where it does not answer or does not know, and where the communicator has failed meanwhile.
-  func askCall(of peer: Int, operationNumber: UInt64) -> String?
+  /// - Returns: nil where it does not answer, has made no such call yet or does not know it any more, and where the
+  ///   communicator has failed meanwhile.
+  func askCall(of peer: Int, operationNumber: UInt64) -> CallDescription?
 
   /// Leaves in good order: says goodbye, so that the end of this process is not a death, and gives up every descriptor.
   /// After it, and in a forked child, the other calls do nothing. Idempotent.

@@ -25,6 +25,7 @@ struct Diagnosis {
   let clock: MonotonicClock
   /// `rank 2 (pid 123 on host-a)`.
   let describe: (Int) -> String
+  /// Asks a rank what it is doing, and what it called as the operation that is waited in.
   let ask: (Int) -> Reply
 
   /// - Returns: The cause; nil when the communicator has failed meanwhile.
@@ -129,18 +130,16 @@ struct Diagnosis {
     _ suspect: Int, _ status: RankStatus, waiter: Int, awaited: UInt64, asked: Set<Int>
   ) -> (report: FailureReport, isCertain: Bool)? {
     let chain = waiter == rank ? "" : via(waiter, suspect)
-    guard status.isInside else { return judgeIdle(suspect, status, waiter: waiter, awaited: awaited, asked: asked) }
-    if status.entered == wait.operationNumber, !wait.operation.isEmpty, !status.operation.isEmpty,
-      status.operation != wait.operation
-    {
+    if let call = status.asked, wait.identity != 0, call.identity != wait.identity {
       return (
         report(
           peer: suspect,
-          "\(describe(suspect)) is in a different call: its operation \(status.entered) is \(status.operation), here it is "
+          "\(describe(suspect)) made a different call: its operation \(wait.operationNumber) is \(call.words), here it is "
             + wait.operation + chain,
           "All ranks must make the same calls in the same order", code: .mismatch), true
       )
     }
+    guard status.isInside else { return judgeIdle(suspect, status, waiter: waiter, awaited: awaited, asked: asked) }
     let inside = "is in operation \(status.entered) (\(status.operation))"
     guard (0..<rankCount).contains(status.waitingFor), status.waitingFor != suspect else {
       return (

@@ -1,4 +1,5 @@
 import TuttiSystem
+import TuttiTransport
 
 /// The control plane of ranks that are threads of one process. They share an object instead of connections, and it behaves
 /// the same.
@@ -55,13 +56,13 @@ package final class InProcessControlPlane: ControlPlane {
     if firstCause != nil { return nil }
     let diagnosis = Diagnosis(
       rank: rank, rankCount: rankCount, wait: wait, deadline: deadline, clock: clock,
-      describe: { "rank \($0)" }, ask: { [group] in group.ask($0) })
+      describe: { "rank \($0)" }, ask: { [group] in group.ask($0, about: wait.operationNumber) })
     return diagnosis.findCause()
   }
 
-  package func askCall(of peer: Int, operationNumber: UInt64) -> String? {
+  package func askCall(of peer: Int, operationNumber: UInt64) -> CallDescription? {
     guard case .status(let status) = group.ask(peer, about: operationNumber) else { return nil }
-    return status.asked.isEmpty ? nil : status.asked
+    return status.asked
   }
 
   package func leave() {

@@ -1,4 +1,5 @@
 import TuttiSystem
+import TuttiTransport
 
 // Finding the cause of what this rank notices itself: a link that failed, a wait that reached its deadline.
 
@@ -42,16 +43,17 @@ extension Membership {
     if firstCause != nil { return nil }
     let diagnosis = Diagnosis(
       rank: rank, rankCount: rankCount, wait: wait, deadline: deadline, clock: clock,
-      describe: { [members] in members[$0].description }, ask: { [self] in ask($0, until: deadline) })
+      describe: { [members] in members[$0].description },
+      ask: { [self] in ask($0, about: wait.operationNumber, until: deadline) })
     return diagnosis.findCause()
   }
 
-  package func askCall(of peer: Int, operationNumber: UInt64) -> String? {
+  package func askCall(of peer: Int, operationNumber: UInt64) -> CallDescription? {
     let deadline = clock.now() + 200 * Clock.millisecond
     guard !isForked, (0..<rankCount).contains(peer), peer != rank, firstCause == nil,
       case .status(let status) = ask(peer, about: operationNumber, until: deadline)
     else { return nil }
-    return status.asked.isEmpty ? nil : status.asked
+    return status.asked
   }
 
   /// Asks `target`, another rank, and every rank on the way to it; waits 200 ms for all, or until the deadline.

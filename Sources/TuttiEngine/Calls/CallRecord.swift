@@ -25,6 +25,16 @@ package struct CallRecord: Equatable, Sendable {
   package var dataType: UInt8 { UInt8(packed >> 8 & 0xFF) }
   package var operation: UInt8 { UInt8(packed & 0xFF) }
   package var root: Int { Int(packed >> 32) }
+  /// Whether it is an all-to-all in which every rank has counts of its own.
+  package var isExchange: Bool { collective == .allToAll && operation == Request.exchangeForm }
+
+  /// What ranks compare to see whether they made the same call.
+  ///
+  /// - Parameter algorithm: The same on every rank: not its number.
+  package func identity(algorithm: UInt64) -> UInt64 {
+    // In an exchange, ranks may rightly give different counts.
+    CallHash.mixed(CallHash.mixed(packed & ~0xFF_0000) ^ CallHash.mixed(algorithm) ^ (isExchange ? 0 : count))
+  }
 }
 
 /// Hashes what a call is to the upper half of its signature: all but the operation when the plan is made, and the operation
@@ -44,7 +54,7 @@ package enum CallHash {
   package static func call(_ plan: UInt32, operation: UInt8) -> UInt32 { plan ^ UInt32(operation) &* 0x9E37_79B1 }
 
   /// The finalizer of splitmix64.
-  private static func mixed(_ value: UInt64) -> UInt64 {
+  static func mixed(_ value: UInt64) -> UInt64 {
     var mixed = value &+ 0x9E37_79B9_7F4A_7C15
     mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
     mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB

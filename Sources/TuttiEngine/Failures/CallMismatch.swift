@@ -74,17 +74,27 @@ extension Engine {
     case .call:
       let known = PlanKey.isDigest(mismatch.theirs) ? "unequal blocks" : "\(mismatch.theirs) elements"
       let theirs =
-        delegate.askCall(of: peer, operationNumber: mismatch.theirNumber)
+        delegate.askCall(of: peer, operationNumber: mismatch.theirNumber)?.words
         ?? "another one, of \(known), and does not answer the question which"
-      message =
-        "ranks disagree about operation \(mismatch.number): rank \(rank) called \(ours), rank \(peer) called \(theirs)"
-      advice = "Every rank must make the same calls in the same order, with equal count, type and operation"
+      return disagreement(about: mismatch.number, peer, theirs, transport: mismatch.transport)
     }
     return FailureReport(
       .mismatch, rank: rank, peer: peer, message, advice: advice, operation: ours, operationNumber: mismatch.number,
       transport: mismatch.transport)
   }
 
+  /// Says what to report where a peer has called something else as its operation of a number.
+  func disagreement(about number: UInt64, _ peer: Int, _ theirs: String, transport: String = "") -> FailureReport {
+    let ours = describe(number)
+    return FailureReport(
+      .mismatch, rank: rank, peer: peer,
+      "ranks disagree about operation \(number): rank \(rank) called \(ours), rank \(peer) called \(theirs)",
+      advice: "Every rank must make the same calls in the same order, with equal count, type and operation",
+      operation: ours, operationNumber: number, transport: transport)
+  }
+
   /// What a person calls one of this rank's operations that are in flight.
-  func describe(_ number: UInt64) -> String { call(numbered: number).map(delegate.describe) ?? "operation \(number)" }
+  func describe(_ number: UInt64) -> String {
+    call(numbered: number).map { delegate.describe($0).words } ?? "operation \(number)"
+  }
 }

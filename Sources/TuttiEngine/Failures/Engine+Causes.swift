@@ -35,7 +35,7 @@ extension Engine {
       case .failed(let loss): return { [unowned self] in cause(of: loss) }
       }
     }
-    return findExpiredOperation(idle.now)
+    return findDisagreement(idle.now) ?? findExpiredOperation(idle.now)
       ?? (core.pointee.transfersInFlight == 0 ? nil : findExpiredTransfer(idle.now))
   }
 
@@ -105,7 +105,7 @@ extension Engine {
     return .whole
   }
 
-  /// Finds a rank that has gone without opening the link that an operation needs.
+  /// Finds a rank that has gone without opening the link that an operation or a transfer needs.
   private func findAbsence() -> FailureReport? {
     for index in 0..<Lane.operationSlots where core.pointee.slots[index].isActive {
       let operation = core.pointee.slots[index].operation
@@ -114,7 +114,7 @@ extension Engine {
         if let loss = links.absence(of: peer) { return loss }
       }
     }
-    return nil
+    return core.pointee.transfersInFlight == 0 ? nil : findAbsenceForTransfers()
   }
 
   /// Finds an operation whose time is over, and asks the other ranks about those whose time nearly is.

@@ -143,6 +143,20 @@ extension Engine {
       && !link.hasArrival(Lane.pointToPoint)
   }
 
+  /// Finds a rank that has gone without opening the link that a transfer needs.
+  func findAbsenceForTransfers() -> FailureReport? {
+    let transfers = transfers
+    for place in 0..<transfers.pointee.activeCount {
+      let peer = Int(transfers.pointee.activePeers[place])
+      if peer == rank || core.pointee.links[peer] != nil { continue }
+      let receive = transfers.pointee.queue(peer, isSend: false).pointee.first
+      let isAwaited = receive >= 0 && !transfers.pointee.isStanding(receive)
+      guard isAwaited || transfers.pointee.queue(peer, isSend: true).pointee.first >= 0 else { continue }
+      if let loss = links.absence(of: peer) { return loss }
+    }
+    return nil
+  }
+
   // MARK: Messages that do not fit
 
   /// The sender's message is not the one that the receiver has called for.

@@ -243,8 +243,9 @@ extension OverSockets {
       let group = try TestGroup(rankCount)
       defer { group.leave() }
       let asker = group.members[0]
-      group.recorders[rankCount - 1].calls.withLock { $0[7] = "barrier (direct)" }
-      #expect(asker.askCall(of: rankCount - 1, operationNumber: 7) == "barrier (direct)")
+      let barrier = CallDescription("barrier (direct)", identity: 99)
+      group.recorders[rankCount - 1].calls.withLock { $0[7] = barrier }
+      #expect(asker.askCall(of: rankCount - 1, operationNumber: 7) == barrier)
       #expect(asker.askCall(of: rankCount - 1, operationNumber: 8) == nil)
       #expect(asker.askCall(of: 0, operationNumber: 7) == nil && asker.askCall(of: rankCount, operationNumber: 7) == nil)
       group.members[rankCount - 1].leave()

@@ -1,5 +1,6 @@
 import Patience
 import TuttiSystem
+import TuttiTransport
 import Testing
 
 @testable import TuttiBootstrap
@@ -13,8 +14,8 @@ import Testing
     Diagnosis(
       rank: 0, rankCount: 8,
       wait: ExpiredWait(
-        operationNumber: number, operation: "all-reduce sum", waitingFor: waitingFor, timeoutSeconds: 30, step: 2,
-        transport: "tcp", trouble: trouble),
+        operationNumber: number, operation: "all-reduce sum", identity: 1, waitingFor: waitingFor, timeoutSeconds: 30,
+        step: 2, transport: "tcp", trouble: trouble),
       deadline: Patience.deadline(seconds: 5), clock: .system, describe: { "rank \($0)" },
       ask: { replies[$0] ?? others ?? .silent($0) }
     ).findCause()
@@ -68,9 +69,21 @@ import Testing
     #expect(report?.message.contains("has not called operation 16; it last completed operation 15") == true)
   }
 
-  @Test func bothCallsAreNamedWhenTheyDiffer() {
-    let report = find([1: inside(17, waitingFor: 0, "barrier")])
-    #expect(report?.peer == 1 && report?.message.contains("operation 17 is barrier, here it is all-reduce sum") == true)
+  /// Whether the other is still in that call, or has gone on.
+  @Test(arguments: [17, 18, 19] as [UInt64])
+  func bothCallsAreNamedWhenTheyDiffer(entered: UInt64) {
+    var status = RankStatus(entered: entered, completed: entered == 18 ? 18 : 16, waitingFor: 0, operation: "barrier")
+    status.asked = CallDescription("barrier", identity: 2)
+    let report = find([1: .status(status)])
+    #expect(report?.code == .mismatch && report?.peer == 1)
+    #expect(report?.message.contains("operation 17 is barrier, here it is all-reduce sum") == true)
+  }
+
+  /// Ranks may describe one call in different words.
+  @Test func wordsMakeNoDifference() {
+    var status = RankStatus(entered: 17, completed: 16, waitingFor: 0, operation: "all-reduce su")
+    status.asked = CallDescription("all-reduce su", identity: 1)
+    #expect(find(others: inside(17, waitingFor: 0), [1: .status(status)])?.code == .timeout)
   }
 
   @Test func theEndOfTheChainIsNamed() {

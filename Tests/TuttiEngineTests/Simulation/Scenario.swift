@@ -12,6 +12,8 @@ struct Scenario: CustomStringConvertible {
     case silence(rank: Int, call: Int)
     /// A rank makes another call.
     case mistake(rank: Int, call: Int)
+    /// A rank makes a collective by another algorithm, or with another root, so that it needs other links.
+    case detour(rank: Int, call: Int)
     /// A rank gives up.
     case abort(rank: Int, step: Int)
     /// The process is stopped for an hour.
@@ -26,6 +28,8 @@ struct Scenario: CustomStringConvertible {
   let fault: Fault
   /// The limit of each call, in nanoseconds.
   let limit: UInt64
+  /// How long a call may stay where it is before the other ranks are asked for theirs.
+  let stallNanoseconds: UInt64
   /// A call that is stuck has sends and receives of two other ranks beside it, without a pause.
   let hasTraffic: Bool
   let segmentBytes: Int
@@ -56,13 +60,16 @@ struct Scenario: CustomStringConvertible {
     let rank = Int.random(in: 0..<rankCount, using: &generator)
     let call = Int.random(in: 0..<calls.count, using: &generator)
     let step = Int.random(in: 0..<150, using: &generator)
-    switch Int.random(in: 0..<12, using: &generator) {
+    switch Int.random(in: 0..<14, using: &generator) {
     case 0: fault = .cut(rank: rank, segment: Int.random(in: 1...12, using: &generator))
     case 1: fault = .refusal(rank: rank)
     case 2, 3: fault = .silence(rank: rank, call: call)
     case 4 where calls[call].connects(rank, rankCount: ranks): fault = .mistake(rank: rank, call: call)
     case 5: fault = .abort(rank: rank, step: step)
     case 6: fault = .stop(step: step)
+    case 7,
+      8 where calls[call].diverted(rankCount: ranks).isCollective:
+      fault = .detour(rank: rank, call: call)
     default: fault = .none
     }
     if case .silence = fault {
@@ -70,6 +77,7 @@ struct Scenario: CustomStringConvertible {
     } else {
       limit = 60_000_000_000
     }
+    stallNanoseconds = UInt64.random(in: 200_000...1_000_000, using: &generator)
     // Messages of a pair are matched by their order, so there must be no others.
     let hasTransfers = calls.contains { if case .transfer = $0.kind { true } else { false } }
     hasTraffic = rankCount >= 3 && !hasTransfers && Bool.random(using: &generator)

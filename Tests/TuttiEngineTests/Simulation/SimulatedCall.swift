@@ -82,6 +82,26 @@ struct SimulatedCall {
     return call
   }
 
+  /// The same collective with another root, or by another algorithm where it has none; itself where there is no other.
+  func diverted(rankCount: Int) -> SimulatedCall {
+    guard case .collective(let key, let operation) = kind else { return self }
+    var (root, algorithm) = (key.root, key.algorithm)
+    if key.collective.hasRoot {
+      root = (root + 1) % Int32(rankCount)
+    } else {
+      let algorithms = SimulatedPlans.algorithms(key.collective, rankCount: rankCount)
+      algorithm = algorithms[(algorithms.firstIndex(of: algorithm)! + 1) % algorithms.count]
+    }
+    var call = self
+    call.kind = .collective(
+      PlanKey(
+        collective: key.collective, algorithm: algorithm, dataType: key.dataType, inPlace: key.inPlace, root: root,
+        count: key.count), operation: operation)
+    return call
+  }
+
+  var isCollective: Bool { if case .collective = kind { true } else { false } }
+
   // MARK: Data
 
   private func value(_ rank: Int, _ index: Int) -> UInt32 {

@@ -45,7 +45,7 @@ final class SimulatedRank: EngineDelegate, LinkSource, @unchecked Sendable {
   private let isFaithful: Bool
   private var handlersCalled = 0
   private var handlersExpected = 0
-  /// Threads that have not asked yet.
+  /// Threads that have not asked yet about a call whose time is nearly over.
   private(set) var inquiriesPending = 0
   /// When a call began to wait that was not to end.
   private var stuckSince: UInt64 = 0
@@ -61,17 +61,17 @@ final class SimulatedRank: EngineDelegate, LinkSource, @unchecked Sendable {
       processors: nil, clock: world.clock(of: number),
       threads: ThreadStarter { [unowned self] name, body throws(FailureReport) in
         // The progress thread takes its turns by the world's steps.
-        if name != "tutti-progress" { try ask(body) }
-      }, links: self, planner: planner, delegate: self)
+        if name != "tutti-progress" { try ask(body, atLimit: name == "tutti-inquiry") }
+      }, stallNanoseconds: scenario.stallNanoseconds, links: self, planner: planner, delegate: self)
     engine.core.pointee.cache = PlanCache(bytesMax: scenario.cacheBytes)
   }
 
   /// Starts a thread that asks other ranks: it runs at some time, or cannot be had.
-  private func ask(_ body: @escaping @Sendable () -> Void) throws(FailureReport) {
+  private func ask(_ body: @escaping @Sendable () -> Void, atLimit: Bool) throws(FailureReport) {
     if world.chance(4) == 0 { throw FailureReport(.resources, "no thread") }
-    inquiriesPending += 1
+    if atLimit { inquiriesPending += 1 }
     world.later(200_000) { [self] in
-      inquiriesPending -= 1
+      if atLimit { inquiriesPending -= 1 }
       body()
     }
   }
@@ -110,6 +110,7 @@ final class SimulatedRank: EngineDelegate, LinkSource, @unchecked Sendable {
     if isFull && world.blocking != nil { return }
     var call = scenario.calls[next]
     if case .mistake(number, next) = scenario.fault { call = call.mistaken }
+    if case .detour(number, next) = scenario.fault { call = call.diverted(rankCount: scenario.rankCount) }
     next += 1
     guard call.involves(number) else { return }
     try start(call, blocks: world.blocking == nil && world.chance(3) == 0, isFull: isFull)
@@ -258,9 +259,11 @@ final class SimulatedRank: EngineDelegate, LinkSource, @unchecked Sendable {
     isOver = true
   }
 
-  /// The program has made all its calls; it may leave while others still make theirs.
+  /// The program has made all its calls; it may leave while others still make theirs, unless it has to say to them what its
+  /// calls were.
   private func finish() {
     isOver = true
+    if case .detour = world.scenario.fault { return }
     if isFaithful && world.chance(2) == 0 { close() }
   }
 
@@ -323,6 +326,8 @@ final class SimulatedRank: EngineDelegate, LinkSource, @unchecked Sendable {
 
   func openLink(to peer: Int, deadline: UInt64, giveUp: () -> FailureReport?) throws(FailureReport) {
     if let report = giveUp() { throw report }
+    // Of two ranks the higher one dials.
+    if number < peer { return }
     isAway = true
     try world.openLink(number, peer)
   }
@@ -348,9 +353,15 @@ final class SimulatedRank: EngineDelegate, LinkSource, @unchecked Sendable {
 
   func revokeMemory() { opened.forEach { $0.revoke() } }
 
-  func describe(_ call: CallRecord) -> String { "\(call.collective?.name ?? "?") x \(call.count)" }
+  func describe(_ call: CallRecord) -> CallDescription {
+    CallDescription(
+      "\(call.collective?.name ?? "?") x \(call.count)", identity: call.identity(algorithm: UInt64(call.algorithm)))
+  }
 
-  func askCall(of peer: Int, operationNumber: UInt64) -> String? { nil }
+  /// A rank does not always answer in time.
+  func askCall(of peer: Int, operationNumber: UInt64) -> CallDescription? {
+    world.chance(4) == 0 ? nil : world.ranks[peer].engine.call(numbered: operationNumber).map(describe)
+  }
 
   func describeElements(dataType: UInt8, count: UInt64) -> String { "uint32 x \(count)" }
 }

@@ -63,7 +63,7 @@ final class ThreadedRank: EngineDelegate, LinkSource, @unchecked Sendable {
     return cause
   }
   func revokeMemory() { other?.engineStorage?.awaitAbort() }
-  func describe(_ call: CallRecord) -> String { "a call" }
-  func askCall(of peer: Int, operationNumber: UInt64) -> String? { nil }
+  func describe(_ call: CallRecord) -> CallDescription { CallDescription("a call", identity: 1) }
+  func askCall(of peer: Int, operationNumber: UInt64) -> CallDescription? { nil }
   func describeElements(dataType: UInt8, count: UInt64) -> String { "elements" }
 }

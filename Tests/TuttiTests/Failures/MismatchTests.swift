@@ -11,7 +11,7 @@ import TuttiSystem
 @Suite(.serialized) struct MismatchTests {
   /// What the odd rank calls differently.
   enum Difference: String, CaseIterable, Sendable, CustomTestStringConvertible {
-    case count, emptiness, type, operation, algorithm, collective, order
+    case count, emptiness, type, operation, algorithm, collective, order, links
 
     var testDescription: String { rawValue }
 
@@ -25,8 +25,12 @@ import TuttiSystem
       case .algorithm: ("ring", "recursive-doubling")
       case .collective: ("barrier", "all-reduce")
       case .order: ("max", "sum")
+      case .links: ("linear", "one-shot")
       }
     }
+
+    /// Whether the two calls need different links, so that ranks may wait for some that nobody opens, and have to ask.
+    var needsOtherLinks: Bool { self == .emptiness || self == .links }
 
     func call(_ communicator: Communicator, odd: Bool) throws(TuttiError) {
       let memory = TuttiBuffer<Double>(count: 2000, repeating: 1)
@@ -34,8 +38,7 @@ import TuttiSystem
       var (count, type, operation, algorithm) = (1000, DataType.float32, ReduceOp.sum, String?.none)
       switch self {
       case .count: count = odd ? 1001 : 1000
-      // By name: two algorithms need different links, and a rank that waits for one hears only at its limit.
-      case .emptiness: (count, algorithm) = (odd ? 0 : 1000, "one-shot")
+      case .emptiness: count = odd ? 0 : 1000
       case .type: type = odd ? .int32 : .float32
       case .operation: operation = odd ? .max : .sum
       case .algorithm: algorithm = odd ? "ring" : "recursive-doubling"
@@ -46,6 +49,7 @@ import TuttiSystem
           try communicator.allReduce(RawMemory(base, count: count, type: type), operation)
         }
         return
+      case .links: algorithm = odd ? "linear" : "one-shot"
       }
       try communicator.allReduce(RawMemory(base, count: count, type: type), operation, algorithm: AlgorithmName(algorithm))
     }
@@ -63,7 +67,8 @@ import TuttiSystem
       for (rank, ending) in ended.enumerated() {
         let error = try #require(ending.error, "rank \(rank)'s call ended well")
         #expect(error.code == .mismatch, "\(rankCount) ranks, rank \(rank): \(error)")
-        #expect(ending.time - start < .seconds(1 * slowness), "rank \(rank) heard after \(ending.time - start)")
+        let limit = (difference.needsOtherLinks ? 3 : 1) * slowness
+        #expect(ending.time - start < .seconds(limit), "rank \(rank) heard after \(ending.time - start)")
         // Two ranks may find out at the same moment, so the messages need not be equal.
         #expect(error.message.contains(difference.names.odd) && error.message.contains(difference.names.others), "\(error)")
         #expect(error.message.contains("rank \(odd)"), "\(error)")
@@ -72,6 +77,45 @@ import TuttiSystem
       }
       communicators.forEach { $0.close() }
     }
+  }
+
+  /// Each rank takes the next one for the root: all receive, and nobody sends anything.
+  @Test(arguments: Fabric.allCases, [false, true])
+  func everyoneReceives(fabric: Fabric, isStarted: Bool) throws {
+    let rankCount = 5
+    let communicators = try makeCommunicators(rankCount, fabric, timeout: .seconds(60 * slowness))
+    let start = ContinuousClock.now
+    let ended = try endings(communicators) { communicator throws(TuttiError) in
+      let values = TuttiBuffer<Float>(count: 100, repeating: 1)
+      let root = (communicator.rank + 1) % rankCount
+      if isStarted { return try communicator.startBroadcast(values, root: root).wait() }
+      try communicator.broadcast(values, root: root)
+    }
+    for ending in ended {
+      let error = try #require(ending.error)
+      #expect(error.code == .mismatch && ending.time - start < .seconds(3 * slowness), "\(error)")
+      #expect(error.message.components(separatedBy: ", root ").count == 3, "\(error)")
+      expectReadable(error)
+    }
+    communicators.forEach { $0.close() }
+  }
+
+  /// A rank that is late is no mismatch, however often it is asked.
+  @Test(arguments: Fabric.allCases)
+  func aLateRankIsWaitedFor(fabric: Fabric) throws {
+    let communicators = try makeCommunicators(4, fabric, timeout: .seconds(60 * slowness))
+    let ended = try endings(communicators) { communicator throws(TuttiError) in
+      // An earlier call of the same communicator is no mismatch either.
+      for late in [2, 3] {
+        if communicator.rank == late { Thread.sleep(forTimeInterval: 1.8) }
+        let values = TuttiBuffer<Float>(count: 100, repeating: 1)
+        try communicator.broadcast(values, root: late)
+        try communicator.allReduce(values, .sum)
+        guard values[99] == 4 else { throw TuttiError(FailureReport(.unproven, "wrong sum")) }
+      }
+    }
+    for ending in ended { #expect(ending.error == nil, "\(ending.error?.description ?? "")") }
+    communicators.forEach { $0.close() }
   }
 
   /// The details of the other's call are asked for; without an answer, the error says what came with the data.
@@ -113,21 +157,21 @@ import TuttiSystem
     communicators.forEach { $0.close() }
   }
 
-  /// Each algorithm against some others. They need not use the same links: a rank may then wait for one that nobody opens,
-  /// until the deadline.
+  /// Each algorithm against some others. They need not use the same links.
   @Test(arguments: Fabric.allCases)
   func differentAlgorithms(fabric: Fabric) throws {
     var generator = SeededGenerator(seed: testSeed("differentAlgorithms"))
     let algorithms = AllReduceTests.algorithms
     for first in algorithms {
       for second in algorithms.filter({ $0 != first }).shuffled(using: &generator).prefix(4) {
-        // In the last quarter of it the ranks are asked, which needs some time.
-        let communicators = try makeCommunicators(6, fabric, timeout: .seconds(Patience.seconds(2)))
+        let communicators = try makeCommunicators(6, fabric, timeout: .seconds(60 * slowness))
+        let start = ContinuousClock.now
         let ended = try endings(communicators) { communicator throws(TuttiError) in
           var values: [Float] = Array(repeating: 1, count: 100)
           try communicator.allReduce(&values, .sum, algorithm: AlgorithmName(communicator.rank == 2 ? first : second))
         }
         for ending in ended {
+          #expect(ending.time - start < .seconds(3 * slowness), "\(first) against \(second): \(ending.time - start)")
           #expect(ending.error?.code == .mismatch, "\(first) against \(second): \(ending.error?.description ?? "no error")")
         }
         communicators.forEach { $0.close() }

@@ -1,4 +1,5 @@
 import TuttiSystem
+import TuttiTransport
 
 @testable import TuttiBootstrap
 
@@ -64,7 +65,8 @@ final class SimulatedPlane {
 
   /// What a rank answers when it is asked.
   func status(of rank: Int, _ operationNumber: UInt64) -> RankStatus {
-    RankStatus(entered: UInt64(rank), asked: operationNumber == 0 ? "" : "call \(operationNumber) of \(rank)")
+    let call = CallDescription("call \(operationNumber) of \(rank)", identity: operationNumber)
+    return RankStatus(entered: UInt64(rank), asked: operationNumber == 0 ? nil : call)
   }
 
   func report(_ rank: Int, _ text: String) {

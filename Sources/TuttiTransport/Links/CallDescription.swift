@@ -1,0 +1,13 @@
+/// Says what a rank called: to people in words, and to other ranks as a number.
+package struct CallDescription: Hashable, Sendable {
+  /// The call as a person would write it: `all-reduce sum float32 x 1024 (ring)`.
+  package let words: String
+  /// Two ranks made the same call when theirs are equal. Words are no such thing: they may be cut short on their way, and
+  /// leave out what ranks may rightly say differently.
+  package let identity: UInt64
+
+  package init(_ words: String, identity: UInt64) {
+    self.words = words
+    self.identity = identity
+  }
+}
