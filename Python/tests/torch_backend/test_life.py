@@ -83,12 +83,25 @@ class LifeTests(ProgramTests):
             start("""
             refused("not contiguous", dist.all_reduce, torch.ones(4, 4).t()[1:])
             refused("cannot be combined", dist.all_reduce, torch.ones(4).to(torch.float8_e4m3fn))
-            refused("floating", dist.all_reduce, torch.ones(4, dtype=torch.int32), dist.ReduceOp.AVG)
+            refused("floating", dist.all_reduce, torch.ones(4, dtype=torch.bool), dist.ReduceOp.AVG)
             refused("", dist.all_gather_into_tensor, torch.ones(5), torch.ones(2))
             refused("split size", dist.all_to_all_single, torch.ones(4), torch.ones(4), [4, 4], [2, 2])
             tensor = torch.ones(4)
             dist.all_reduce(tensor)
             assert tensor.tolist() == [2] * 4
+        """)
+        )
+
+    def test_averages_of_integers_lose_the_fraction_and_do_not_overflow(self):
+        self.finish(
+            start("""
+            for type in (torch.int64, torch.int32, torch.int16, torch.int8):
+                tensor = torch.tensor([5 + 3 * rank, -5 - 3 * rank, 127, -128], dtype=type)
+                dist.all_reduce(tensor, dist.ReduceOp.AVG)
+                assert tensor.tolist() == [6, -6, 127, -128], tensor
+            tensor = torch.tensor([250 + rank], dtype=torch.uint8)
+            dist.all_reduce(tensor, dist.ReduceOp.AVG, async_op=True).wait()
+            assert tensor.tolist() == [250], tensor
         """)
         )
 
