@@ -155,6 +155,15 @@ class ArgumentTests(unittest.TestCase):
         self.refused(ValueError, "go together", tutti.Communicator.join, 0, 1)
         self.refused(ValueError, "rank_count is 0", tutti.Communicator.in_process, 0)
 
+    def test_bits_and_tuning_of_a_join(self):
+        place = (0, 1, f"unix:@tutti-bits-{os.getpid()}")
+        with self.assertRaisesRegex(ValueError, "bits is 'most', and must be one of: environment, any, class, canonical"):
+            tutti.Communicator.join(*place, secret=b"s" * 32, bits="most")
+        with self.assertRaisesRegex(tutti.TuttiError, "/untold.yaml"):
+            tutti.Communicator.join(*place, secret=b"s" * 32, tuning="/untold.yaml")
+        with tutti.Communicator.join(*place, secret=b"s" * 32, bits="canonical") as communicator:
+            communicator.barrier()
+
     def test_closed_is_refused(self):
         with tutti.Communicator.in_process(1)[0] as closed:
             pass

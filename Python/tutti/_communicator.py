@@ -12,7 +12,7 @@ from typing import Any, Optional, Union
 from ._arguments import integer, nanoseconds
 from ._calls import call_options
 from ._collectives import Collectives
-from ._enums import Transport, choose
+from ._enums import Bits, Transport, choose
 from ._errors import check
 from ._library import Call, Options, WorkHandle, library
 from ._memory import Memory, memory_of
@@ -30,6 +30,8 @@ def _options(
     join_timeout: Optional[float],
     checks_strictly: bool,
     topology: Union[str, os.PathLike, None],
+    bits: Union[Bits, str],
+    tuning: Union[str, os.PathLike, None],
 ) -> Options:
     key = secret.encode() if isinstance(secret, str) else secret
     if key is not None and not isinstance(key, bytes):
@@ -44,6 +46,8 @@ def _options(
         nanoseconds(join_timeout, "join_timeout"),
         bool(checks_strictly),
         None if topology is None else os.fsencode(topology),
+        choose(Bits, bits, "bits"),
+        None if tuning is None else os.fsencode(tuning),
     )
 
 
@@ -108,6 +112,8 @@ class Communicator(Collectives[None]):
         join_timeout: Optional[float] = None,
         checks_strictly: bool = False,
         topology: Union[str, os.PathLike, None] = None,
+        bits: Union[Bits, str] = Bits.ENVIRONMENT,
+        tuning: Union[str, os.PathLike, None] = None,
     ) -> Communicator:
         """Joins the other ranks of the job, and returns when all of them have.
 
@@ -123,8 +129,11 @@ class Communicator(Collectives[None]):
         - join_timeout: the limit of joining in seconds; None for TUTTI_TIMEOUT, or 60.
         - checks_strictly: all ranks agree on each call before it begins, at the cost of a small all-reduce a call.
         - topology: a file that describes the network (docs/TOPOLOGIES.md).
+        - bits: what the bits of floating-point results may depend on: "any", "class" or "canonical"; "environment" for
+          what TUTTI_BITS says, or else "class" (docs/REPRODUCIBILITY.md).
+        - tuning: a file with what was measured of the machines; None for TUTTI_TUNING, or the user's (docs/TUNING.md).
         """
-        options = _options(transport, secret, timeout, join_timeout, checks_strictly, topology)
+        options = _options(transport, secret, timeout, join_timeout, checks_strictly, topology, bits, tuning)
         handle = ctypes.c_void_p()
         place = (rank, rank_count, address)
         if rank is None or rank_count is None or address is None:
@@ -150,7 +159,7 @@ class Communicator(Collectives[None]):
         count = integer(rank_count, "rank_count")
         if not 1 <= count <= 512:
             raise ValueError(f"rank_count is {count}, and must be from 1 to 512")
-        options = _options(Transport.AUTO, None, timeout, None, False, None)
+        options = _options(Transport.AUTO, None, timeout, None, False, None, Bits.ENVIRONMENT, None)
         handles = (ctypes.c_void_p * count)()
         check(library.tutti_make_in_process(count, options, handles))
         return [cls(ctypes.c_void_p(handle)) for handle in handles]

@@ -23,6 +23,8 @@ class Options(Structure):
         ("join_timeout_ns", c_int64),
         ("checks_strictly", c_int),
         ("topology_file", c_char_p),
+        ("bits", c_int),
+        ("tuning_file", c_char_p),
     )
 
 
