@@ -154,6 +154,7 @@ static void bits(void) {
   float value = 1;
   tutti_call ring = TUTTI_CALL_INIT;
   ring.algorithm = "ring";
+  ring.timeout_ns = 5000000000; // where it is not refused, it waits for the other ranks
   tutti_options options = TUTTI_OPTIONS_INIT;
   options.bits = TUTTI_BITS_CANONICAL;
   OK(tutti_make_in_process(4, &options, comms));
