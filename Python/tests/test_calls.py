@@ -79,6 +79,55 @@ def forked(c):
     return status
 
 
+class MemoryStore:
+    """A store of threads."""
+
+    def __init__(self):
+        self.values = {}
+
+    def put(self, key, value):
+        self.values[key] = value
+
+    def get(self, key):
+        return self.values.get(key)
+
+
+class StoreTests(unittest.TestCase):
+    def test_groups_meet_over_a_store(self):
+        store, sums, threads = MemoryStore(), {}, []
+
+        def member(name, rank, rank_count):
+            with tutti.Communicator.join_store(rank, rank_count, store, name=name, publishes_secret=True) as communicator:
+                data = np.ones(3) * (rank + 1)
+                communicator.all_reduce(data)
+                sums[name, rank] = data.tolist()
+
+        for name, rank_count in (("one", 2), ("two", 3)):
+            for rank in range(rank_count):
+                threads.append(threading.Thread(target=member, args=(name, rank, rank_count)))
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60 * PATIENCE)
+        self.assertEqual(sums, {(n, r): [v] * 3 for n, v, c in (("one", 3, 2), ("two", 6, 3)) for r in range(c)})
+
+    def test_an_error_of_a_store_is_the_cause(self):
+        class Full(MemoryStore):
+            def put(self, key, value):
+                raise OSError("the disk is full")
+
+        with self.assertRaisesRegex(tutti.TuttiError, "'put' returned 2") as caught:
+            tutti.Communicator.join_store(0, 2, Full(), secret=b"s" * 32, join_timeout=5 * PATIENCE)
+        self.assertEqual(str(caught.exception.__cause__), "the disk is full")
+        with self.assertRaisesRegex(ValueError, "choose one"):
+            tutti.Communicator.join_store(0, 2, Full(), secret=b"s", publishes_secret=True)
+        torn = MemoryStore()
+        torn.get = lambda key: "text"
+        with self.assertRaisesRegex(tutti.TuttiError, "'get' returned 2") as caught:
+            tutti.Communicator.join_store(1, 2, torn, secret=b"s" * 32, join_timeout=5 * PATIENCE)
+        self.assertIsInstance(caught.exception.__cause__, TypeError)
+
+
 class CallTests(unittest.TestCase):
     def test_started_operations(self):
         run(2, started, "tcp")
@@ -154,6 +203,15 @@ class ArgumentTests(unittest.TestCase):
         self.refused(ValueError, "give a tag", c.receive, data, tutti.ANY_RANK)
         self.refused(ValueError, "go together", tutti.Communicator.join, 0, 1)
         self.refused(ValueError, "rank_count is 0", tutti.Communicator.in_process, 0)
+
+    def test_bits_and_tuning_of_a_join(self):
+        place = (0, 1, f"unix:@tutti-bits-{os.getpid()}")
+        with self.assertRaisesRegex(ValueError, "bits is 'most', and must be one of: environment, any, class, canonical"):
+            tutti.Communicator.join(*place, secret=b"s" * 32, bits="most")
+        with self.assertRaisesRegex(tutti.TuttiError, "/untold.yaml"):
+            tutti.Communicator.join(*place, secret=b"s" * 32, tuning="/untold.yaml")
+        with tutti.Communicator.join(*place, secret=b"s" * 32, bits="canonical") as communicator:
+            communicator.barrier()
 
     def test_closed_is_refused(self):
         with tutti.Communicator.in_process(1)[0] as closed:

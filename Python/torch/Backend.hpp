@@ -122,6 +122,7 @@ class Backend final : public c10d::Backend {
       std::function<void()> after = nullptr, Tensors kept = {});
 
   Call allReduceCall(const at::Tensor& tensor, const c10d::ReduceOp& op, const char* what);
+  WorkPointer averageIntegers(Tensors& tensors, const c10d::AllreduceOptions& options);
   Call reduceScatterCall(
       const at::Tensor& output, const at::Tensor& input, const c10d::ReduceOp& op, const char* what);
   Call allGatherCall(const at::Tensor& output, const at::Tensor& input, const char* what);

@@ -19,6 +19,10 @@ const Kind kReduceScatterCoalesced{
     c10d::OpType::REDUCE_SCATTER_TENSOR_COALESCED, "reduce_scatter_tensor_coalesced", "tutti:reduce_scatter_tensor",
     "gloo:reduce_scatter_tensor"};
 
+bool isSignedOrByte(at::ScalarType type) {
+  return type == at::kLong || type == at::kInt || type == at::kShort || type == at::kChar || type == at::kByte;
+}
+
 } // namespace
 
 Backend::Call Backend::allReduceCall(const at::Tensor& tensor, const c10d::ReduceOp& op, const char* what) {
@@ -36,9 +40,23 @@ WorkPointer Backend::allreduce(Tensors& tensors, const c10d::AllreduceOptions& o
     return allreduce_sparse(tensors, options);
   }
   const at::Tensor& tensor = single(tensors, kAllReduce.name);
+  if (options.reduceOp == c10d::ReduceOp::AVG && isSignedOrByte(tensor.scalar_type())) {
+    return averageIntegers(tensors, options);
+  }
   return run(
       {kAllReduce, options.asyncOp, options.timeout}, tensors, tensors,
       allReduceCall(tensor, options.reduceOp, kAllReduce.name));
+}
+
+// Tutti averages no integers, since the fraction would be lost. Programs for NCCL rely on that it is: Lightning averages its
+// counters. The sum has 64 bits, so that it does not overflow where the average does not.
+WorkPointer Backend::averageIntegers(Tensors& tensors, const c10d::AllreduceOptions& options) {
+  const at::Tensor tensor = tensors[0];
+  const at::Tensor sum = tensor.to(at::kLong, /*non_blocking=*/false, /*copy=*/true);
+  const auto after = [tensor, sum, size = size_] { tensor.copy_(sum.div_(size, "trunc")); };
+  return run(
+      {kAllReduce, options.asyncOp, options.timeout}, tensors, tensors,
+      allReduceCall(sum, c10d::ReduceOp::SUM, kAllReduce.name), after);
 }
 
 WorkPointer Backend::allreduce_coalesced(Tensors& tensors, const c10d::AllreduceCoalescedOptions& options) {

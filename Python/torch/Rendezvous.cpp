@@ -86,7 +86,8 @@ bool isSet(const char* name) {
 tutti_comm* join(
     const c10::intrusive_ptr<c10d::Store>& store, int rank, int size, std::chrono::milliseconds timeout) {
   auto complaint = std::make_shared<Complaint>();
-  // The store itself: the program keeps it for as long as there are groups, so no second connection or file is needed.
+  // The store itself, not a clone. FileStore counts who has opened its file and who has finished with it, for all clones: a
+  // rank that makes one counts as two, and its end can remove the file before another rank has come.
   auto context = std::make_unique<Context>(Context{store, complaint});
   tutti_rendezvous rendezvous = TUTTI_RENDEZVOUS_INIT;
   rendezvous.put = put;

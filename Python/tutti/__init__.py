@@ -10,20 +10,23 @@ docs/PYTHON.md has an example of each function.
 """
 
 from ._communicator import ANY_RANK, Communicator, Started
-from ._enums import Code, DataType, Operation, Transport
+from ._enums import Bits, Code, DataType, Operation, Transport
 from ._errors import TuttiError
 from ._library import VERSION
+from ._store import Store
 from ._work import Work, combine
 
 __version__ = ".".join(map(str, VERSION))
 
 __all__ = [
     "ANY_RANK",
+    "Bits",
     "Code",
     "Communicator",
     "DataType",
     "Operation",
     "Started",
+    "Store",
     "Transport",
     "TuttiError",
     "Work",

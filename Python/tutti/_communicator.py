@@ -12,39 +12,17 @@ from typing import Any, Optional, Union
 from ._arguments import integer, nanoseconds
 from ._calls import call_options
 from ._collectives import Collectives
-from ._enums import Transport, choose
-from ._errors import check
-from ._library import Call, Options, WorkHandle, library
+from ._enums import Bits, Transport
+from ._errors import TuttiError, check
+from ._library import Call, WorkHandle, library
 from ._memory import Memory, memory_of
+from ._options import join_options, publish_secret
+from ._store import Store, StoreUse
 from ._work import Work
 
 # What stands for any rank in a receive with a tag.
 ANY_RANK = -1
 _NO_COLOR = -(1 << 63)
-
-
-def _options(
-    transport: Union[Transport, str],
-    secret: Union[bytes, str, None],
-    timeout: Optional[float],
-    join_timeout: Optional[float],
-    checks_strictly: bool,
-    topology: Union[str, os.PathLike, None],
-) -> Options:
-    key = secret.encode() if isinstance(secret, str) else secret
-    if key is not None and not isinstance(key, bytes):
-        raise TypeError("secret must be bytes or a str, or None for TUTTI_SECRET or TUTTI_SECRET_FILE")
-    return Options(
-        ctypes.sizeof(Options),
-        choose(Transport, transport, "transport"),
-        0 if key is None else 1,
-        key,
-        0 if key is None else len(key),
-        nanoseconds(timeout),
-        nanoseconds(join_timeout, "join_timeout"),
-        bool(checks_strictly),
-        None if topology is None else os.fsencode(topology),
-    )
 
 
 class Started(Collectives[Work]):
@@ -108,6 +86,8 @@ class Communicator(Collectives[None]):
         join_timeout: Optional[float] = None,
         checks_strictly: bool = False,
         topology: Union[str, os.PathLike, None] = None,
+        bits: Union[Bits, str] = Bits.ENVIRONMENT,
+        tuning: Union[str, os.PathLike, None] = None,
     ) -> Communicator:
         """Joins the other ranks of the job, and returns when all of them have.
 
@@ -123,8 +103,11 @@ class Communicator(Collectives[None]):
         - join_timeout: the limit of joining in seconds; None for TUTTI_TIMEOUT, or 60.
         - checks_strictly: all ranks agree on each call before it begins, at the cost of a small all-reduce a call.
         - topology: a file that describes the network (docs/TOPOLOGIES.md).
+        - bits: what the bits of floating-point results may depend on: "any", "class" or "canonical"; "environment" for
+          what TUTTI_BITS says, or else "class" (docs/REPRODUCIBILITY.md).
+        - tuning: a file with what was measured of the machines; None for TUTTI_TUNING, or the user's (docs/TUNING.md).
         """
-        options = _options(transport, secret, timeout, join_timeout, checks_strictly, topology)
+        options = join_options(transport, secret, timeout, join_timeout, checks_strictly, topology, bits, tuning)
         handle = ctypes.c_void_p()
         place = (rank, rank_count, address)
         if rank is None or rank_count is None or address is None:
@@ -142,6 +125,43 @@ class Communicator(Collectives[None]):
         return cls(handle)
 
     @classmethod
+    def join_store(
+        cls,
+        rank: int,
+        rank_count: int,
+        store: Store,
+        *,
+        name: str = "main",
+        publishes_secret: bool = False,
+        transport: Union[Transport, str] = Transport.AUTO,
+        secret: Union[bytes, str, None] = None,
+        timeout: Optional[float] = None,
+        join_timeout: Optional[float] = None,
+    ) -> Communicator:
+        """Joins the ranks that meet over a store of the program's: an object with `put(key, value)` and `get(key)`.
+
+        Only the members of a group call it, and several groups may be made at once.
+
+        - store: values are bytes; `get` returns None where there is nothing.
+        - name: distinguishes the group from every other that meets over the store: letters, digits and `.`, `_`, `-`, `/`.
+        - publishes_secret: rank 0 draws the secret and leaves it in the store, which nobody else may reach.
+        - transport, secret, timeout, join_timeout: as of `join`.
+        """
+        options = join_options(transport, secret, timeout, join_timeout, False, None, Bits.ENVIRONMENT, None)
+        if publishes_secret:
+            publish_secret(options)
+        use = StoreUse(store)
+        handle = ctypes.c_void_p()
+        numbers = integer(rank, "rank"), integer(rank_count, "rank_count")
+        try:
+            check(library.tutti_join_rendezvous(*numbers, use.structure(), name.encode(), options, handle))
+        except TuttiError as error:
+            if use.failure is None:
+                raise
+            raise error from use.failure
+        return cls(handle)
+
+    @classmethod
     def in_process(cls, rank_count: int, *, timeout: Optional[float] = None) -> list[Communicator]:
         """Makes a communicator whose ranks are threads of this process, for tests: element r is for the thread of rank r.
 
@@ -150,7 +170,7 @@ class Communicator(Collectives[None]):
         count = integer(rank_count, "rank_count")
         if not 1 <= count <= 512:
             raise ValueError(f"rank_count is {count}, and must be from 1 to 512")
-        options = _options(Transport.AUTO, None, timeout, None, False, None)
+        options = join_options(Transport.AUTO, None, timeout, None, False, None, Bits.ENVIRONMENT, None)
         handles = (ctypes.c_void_p * count)()
         check(library.tutti_make_in_process(count, options, handles))
         return [cls(ctypes.c_void_p(handle)) for handle in handles]

@@ -69,6 +69,15 @@ class Transport(enum.IntEnum):
     RDMA = 3
 
 
+class Bits(enum.IntEnum):
+    """What the bits of floating-point sums, products and averages may depend on."""
+
+    ENVIRONMENT = 0
+    ANY = 1
+    CLASS = 2
+    CANONICAL = 3
+
+
 Choice = TypeVar("Choice", bound=enum.IntEnum)
 
 

@@ -23,6 +23,26 @@ class Options(Structure):
         ("join_timeout_ns", c_int64),
         ("checks_strictly", c_int),
         ("topology_file", c_char_p),
+        ("bits", c_int),
+        ("tuning_file", c_char_p),
+    )
+
+
+PutFunction = ctypes.CFUNCTYPE(c_int, c_void_p, c_char_p, c_void_p, c_size_t, c_int64)
+GetFunction = ctypes.CFUNCTYPE(c_int, c_void_p, c_char_p, c_void_p, POINTER(c_size_t), c_int64)
+ReleaseFunction = ctypes.CFUNCTYPE(None, c_void_p)
+
+
+class Rendezvous(Structure):
+    """`tutti_rendezvous`: a store of the caller's."""
+
+    _fields_ = (
+        ("size", c_size_t),
+        ("context", c_void_p),
+        ("put", PutFunction),
+        ("get", GetFunction),
+        ("wait", c_void_p),
+        ("release", ReleaseFunction),
     )
 
 
@@ -70,6 +90,7 @@ _MEMORY = (c_void_p, c_void_p, c_void_p)
 FUNCTIONS = {
     "tutti_join": (POINTER(Options), _COMM),
     "tutti_join_address": (c_int, c_int, c_char_p, c_int, POINTER(Options), _COMM),
+    "tutti_join_rendezvous": (c_int, c_int, POINTER(Rendezvous), c_char_p, POINTER(Options), _COMM),
     "tutti_make_in_process": (c_int, POINTER(Options), _COMM),
     "tutti_comm_rank": (c_void_p, POINTER(c_int)),
     "tutti_comm_rank_count": (c_void_p, POINTER(c_int)),

@@ -8,6 +8,20 @@ public func tutti_all_reduce(
   _ comm: OpaquePointer?, _ input: UnsafeRawPointer?, _ output: UnsafeMutableRawPointer?, _ count: Int, _ type: tutti_type,
   _ op: tutti_op, _ options: UnsafePointer<tutti_call>?, _ work: UnsafeMutablePointer<tutti_work>?
 ) -> tutti_code {
+  if work != nil || options != nil { return allReduceAsSet(comm, input, output, count, type, op, options, work) }
+  // Small ones cost little more than the call, so nothing else is in this function: see `Benchmarks/c-call`.
+  return call(comm) { (communicator) throws(TuttiError) in
+    try communicator.runAllReduce(
+      UnsafeMutableRawPointer(mutating: input), output, count, try DataType(type), try ReduceOp(op), .automatic, nil)
+  }
+}
+
+/// Makes an all-reduce that is started, or has settings of its own.
+@inline(never)
+private func allReduceAsSet(
+  _ comm: OpaquePointer?, _ input: UnsafeRawPointer?, _ output: UnsafeMutableRawPointer?, _ count: Int, _ type: tutti_type,
+  _ op: tutti_op, _ options: UnsafePointer<tutti_call>?, _ work: UnsafeMutablePointer<tutti_work>?
+) -> tutti_code {
   if work != nil {
     return run(comm, options, work) { (_) throws(TuttiError) in
       let (type, operation) = (try DataType(type), try ReduceOp(op))
@@ -16,7 +30,6 @@ public func tutti_all_reduce(
         output: RawMemory(output, count: count, type: type), operation: operation)
     }
   }
-  // Small ones cost little more than the call.
   return call(comm) { (communicator) throws(TuttiError) in
     let settings = try CallSettings(options)
     try communicator.runAllReduce(

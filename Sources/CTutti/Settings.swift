@@ -10,13 +10,17 @@ protocol SizedStructure {
   static var initial: Self { get }
   /// The name of the macro that initialises it.
   static var macro: StaticString { get }
+  /// The sizes that it had in earlier headers: members are only ever added at its end.
+  static var earlierSizes: [Int] { get }
 }
 
 extension SizedStructure {
   /// The largest size that any version will have; more is taken for a mistake.
   private static var sizeMax: Int { 4096 }
+  static var earlierSizes: [Int] { [] }
 
-  /// Reads a structure of the caller's. One of a later header is read where it says nothing that this library does not know.
+  /// Reads a structure of the caller's. What one of an earlier header lacks is as in ``initial``; one of a later header is
+  /// read where it says nothing that this library does not know.
   ///
   /// - Parameter pointer: nil for ``initial``.
   static func read(_ pointer: UnsafePointer<Self>?) throws(TuttiError) -> Self {
@@ -24,6 +28,11 @@ extension SizedStructure {
     let known = MemoryLayout<Self>.size
     let size = UnsafeRawPointer(pointer).loadUnaligned(as: Int.self)
     if size == known { return pointer.pointee }
+    if earlierSizes.contains(size) {
+      var read = initial
+      withUnsafeMutableBytes(of: &read) { $0.copyMemory(from: UnsafeRawBufferPointer(start: pointer, count: size)) }
+      return read
+    }
     guard size > known && size <= sizeMax else {
       throw refusal("a \(Self.self) says that it has \(size) bytes, and it has \(known)", "Initialise it with \(macro)")
     }
@@ -40,8 +49,11 @@ extension tutti_options: SizedStructure {
   static var initial: tutti_options {
     tutti_options(
       size: MemoryLayout<tutti_options>.size, transport: TUTTI_TRANSPORT_AUTO, secret_kind: TUTTI_SECRET_ENVIRONMENT,
-      secret: nil, secret_bytes: 0, timeout_ns: 0, join_timeout_ns: 0, checks_strictly: 0, topology_file: nil)
+      secret: nil, secret_bytes: 0, timeout_ns: 0, join_timeout_ns: 0, checks_strictly: 0, topology_file: nil,
+      bits: TUTTI_BITS_ENVIRONMENT, tuning_file: nil)
   }
+  /// Without `bits` and `tuning_file`.
+  static let earlierSizes = [64]
   static var macro: StaticString { "TUTTI_OPTIONS_INIT" }
 }
 
@@ -109,6 +121,14 @@ struct JoinSettings {
     options.joinTimeout = try limit(given.join_timeout_ns, "join_timeout_ns")
     options.checksStrictly = given.checks_strictly != 0
     if let file = given.topology_file { options.topology = try JobTopology(contentsOf: String(cString: file)) }
+    switch given.bits {
+    case TUTTI_BITS_ENVIRONMENT: break
+    case TUTTI_BITS_ANY: options.bits = .any
+    case TUTTI_BITS_CLASS: options.bits = .class
+    case TUTTI_BITS_CANONICAL: options.bits = .canonical
+    default: throw refusal("\(given.bits.rawValue) says nothing of bits", "Use a value of tutti_bits")
+    }
+    if let file = given.tuning_file { options.tuning = try JobTuning(contentsOf: String(cString: file)) }
   }
 
   private static func secret(of given: tutti_options) throws(TuttiError) -> JoinSecret {

@@ -1,6 +1,7 @@
 // Arguments that cannot be used: each is refused with a code and a reason, and the communicator goes on.
 #include "harness.h"
 
+#include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -133,6 +134,12 @@ static void joining(const struct rank *rank) {
   options = rank->options;
   options.topology_file = "/nowhere.yaml";
   REFUSED(tutti_join_address(0, 1, rank->address, -1, &options, &comm), TUTTI_ERROR_CONFIGURATION, "/nowhere.yaml");
+  options = rank->options;
+  options.tuning_file = "/untold.yaml";
+  REFUSED(tutti_join_address(0, 1, rank->address, -1, &options, &comm), TUTTI_ERROR_CONFIGURATION, "/untold.yaml");
+  options = rank->options;
+  options.bits = (tutti_bits)9;
+  REFUSED(tutti_join_address(0, 1, rank->address, -1, &options, &comm), TUTTI_ERROR_INVALID_ARGUMENT, "tutti_bits");
   tutti_rendezvous rendezvous = TUTTI_RENDEZVOUS_INIT;
   REFUSED(
       tutti_join_rendezvous(0, 1, &rendezvous, "x", &rank->options, &comm), TUTTI_ERROR_INVALID_ARGUMENT, "no function");
@@ -141,8 +148,29 @@ static void joining(const struct rank *rank) {
   CHECK(close(listener) != 0); // the library has closed it
 }
 
+/// What was added to the options, which a program with an earlier header does not have.
+static void bits(void) {
+  tutti_comm *comms[4] = {NULL};
+  float value = 1;
+  tutti_call ring = TUTTI_CALL_INIT;
+  ring.algorithm = "ring";
+  ring.timeout_ns = 5000000000; // where it is not refused, it waits for the other ranks
+  tutti_options options = TUTTI_OPTIONS_INIT;
+  options.bits = TUTTI_BITS_CANONICAL;
+  OK(tutti_make_in_process(4, &options, comms));
+  REFUSED(
+      tutti_all_reduce(comms[0], &value, &value, 1, TUTTI_TYPE_FLOAT32, TUTTI_OP_SUM, &ring, NULL),
+      TUTTI_ERROR_INVALID_ARGUMENT, "canonical");
+  for (int rank = 0; rank < 4; rank++) OK(tutti_comm_free(comms[rank]));
+  options.size = offsetof(tutti_options, bits);
+  options.bits = (tutti_bits)9; // lies behind what the program has
+  OK(tutti_make_in_process(1, &options, comms));
+  OK(tutti_comm_free(comms[0]));
+}
+
 static void body(const struct rank *rank) {
   versions_and_names();
+  bits();
   joining(rank);
   tutti_comm *comm = join(rank);
   structures(comm);

@@ -6,76 +6,25 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-import time
 import unittest
 
-PATIENCE = float(os.environ.get("TUTTI_TEST_PATIENCE", "1"))
-PREAMBLE = """
-    import os, sys, time
-    from datetime import timedelta
-    import torch
-    import torch.distributed as dist
-    rank = int(os.environ["RANK"])
-    def refused(text, function, *arguments, **named):
-        try:
-            function(*arguments, **named)
-        except Exception as error:
-            assert text in str(error), f"{text!r} is not in: {error}"
-            return error
-        raise AssertionError(f"nothing was raised, and {text!r} was expected")
-    dist.init_process_group("tutti", timeout=timedelta(seconds=LIMIT))
-"""
+from programs import PATIENCE, ProgramTests, start
 
 
-def start(body, ranks=2):
-    """Starts a program's ranks."""
-    store = tempfile.NamedTemporaryFile(prefix="tutti-torch-", delete=False).name
-    os.unlink(store)
-    text = textwrap.dedent(PREAMBLE).replace("LIMIT", str(30 * PATIENCE)) + textwrap.dedent(body)
-    text = text.replace('"tutti", timeout', f'"tutti", init_method="file://{store}", rank=rank, world_size={ranks}, timeout')
-    processes = []
-    for rank in range(ranks):
-        environment = {**os.environ, "RANK": str(rank), "WORLD_SIZE": str(ranks)}
-        processes.append(
-            subprocess.Popen(
-                [sys.executable, "-c", text], env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-            )
-        )
-    return processes
-
-
-class LifeTests(unittest.TestCase):
-    def finish(self, processes, statuses=None):
-        """Returns what the ranks wrote; fails where one did not end in time, or not with its status (0)."""
-        deadline, texts = time.monotonic() + 60 * PATIENCE, []
-        for process in processes:
-            try:
-                texts.append(process.communicate(timeout=max(1, deadline - time.monotonic()))[0])
-            except subprocess.TimeoutExpired:
-                for other in processes:
-                    other.kill()
-                self.fail(f"a rank did not end; it wrote: {process.communicate()[0][-3000:]}")
-        for rank, process in enumerate(processes):
-            wanted = 0 if statuses is None else statuses[rank]
-            if wanted is not None:
-                self.assertEqual(process.returncode, wanted, f"rank {rank} wrote: {texts[rank][-3000:]}")
-        return texts
-
+class LifeTests(ProgramTests):
     def test_a_program_that_ends_without_destroying_its_group(self):
         self.finish(start("dist.all_reduce(torch.ones(4)); dist.all_reduce(torch.ones(1 << 20), async_op=True)"))
 
     def test_a_rank_that_dies_is_named_at_once(self):
-        processes = start(
-            """
+        processes = start("""
             dist.barrier()
             if rank == 1:
                 os.kill(os.getpid(), 9)
             began = time.monotonic()
             error = refused("rank 1", dist.all_reduce, torch.ones(4))
             assert isinstance(error, dist.DistBackendError)
-            assert time.monotonic() - began < LIMIT / 2, "its death was noticed too late"
-        """.replace("LIMIT", str(30 * PATIENCE))
-        )
+            assert timedelta(seconds=time.monotonic() - began) < LIMIT / 2, "its death was noticed too late"
+        """)
         self.finish(processes, [0, -signal.SIGKILL])
 
     def test_interrupt_ends_a_rank_that_waits_for_another(self):
@@ -134,12 +83,25 @@ class LifeTests(unittest.TestCase):
             start("""
             refused("not contiguous", dist.all_reduce, torch.ones(4, 4).t()[1:])
             refused("cannot be combined", dist.all_reduce, torch.ones(4).to(torch.float8_e4m3fn))
-            refused("floating", dist.all_reduce, torch.ones(4, dtype=torch.int32), dist.ReduceOp.AVG)
+            refused("floating", dist.all_reduce, torch.ones(4, dtype=torch.bool), dist.ReduceOp.AVG)
             refused("", dist.all_gather_into_tensor, torch.ones(5), torch.ones(2))
             refused("split size", dist.all_to_all_single, torch.ones(4), torch.ones(4), [4, 4], [2, 2])
             tensor = torch.ones(4)
             dist.all_reduce(tensor)
             assert tensor.tolist() == [2] * 4
+        """)
+        )
+
+    def test_averages_of_integers_lose_the_fraction_and_do_not_overflow(self):
+        self.finish(
+            start("""
+            for type in (torch.int64, torch.int32, torch.int16, torch.int8):
+                tensor = torch.tensor([5 + 3 * rank, -5 - 3 * rank, 127, -128], dtype=type)
+                dist.all_reduce(tensor, dist.ReduceOp.AVG)
+                assert tensor.tolist() == [6, -6, 127, -128], tensor
+            tensor = torch.tensor([250 + rank], dtype=torch.uint8)
+            dist.all_reduce(tensor, dist.ReduceOp.AVG, async_op=True).wait()
+            assert tensor.tolist() == [250], tensor
         """)
         )
 

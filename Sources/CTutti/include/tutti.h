@@ -146,6 +146,14 @@ typedef enum tutti_secret {
   TUTTI_SECRET_PUBLISHED = 2    // drawn by rank 0 and left in the rendezvous: for stores that nobody else reaches
 } tutti_secret;
 
+/// What the bits of floating-point sums, products and averages may depend on (docs/REPRODUCIBILITY.md).
+typedef enum tutti_bits {
+  TUTTI_BITS_ENVIRONMENT = 0, // what the variable TUTTI_BITS says, or else as TUTTI_BITS_CLASS
+  TUTTI_BITS_ANY = 1,         // on everything: the library takes whatever is fastest
+  TUTTI_BITS_CLASS = 2,       // on the data, and the ranks in their groups
+  TUTTI_BITS_CANONICAL = 3    // on the data, and the number of ranks
+} tutti_bits;
+
 /// How a communicator is made. Equal on all ranks, but for the limits of time. NULL stands for TUTTI_OPTIONS_INIT.
 typedef struct tutti_options {
   size_t size;
@@ -157,9 +165,12 @@ typedef struct tutti_options {
   int64_t join_timeout_ns;   // limit of joining; 0 for TUTTI_TIMEOUT, or 60 seconds
   int checks_strictly;       // 1: all ranks agree on each call before it begins, at the cost of a small all-reduce a call
   const char *topology_file; // a description of the network; NULL for what ranks know of one another (docs/TOPOLOGIES.md)
+  tutti_bits bits;
+  const char *tuning_file;   // what was measured of the machines; NULL for TUTTI_TUNING, or the user's file (docs/TUNING.md)
 } tutti_options;
 
-#define TUTTI_OPTIONS_INIT {sizeof(tutti_options), TUTTI_TRANSPORT_AUTO, TUTTI_SECRET_ENVIRONMENT, NULL, 0, 0, 0, 0, NULL}
+#define TUTTI_OPTIONS_INIT \
+  {sizeof(tutti_options), TUTTI_TRANSPORT_AUTO, TUTTI_SECRET_ENVIRONMENT, NULL, 0, 0, 0, 0, NULL, TUTTI_BITS_ENVIRONMENT, NULL}
 
 /// Joins the other ranks of the job that launched this process, and returns when all of them have.
 ///
