@@ -4,8 +4,8 @@ import TuttiSchedule
 
 /// The compositions that have names.
 @Suite struct NamedCompositionTests {
-  /// Two hosts, also numbered round-robin; uneven ones; racks of hosts; and the same with hosts of one rank among them. Besides
-  /// these, two hosts of which the one with the lowest rank does not come first.
+  /// Two hosts, also numbered round-robin; uneven ones; racks of hosts; and the same with hosts of one rank among them.
+  /// Besides these, two hosts of which the one with the lowest rank does not come first.
   static let groupings: [[[Int]]] = [
     [[0, 0, 1, 1]], [[0, 1, 0, 1]], [[0, 0, 0, 1, 1]], [[0, 0, 0, 0, 1, 1, 1, 1], [0, 0, 1, 1, 2, 2, 3, 3]],
     [[0, 1, 0, 1, 0, 1, 0], [0, 1, 2, 3, 0, 1, 2]],
