@@ -102,10 +102,10 @@ final class Mailbox: Sendable {
   private func peers(of source: Int?) -> ClosedRange<Int> { source.map { $0...$0 } ?? 0...member.rankCount - 1 }
 
   /// Receives the next envelope of a peer, if a receive waits for one and it is not being received already. Its limit of
-  /// time is that of the receive whose own is over first.
+  /// time is that of the receive whose own is over first. Where all that wait are from any rank, this one may leave.
   private func listen(to peer: Int) throws(FailureReport) {
     let own = member.rankCount > 1 ? member.rank : nil
-    let deadline = state.withLock { $0.deadline(for: peer, rank: own) }
+    let (deadline, isOptional) = state.withLock { ($0.deadline(for: peer, rank: own), !$0.isNamed(peer)) }
     let limit = TimeLimit(nanoseconds: min(Self.never, deadline.map(remaining) ?? Self.never))
     let ticket = listening.withLock { listening -> UInt64? in
       if listening[peer].isBusy { return listening[peer].ticket }
@@ -114,10 +114,11 @@ final class Mailbox: Sendable {
       return 0
     }
     guard let ticket else { return }
-    if ticket != 0 { return engine.setLimit(limit, of: ticket) }
+    if ticket != 0 { return engine.setLimit(limit, of: ticket, isOptional: isOptional) }
     let memory = EnvelopeMemory()
     do throws(FailureReport) {
-      let begun = try engine.begin(transfer(isSend: false, peer, memory, limit), owner: memory)
+      let begun = try engine.begin(
+        transfer(isSend: false, peer, memory, limit), owner: memory, isOptional: isOptional)
       listening.withLock { $0[peer].ticket = begun }
       engine.notify(begun) { [self] in take(memory, begun, from: peer) }
     } catch {

@@ -116,4 +116,7 @@ struct MailboxState {
     waiting.lazy.filter { $0.source == nil || $0.source == peer }
       .map { $0.source == nil && peer == rank ? .max : $0.deadline }.min()
   }
+
+  /// Whether a receive waits for a message of `peer` and of nobody else.
+  func isNamed(_ peer: Int) -> Bool { waiting.contains { $0.source == peer } }
 }

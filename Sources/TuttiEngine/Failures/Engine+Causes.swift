@@ -35,12 +35,12 @@ extension Engine {
       case .failed(let loss): return { [unowned self] in cause(of: loss) }
       }
     }
-    return findDisagreement(idle.now) ?? findExpiredOperation(idle.now)
+    return findStall(idle.now) ?? findExpiredOperation(idle.now)
       ?? (core.pointee.transfersInFlight == 0 ? nil : findExpiredTransfer(idle.now))
   }
 
   /// Finds what to report of a link that failed or could not be opened. Without the lock.
-  private func cause(of loss: FailureReport) -> FailureReport {
+  func cause(of loss: FailureReport) -> FailureReport {
     lock.assertNotHeld()
     return delegate.cause(of: loss)
   }
@@ -106,7 +106,7 @@ extension Engine {
   }
 
   /// Finds a rank that has gone without opening the link that an operation or a transfer needs.
-  private func findAbsence() -> FailureReport? {
+  func findAbsence() -> FailureReport? {
     for index in 0..<Lane.operationSlots where core.pointee.slots[index].isActive {
       let operation = core.pointee.slots[index].operation
       if operation.pointee.tables.pointee.linksReady { continue }

@@ -26,9 +26,9 @@ extension Engine {
   /// Ranks that are asked in one round: each question passes all ranks on its way through the control tree.
   private static let ranksInRound = 4
 
-  /// Finds an operation of which another rank has called something else. Returns a function that makes the report, to be
-  /// called without the lock.
-  func findDisagreement(_ now: UInt64) -> (() -> FailureReport)? {
+  /// Finds an operation of which another rank has called something else, or a rank that has gone without opening a link.
+  /// Returns a function that makes the report, to be called without the lock.
+  func findStall(_ now: UInt64) -> (() -> FailureReport)? {
     lock.assertHeld()
     return now < core.pointee.nextStallLook ? nil : lookForStalls(now)
   }
@@ -36,6 +36,8 @@ extension Engine {
   @inline(never)
   private func lookForStalls(_ now: UInt64) -> (() -> FailureReport)? {
     core.pointee.nextStallLook = now &+ stallNanoseconds / 4
+    // Here too, because a driver that waits a little while, again and again, never finds that it has waited long.
+    if let loss = findAbsence() { return { [unowned self] in cause(of: loss) } }
     for index in 0..<Lane.operationSlots where core.pointee.slots[index].isActive {
       let slot = core.pointee.slots + index
       let watch = core.pointee.stallWatches + index

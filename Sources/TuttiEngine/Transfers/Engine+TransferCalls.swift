@@ -50,21 +50,27 @@ extension Engine {
   ///
   /// Returns at once, except where this rank has to dial a link first.
   ///
-  /// - Parameter owner: Keeps the memory alive; released when the transfer ends.
-  package func begin(_ request: TransferRequest, owner: AnyObject?) throws(FailureReport) -> UInt64 {
+  /// - Parameters:
+  ///   - owner: Keeps the memory alive; released when the transfer ends.
+  ///   - isOptional: A receive whose peer may leave without sending, because a message of another rank will do as well.
+  package func begin(
+    _ request: TransferRequest, owner: AnyObject?, isOptional: Bool = false
+  ) throws(FailureReport) -> UInt64 {
     lock.lock()
     defer { lock.unlock() }
     try startBackground()
     let limit = try prepare(request, room: 1)
     let ticket = enqueue(request, limit, owner: owner)
+    if isOptional { transfers.pointee.queue(request.peer, isSend: false).pointee.optional = ticket }
     _ = pass()
     noteBegin()
     if core.pointee.hasDueHandlers { _ = runDueHandlers(isLeading: false) }
     return ticket
   }
 
-  /// Gives a started transfer another limit, which begins now; one that has ended is left alone.
-  package func setLimit(_ limit: TimeLimit, of ticket: UInt64) {
+  /// Gives a started receive another limit, which begins now, and says whether its peer may leave; one that has ended is
+  /// left alone.
+  package func setLimit(_ limit: TimeLimit, of ticket: UInt64, isOptional: Bool) {
     lock.lock()
     defer { lock.unlock() }
     if tickets.isDone(ticket) || hasFailed.load(ordering: .acquiring) { return }
@@ -73,6 +79,7 @@ extension Engine {
     let transfer = transfers.pointee.record(TicketTable.index(ticket))
     let isEarlier = transfer.pointee.limit.deadline == 0 || limit.deadline < transfer.pointee.limit.deadline
     transfer.pointee.limit = limit
+    transfers.pointee.queue(transfer.pointee.peer, isSend: false).pointee.optional = isOptional ? ticket : 0
     transfers.pointee.nextDeadline = 0
     // A driver that sleeps has set its alarm by the old limit.
     if isEarlier { doorbell.ring() }

@@ -138,23 +138,30 @@ extension Engine {
       let newest = transfers.pointee.record(sends.pointee.last).pointee.lastSequence
       if sends.pointee.current >= 0 || link.released(Lane.pointToPoint) < newest { return true }
     }
-    let receives = transfers.pointee.queue(link.peer, isSend: false)
-    return receives.pointee.first >= 0 && !transfers.pointee.isStanding(receives.pointee.first)
+    return transfers.pointee.isAwaited(transfers.pointee.queue(link.peer, isSend: false))
       && !link.hasArrival(Lane.pointToPoint)
   }
 
-  /// Finds a rank that has gone without opening the link that a transfer needs.
+  /// Finds a rank that has gone without opening the link that a transfer needs, or the last of those that a receive would do
+  /// with.
   func findAbsenceForTransfers() -> FailureReport? {
     let transfers = transfers
+    var (losses, last): (Int, FailureReport?) = (0, nil)
     for place in 0..<transfers.pointee.activeCount {
       let peer = Int(transfers.pointee.activePeers[place])
-      if peer == rank || core.pointee.links[peer] != nil { continue }
-      let receive = transfers.pointee.queue(peer, isSend: false).pointee.first
-      let isAwaited = receive >= 0 && !transfers.pointee.isStanding(receive)
-      guard isAwaited || transfers.pointee.queue(peer, isSend: true).pointee.first >= 0 else { continue }
-      if let loss = links.absence(of: peer) { return loss }
+      if peer == rank { continue }
+      let receives = transfers.pointee.queue(peer, isSend: false)
+      let link = core.pointee.links[peer]?.takeUnretainedValue()
+      let isSending = transfers.pointee.queue(peer, isSend: true).pointee.first >= 0
+      let isNeeded = isSending || transfers.pointee.isAwaited(receives)
+      if isNeeded && link == nil, let loss = links.absence(of: peer) { return loss }
+      guard transfers.pointee.isOptional(receives) else { continue }
+      if let link, link.hasArrival(Lane.pointToPoint) { continue }
+      guard let loss = link == nil ? links.absence(of: peer) : link?.failure else { continue }
+      losses += 1
+      last = loss
     }
-    return nil
+    return losses == rankCount - 1 ? last : nil
   }
 
   // MARK: Messages that do not fit

@@ -82,6 +82,16 @@ struct PointToPoint {
     record(index).pointee.limit.nanoseconds == TimeLimit.never && record(index).pointee.position == 0
   }
 
+  /// Whether the oldest receive of a queue is one whose peer may stay away.
+  func isOptional(_ queue: UnsafeMutablePointer<TransferQueue>) -> Bool {
+    queue.pointee.first >= 0 && tickets.ticket(queue.pointee.first) == queue.pointee.optional
+  }
+
+  /// Whether somebody waits for the oldest receive of a queue, and for no other rank's.
+  func isAwaited(_ queue: UnsafeMutablePointer<TransferQueue>) -> Bool {
+    queue.pointee.first >= 0 && !isStanding(queue.pointee.first) && !isOptional(queue)
+  }
+
   /// The number of receives that nobody waits for.
   var standingReceives: Int {
     var count = 0

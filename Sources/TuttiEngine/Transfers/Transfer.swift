@@ -63,6 +63,9 @@ struct TransferQueue {
   var current: Int32 = -1
   /// Number of the last one started.
   var started: UInt64 = 0
+  /// The ticket of a receive here whose peer may stay away, because a message of another rank will do as well; 0 where there
+  /// is none.
+  var optional: UInt64 = 0
   /// Whether there may be more to grant to the sender of these receives than it was.
   var mayGrant = false
 }

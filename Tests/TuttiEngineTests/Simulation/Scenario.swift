@@ -67,9 +67,7 @@ struct Scenario: CustomStringConvertible {
     case 4 where calls[call].connects(rank, rankCount: ranks): fault = .mistake(rank: rank, call: call)
     case 5: fault = .abort(rank: rank, step: step)
     case 6: fault = .stop(step: step)
-    case 7,
-      8 where calls[call].diverted(rankCount: ranks).isCollective:
-      fault = .detour(rank: rank, call: call)
+    case 7...8 where calls[call].isCollective: fault = .detour(rank: rank, call: call)
     default: fault = .none
     }
     if case .silence = fault {

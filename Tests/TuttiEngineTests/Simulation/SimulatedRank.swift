@@ -326,10 +326,9 @@ final class SimulatedRank: EngineDelegate, LinkSource, @unchecked Sendable {
 
   func openLink(to peer: Int, deadline: UInt64, giveUp: () -> FailureReport?) throws(FailureReport) {
     if let report = giveUp() { throw report }
-    // Of two ranks the higher one dials.
-    if number < peer { return }
     isAway = true
-    try world.openLink(number, peer)
+    // Of two ranks the higher one dials.
+    if number > peer { try world.openLink(number, peer) }
   }
 
   func absence(of peer: Int) -> FailureReport? { nil }

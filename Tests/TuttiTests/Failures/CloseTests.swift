@@ -1,3 +1,4 @@
+import Foundation
 import Patience
 import Testing
 import TuttiTransport
@@ -45,6 +46,61 @@ import TuttiTransport
         try part.allReduce(&one, .sum)
         part.close()
         if one != [2] { throw WrongResult(description: "\(one)") }
+      }
+    }
+  }
+
+  /// What a rank does that waits for one which closes.
+  enum Wait: String, CaseIterable, Sendable {
+    case receive, send, tagged, any, anyStarted
+
+    func call(_ communicator: Communicator, with peer: Int) throws(TuttiError) {
+      // Too large to be sent before the other has called.
+      let values = TuttiBuffer<Float>(count: 1 << 20, repeating: 1)
+      switch self {
+      case .receive: try communicator.receive(into: values, from: peer)
+      case .send: try communicator.send(values, to: peer)
+      case .tagged: try communicator.receive(into: values, from: .rank(peer), tag: 1)
+      case .any: try communicator.receive(into: values, from: .any, tag: 1)
+      case .anyStarted: try communicator.startReceive(into: values, from: .any, tag: 1).work.wait()
+      }
+    }
+  }
+
+  /// A rank that waits for one which has closed is told soon, whether there is a link between the two or there never will
+  /// be; one that receives from any rank, when all have.
+  @Test(arguments: Fabric.allCases, Wait.allCases)
+  func whoWaitsForOneThatClosesIsTold(fabric: Fabric, wait: Wait) throws {
+    for isWarm in [false, true] {
+      let communicators = try makeCommunicators(3, fabric, timeout: .seconds(60 * slowness))
+      let start = ContinuousClock.now
+      let ended = try endings(communicators) { communicator throws(TuttiError) in
+        if isWarm { try communicator.barrier(algorithm: "direct") }
+        if communicator.rank > 0 { return communicator.close() }
+        try wait.call(communicator, with: 2)
+      }
+      let error = try #require(ended[0].error)
+      #expect(error.code == .peerLost, "\(error)")
+      #expect(ended[0].time - start < .seconds(4 * slowness), "told after \(ended[0].time - start)")
+      communicators[0].close()
+    }
+  }
+
+  /// A receive from any rank goes on when one of them closes.
+  @Test(arguments: Fabric.allCases, [false, true])
+  func aRankClosesWhileAnyIsAwaited(fabric: Fabric, isWarm: Bool) throws {
+    try withRanks(3, fabric) { communicator in
+      if isWarm { try communicator.barrier(algorithm: "direct") }
+      switch communicator.rank {
+      case 0:
+        var values = [Float](repeating: 0, count: 1000)
+        let source = try communicator.receive(into: &values, from: .any, tag: 1)
+        guard source == 2, values == .init(repeating: 2, count: 1000) else { throw WrongResult(description: "\(source)") }
+      case 1: communicator.close()
+      default:
+        // Longer than it takes to be sure that a rank has gone.
+        Thread.sleep(forTimeInterval: 1.8)
+        try communicator.send([Float](repeating: 2, count: 1000), to: 0, tag: 1)
       }
     }
   }
