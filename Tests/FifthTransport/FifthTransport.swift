@@ -15,6 +15,7 @@ package struct FifthTransport: Transport {
   package var kind: TransportKind { Self.kind }
   package var connection: ConnectionWay { .any }
   package var memory: RegisteredMemoryUse { .none }
+  package var isConfidential: Bool { true }
   package var waiting: WaitingHints { WaitingHints() }
 
   package func medium(isOneHost: Bool) -> TransportMedium { media }
