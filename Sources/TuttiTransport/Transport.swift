@@ -86,8 +86,8 @@ package protocol TransportEnd: AnyObject, Sendable {
   /// Takes the rank's doorbell, which links and their makers ring. Called once, before anything else.
   func start(_ doorbell: Doorbell) throws(FailureReport)
 
-  /// Opens the link to a peer, which answers on the other end of `connection`. Blocks until the deadline at most. The link comes
-  /// with ``takeLinks(into:)``.
+  /// Opens the link to a peer, which answers on the other end of `connection`. Blocks until the deadline at most. The link
+  /// comes with ``takeLinks(into:)``.
   ///
   /// - Parameters:
   ///   - connection: Connected as ``Transport/connection`` says, and authenticated.

@@ -4,8 +4,8 @@ import TuttiTransport
 // The first bytes of every connection. The dialer says hello, the listener proves the job's secret in its challenge, the
 // dialer proves it back, the listener accepts:
 //
-//   hello      88 bytes   magic 8, version 2, role 1, encrypting 1, from 4, to 4, rank count 4, communicator 16, transport 16,
-//                         nonce 32
+//   hello      88 bytes   magic 8, version 2, role 1, encrypting 1, from 4, to 4, rank count 4, communicator 16,
+//                         transport 16, nonce 32
 //   challenge  76 bytes   reply header (magic 8, version 2, verdict 1, zero 1), nonce 32, proof 32
 //   proof      36 bytes   verdict 1, zero 3, proof 32
 //   accepted   12 bytes   reply header

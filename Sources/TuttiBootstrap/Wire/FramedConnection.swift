@@ -3,9 +3,9 @@ import TuttiSystem
 
 /// An authenticated, non-blocking connection that carries frames: a 32-bit length, then that many bytes.
 ///
-/// Owns its descriptor. Not thread-safe: its owner's lock or thread protects it.
-/// Invariant: it holds at most one frame of `frameBytesMax` and one read more of input, so that nothing is left where polling the socket does not show it; what is queued for output is bounded
-/// by the owner, who asks ``queuedBytes``.
+/// Owns its connection. Not thread-safe: its owner's lock or thread protects it.
+/// Invariant: it holds at most one frame of `frameBytesMax` and one read more of input, and after a read nothing is left
+/// where polling the socket does not show it; what is queued for output is bounded by the owner, who asks ``queuedBytes``.
 final class FramedConnection {
   enum State: Equatable {
     case open
