@@ -42,14 +42,16 @@ let package = Package(
     .target(name: "CTuttiKernels"),
     .target(name: "CTuttiLinux"),
     .target(name: "CTuttiVerbs", cSettings: [.define("TUTTI_RDMA", .when(traits: ["RDMA"]))]),
+    // TLS by the system's libssl, which is opened at run time.
+    .target(name: "CTuttiTLS", dependencies: ["CTuttiLinux"], linkerSettings: [.linkedLibrary("dl")]),
     .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"]), .yum(["openssl-devel"])]),
 
     // What the operating system gives.
-    .target(name: "TuttiSystem", dependencies: ["TuttiTopology", "CTuttiLinux", "COpenSSL"]),
+    .target(name: "TuttiSystem", dependencies: ["TuttiTopology", "CTuttiLinux", "CTuttiTLS", "COpenSSL"]),
 
     // Moving bytes between two ranks.
     .target(name: "TuttiTransport", dependencies: ["TuttiSchedule", "TuttiSystem", "TuttiTopology", "CTuttiLinux"]),
-    .target(name: "TuttiTCP", dependencies: ["TuttiTransport", "TuttiSystem", "CTuttiLinux"]),
+    .target(name: "TuttiTCP", dependencies: ["TuttiTransport", "TuttiSystem", "CTuttiLinux", "CTuttiTLS"]),
     .target(name: "TuttiSharedMemory", dependencies: ["TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux"]),
 
     .target(
@@ -129,7 +131,7 @@ let package = Package(
       name: "TuttiTransportTests",
       dependencies: [
         "TuttiTransport", "TuttiTCP", "TuttiSharedMemory", "TuttiRDMA", "FifthTransport", "TuttiSystem", "TuttiTopology",
-        "CTuttiLinux", "CTuttiAllocations", "CTuttiFork", "Patience",
+        "CTuttiLinux", "CTuttiTLS", "CTuttiAllocations", "CTuttiFork", "Patience",
       ]),
     .testTarget(
       name: "TuttiRDMATests", dependencies: ["TuttiRDMA", "TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiVerbs"]),

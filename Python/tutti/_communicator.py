@@ -88,6 +88,7 @@ class Communicator(Collectives[None]):
         topology: Union[str, os.PathLike, None] = None,
         bits: Union[Bits, str] = Bits.ENVIRONMENT,
         tuning: Union[str, os.PathLike, None] = None,
+        tls: bool = False,
     ) -> Communicator:
         """Joins the other ranks of the job, and returns when all of them have.
 
@@ -106,8 +107,9 @@ class Communicator(Collectives[None]):
         - bits: what the bits of floating-point results may depend on: "any", "class" or "canonical"; "environment" for
           what TUTTI_BITS says, or else "class" (docs/REPRODUCIBILITY.md).
         - tuning: a file with what was measured of the machines; None for TUTTI_TUNING, or the user's (docs/TUNING.md).
+        - tls: connections over TCP speak TLS 1.3 (docs/SECURITY.md); False for what TUTTI_TLS says.
         """
-        options = join_options(transport, secret, timeout, join_timeout, checks_strictly, topology, bits, tuning)
+        options = join_options(transport, secret, timeout, join_timeout, checks_strictly, topology, bits, tuning, tls)
         handle = ctypes.c_void_p()
         place = (rank, rank_count, address)
         if rank is None or rank_count is None or address is None:
@@ -137,6 +139,7 @@ class Communicator(Collectives[None]):
         secret: Union[bytes, str, None] = None,
         timeout: Optional[float] = None,
         join_timeout: Optional[float] = None,
+        tls: bool = False,
     ) -> Communicator:
         """Joins the ranks that meet over a store of the program's: an object with `put(key, value)` and `get(key)`.
 
@@ -145,9 +148,9 @@ class Communicator(Collectives[None]):
         - store: values are bytes; `get` returns None where there is nothing.
         - name: distinguishes the group from every other that meets over the store: letters, digits and `.`, `_`, `-`, `/`.
         - publishes_secret: rank 0 draws the secret and leaves it in the store, which nobody else may reach.
-        - transport, secret, timeout, join_timeout: as of `join`.
+        - transport, secret, timeout, join_timeout, tls: as of `join`.
         """
-        options = join_options(transport, secret, timeout, join_timeout, False, None, Bits.ENVIRONMENT, None)
+        options = join_options(transport, secret, timeout, join_timeout, False, None, Bits.ENVIRONMENT, None, tls)
         if publishes_secret:
             publish_secret(options)
         use = StoreUse(store)

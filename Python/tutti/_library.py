@@ -25,6 +25,7 @@ class Options(Structure):
         ("topology_file", c_char_p),
         ("bits", c_int),
         ("tuning_file", c_char_p),
+        ("tls", c_int),
     )
 
 

@@ -22,6 +22,7 @@ def join_options(
     topology: Union[str, os.PathLike, None],
     bits: Union[Bits, str],
     tuning: Union[str, os.PathLike, None],
+    tls: bool = False,
 ) -> Options:
     """Returns the options of a join, from what its callers give."""
     key = secret.encode() if isinstance(secret, str) else secret
@@ -39,6 +40,7 @@ def join_options(
         None if topology is None else os.fsencode(topology),
         choose(Bits, bits, "bits"),
         None if tuning is None else os.fsencode(tuning),
+        bool(tls),
     )
 
 

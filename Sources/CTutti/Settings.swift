@@ -50,10 +50,10 @@ extension tutti_options: SizedStructure {
     tutti_options(
       size: MemoryLayout<tutti_options>.size, transport: TUTTI_TRANSPORT_AUTO, secret_kind: TUTTI_SECRET_ENVIRONMENT,
       secret: nil, secret_bytes: 0, timeout_ns: 0, join_timeout_ns: 0, checks_strictly: 0, topology_file: nil,
-      bits: TUTTI_BITS_ENVIRONMENT, tuning_file: nil)
+      bits: TUTTI_BITS_ENVIRONMENT, tuning_file: nil, tls: 0)
   }
-  /// Without `bits` and `tuning_file`.
-  static let earlierSizes = [64]
+  /// Without `bits` and `tuning_file`, and without `tls`.
+  static let earlierSizes = [64, 80]
   static var macro: StaticString { "TUTTI_OPTIONS_INIT" }
 }
 
@@ -128,6 +128,7 @@ struct JoinSettings {
     case TUTTI_BITS_CANONICAL: options.bits = .canonical
     default: throw refusal("\(given.bits.rawValue) says nothing of bits", "Use a value of tutti_bits")
     }
+    if given.tls != 0 { options.tls = true }
     if let file = given.tuning_file { options.tuning = try JobTuning(contentsOf: String(cString: file)) }
   }
 

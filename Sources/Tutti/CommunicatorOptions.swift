@@ -18,6 +18,14 @@ public struct CommunicatorOptions: Sendable {
   /// `class` or `canonical`), or else `class`. See `docs/REPRODUCIBILITY.md`.
   public var bits: ResultBits?
 
+  /// Whether connections over TCP speak TLS 1.3, with keys from the job's secret; nil for what `TUTTI_TLS` says, or else
+  /// not.
+  ///
+  /// What stays inside a host, in shared memory and Unix sockets, is not encrypted. RDMA cannot be: it is an error where it
+  /// was asked for, and otherwise TCP takes its place, which is said. Needs a secret, and OpenSSL 3 where the program runs:
+  /// see `docs/SECURITY.md`.
+  public var tls: Bool?
+
   /// The network that the job runs on; nil for what its ranks know of one another, or for the file that `TUTTI_TOPOLOGY`
   /// names. It must be of as many ranks as the job.
   public var topology: JobTopology?

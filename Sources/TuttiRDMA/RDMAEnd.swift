@@ -99,14 +99,15 @@ final class RDMAEnd: TransportEnd {
   }
 
   func dial(
-    _ peer: Int, over socket: consuming OwnedDescriptor, deadline: UInt64, giveUp: () -> FailureReport?
+    _ peer: Int, over connection: consuming Connection, deadline: UInt64, giveUp: () -> FailureReport?
   ) throws(FailureReport) {
     let rails = RDMAOffer(of: place.choice.ranks[peer]).rails
-    arrivals.add(try endpoint.connect(over: socket, to: peer, rails: rails, deadline: deadline, giveUp: giveUp))
+    arrivals.add(
+      try endpoint.connect(over: connection.takeSocket(), to: peer, rails: rails, deadline: deadline, giveUp: giveUp))
   }
 
-  func answer(_ peer: Int, over socket: consuming OwnedDescriptor) throws(FailureReport) {
-    try endpoint.invite(over: socket, from: peer)
+  func answer(_ peer: Int, over connection: consuming Connection) throws(FailureReport) {
+    try endpoint.invite(over: connection.takeSocket(), from: peer)
   }
 
   func takeLinks(into links: inout [Link]) throws(FailureReport) {

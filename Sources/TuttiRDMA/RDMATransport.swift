@@ -14,6 +14,7 @@ package struct RDMATransport: Transport {
   package var kind: TransportKind { Self.kind }
   package var connection: ConnectionWay { .any }
   package var memory: RegisteredMemoryUse { .devices }
+  package var isConfidential: Bool { false }
   package var waiting: WaitingHints { WaitingHints(isWakingCostly: true, isPassLong: true) }
 
   package func medium(isOneHost: Bool) -> TransportMedium { .rdma }

@@ -49,9 +49,9 @@ final class SharedMemoryEnd: TransportEnd {
   /// Opens the link to a peer. The peer answers from its service thread, so this takes microseconds, or until the deadline
   /// when the peer is stopped.
   func dial(
-    _ peer: Int, over socket: consuming OwnedDescriptor, deadline: UInt64, giveUp: () -> FailureReport?
+    _ peer: Int, over connection: consuming Connection, deadline: UInt64, giveUp: () -> FailureReport?
   ) throws(FailureReport) {
-    let socket = socket
+    let socket = connection.takeSocket()
     try endpoint.introduce(over: socket.raw)
     while true {
       let now = monotonicNanoseconds()
@@ -69,9 +69,9 @@ final class SharedMemoryEnd: TransportEnd {
     }
   }
 
-  func answer(_ peer: Int, over socket: consuming OwnedDescriptor) throws(FailureReport) {
-    try endpoint.introduce(over: socket.raw)
-    let passed = PassedDescriptor(socket)
+  func answer(_ peer: Int, over connection: consuming Connection) throws(FailureReport) {
+    let passed = PassedDescriptor(connection.takeSocket())
+    try endpoint.introduce(over: passed.raw)
     answered.withLock { if !$0.isClosed { $0.sockets[peer] = passed } }
   }
 

@@ -12,6 +12,7 @@ package struct SharedMemoryTransport: Transport {
   package var kind: TransportKind { Self.kind }
   package var connection: ConnectionWay { .ownUser }
   package var memory: RegisteredMemoryUse { .mapped }
+  package var isConfidential: Bool { true }
   package var waiting: WaitingHints { WaitingHints() }
 
   package func medium(isOneHost: Bool) -> TransportMedium { .sharedMemory }

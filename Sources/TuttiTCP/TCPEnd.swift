@@ -21,14 +21,15 @@ final class TCPEnd: TransportEnd {
   func start(_ doorbell: Doorbell) {}
 
   func dial(
-    _ peer: Int, over socket: consuming OwnedDescriptor, deadline: UInt64, giveUp: () -> FailureReport?
+    _ peer: Int, over connection: consuming Connection, deadline: UInt64, giveUp: () -> FailureReport?
   ) throws(FailureReport) {
-    try answer(peer, over: socket)
+    try answer(peer, over: connection)
   }
 
-  func answer(_ peer: Int, over socket: consuming OwnedDescriptor) throws(FailureReport) {
+  func answer(_ peer: Int, over connection: consuming Connection) throws(FailureReport) {
     arrivals.add(
-      try TCPLink(socket: socket, peer: peer, rank: rank, segmentBytesMax: TCPTransport.segmentBytesMax, patience: patience))
+      try TCPLink(
+        connection: connection, peer: peer, rank: rank, segmentBytesMax: TCPTransport.segmentBytesMax, patience: patience))
   }
 
   func takeLinks(into links: inout [Link]) { links += arrivals.take() }

@@ -1,4 +1,4 @@
-import CTuttiLinux
+import CTuttiTLS
 import Glibc
 import TuttiTransport
 
@@ -24,7 +24,7 @@ extension TCPLink {
     let wanted =
       state.pointee.exactHeaders
       ? TCPFrame.headerBytes - (end - state.pointee.start) : TCPLinkMemory.chunkBytes - end
-    let moved = tutti_socket_receive(socket, memory.chunk(state.pointee.chunk) + end, wanted, nil, 0)
+    let moved = tutti_stream_receive(socket, tls, memory.chunk(state.pointee.chunk) + end, wanted, nil, 0)
     guard moved > 0 else {
       inputEnded(moved)
       return false
@@ -39,7 +39,7 @@ extension TCPLink {
     makeRoom()
     let rest = state.pointee.restBytes
     let chunk = memory.chunk(state.pointee.chunk) + state.pointee.end
-    let moved = tutti_socket_receive(socket, state.pointee.restTarget, rest, chunk, TCPFrame.headerBytes)
+    let moved = tutti_stream_receive(socket, tls, state.pointee.restTarget, rest, chunk, TCPFrame.headerBytes)
     guard moved > 0 else {
       inputEnded(moved)
       return false
@@ -61,7 +61,9 @@ extension TCPLink {
   /// never asks for more than a quarter of the buffer.
   func wakeForWholeSegment() {
     let bytesMax = max(1, socketOptions.receiveBufferBytes / 4)
-    var bytes = Int32(clamping: min(max(1, state.pointee.restBytes), bytesMax))
+    // A TLS session may hold the beginning of a record; what is still to come is more than the rest of what that carries.
+    let held = tls == nil ? 0 : Int(TUTTI_TLS_RECORD_MAX)
+    var bytes = Int32(clamping: min(max(1, state.pointee.restBytes - held), bytesMax))
     if bytes == state.pointee.wakingBytes { return }
     // If it cannot be set, the waiter wakes too often.
     if setsockopt(socket, SOL_SOCKET, SO_RCVLOWAT, &bytes, socklen_t(MemoryLayout<Int32>.size)) == 0 {

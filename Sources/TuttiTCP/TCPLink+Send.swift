@@ -1,4 +1,4 @@
-import CTuttiLinux
+import CTuttiTLS
 import Glibc
 import TuttiTransport
 
@@ -58,8 +58,8 @@ extension TCPLink {
   func flush() {
     if !state.pointee.canWrite {
       guard state.pointee.sendError == 0, !state.pointee.closed else { return }
-      let moved = tutti_socket_send(
-        socket, state.pointee.pendingHead, state.pointee.pendingHeadBytes, state.pointee.pendingBody,
+      let moved = tutti_stream_send(
+        socket, tls, state.pointee.pendingHead, state.pointee.pendingHeadBytes, state.pointee.pendingBody,
         state.pointee.pendingBodyBytes)
       guard settle(moved) else { return }
     }
@@ -78,7 +78,7 @@ extension TCPLink {
       length += TCPFrame.headerBytes
     }
     state.pointee.creditDue = 0
-    let moved = tutti_socket_send(socket, output, length, nil, 0)
+    let moved = tutti_stream_send(socket, tls, output, length, nil, 0)
     if moved != length { keep(moved: moved, output, length, nil, 0, lane: -1) }
   }
 

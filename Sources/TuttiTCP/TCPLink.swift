@@ -1,4 +1,5 @@
 import CTuttiLinux
+import CTuttiTLS
 import Glibc
 import TuttiSystem
 import TuttiTransport
@@ -22,6 +23,9 @@ package final class TCPLink: Link, @unchecked Sendable {
   let socket: Int32
   /// The owner of `socket`; nil once the link is closed.
   private var owner: OwnedDescriptor?
+  /// The TLS session, and its address for the shims: it lives as long as this link. nil where the link is in the clear.
+  private let session: TLSSession?
+  let tls: OpaquePointer?
   let credit: UInt64
   let laneCount: Int
   /// Both per lane and sequence number modulo the credit. Homes say what an arrival occupies: see ``Home``.
@@ -37,24 +41,26 @@ package final class TCPLink: Link, @unchecked Sendable {
   static let copiedBytesMax = 4096
 
   /// - Parameters:
-  ///   - socket: Connected and authenticated.
+  ///   - connection: Connected and authenticated.
   ///   - peer: The rank at the other end.
   ///   - rank: The rank at this end.
   ///   - segmentBytesMax: The largest payload; equal at both ends, below 4 GiB.
   ///   - patience: How long the network may carry nothing.
   /// - Throws: `.transport` when the socket refuses an option, `.resources` when address space runs out.
   package init(
-    socket: consuming OwnedDescriptor, peer: Int, rank: Int, segmentBytesMax: Int, patience: LinkPatience = .standard
+    connection: consuming Connection, peer: Int, rank: Int, segmentBytesMax: Int, patience: LinkPatience = .standard
   ) throws(FailureReport) {
     precondition(Lane.count <= 16 && Lane.count * Lane.credit < 64 && Lane.credit & (Lane.credit - 1) == 0)
     precondition(segmentBytesMax >= 0 && segmentBytesMax <= Int(UInt32.max))
-    let raw = socket.raw
+    let raw = connection.raw
+    session = connection.tls
+    tls = connection.tls?.raw
     tutti_register_descriptor(raw)
     socketOptions = try TCPSocketOptions.apply(to: raw, patience: patience)
     memory = try TCPLinkMemory(
       laneCount: Lane.count, outstandingMax: Lane.count * Lane.credit, segmentBytesMax: segmentBytesMax)
     self.socket = raw
-    owner = consume socket
+    owner = connection.release()
     self.rank = rank
     credit = UInt64(Lane.credit)
     laneCount = Lane.count
@@ -109,10 +115,10 @@ package final class TCPLink: Link, @unchecked Sendable {
     if bytes <= Self.copiedBytesMax {
       memcpy(output + TCPFrame.headerBytes, source, bytes)
       let length = TCPFrame.headerBytes + bytes
-      let moved = tutti_socket_send(socket, output, length, nil, 0)
+      let moved = tutti_stream_send(socket, tls, output, length, nil, 0)
       if moved != length { keep(moved: moved, output, length, nil, 0, lane: lane) }
     } else {
-      let moved = tutti_socket_send(socket, output, TCPFrame.headerBytes, source, bytes)
+      let moved = tutti_stream_send(socket, tls, output, TCPFrame.headerBytes, source, bytes)
       if moved != TCPFrame.headerBytes + bytes {
         keep(moved: moved, output, TCPFrame.headerBytes, source, bytes, lane: lane)
       }
@@ -132,7 +138,7 @@ package final class TCPLink: Link, @unchecked Sendable {
     let frame = memory.composed(lane) - TCPFrame.headerBytes
     let sequence = beginFrame(frame, lane, call, count, bytes)
     let length = TCPFrame.headerBytes + bytes
-    let moved = tutti_socket_send(socket, frame, length, nil, 0)
+    let moved = tutti_stream_send(socket, tls, frame, length, nil, 0)
     if moved != length { keep(moved: moved, frame, length, nil, 0, lane: lane) }
     return sequence
   }
@@ -189,6 +195,8 @@ package final class TCPLink: Link, @unchecked Sendable {
   package override var descriptor: Int32 { state.pointee.closed ? -1 : socket }
 
   package override func prepareToPark() -> Bool {
+    // What the session has taken from the socket already wakes nobody.
+    if let session, !session.isDry { return false }
     wakeForWholeSegment()
     return true
   }
@@ -210,6 +218,7 @@ package final class TCPLink: Link, @unchecked Sendable {
     guard state.pointee.canWrite else { return state.pointee.sendError != 0 }
     if !state.pointee.hasEnded {
       state.pointee.hasEnded = true
+      if let tls { tutti_tls_end(tls) }
       shutdown(socket, Int32(SHUT_WR))
     }
     return tutti_socket_undelivered(socket) == 0
@@ -238,7 +247,7 @@ package final class TCPLink: Link, @unchecked Sendable {
   private func discardInput() {
     let chunk = memory.freeChunk(besides: -1)
     for _ in 0..<1024 {
-      if tutti_socket_receive(socket, memory.chunk(chunk), TCPLinkMemory.chunkBytes, nil, 0) <= 0 { return }
+      if tutti_stream_receive(socket, tls, memory.chunk(chunk), TCPLinkMemory.chunkBytes, nil, 0) <= 0 { return }
     }
   }
 }

@@ -13,6 +13,7 @@ package struct TCPTransport: Transport {
   package var kind: TransportKind { Self.kind }
   package var connection: ConnectionWay { .network }
   package var memory: RegisteredMemoryUse { .none }
+  package var isConfidential: Bool { true }
   package var waiting: WaitingHints { WaitingHints() }
 
   package func medium(isOneHost: Bool) -> TransportMedium { isOneHost ? .loopback : .network }

@@ -15,6 +15,9 @@ package protocol Transport: Sendable {
   var connection: ConnectionWay { get }
   /// What it does with registered memory.
   var memory: RegisteredMemoryUse { get }
+  /// Whether nobody on the network can read what its links carry, where TLS is asked for: it stays in the host, or goes over
+  /// the connection that a link begins with, which is encrypted.
+  var isConfidential: Bool { get }
   /// How to wait for its links.
   var waiting: WaitingHints { get }
 
@@ -83,20 +86,20 @@ package protocol TransportEnd: AnyObject, Sendable {
   /// Takes the rank's doorbell, which links and their makers ring. Called once, before anything else.
   func start(_ doorbell: Doorbell) throws(FailureReport)
 
-  /// Opens the link to a peer, which answers on the other end of `socket`. Blocks until the deadline at most. The link comes
-  /// with ``takeLinks(into:)``.
+  /// Opens the link to a peer, which answers on the other end of `connection`. Blocks until the deadline at most. The link
+  /// comes with ``takeLinks(into:)``.
   ///
   /// - Parameters:
-  ///   - socket: Connected as ``Transport/connection`` says, and authenticated.
+  ///   - connection: Connected as ``Transport/connection`` says, and authenticated.
   ///   - deadline: Monotonic nanoseconds.
   ///   - giveUp: Asked now and then; what it returns is thrown.
   func dial(
-    _ peer: Int, over socket: consuming OwnedDescriptor, deadline: UInt64, giveUp: () -> FailureReport?
+    _ peer: Int, over connection: consuming Connection, deadline: UInt64, giveUp: () -> FailureReport?
   ) throws(FailureReport)
 
   /// Answers a peer that opens its link. The link comes with ``takeLinks(into:)``, at once or when the peer has done its
   /// part; if later, the end rings the doorbell.
-  func answer(_ peer: Int, over socket: consuming OwnedDescriptor) throws(FailureReport)
+  func answer(_ peer: Int, over connection: consuming Connection) throws(FailureReport)
 
   /// Appends the links that were opened since the last call. Must not block.
   ///

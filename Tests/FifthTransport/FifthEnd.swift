@@ -32,8 +32,9 @@ package final class FifthEnd: TransportEnd {
   }
 
   package func dial(
-    _ peer: Int, over socket: consuming OwnedDescriptor, deadline: UInt64, giveUp: () -> FailureReport?
+    _ peer: Int, over connection: consuming Connection, deadline: UInt64, giveUp: () -> FailureReport?
   ) throws(FailureReport) {
+    let socket = connection.takeSocket()
     var bytes: [UInt8] = []
     while bytes.count < 8 {
       if let failure = giveUp() { throw failure }
@@ -61,12 +62,13 @@ package final class FifthEnd: TransportEnd {
     try other.ownDoorbell().ring()
   }
 
-  package func answer(_ peer: Int, over socket: consuming OwnedDescriptor) throws(FailureReport) {
+  package func answer(_ peer: Int, over connection: consuming Connection) throws(FailureReport) {
     let number = UInt64.random(in: 1 ... .max)
     Self.waiting.withLock { $0[number] = self }
     var encoder = WireEncoder()
     encoder.put(number)
-    _ = Sockets.sendNow(socket.raw, encoder.bytes[...])
+    // A number is smaller than any socket's buffer.
+    _ = connection.sendNow(encoder.bytes[...])
   }
 
   package func takeLinks(into links: inout [Link]) { links += arrivals.take() }

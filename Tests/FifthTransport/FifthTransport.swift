@@ -8,9 +8,15 @@ package struct FifthTransport: Transport {
   static let segmentBytesMax = 128 << 10
 
   private let media: TransportMedium
+  package let isConfidential: Bool
 
-  /// - Parameter medium: The medium that it claims to be.
-  package init(medium: TransportMedium = .sharedMemory) { media = medium }
+  /// - Parameters:
+  ///   - medium: The medium that it claims to be.
+  ///   - isConfidential: Whether it claims that nobody else can read what it carries.
+  package init(medium: TransportMedium = .sharedMemory, isConfidential: Bool = true) {
+    media = medium
+    self.isConfidential = isConfidential
+  }
 
   package var kind: TransportKind { Self.kind }
   package var connection: ConnectionWay { .any }

@@ -60,7 +60,7 @@ import Testing
     "ChildStarter.swift lifeline": "open as long as the process lives",
     "DescriptorWatch.swift descriptor": "its owner cancels the watch before it closes it",
     "PMIRendezvous.swift descriptor": "the launcher's, until a client takes it over",
-    "FramedConnection.swift descriptor": "`socket` beside it",
+    "FramedConnection.swift descriptor": "`connection` beside it",
     "HandshakeDialer.swift socket": "the caller, for the time of a handshake",
   ]
 

@@ -11,9 +11,9 @@ import Testing
     // The one module with the YAML parser.
     "TuttiTopologyFiles": ["TuttiTopology", "CLibYAML"],
     "TuttiChoice": ["TuttiSchedule", "TuttiAlgorithms", "TuttiTopology"],
-    "TuttiSystem": ["TuttiTopology", "CTuttiLinux", "COpenSSL"],
+    "TuttiSystem": ["TuttiTopology", "CTuttiLinux", "CTuttiTLS", "COpenSSL"],
     "TuttiTransport": ["TuttiSchedule", "TuttiSystem", "TuttiTopology", "CTuttiLinux"],
-    "TuttiTCP": ["TuttiTransport", "TuttiSystem", "CTuttiLinux"],
+    "TuttiTCP": ["TuttiTransport", "TuttiSystem", "CTuttiLinux", "CTuttiTLS"],
     "TuttiSharedMemory": ["TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux"],
     "TuttiRDMA": ["TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux", "CTuttiVerbs"],
     // Never an algorithm or a transport: it knows plans and links.

@@ -70,7 +70,7 @@ import Testing
     #expect(group.recorders[0].connections.withLock { $0.isEmpty })
     // A link's connection is handed to the runtime, which knows whether that transport is for this user alone.
     #expect(dial(.link, 65534) != 100)
-    #expect(group.recorders[0].connections.withLock { $0.map { Sockets.isOfOwnUser($0.socket.raw) } } == [false])
+    #expect(group.recorders[0].connections.withLock { $0.map { Sockets.isOfOwnUser($0.connection.raw) } } == [false])
     #expect(group.members.allSatisfy { $0.firstCause == nil })
   }
 

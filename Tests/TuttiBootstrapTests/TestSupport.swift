@@ -100,8 +100,8 @@ final class Recorder: Sendable {
 
   var handlers: ControlHandlers {
     ControlHandlers(
-      onConnection: { peer, transport, socket in
-        let delivery = Membership.Delivery(peer: peer, transport: transport, socket: PassedDescriptor(socket))
+      onConnection: { peer, transport, connection in
+        let delivery = Membership.Delivery(peer: peer, transport: transport, connection: PassedConnection(connection))
         self.connections.withLock { $0.append(delivery) }
       },
       onFailure: { failure in self.failures.withLock { $0.append(failure) } },
@@ -132,11 +132,11 @@ struct TestGroup {
 
   init(
     _ rankCount: Int, rendezvous: RendezvousAddress = freshRendezvous(), seconds: Double = 10,
-    clock: MonotonicClock = .system
+    secret: JobSecret = testSecret, clock: MonotonicClock = .system
   ) throws {
     let joined = try runRanks(0..<rankCount, seconds: seconds + 5) { rank throws(FailureReport) in
       try Membership.join(
-        identity: identity(rank, rankCount, rendezvous), secret: testSecret, offers: testOffers,
+        identity: identity(rank, rankCount, rendezvous), secret: secret, offers: testOffers,
         deadline: clock.now() + UInt64(Patience.seconds(seconds) * 1e9), clock: clock)
     }
     members = try (0..<rankCount).map { try joined[$0]!.get() }

@@ -167,10 +167,12 @@ typedef struct tutti_options {
   const char *topology_file; // a description of the network; NULL for what ranks know of one another (docs/TOPOLOGIES.md)
   tutti_bits bits;
   const char *tuning_file;   // what was measured of the machines; NULL for TUTTI_TUNING, or the user's file (docs/TUNING.md)
+  int tls;                   // 1: connections over TCP speak TLS 1.3 (docs/SECURITY.md); 0 for what TUTTI_TLS says
 } tutti_options;
 
 #define TUTTI_OPTIONS_INIT \
-  {sizeof(tutti_options), TUTTI_TRANSPORT_AUTO, TUTTI_SECRET_ENVIRONMENT, NULL, 0, 0, 0, 0, NULL, TUTTI_BITS_ENVIRONMENT, NULL}
+  {sizeof(tutti_options), TUTTI_TRANSPORT_AUTO, TUTTI_SECRET_ENVIRONMENT, NULL, 0, 0, 0, 0, NULL, \
+   TUTTI_BITS_ENVIRONMENT, NULL, 0}
 
 /// Joins the other ranks of the job that launched this process, and returns when all of them have.
 ///

@@ -67,6 +67,8 @@ extension Communicator {
     try readCheck(environment, &options)
     try readBits(environment, &options)
     try readTopology(environment, &options)
+    try options.readEncryption(environment)
+    let secret = try options.encryption(of: secret, environment)
     let tuning = try TuningOffer.read(environment, options.tuning, rank: identity.rank)
     return try Communicator(joinedMember(identity, secret, affinity, environment, options, tuning), options)
   }
@@ -165,7 +167,7 @@ extension Communicator {
     // All ranks know it; one says it.
     let told = identity.rank == 0 ? [tuning.notice, tuningNotice].compactMap { $0 } : []
     let notices =
-      told + choice.transports.flatMap { $0.notices(choice) } + WatchNotices(membership.members).lines(for: identity.rank)
+      told + offered.notices(choice) + WatchNotices(membership.members).lines(for: identity.rank)
     for line in notices { logger.warning("rank \(identity.rank): \(line).") }
     return member
   }
@@ -220,6 +222,9 @@ extension Communicator {
           advice: "Choose auto or inprocess, or start processes")
       }
       let layout = try JobLayout(options.topology?.topology, rankCount: rankCount)
+      // Nothing leaves the process.
+      var options = options
+      options.tls = false
       return try InProcessGroup.makeMembers(
         layout, catalog: AlgorithmCatalog(options), tuning: { tuning(options, $0) }, faults: faults
       ).map { Communicator($0, options) }

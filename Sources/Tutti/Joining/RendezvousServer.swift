@@ -6,6 +6,8 @@ import TuttiSystem
 /// A store at an address, for ranks to meet over: values are kept in this process, and served over TCP or a Unix socket to
 /// every ``RendezvousClient`` that proves the secret.
 ///
+/// `TUTTI_TLS=1` encrypts its connections over TCP, on the server and all clients alike.
+///
 /// The process that has it puts and gets in it directly. It serves until it is closed or its last reference is dropped:
 /// groups can be made over it at any time until then. Where ranks meet once, all of them and at an address, there is no need
 /// for one: see ``Communicator/join(rank:rankCount:address:listener:secret:options:environment:)``.
@@ -98,7 +100,13 @@ public struct RendezvousClient: Rendezvous {
   }
 
   static func read(_ secret: [UInt8]) throws(FailureReport) -> JobSecret {
-    if !secret.isEmpty { return JobSecret(bytes: secret, origin: "the program") }
+    if !secret.isEmpty {
+      let secret = JobSecret(bytes: secret, origin: "the program")
+      var options = CommunicatorOptions()
+      let environment = Communicator.processEnvironment()
+      try options.readEncryption(environment)
+      return try options.encryption(of: secret, environment) ?? secret
+    }
     throw FailureReport(.authentication, "the store's secret is empty", advice: "Use 32 random bytes")
   }
 }

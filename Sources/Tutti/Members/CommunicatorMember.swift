@@ -74,7 +74,7 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
   }
 
   /// A peer has dialed this rank for a link. On the service thread; must not block.
-  func accept(from peer: Int, _ kind: TransportKind, _ socket: consuming OwnedDescriptor) {}
+  func accept(from peer: Int, _ kind: TransportKind, _ connection: consuming Connection) {}
 
   /// What this rank is doing, for another rank's diagnosis, and what its operation of a number is, if not 0.
   final func status(asked operationNumber: UInt64) -> RankStatus {

@@ -71,8 +71,8 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
     }
   }
 
-  override func accept(from peer: Int, _ kind: TransportKind, _ socket: consuming OwnedDescriptor) {
-    links.accept(from: peer, kind, socket)
+  override func accept(from peer: Int, _ kind: TransportKind, _ connection: consuming Connection) {
+    links.accept(from: peer, kind, connection)
   }
 
   // MARK: Splitting

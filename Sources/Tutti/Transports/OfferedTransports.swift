@@ -9,6 +9,8 @@ struct OfferedTransports: Sendable {
   let transports: [any Transport]
   /// Whether there is only one, because it was asked for by name.
   let isNamed: Bool
+  /// Those that would do but for TLS, and this host has: the preferred first.
+  private let renounced: [any Transport]
   /// In the order of ``transports``.
   private let accesses: [any TransportAccess]
 
@@ -19,7 +21,17 @@ struct OfferedTransports: Sendable {
   init(_ options: CommunicatorOptions, _ request: TransportRequest) throws(FailureReport) {
     let choice = options.transport
     isNamed = choice != .auto
-    transports = Self.choose(options)
+    let chosen = Self.choose(options)
+    transports = options.tls == true ? chosen.filter(\.isConfidential) : chosen
+    if isNamed, let open = chosen.first, transports.isEmpty {
+      throw FailureReport(
+        .configuration, rank: request.rank,
+        "\(open.kind.name) was asked for, and TLS as well (TUTTI_TLS=1), but \(open.kind.name) is never encrypted",
+        advice: "Choose the transport auto or tcp, or unset TUTTI_TLS", transport: open.kind.name)
+    }
+    renounced =
+      transports.count == chosen.count
+      ? [] : chosen.filter { !$0.isConfidential && $0.report(request.environment).obstacle == nil }
     guard !transports.isEmpty else {
       throw FailureReport(
         .configuration, rank: request.rank, "there is no transport \(choice.name) between processes",
@@ -42,6 +54,18 @@ struct OfferedTransports: Sendable {
 
   func choice(rank: Int, _ members: [MemberRecord]) -> LinkChoice {
     LinkChoice(rank: rank, ranks: members.map(\.facts), transports: transports, isNamed: isNamed)
+  }
+
+  /// What this rank tells people about the transports that it joins with, and those that it does without because of TLS.
+  func notices(_ choice: LinkChoice) -> [String] {
+    let own = choice.ranks[choice.rank]
+    let isAmongHosts = choice.ranks.contains { $0.host != own.host }
+    let isFirstHere = choice.ranks.first { $0.host == own.host }?.rank == choice.rank
+    let lines = renounced.filter { _ in isAmongHosts && isFirstHere }.map {
+      "TLS is on (TUTTI_TLS=1), so \(own.host.name) uses TCP to other hosts and not \($0.kind.name), which it has and which "
+        + "is never encrypted"
+    }
+    return lines + choice.transports.flatMap { $0.notices(choice) }
   }
 
   func access(_ kind: TransportKind) -> any TransportAccess {

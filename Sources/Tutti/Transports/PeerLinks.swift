@@ -94,22 +94,22 @@ final class PeerLinks: LinkSource {
         advice: "Choose the transport auto or tcp")
     }
     do throws(FailureReport) {
-      let socket = try membership.connect(to: peer, for: transport.kind, over: transport.connection, deadline: deadline)
-      try end.dial(peer, over: socket, deadline: deadline, giveUp: giveUp)
+      let connection = try membership.connect(to: peer, for: transport.kind, over: transport.connection, deadline: deadline)
+      try end.dial(peer, over: connection, deadline: deadline, giveUp: giveUp)
     } catch { throw error.about(rank: rank, peer: peer) }
   }
 
   /// Answers a peer that has dialed this rank for a link. Runs on the service thread, so it must not block.
-  func accept(from peer: Int, _ kind: TransportKind, _ socket: consuming OwnedDescriptor) {
+  func accept(from peer: Int, _ kind: TransportKind, _ connection: consuming Connection) {
     // Both ends know from the table of ranks which transport connects them.
     guard peer > choice.rank, let transport = choice.transport(to: peer), transport.kind == kind, let end = ends[kind] else {
       return
     }
     // Memory is shared with processes of this user alone, whatever the others have proven.
-    if transport.connection == .ownUser, !Sockets.isOfOwnUser(socket.raw) { return }
+    if transport.connection == .ownUser, !Sockets.isOfOwnUser(connection.raw) { return }
     let isNew = state.withLock { $0.known.insert(peer).inserted && !$0.isClosed }
     guard isNew else { return }
-    do throws(FailureReport) { try end.answer(peer, over: socket) } catch {
+    do throws(FailureReport) { try end.answer(peer, over: connection) } catch {
       let report = error.about(rank: choice.rank, peer: peer)
       state.withLock { $0.failure = $0.failure ?? report }
     }

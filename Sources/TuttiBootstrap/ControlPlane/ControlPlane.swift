@@ -36,9 +36,9 @@ package struct RankStatus: Hashable, Sendable {
 /// What a rank's runtime does with the control plane's news. None of them may block or call back into the control plane's
 /// ``ControlPlane/diagnoseTimeout(_:until:)`` or ``ControlPlane/causeOfLoss(of:otherwise:)``.
 package struct ControlHandlers: Sendable {
-  /// A peer has dialed this rank for a data link and proved the secret. The socket is non-blocking,
-  /// close-on-exec, registered with `tutti_register_descriptor`. Called on the service thread.
-  package var onConnection: @Sendable (_ peer: Int, _ transport: TransportKind, _ socket: consuming OwnedDescriptor) -> Void
+  /// A peer has dialed this rank for a data link and proved the secret. Its socket is
+  /// non-blocking, close-on-exec, registered with `tutti_register_descriptor`. Called on the service thread.
+  package var onConnection: @Sendable (_ peer: Int, _ transport: TransportKind, _ connection: consuming Connection) -> Void
   /// The communicator has failed: the first cause. Called once: on the service thread, on the thread that reported it, or,
   /// for one that came before the handlers, on the thread that sets them.
   package var onFailure: @Sendable (FailureReport) -> Void
@@ -50,7 +50,7 @@ package struct ControlHandlers: Sendable {
 
   package init(
     onConnection:
-      @escaping @Sendable (_ peer: Int, _ transport: TransportKind, _ socket: consuming OwnedDescriptor) -> Void,
+      @escaping @Sendable (_ peer: Int, _ transport: TransportKind, _ connection: consuming Connection) -> Void,
     onFailure: @escaping @Sendable (FailureReport) -> Void,
     status: @escaping @Sendable (_ operationNumber: UInt64) -> RankStatus, onExit: @escaping @Sendable () -> Void = {}
   ) {

@@ -4,8 +4,8 @@ import TuttiTransport
 // The first bytes of every connection. The dialer says hello, the listener proves the job's secret in its challenge, the
 // dialer proves it back, the listener accepts:
 //
-//   hello      88 bytes   magic 8, version 2, role 1, zero 1, from 4, to 4, rank count 4, communicator 16, transport 16,
-//                         nonce 32
+//   hello      88 bytes   magic 8, version 2, role 1, encrypting 1, from 4, to 4, rank count 4, communicator 16,
+//                         transport 16, nonce 32
 //   challenge  76 bytes   reply header (magic 8, version 2, verdict 1, zero 1), nonce 32, proof 32
 //   proof      36 bytes   verdict 1, zero 3, proof 32
 //   accepted   12 bytes   reply header
@@ -37,6 +37,8 @@ enum HandshakeVerdict: UInt8, Sendable, CaseIterable {
   case unknownCommunicator = 3
   case wrongRank = 4
   case malformed = 5
+  /// One side speaks TLS over TCP, the other does not.
+  case otherEncryption = 6
 }
 
 /// Who the dialer says it is. None of it is believed before the proof.
@@ -53,6 +55,8 @@ struct HandshakeHello: Hashable, Sendable {
   var communicator: CommunicatorID
   /// Whose link it is; nil for other roles.
   var transport: TransportKind?
+  /// Whether the dialer speaks TLS over TCP. Covered by both proofs, so nobody on the way can talk the two out of it.
+  var isEncrypting = false
   var nonce: [UInt8]
 
   var bytes: [UInt8] {
@@ -60,7 +64,7 @@ struct HandshakeHello: Hashable, Sendable {
     encoder.put(raw: handshakeMagic)
     encoder.put(version)
     encoder.put(role.rawValue)
-    encoder.put(UInt8(0))
+    encoder.put(UInt8(isEncrypting ? 1 : 0))
     encoder.put(UInt32(from))
     encoder.put(UInt32(to))
     encoder.put(UInt32(rankCount))
@@ -79,7 +83,9 @@ extension HandshakeHello {
     version = try decoder.take("version")
     guard let role = ConnectionRole(rawValue: try decoder.take("role")) else { throw MalformedMessage("role") }
     self.role = role
-    _ = try decoder.take(UInt8.self, "padding")
+    let encryption = try decoder.take(UInt8.self, "encrypting")
+    guard encryption <= 1 else { throw MalformedMessage("encrypting") }
+    isEncrypting = encryption == 1
     from = Int(try decoder.take(UInt32.self, "from"))
     to = Int(try decoder.take(UInt32.self, "to"))
     rankCount = Int(try decoder.take(UInt32.self, "rank count"))
@@ -124,6 +130,14 @@ enum Handshake {
     _ proof: [UInt8], of side: Side, hello: [UInt8], listenerNonce: [UInt8], key: MessageKey
   ) -> Bool {
     key.isAuthenticationCode(proof, of: proofInput(side, hello: hello, listenerNonce: listenerNonce))
+  }
+
+  /// The key of one connection's TLS session: of no use for another connection, direction, role, pair of ranks or
+  /// communicator, like the proofs.
+  ///
+  /// - Parameter key: ``JobSecret/tlsKey(for:)``.
+  static func tlsKey(hello: [UInt8], listenerNonce: [UInt8], key: MessageKey) -> [UInt8] {
+    key.authenticationCode(of: Array("tutti tls connection".utf8) + hello + listenerNonce)
   }
 
   static func replyHeader(_ verdict: HandshakeVerdict, version: UInt16 = protocolVersion) -> [UInt8] {

@@ -14,7 +14,9 @@ final class HandshakeAcceptor: @unchecked Sendable {
 
   enum Outcome {
     /// The other side knows the secret.
-    case authenticated(HandshakeHello, PassedDescriptor)
+    case authenticated(HandshakeHello, PassedConnection)
+    /// A rank of this job speaks TLS and this one does not, or the other way round.
+    case differs(HandshakeHello)
     /// A connection was turned away; `why` names where it came from and what was wrong.
     case refused(why: String)
   }
@@ -23,6 +25,8 @@ final class HandshakeAcceptor: @unchecked Sendable {
     let socket: PassedDescriptor
     let origin: String
     var handshake: ListenerHandshake
+    /// Who has proven the secret, and the session that is being set up; nil before, and where there is none.
+    var securing: (hello: HandshakeHello, session: TLSSession)?
   }
 
   /// Readable when ``service()`` has something to do.
@@ -177,6 +181,7 @@ final class HandshakeAcceptor: @unchecked Sendable {
   private func advance(_ token: UInt64, _ outcomes: inout [Outcome]) {
     while var connection = halfOpen[token] {
       let socket = connection.socket
+      if let (hello, session) = connection.securing { return secure(token, hello, session, &outcomes) }
       let event: ListenerHandshake.Event
       switch Sockets.receiveNow(socket.raw, max: connection.handshake.bytesWanted) {
       case .nothing: return
@@ -190,16 +195,44 @@ final class HandshakeAcceptor: @unchecked Sendable {
         continue
       case .reply(let reply):
         guard sendWhole(reply, on: socket.raw) else { return drop(token, "does not read", &outcomes) }
-      case .accepted(let hello, let reply):
+      case .accepted(let hello, let tlsKey, let reply):
         guard sendWhole(reply, on: socket.raw) else { return drop(token, "does not read", &outcomes) }
-        forget(token)
-        _ = tutti_epoll_unwatch(descriptor, socket.raw)
-        outcomes.append(.authenticated(hello, socket))
-      case .refused(let verdict, _, let version, let reply):
+        // What stays in this host is not encrypted.
+        if let tlsKey, Sockets.localAddress(socket.raw) != nil {
+          guard let session = try? TLSSession(.listener, socket: socket.raw, key: tlsKey) else {
+            return drop(token, "got no TLS session: memory has run out", &outcomes)
+          }
+          halfOpen[token]?.securing = (hello, session)
+          limits.note(.proven, of: token)
+          continue
+        }
+        deliver(token, hello, PassedConnection(socket, tls: nil), &outcomes)
+      case .refused(let verdict, let claimed, let version, let reply):
         _ = sendWhole(reply, on: socket.raw)
+        if verdict == .otherEncryption, let claimed { outcomes.append(.differs(claimed)) }
         drop(token, explain(verdict, version), &outcomes)
       }
     }
+  }
+
+  /// Goes on with the TLS handshake of a dialer that has proven the secret.
+  private func secure(_ token: UInt64, _ hello: HandshakeHello, _ session: TLSSession, _ outcomes: inout [Outcome]) {
+    switch session.handshake() {
+    case .wantsRead: return
+    case .done:
+      guard let socket = halfOpen[token]?.socket else { return }
+      deliver(token, hello, PassedConnection(socket, tls: session), &outcomes)
+    case .wantsWrite: drop(token, "does not read", &outcomes)
+    case .failed(let why): drop(token, "proved the job's secret, but TLS with it failed: \(why)", &outcomes)
+    }
+  }
+
+  private func deliver(
+    _ token: UInt64, _ hello: HandshakeHello, _ connection: PassedConnection, _ outcomes: inout [Outcome]
+  ) {
+    forget(token)
+    _ = tutti_epoll_unwatch(descriptor, connection.raw)
+    outcomes.append(.authenticated(hello, connection))
   }
 
   /// A reply is smaller than any socket's buffer; one that does not fit is a peer that does not read.
@@ -214,6 +247,9 @@ final class HandshakeAcceptor: @unchecked Sendable {
     case .wrongSecret: "did not prove the job's secret"
     case .unknownCommunicator: "asked for a communicator that is not here"
     case .wrongRank: "asked for a rank or role that is not here"
+    case .otherEncryption:
+      policy.tls == nil
+        ? "speaks TLS (TUTTI_TLS=1), and this rank does not" : "does not speak TLS (TUTTI_TLS=1), as this rank does"
     }
   }
 }

@@ -22,6 +22,8 @@ struct HandshakeDialer {
     case unproven
     /// The listener refused.
     case refused(HandshakeVerdict)
+    /// Both sides know the secret, and TLS with it has failed: why, in words.
+    case insecure(String)
   }
 
   /// The socket. Its owner closes it.
@@ -29,14 +31,20 @@ struct HandshakeDialer {
   let deadline: UInt64
   let clock: MonotonicClock
   let giveUp: () -> Bool
+  /// What the TLS key of a TCP connection is derived from; nil to stay in the clear.
+  var tls: MessageKey?
 
-  func run(hello: HandshakeHello, key: MessageKey) throws(Failure) {
+  /// - Returns: The session that the connection speaks from here on; nil where it stays in the clear.
+  @discardableResult
+  func run(hello: HandshakeHello, key: MessageKey) throws(Failure) -> TLSSession? {
     try send(hello.bytes)
-    try answer(hello: hello, key: key)
+    return try answer(hello: hello, key: key)
   }
 
   /// Does what follows the hello.
-  func answer(hello: HandshakeHello, key: MessageKey) throws(Failure) {
+  @discardableResult
+  func answer(hello: HandshakeHello, key: MessageKey) throws(Failure) -> TLSSession? {
+    precondition(hello.isEncrypting == (tls != nil), "a hello says what the dialer does")
     let helloBytes = hello.bytes
     let answer = try readReply(of: hello.version, isFirst: true)
     guard answer == .fine else { throw .refused(answer) }
@@ -51,6 +59,24 @@ struct HandshakeDialer {
     try send([HandshakeVerdict.fine.rawValue, 0, 0, 0] + own)
     let verdict = try readReply(of: hello.version, isFirst: false)
     guard verdict == .fine else { throw .refused(verdict) }
+    // What stays in this host is not encrypted.
+    guard let tls, Sockets.localAddress(socket) != nil else { return nil }
+    return try secure(Handshake.tlsKey(hello: helloBytes, listenerNonce: nonce, key: tls))
+  }
+
+  private func secure(_ key: [UInt8]) throws(Failure) -> TLSSession {
+    let session: TLSSession
+    do throws(FailureReport) { session = try TLSSession(.dialer, socket: socket, key: key) } catch {
+      throw .insecure(error.message)
+    }
+    while true {
+      switch session.handshake() {
+      case .done: return session
+      case .wantsRead: try wait(POLLIN)
+      case .wantsWrite: try wait(POLLOUT)
+      case .failed(let why): throw .insecure(why)
+      }
+    }
   }
 
   private func readReply(of version: UInt16, isFirst: Bool) throws(Failure) -> HandshakeVerdict {

@@ -40,6 +40,16 @@ enum HandshakeFailureText {
       return make(.authentication, "\(what) did not accept this rank's proof of the job's secret", sameSecret)
     case .refused(.unknownCommunicator):
       return make(.peerLost, "\(what) does not have this communicator (any more)", "Rank \(peer) has left or was restarted")
+    case .refused(.otherEncryption):
+      return make(
+        .configuration,
+        secret.isEncrypting
+          ? "\(what) does not speak TLS, and this rank does (TUTTI_TLS=1)"
+          : "\(what) speaks TLS (TUTTI_TLS=1), and this rank does not", "Set TUTTI_TLS to the same value on every rank")
+    case .insecure(let why):
+      return make(
+        .authentication, "\(what) knows this job's secret, but TLS with it failed: \(why)",
+        "Something altered the stream, or the other side gave up: look at rank \(peer)'s own output")
     case .refused(let verdict):
       return make(
         .rendezvous, "\(what) refused the connection (\(verdict))", "Check that ranks and rendezvous are the same job's")

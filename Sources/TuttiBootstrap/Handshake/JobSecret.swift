@@ -10,6 +10,8 @@ package struct JobSecret: Sendable {
   package let isAuthenticated: Bool
   /// The job's name: part of every key, so that jobs with one secret never mix. nil when the job has none.
   package let job: String?
+  /// Whether connections over TCP speak TLS, with keys derived from this.
+  package let isEncrypting: Bool
 
   /// A secret handed over by a launcher that made it itself.
   package init(bytes: [UInt8], origin: String) {
@@ -17,16 +19,35 @@ package struct JobSecret: Sendable {
     self.init(bytes: bytes, origin: origin, isAuthenticated: true)
   }
 
-  private init(bytes: [UInt8], origin: String, isAuthenticated: Bool, job: String? = nil) {
+  private init(bytes: [UInt8], origin: String, isAuthenticated: Bool, job: String? = nil, isEncrypting: Bool = false) {
     self.bytes = bytes
     self.origin = origin
     self.isAuthenticated = isAuthenticated
     self.job = job
+    self.isEncrypting = isEncrypting
   }
 
   /// The same secret, good for the job of that name alone.
   package func bound(to job: String?) -> JobSecret {
-    JobSecret(bytes: bytes, origin: origin, isAuthenticated: isAuthenticated, job: job)
+    JobSecret(bytes: bytes, origin: origin, isAuthenticated: isAuthenticated, job: job, isEncrypting: isEncrypting)
+  }
+
+  /// The same secret, with which connections over TCP are encrypted, too.
+  ///
+  /// - Throws: `.configuration` where TLS would keep nobody out: everyone knows the key of a job without a secret.
+  package func encrypting() throws(FailureReport) -> JobSecret {
+    guard isAuthenticated else {
+      throw FailureReport(
+        .configuration, "TLS was asked for (TUTTI_TLS=1), and this job has no secret that keys could come from",
+        advice: "Set TUTTI_SECRET or TUTTI_SECRET_FILE on every rank (openssl rand -hex 32), or unset TUTTI_TLS")
+    }
+    return JobSecret(bytes: bytes, origin: origin, isAuthenticated: true, job: job, isEncrypting: true)
+  }
+
+  /// Reads `TUTTI_TLS`; nil where it is not set.
+  package static func readEncryption(_ environment: [String: String]) throws(FailureReport) -> Bool? {
+    let variables = EnvironmentReader(environment)
+    return variables["TUTTI_TLS"] == nil ? nil : try variables.flag("TUTTI_TLS")
   }
 
   /// The most bytes of a job's name.
@@ -96,9 +117,14 @@ package struct JobSecret: Sendable {
   }
 
   /// The key that connections of one communicator are proven with (HKDF-SHA256, RFC 5869).
-  func handshakeKey(for communicator: CommunicatorID) -> MessageKey {
+  func handshakeKey(for communicator: CommunicatorID) -> MessageKey { key("tutti handshake 1", communicator) }
+
+  /// The key that the TLS keys of a communicator's connections are derived from; nil where they are in the clear.
+  func tlsKey(for communicator: CommunicatorID) -> MessageKey? { isEncrypting ? key("tutti tls 1", communicator) : nil }
+
+  private func key(_ label: String, _ communicator: CommunicatorID) -> MessageKey {
     var information = WireEncoder()
-    information.put(raw: "tutti handshake 1".utf8)
+    information.put(raw: label.utf8)
     communicator.encode(into: &information)
     // Last, because its length is not written: nothing else can look like it.
     information.put(raw: (job ?? "").utf8)

@@ -7,6 +7,8 @@ struct ListenerPolicy: Sendable {
   let expected: Int
   let communicator: CommunicatorID
   let key: MessageKey
+  /// What connections over TCP derive their TLS keys from; nil where they stay in the clear.
+  var tls: MessageKey? = nil
   /// Judges a hello's ranks and role, before any proof; only reads the hello.
   let judge: @Sendable (HandshakeHello) -> HandshakeVerdict
   var version = protocolVersion
@@ -20,6 +22,8 @@ enum HandshakeProgress: Int, CaseIterable {
   case speaking
   /// A whole hello has come that asks for what is here, and is yet to be proven.
   case claiming
+  /// The secret is proven, and TLS is being set up.
+  case proven
 }
 
 /// The listener's side of one handshake: bytes in, bytes out, no input or output of its own.
@@ -30,7 +34,8 @@ struct ListenerHandshake {
   enum Event {
     case more
     case reply([UInt8])
-    case accepted(HandshakeHello, reply: [UInt8])
+    /// `tlsKey` is for what follows the reply, where that is encrypted.
+    case accepted(HandshakeHello, tlsKey: [UInt8]?, reply: [UInt8])
     /// `claimed` is what the dialer said it was, if it said so.
     case refused(HandshakeVerdict, claimed: HandshakeHello?, dialerVersion: UInt16, reply: [UInt8])
   }
@@ -115,6 +120,9 @@ struct ListenerHandshake {
     guard let hello, received[0] == HandshakeVerdict.fine.rawValue,
       Handshake.isProof(proof, of: .dialer, hello: helloBytes, listenerNonce: nonce, key: policy.key)
     else { return refuse(.wrongSecret) }
-    return .accepted(hello, reply: Handshake.replyHeader(.fine, version: policy.version))
+    // Said only to who has proven the secret, so that no stranger can end a join with it.
+    guard hello.isEncrypting == (policy.tls != nil) else { return refuse(.otherEncryption) }
+    let tlsKey = policy.tls.map { Handshake.tlsKey(hello: helloBytes, listenerNonce: nonce, key: $0) }
+    return .accepted(hello, tlsKey: tlsKey, reply: Handshake.replyHeader(.fine, version: policy.version))
   }
 }

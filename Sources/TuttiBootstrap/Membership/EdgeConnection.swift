@@ -11,13 +11,13 @@ final class EdgeConnection: EdgeChannel {
   /// - Parameters:
   ///   - patience: How long the network may carry nothing.
   ///   - handler: Called whenever there is something to read, room to send, or an end.
-  /// - Throws: `.resources`: no more can be watched. The socket is closed then.
+  /// - Throws: `.resources`: no more can be watched. The connection is closed then.
   init(
-    to peer: Int, _ socket: consuming OwnedDescriptor, _ service: ServiceThread, patience: LinkPatience,
+    to peer: Int, _ accepted: consuming Connection, _ service: ServiceThread, patience: LinkPatience,
     clock: MonotonicClock, _ handler: @escaping ServiceThread.Handler
   ) throws(FailureReport) {
-    Sockets.limitSilence(socket.raw, patience)
-    connection = FramedConnection(peer: peer, socket: socket, frameBytesMax: ControlMessage.bytesMax, clock: clock)
+    Sockets.limitSilence(accepted.raw, patience)
+    connection = FramedConnection(peer: peer, accepted, frameBytesMax: ControlMessage.bytesMax, clock: clock)
     self.service = service
     token = try service.watch(connection.descriptor, POLLIN, handler)
   }

@@ -33,8 +33,8 @@ extension Membership {
   /// - Parameter isLastWord: Whether to dial even though this membership has failed, to say why.
   func attachToParent(deadline: UInt64, isLastWord: Bool = false) throws(FailureReport) {
     guard let parent = tree.parent(of: rank) else { return }
-    let socket = PassedDescriptor(try dial(parent, .control, over: .any, deadline: deadline, isLastWord: isLastWord))
-    state.withLock { attach(&$0, parent, socket.take()) }
+    let connection = PassedConnection(try dial(parent, .control, over: .any, deadline: deadline, isLastWord: isLastWord))
+    state.withLock { attach(&$0, parent, connection.take()) }
   }
 
   /// The neighbours in the control tree to which there is no edge, and was none.

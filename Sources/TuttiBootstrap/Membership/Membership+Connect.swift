@@ -13,11 +13,11 @@ extension Membership {
   ///   - transport: The transport whose link it is.
   ///   - way: The kind of connection.
   ///   - deadline: Monotonic nanoseconds.
-  /// - Returns: A connected socket: non-blocking, close-on-exec, registered; TCP without delay.
+  /// - Returns: A connection whose socket is non-blocking, close-on-exec, registered; TCP without delay.
   /// - Throws: The communicator's first cause; `.peerLost`, `.timeout`, `.authentication`, `.resources`, naming the peer.
   package func connect(
     to peer: Int, for transport: TransportKind, over way: ConnectionWay, deadline: UInt64
-  ) throws(FailureReport) -> OwnedDescriptor {
+  ) throws(FailureReport) -> Connection {
     precondition(peer < rank, "of two ranks the higher one dials")
     do {
       return try dial(peer, .link, over: way, for: transport, deadline: deadline)
@@ -33,7 +33,7 @@ extension Membership {
   func dial(
     _ peer: Int, _ role: ConnectionRole, over way: ConnectionWay, for transport: TransportKind? = nil, deadline: UInt64,
     isLastWord: Bool = false
-  ) throws(FailureReport) -> OwnedDescriptor {
+  ) throws(FailureReport) -> Connection {
     let member = members[peer]
     let addresses: [SocketAddress]
     switch way {
@@ -58,7 +58,7 @@ extension Membership {
       do {
         let hello = HandshakeHello(
           role: role, from: rank, to: peer, rankCount: rankCount, communicator: communicator, transport: transport,
-          nonce: Handshake.freshNonce())
+          isEncrypting: tls != nil, nonce: Handshake.freshNonce())
         return try dial(member, at: address, hello, way, deadline: limit, isLastWord: isLastWord)
       } catch {
         last = error
@@ -71,15 +71,17 @@ extension Membership {
   private func dial(
     _ member: MemberRecord, at address: SocketAddress, _ hello: HandshakeHello, _ way: ConnectionWay, deadline: UInt64,
     isLastWord: Bool
-  ) throws(FailureReport) -> OwnedDescriptor {
+  ) throws(FailureReport) -> Connection {
     let peer = member.rank
     let giveUp: () -> Bool = { [self] in isLastWord ? isForked : isGivenUp }
     while true {
       switch Sockets.connect(to: address, deadline: deadline, clock: clock, giveUp: giveUp) {
       case .success(let socket):
+        let session: TLSSession?
         do {
-          try HandshakeDialer(socket: socket.raw, deadline: deadline, clock: clock, giveUp: giveUp)
-            .run(hello: hello, key: key)
+          session = try HandshakeDialer(
+            socket: socket.raw, deadline: deadline, clock: clock, giveUp: giveUp, tls: tls
+          ).run(hello: hello, key: key)
         } catch .silent {
           throw silence(member, address)
         } catch {
@@ -93,7 +95,7 @@ extension Membership {
             "\(member.description) is a process of another user, which gets none of this one's memory",
             advice: "Run the ranks of a host as one user, or choose the transport tcp", transport: "shm")
         }
-        return socket
+        return Connection(socket, tls: session)
       case .failure(let error):
         switch error.code {
         case EAGAIN where clock.now() < deadline && !giveUp():

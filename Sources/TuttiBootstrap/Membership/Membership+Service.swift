@@ -12,7 +12,7 @@ extension Membership {
     guard service != nil else { return }
     let (rank, rankCount, tree) = (rank, rankCount, tree)
     let policy = ListenerPolicy(
-      rank: rank, expected: rankCount, communicator: communicator, key: key,
+      rank: rank, expected: rankCount, communicator: communicator, key: key, tls: tls,
       judge: { hello in
         guard hello.rankCount == rankCount, hello.from < rankCount, hello.from != rank else { return .wrongRank }
         switch hello.role {
@@ -31,15 +31,15 @@ extension Membership {
     let deliveries = state.withLock { state -> [Delivery] in
       guard let acceptor = state.acceptor else { return [] }
       var deliveries: [Delivery] = []
-      for case .authenticated(let hello, let socket) in acceptor.service() {
+      for case .authenticated(let hello, let connection) in acceptor.service() {
         switch hello.role {
-        case .control: attach(&state, hello.from, socket.take())
+        case .control: attach(&state, hello.from, connection.take())
         case .departureBoard:
           // Memory is for processes of this user alone, whatever they have proven.
-          if Sockets.isOfOwnUser(socket.raw) { state.board?.send(over: socket.raw) }
+          if Sockets.isOfOwnUser(connection.raw) { state.board?.send(over: connection.raw) }
         case .link:
           if let transport = hello.transport {
-            deliveries.append(Delivery(peer: hello.from, transport: transport, socket: socket))
+            deliveries.append(Delivery(peer: hello.from, transport: transport, connection: connection))
           }
         case .rendezvous: break
         }
@@ -49,22 +49,22 @@ extension Membership {
     for delivery in deliveries { deliver(delivery) }
   }
 
-  private func deliver(_ connection: Delivery) {
+  private func deliver(_ delivery: Delivery) {
     let handlers = state.withLock { state -> ControlHandlers? in
       if state.machines.failures.hasLeft { return nil }
-      if state.handlers == nil, state.early.count < 2 * rankCount { state.early.append(connection) }
+      if state.handlers == nil, state.early.count < 2 * rankCount { state.early.append(delivery) }
       return state.handlers
     }
-    handlers?.onConnection(connection.peer, connection.transport, connection.socket.take())
+    handlers?.onConnection(delivery.peer, delivery.transport, delivery.connection.take())
   }
 
   // MARK: Edges
 
   /// Makes an authenticated connection the tree edge to `peer`. One that is not wanted is closed.
-  func attach(_ state: inout State, _ peer: Int, _ socket: consuming OwnedDescriptor) {
+  func attach(_ state: inout State, _ peer: Int, _ connection: consuming Connection) {
     guard let service,
       let edge = try? EdgeConnection(
-        to: peer, socket, service, patience: patience, clock: clock, { [weak self] in self?.edgeIsReady(peer) })
+        to: peer, connection, service, patience: patience, clock: clock, { [weak self] in self?.edgeIsReady(peer) })
     else { return }
     if !state.machines.attach(edge, to: peer) { edge.close() }
   }

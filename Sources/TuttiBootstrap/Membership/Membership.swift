@@ -20,6 +20,8 @@ package final class Membership: ControlPlane {
   let communicator: CommunicatorID
   let secret: JobSecret
   let key: MessageKey
+  /// What connections between hosts derive their TLS keys from; nil where they are in the clear.
+  let tls: MessageKey?
   let clock: MonotonicClock
   let generation = tutti_current_fork_generation()
   /// Nil for a communicator of one rank, which needs no connections.
@@ -47,7 +49,7 @@ package final class Membership: ControlPlane {
   struct Delivery {
     let peer: Int
     let transport: TransportKind
-    let socket: PassedDescriptor
+    let connection: PassedConnection
   }
 
   init(
@@ -62,6 +64,7 @@ package final class Membership: ControlPlane {
     self.communicator = communicator
     self.secret = secret
     key = secret.handshakeKey(for: communicator)
+    tls = secret.tlsKey(for: communicator)
     self.service = service
     self.listening = listening
     self.patience = patience
@@ -106,7 +109,7 @@ package final class Membership: ControlPlane {
       state.handlers = handlers
       return (state.early, state.machines.listen())
     }
-    for connection in early { handlers.onConnection(connection.peer, connection.transport, connection.socket.take()) }
+    for delivery in early { handlers.onConnection(delivery.peer, delivery.transport, delivery.connection.take()) }
     if let failure { handlers.onFailure(failure) }
   }
 

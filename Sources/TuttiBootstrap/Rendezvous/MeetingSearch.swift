@@ -149,11 +149,13 @@ struct MeetingSearch {
       case .success(let socket):
         let hello = HandshakeHello(
           version: version, role: .rendezvous, from: identity.rank, to: 0, rankCount: identity.rankCount,
-          communicator: number, nonce: Handshake.freshNonce())
+          communicator: number, isEncrypting: secret.isEncrypting, nonce: Handshake.freshNonce())
         let limit = isOnly ? deadline : min(deadline, clock.now() + 4 * patience)
+        let session: TLSSession?
         do {
-          try HandshakeDialer(socket: socket.raw, deadline: limit, clock: clock, giveUp: { false })
-            .run(hello: hello, key: key)
+          session = try HandshakeDialer(
+            socket: socket.raw, deadline: limit, clock: clock, giveUp: { false }, tls: secret.tlsKey(for: number)
+          ).run(hello: hello, key: key)
         } catch .closedBeforeAnswer {
           // A listener about to close, such as an earlier run's.
           lastProblem = "the connection was closed without an answer"
@@ -176,7 +178,7 @@ struct MeetingSearch {
         return RendezvousGuest(
           identity: identity, secret: secret,
           connection: FramedConnection(
-            peer: 0, socket: socket, frameBytesMax: RendezvousMessage.tableBytesMax, clock: clock),
+            peer: 0, Connection(socket, tls: session), frameBytesMax: RendezvousMessage.tableBytesMax, clock: clock),
           deadline: deadline, clock: clock)
       }
     }
@@ -188,7 +190,7 @@ struct MeetingSearch {
   /// earlier run. Who refuses the proof, or does not prove the secret, is of this meeting.
   private static func mayBeLeftBehind(_ failure: HandshakeDialer.Failure) -> Bool {
     switch failure {
-    case .unproven, .refused, .silent, .closedBeforeAnswer: false
+    case .unproven, .refused, .silent, .closedBeforeAnswer, .insecure: false
     default: true
     }
   }

@@ -14,6 +14,16 @@ extension RendezvousLeader {
       advice: "Check that all ranks run the same build of the library")
   }
 
+  /// A rank has proven the secret, and cannot be talked to as this one talks.
+  func encryptionReport(_ hello: HandshakeHello) -> FailureReport {
+    FailureReport(
+      .configuration, rank: 0, peer: hello.from,
+      hello.isEncrypting
+        ? "rank \(hello.from) speaks TLS (TUTTI_TLS=1), and rank 0 does not"
+        : "rank \(hello.from) does not speak TLS, and rank 0 does (TUTTI_TLS=1)",
+      advice: "Set TUTTI_TLS to the same value on every rank")
+  }
+
   func refuseLost(_ peer: Int) throws(FailureReport) {
     let who = requests[peer].map(\.member.description) ?? "rank \(peer)"
     try refuseAll(

@@ -28,6 +28,8 @@ final class RendezvousLeader {
   var turnedAway: [String] = []
   private var own: JoinRequest?
   private var hasRefused = false
+  /// Why a rank of this job cannot take part.
+  private var disagreement: FailureReport?
   private var isClosed = false
 
   private static let turnedAwayMax = 4
@@ -47,6 +49,7 @@ final class RendezvousLeader {
     acceptor = try HandshakeAcceptor(
       policy: ListenerPolicy(
         rank: 0, expected: identity.rankCount, communicator: number, key: secret.handshakeKey(for: number),
+        tls: secret.tlsKey(for: number),
         judge: { $0.role == .rendezvous ? .fine : .wrongRank }, version: version),
       listeners: listeners, clock: clock)
     epoll = OwnedDescriptor(tutti_epoll())
@@ -200,7 +203,9 @@ final class RendezvousLeader {
     for token in news {
       if token == Self.acceptorToken {
         // What came with the last bytes of a handshake is there already.
-        for newcomer in acceptGuests() { try hear(newcomer) }
+        let newcomers = acceptGuests()
+        if let disagreement { try refuseAll(disagreement) }
+        for newcomer in newcomers { try hear(newcomer) }
       } else {
         try hear(token)
       }
@@ -233,9 +238,9 @@ final class RendezvousLeader {
     var newcomers: [UInt64] = []
     for outcome in acceptor.service() {
       switch outcome {
-      case .authenticated(let hello, let socket):
+      case .authenticated(let hello, let accepted):
         let connection = FramedConnection(
-          peer: hello.from, socket: socket.take(), frameBytesMax: RendezvousMessage.requestBytesMax,
+          peer: hello.from, accepted.take(), frameBytesMax: RendezvousMessage.requestBytesMax,
           sentFrameBytesMax: RendezvousMessage.tableBytesMax, clock: clock)
         // A few more than can be right, so that duplicates are named; not without end.
         guard guests.count < 2 * identity.rankCount + 16,
@@ -244,6 +249,8 @@ final class RendezvousLeader {
         guests[nextToken] = Guest(connection: connection)
         newcomers.append(nextToken)
         nextToken += 1
+      case .differs(let hello):
+        disagreement = disagreement ?? encryptionReport(hello)
       case .refused(let why):
         turnedAway.append(why)
         if turnedAway.count > Self.turnedAwayMax { turnedAway.removeFirst() }

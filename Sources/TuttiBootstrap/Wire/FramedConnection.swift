@@ -3,9 +3,9 @@ import TuttiSystem
 
 /// An authenticated, non-blocking connection that carries frames: a 32-bit length, then that many bytes.
 ///
-/// Owns its descriptor. Not thread-safe: its owner's lock or thread protects it.
-/// Invariant: it holds at most one frame of `frameBytesMax` and one read more of input; what is queued for output is bounded
-/// by the owner, who asks ``queuedBytes``.
+/// Owns its connection. Not thread-safe: its owner's lock or thread protects it.
+/// Invariant: it holds at most one frame of `frameBytesMax` and one read more of input, and after a read nothing is left
+/// where polling the socket does not show it; what is queued for output is bounded by the owner, who asks ``queuedBytes``.
 final class FramedConnection {
   enum State: Equatable {
     case open
@@ -26,7 +26,7 @@ final class FramedConnection {
   private var input: [UInt8] = []
   /// Frames and their lengths. A frame that goes to many connections is one array, however many it waits for.
   private var output: [ArraySlice<UInt8>] = []
-  private var socket: OwnedDescriptor?
+  private var connection: Connection?
   private let clock: MonotonicClock
 
   /// - Parameters:
@@ -34,22 +34,22 @@ final class FramedConnection {
   ///   - sentFrameBytesMax: The largest that the other side takes; nil for the same.
   ///   - clock: What ``flush(until:)`` and ``awaitFrame(until:)`` wait by.
   init(
-    peer: Int, socket: consuming OwnedDescriptor, frameBytesMax: Int, sentFrameBytesMax: Int? = nil, clock: MonotonicClock
+    peer: Int, _ connection: consuming Connection, frameBytesMax: Int, sentFrameBytesMax: Int? = nil, clock: MonotonicClock
   ) {
     self.peer = peer
-    descriptor = socket.raw
-    self.socket = consume socket
+    descriptor = connection.raw
+    self.connection = consume connection
     self.clock = clock
     self.frameBytesMax = frameBytesMax
     self.sentFrameBytesMax = sentFrameBytesMax ?? frameBytesMax
   }
 
   func close() {
-    socket = nil
+    connection = nil
     if state == .open { state = .ended(0) }
   }
 
-  private var isClosed: Bool { socket == nil }
+  private var isClosed: Bool { connection == nil }
 
   var queuedBytes: Int { output.reduce(0) { $0 + $1.count } }
 
@@ -68,8 +68,9 @@ final class FramedConnection {
 
   /// Hands to the kernel what it takes now. A broken connection shows when it is read.
   func flush() {
-    while !isClosed, let piece = output.first {
-      guard case .success(let count) = Sockets.sendNow(descriptor, piece) else { return output.removeAll() }
+    while let piece = output.first {
+      guard let sent = connection?.sendNow(piece) else { return }
+      guard case .success(let count) = sent else { return output.removeAll() }
       if count == 0, !piece.isEmpty { return }
       output[0] = piece.dropFirst(count)
       if output[0].isEmpty { output.removeFirst() }
@@ -87,7 +88,7 @@ final class FramedConnection {
   @discardableResult
   func fill() -> Bool {
     guard state == .open, !isClosed, input.count < frameBytesMax + 4 else { return false }
-    switch Sockets.receiveNow(descriptor, max: 65536) {
+    switch connection?.receiveNow(max: 65536) ?? .nothing {
     case .bytes(let bytes):
       input += bytes
       return true

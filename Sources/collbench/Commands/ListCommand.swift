@@ -60,6 +60,7 @@ struct ListCommand: ParsableCommand {
     for transport in transports(reports) {
       text += "  \(transport.name): \(transport.obstacle.map { "not usable here: \($0)" } ?? "usable")\n"
     }
+    text += "TLS\n  \(encryptionText)\n"
     let types = DataType.allCases.map { "\($0.name) (\($0.size) byte\($0.size == 1 ? "" : "s"))" }
     text += "types\n  \(types.joined(separator: ", "))\n"
     text += "operations of \(Subject.allCases.filter(\.combines).map(\.name).joined(separator: ", "))\n"
@@ -70,6 +71,21 @@ struct ListCommand: ParsableCommand {
     let shapes = tuning.profile.shapes.map { "  measured: \($0.text)\n" }.joined()
     return text + "processors\n  \(processorText)\n  \(family.title) (\(family.rawValue))\n"
       + "tuning\n  \(tuning.profile.summary), \(tuning.source.text)\n\(shapes)" + reports.map(\.report.text).joined()
+  }
+
+  /// `off (TUTTI_TLS=1 turns it on); OpenSSL 3.0.15 3 Sep 2024`.
+  private var encryptionText: String {
+    let facts = EncryptionFacts.current()
+    let state = facts.isAskedFor ? "on (TUTTI_TLS=1)" : "off (TUTTI_TLS=1 turns it on)"
+    return "\(state); \(facts.library ?? "not usable here: \(facts.obstacle ?? "")")"
+  }
+
+  private var encryptionJSON: JSONValue {
+    let facts = EncryptionFacts.current()
+    return .object([
+      ("on", .bool(facts.isAskedFor)), ("usable", .bool(facts.library != nil)), ("library", .optional(facts.library)),
+      ("reason", .optional(facts.obstacle)),
+    ])
   }
 
   /// `0-3 (4) on NUMA nodes 0 (0-3,8-11), 1 (4-7,12-15), 1.5 by quota`.
@@ -134,7 +150,7 @@ struct ListCommand: ParsableCommand {
             })
         ),
         ("operations", .array(Catalog.operations.map { .string($0) })),
-        ("processors", processorJSON), ("tuning", TuningInfo(tuning).json),
+        ("tls", encryptionJSON), ("processors", processorJSON), ("tuning", TuningInfo(tuning).json),
       ] + details)
   }
 }

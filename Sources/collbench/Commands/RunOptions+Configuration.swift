@@ -39,6 +39,12 @@ extension RunOptions {
       throw ValidationError(
         "--registered is for shared memory and RDMA: choose --transport shm, rdma or auto, or leave --registered out.")
     }
+    if tls && choice == .rdma {
+      throw ValidationError("--tls: RDMA is never encrypted: choose --transport auto or tcp, or leave --tls out.")
+    }
+    if tls && choice == .inProcess {
+      throw ValidationError("--tls: nothing leaves the process over --transport inprocess: leave --tls out.")
+    }
     if registered && !subject.carriesData {
       throw ValidationError("\(subject.name) carries no data: leave --registered out.")
     }
@@ -53,7 +59,8 @@ extension RunOptions {
       sizes: try sizeList(for: subject, largest: elements.map(\.type).max { $0.size < $1.size } ?? .float64),
       elements: elements, root: try root(for: subject), iterations: iterations, duration: duration, warmup: warmup,
       backToBack: backToBack, inPlace: inPlace, registered: registered, unaligned: unaligned, check: !noCheck,
-      format: format, output: output, topology: try jobTopology(), bits: try resultBits(bits), timeout: timeout)
+      format: format, output: output, topology: try jobTopology(), bits: try resultBits(bits), tls: tls ? true : nil,
+      timeout: timeout)
     if !launched, let hosts = try placement.list(ranks: ranks) { try check(hosts, configuration) }
     // The launcher has checked the memory already; by now its other ranks may have taken theirs.
     if let ranks, !launched {

@@ -14,6 +14,9 @@ struct RunOptions: ParsableArguments {
   @Option(help: "One of \(Catalog.transports.joined(separator: ", ")).")
   var transport = "auto"
 
+  @Flag(help: "Connections over TCP speak TLS 1.3, as with TUTTI_TLS=1 (docs/SECURITY.md).")
+  var tls = false
+
   @Option(help: "A name from 'collbench list', 'auto' (the library chooses) or 'all' (each in turn).")
   var algorithm = "auto"
 

@@ -11,6 +11,7 @@ struct Report {
   private let rankCount: Int
   private let topologyHash: String
   private let bits: ResultBits
+  private let isEncrypted: Bool
   private let tuning: TuningInfo
   private let system = SystemFacts.current()
   private let file: OutputFile?
@@ -18,8 +19,11 @@ struct Report {
   /// Why printed results have not arrived; nil while all have. Nothing is printed afterwards.
   private var failure: StandardStream.Failure?
 
-  init(_ configuration: RunConfiguration, rankCount: Int, topologyHash: String, bits: ResultBits, tuning: TuningInfo) throws
-  {
+  init(
+    _ configuration: RunConfiguration, rankCount: Int, topologyHash: String, bits: ResultBits, isEncrypted: Bool,
+    tuning: TuningInfo
+  ) throws {
+    self.isEncrypted = isEncrypted
     self.tuning = tuning
     self.configuration = configuration
     self.rankCount = rankCount
@@ -37,7 +41,9 @@ struct Report {
     do throws(StandardStream.Failure) { try StandardStream.output.write(text) } catch { failure = error }
   }
 
-  private var table: TableFormat { TableFormat(configuration: configuration, rankCount: rankCount, system: system) }
+  private var table: TableFormat {
+    TableFormat(configuration: configuration, rankCount: rankCount, isEncrypted: isEncrypted, system: system)
+  }
 
   mutating func add(_ measurement: Measurement) {
     measurements.append(measurement)
@@ -81,7 +87,8 @@ struct Report {
     let subject = configuration.subject
     return .object([
       ("collective", .string(subject.name)), ("ranks", .integer(rankCount)),
-      ("transport", .string(configuration.transport.name)), ("algorithm", .string(configuration.algorithms.name)),
+      ("transport", .string(configuration.transport.name)), ("tls", .bool(isEncrypted)),
+      ("algorithm", .string(configuration.algorithms.name)),
       ("sizes", .array(configuration.sizes.map { .integer($0) })),
       ("dtype", subject.carriesData ? .string(configuration.typeName) : .null),
       ("op", subject.combines ? .string(configuration.operationName) : .null),

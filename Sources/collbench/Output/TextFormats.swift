@@ -2,6 +2,7 @@
 struct TableFormat {
   let configuration: RunConfiguration
   let rankCount: Int
+  let isEncrypted: Bool
   let system: SystemFacts
 
   /// Column titles and widths; negative: left-aligned.
@@ -26,7 +27,7 @@ struct TableFormat {
       configuration.backToBack ? "averages of iterations back to back, without barriers" : "each iteration after a barrier"
     return """
       # collbench \(toolVersion): \(subject.name), \(rankCount) rank\(rankCount == 1 ? "" : "s"), \
-      transport \(configuration.transport.name)\(algorithm)\(buffers)
+      transport \(configuration.transport.name)\(isEncrypted ? ", TLS over TCP" : "")\(algorithm)\(buffers)
       # \(system.host): \(system.cpu), \(system.cores) cores, \(ByteSize.approximate(system.memoryBytes)), \(system.kernel)
       # times are the slowest rank's, \(pace); GB = 10^9 bytes
 

@@ -14,6 +14,9 @@ struct JobOptions: ParsableArguments {
   @Option(help: "One of auto, shm, rdma, tcp.")
   var transport = "auto"
 
+  @Flag(help: "Connections over TCP speak TLS 1.3, as with TUTTI_TLS=1 (docs/SECURITY.md).")
+  var tls = false
+
   @Option(help: "Seconds that one step may take before it fails on every rank.")
   var timeout = 60.0
 
@@ -58,6 +61,7 @@ struct JobOptions: ParsableArguments {
     StandardStream.outliveReaders()
     var options = CommunicatorOptions()
     options.transport = TransportChoice(name: transport) ?? .auto
+    if tls { options.tls = true }
     options.timeout = .nanoseconds(Int64(timeout * 1e9))
     let communicator: Communicator
     do { communicator = try Communicator.join(options: options) } catch {

@@ -16,6 +16,7 @@ func runLaunchedRank(_ configuration: RunConfiguration, checksMemory: Bool) thro
   options.transport = configuration.transport
   options.timeout = configuration.timeoutDuration
   options.topology = configuration.topology
+  options.tls = configuration.tls
   options.bits = configuration.bits
   let communicator: Communicator
   do {
@@ -126,7 +127,7 @@ private func runRank(_ communicator: Communicator, _ configuration: RunConfigura
     if rank == 0 {
       report = try Report(
         configuration, rankCount: rankCount, topologyHash: communicator.topologyHash, bits: communicator.bits,
-        tuning: communicator.tuning)
+        isEncrypted: communicator.isEncrypted, tuning: communicator.tuning)
     }
     let correct = try RankRun(communicator: communicator, configuration: configuration)
       .run(arrives: { report?.arrives ?? true }, { report?.add($0) })

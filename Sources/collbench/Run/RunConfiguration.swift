@@ -53,6 +53,8 @@ struct RunConfiguration: Sendable {
   var topology: JobTopology?
   /// What results may depend on; nil for what the environment says.
   var bits: ResultBits?
+  /// Whether connections over TCP are encrypted; nil for what the environment says.
+  var tls: Bool?
   /// The seconds that one operation may take.
   var timeout: Double
 

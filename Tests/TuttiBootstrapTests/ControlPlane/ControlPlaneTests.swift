@@ -95,10 +95,12 @@ extension OverSockets {
       #expect(accepted.peer == 2 && accepted.transport == testTransport)
       #expect((Sockets.remoteAddress(dialed)?.family == AF_INET) == (way == .network))
       #expect(send(dialed, "hello", 5, Int32(MSG_NOSIGNAL)) == 5)
-      #expect(Sockets.wait(accepted.socket.raw, for: POLLIN, until: Patience.deadline(seconds: 5)))
-      guard case .bytes(let bytes) = Sockets.receiveNow(accepted.socket.raw, max: 16) else { throw FailureReport.missing }
+      #expect(Sockets.wait(accepted.connection.raw, for: POLLIN, until: Patience.deadline(seconds: 5)))
+      guard case .bytes(let bytes) = Sockets.receiveNow(accepted.connection.raw, max: 16) else {
+        throw FailureReport.missing
+      }
       #expect(bytes == Array("hello".utf8))
-      for descriptor in [dialed, accepted.socket.raw] {
+      for descriptor in [dialed, accepted.connection.raw] {
         #expect(fcntl(descriptor, F_GETFL) & O_NONBLOCK != 0 && fcntl(descriptor, F_GETFD) & FD_CLOEXEC != 0)
       }
       _ = consume socket

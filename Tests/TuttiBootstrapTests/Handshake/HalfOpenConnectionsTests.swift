@@ -134,6 +134,7 @@ extension OverSockets {
           switch outcome {
           case .refused(let why): refusals.append(why)
           case .authenticated(let hello, _): accepted.insert(hello.from)
+          case .differs(let hello): Issue.record("rank \(hello.from) differs")
           }
         }
       }
@@ -150,7 +151,7 @@ extension OverSockets {
         refusals.count == 80 - 32 && refusals.allSatisfy { $0.contains("was still silent when others came") }, "\(refusals)")
       for (socket, hello) in ranks {
         try startDetachedThread("rank") {
-          try? HandshakeDialer(
+          _ = try? HandshakeDialer(
             socket: socket.raw, deadline: Patience.deadline(seconds: 5), clock: .system, giveUp: { false }
           )
           .answer(hello: hello, key: testSecret.handshakeKey(for: .meeting))

@@ -57,7 +57,7 @@ import Testing
       Handshake.isProof(
         Array(challenge[44...]), of: .listener, hello: hello.bytes, listenerNonce: Array(challenge[12..<44]),
         key: testSecret.handshakeKey(for: Self.communicator)))
-    guard case .accepted(let said, _) = feed(&machine, proofMessage(hello, challenge: challenge)) else {
+    guard case .accepted(let said, nil, _) = feed(&machine, proofMessage(hello, challenge: challenge)) else {
       throw FailureReport.missing
     }
     #expect(said == hello)

@@ -104,8 +104,8 @@ import TuttiTransport
     let address = try #require(Sockets.localAddress(listener.raw))
     let near = try Sockets.connect(to: address, deadline: Clock.deadline(seconds: 5)).get()
     let far = try Sockets.connect(to: address, deadline: Clock.deadline(seconds: 5)).get()
-    communicators[0].member.accept(from: 1, TransportKind("shm"), near)
-    communicators[0].member.accept(from: 1, TransportKind("tcp"), far)
+    communicators[0].member.accept(from: 1, TransportKind("shm"), Connection(near))
+    communicators[0].member.accept(from: 1, TransportKind("tcp"), Connection(far))
     // Neither was taken for a link: the true one still can come.
     try onThreads(2) { rank in
       var value = [Float(1)]

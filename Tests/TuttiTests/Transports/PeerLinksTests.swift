@@ -16,9 +16,9 @@ import TuttiTransport
 
     func start(_ doorbell: Doorbell) {}
     func dial(
-      _ peer: Int, over socket: consuming OwnedDescriptor, deadline: UInt64, giveUp: () -> FailureReport?
+      _ peer: Int, over connection: consuming Connection, deadline: UInt64, giveUp: () -> FailureReport?
     ) throws(FailureReport) {}
-    func answer(_ peer: Int, over socket: consuming OwnedDescriptor) throws(FailureReport) {}
+    func answer(_ peer: Int, over connection: consuming Connection) throws(FailureReport) {}
     func close() {}
 
     func takeLinks(into links: inout [Link]) throws(FailureReport) {

@@ -34,7 +34,8 @@ let conformanceFactories: [any LinkPairFactory] =
 private let softFactories: [any LinkPairFactory] =
   [
     InProcessFactory(faults: nil), SharedMemoryFactory(), TCPFactory(sendBufferBytes: nil),
-    TCPFactory(sendBufferBytes: 16_384), FifthFactory(),
+    TCPFactory(sendBufferBytes: 16_384), TCPFactory(sendBufferBytes: nil, isEncrypted: true),
+    TCPFactory(sendBufferBytes: 16_384, isEncrypted: true), FifthFactory(),
   ]
   + (1...3).map { InProcessFactory(faults: InProcessFaults(seed: testSeed &+ $0)) }
 
@@ -57,9 +58,9 @@ struct FifthFactory: LinkPairFactory {
     let ends = [firstRank, secondRank].map { FifthEnd(rank: $0, segmentBytesMax: conformanceSegmentBytesMax) }
     for end in ends { end.start(try Doorbell()) }
     let (near, far) = try unixSockets()
-    try ends[0].answer(secondRank, over: OwnedDescriptor(near))
+    try ends[0].answer(secondRank, over: Connection(OwnedDescriptor(near)))
     try ends[1].dial(
-      firstRank, over: OwnedDescriptor(far), deadline: monotonicNanoseconds() + 5_000_000_000, giveUp: { nil })
+      firstRank, over: Connection(OwnedDescriptor(far)), deadline: monotonicNanoseconds() + 5_000_000_000, giveUp: { nil })
     var links: [Link] = []
     for end in ends { end.takeLinks(into: &links) }
     return (links[0], links[1])
@@ -107,15 +108,21 @@ func unixSockets() throws -> (Int32, Int32) {
 struct TCPFactory: LinkPairFactory {
   /// A socket buffer so small that most writes are cut off; nil for what the link sets itself.
   let sendBufferBytes: Int32?
-  var name: String { sendBufferBytes.map { "tcp, send buffer of \($0) bytes" } ?? "tcp" }
+  var isEncrypted = false
+  var name: String {
+    (isEncrypted ? "tcp with TLS" : "tcp") + (sendBufferBytes.map { ", send buffer of \($0) bytes" } ?? "")
+  }
 
   func makePair() throws -> (Link, Link) {
     let (first, second) = try loopbackSockets()
+    let sessions: (dialer: TLSSession?, listener: TLSSession?) = isEncrypted ? try tlsSessions(first, second) : (nil, nil)
     let links = (
       try TCPLink(
-        socket: OwnedDescriptor(first), peer: secondRank, rank: firstRank, segmentBytesMax: conformanceSegmentBytesMax),
+        connection: Connection(OwnedDescriptor(first), tls: sessions.dialer), peer: secondRank, rank: firstRank,
+        segmentBytesMax: conformanceSegmentBytesMax),
       try TCPLink(
-        socket: OwnedDescriptor(second), peer: firstRank, rank: secondRank, segmentBytesMax: conformanceSegmentBytesMax)
+        connection: Connection(OwnedDescriptor(second), tls: sessions.listener), peer: firstRank, rank: secondRank,
+        segmentBytesMax: conformanceSegmentBytesMax)
     )
     if var bytes = sendBufferBytes {
       for socket in [first, second] {

@@ -81,7 +81,11 @@ import TuttiTransport
 
   private func rawPair() throws -> (Int32, TCPLink) {
     let (raw, other) = try loopbackSockets()
-    return (raw, try TCPLink(socket: OwnedDescriptor(other), peer: 4, rank: 2, segmentBytesMax: conformanceSegmentBytesMax))
+    return (
+      raw,
+      try TCPLink(
+        connection: Connection(OwnedDescriptor(other)), peer: 4, rank: 2, segmentBytesMax: conformanceSegmentBytesMax)
+    )
   }
 
   /// Writes without blocking as much as fits. Returns how much that was.

@@ -29,7 +29,8 @@ import TuttiTransport
   func pausedReader() throws {
     let (sender, receiver) = try impatientSockets()
     let first = try TCPLink(
-      socket: OwnedDescriptor(sender), peer: secondRank, rank: firstRank, segmentBytesMax: conformanceSegmentBytesMax)
+      connection: Connection(OwnedDescriptor(sender)), peer: secondRank, rank: firstRank,
+      segmentBytesMax: conformanceSegmentBytesMax)
     #expect(userTimeout(sender) == 0)
     // The receiving end stays a plain socket with its small window, so that the sender's queue fills.
     defer { Glibc.close(receiver) }
@@ -81,7 +82,7 @@ import TuttiTransport
   func keepsAlive() throws {
     let (first, second) = try loopbackSockets()
     defer { Glibc.close(second) }
-    let link = try TCPLink(socket: OwnedDescriptor(first), peer: 1, rank: 0, segmentBytesMax: 64)
+    let link = try TCPLink(connection: Connection(OwnedDescriptor(first)), peer: 1, rank: 0, segmentBytesMax: 64)
     var value: Int32 = 0
     var length = socklen_t(MemoryLayout<Int32>.size)
     getsockopt(first, SOL_SOCKET, SO_KEEPALIVE, &value, &length)

@@ -44,10 +44,14 @@ package struct StoreClient: Sendable {
         case .failure(let error):
           lastProblem = errorText(error.code)
         case .success(let socket):
+          let session: TLSSession?
+          switch try introduce(on: socket.raw, deadline) {
+          case .closed: continue
+          case .proven(let made): session = made
+          }
           // Closes it, whatever comes.
           let connection = FramedConnection(
-            peer: 0, socket: socket, frameBytesMax: StoreQuestion.bytesMax, clock: clock)
-          guard try introduce(on: connection.descriptor, deadline) else { continue }
+            peer: 0, Connection(socket, tls: session), frameBytesMax: StoreQuestion.bytesMax, clock: clock)
           connection.queue(question.bytes)
           connection.flush()
           if let frame = connection.awaitFrame(until: deadline), let answer = try? StoreAnswer(frame) { return answer }
@@ -63,19 +67,26 @@ package struct StoreClient: Sendable {
       advice: "Check that its server runs, and that no firewall is between")
   }
 
-  /// False when the listener closed before it had said anything: it is about to end, or has too many to answer.
-  private func introduce(on socket: Int32, _ deadline: UInt64) throws(FailureReport) -> Bool {
+  private enum Introduction {
+    /// The listener closed before it had said anything: it is about to end, or has too many to answer.
+    case closed
+    case proven(TLSSession?)
+  }
+
+  private func introduce(on socket: Int32, _ deadline: UInt64) throws(FailureReport) -> Introduction {
     let hello = HandshakeHello(
-      role: .rendezvous, from: 0, to: 0, rankCount: 0, communicator: .store, nonce: Handshake.freshNonce())
+      role: .rendezvous, from: 0, to: 0, rankCount: 0, communicator: .store,
+      isEncrypting: secret.isEncrypting, nonce: Handshake.freshNonce())
     do {
-      try HandshakeDialer(socket: socket, deadline: deadline, clock: clock, giveUp: { false })
-        .run(hello: hello, key: secret.handshakeKey(for: .store))
-      return true
+      return .proven(
+        try HandshakeDialer(
+          socket: socket, deadline: deadline, clock: clock, giveUp: { false }, tls: secret.tlsKey(for: .store)
+        ).run(hello: hello, key: secret.handshakeKey(for: .store)))
     } catch .closedBeforeAnswer {
-      return false
+      return .closed
     } catch .broken {
       // It had too many connections at once, or ends.
-      return false
+      return .closed
     } catch {
       throw HandshakeFailureText.report(error, rank: -1, peer: -1, what: name, secret: secret)
     }

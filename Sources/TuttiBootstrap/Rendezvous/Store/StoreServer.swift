@@ -46,6 +46,7 @@ package final class StoreServer: Sendable {
     let acceptor = try HandshakeAcceptor(
       policy: ListenerPolicy(
         rank: 0, expected: Self.clientsExpected, communicator: .store, key: secret.handshakeKey(for: .store),
+        tls: secret.tlsKey(for: .store),
         judge: { $0.role == .rendezvous ? .fine : .wrongRank }),
       listeners: [socket], clock: clock)
     let watch = try DescriptorWatch(acceptor.descriptor) { [weak self] in self?.acceptCallers() }
@@ -77,9 +78,9 @@ package final class StoreServer: Sendable {
   private func acceptCallers() {
     state.withLock { state in
       for outcome in state.acceptor?.service() ?? [] {
-        guard case .authenticated(_, let socket) = outcome else { continue }
+        guard case .authenticated(_, let accepted) = outcome else { continue }
         let connection = FramedConnection(
-          peer: 0, socket: socket.take(), frameBytesMax: StoreQuestion.bytesMax, clock: clock)
+          peer: 0, accepted.take(), frameBytesMax: StoreQuestion.bytesMax, clock: clock)
         let descriptor = connection.descriptor
         // Without room to watch it, the connection is closed and the client tries again.
         guard let watch = try? DescriptorWatch(descriptor, { [weak self] in self?.hear(descriptor) }) else { continue }

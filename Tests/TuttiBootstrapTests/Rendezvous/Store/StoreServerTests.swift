@@ -88,7 +88,7 @@ extension OverSockets {
             to: try #require(try MeetingSearch.resolve(address, deadline: Self.soon(), clock: .system).first),
             deadline: Self.soon())
         else { throw FailureReport.missing }
-        let connection = FramedConnection(peer: 0, socket: socket, frameBytesMax: 1 << 20, clock: .system)
+        let connection = FramedConnection(peer: 0, Connection(socket), frameBytesMax: 1 << 20, clock: .system)
         let hello = HandshakeHello(
           role: .rendezvous, from: 0, to: 0, rankCount: 0, communicator: .store, nonce: Handshake.freshNonce())
         try HandshakeDialer(socket: connection.descriptor, deadline: Self.soon(), clock: .system, giveUp: { false })
