@@ -2,6 +2,7 @@ import FifthTransport
 import Testing
 import TuttiSystem
 import TuttiTesting
+import TuttiTopology
 import TuttiTransport
 
 @testable import Tutti
