@@ -87,7 +87,8 @@ package final class InProcessLink: Link, @unchecked Sendable {
     let state = lanes + lane
     if state.pointee.sent &- state.pointee.creditSeen <= mask { return isHealthy() }
     state.pointee.creditSeen = consumedByPeer(lane, as: .credit)
-    return state.pointee.sent &- state.pointee.creditSeen <= mask && isHealthy()
+    // In this order: a peer that has left gives no credit back, and nothing else would tell who waits for it.
+    return isHealthy() && state.pointee.sent &- state.pointee.creditSeen <= mask
   }
 
   package override func send(

@@ -101,6 +101,22 @@ import TuttiTransport
     first.close()
   }
 
+  @Test("a sender that has used its credit up notices that the peer has left", arguments: conformanceFactories)
+  func senderWithoutCreditNotices(factory: any LinkPairFactory) throws {
+    let (first, second) = try factory.makePair()
+    for number in 0..<UInt64(Lane.credit) { try send(first, 1, to: second, BytePool.shared.content(number), 20_000) }
+    settle(first, second)
+    second.close()
+    let deadline = Deadline()
+    while !first.status.pointee.failed {
+      #expect(!first.canSend(1))
+      if first.needsProgress { first.progress() }
+      try deadline.check("the failure")
+    }
+    #expect(first.failure?.code == .peerLost && first.failure?.peer == secondRank)
+    first.close()
+  }
+
   @Test("closing twice is harmless, and many pairs leave no descriptor behind", arguments: conformanceFactories)
   func closing(factory: any LinkPairFactory) throws {
     // What the first pair of its kind opens may stay.
