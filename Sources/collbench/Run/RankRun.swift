@@ -82,10 +82,9 @@ struct RankRun {
   }
 
   private func sumOverRanks(_ value: Int) throws -> Int {
-    let cell = try RunBuffer(bytes: 8)
-    cell.pointer.storeBytes(of: Int64(value), as: Int64.self)
-    try communicator.allReduce(RawMemory(cell.pointer, count: 1, type: .int64), .sum)
-    return Int(cell.pointer.load(as: Int64.self))
+    var values = [Int64(value)]
+    try communicator.allReduce(&values, .sum)
+    return Int(values[0])
   }
 }
 

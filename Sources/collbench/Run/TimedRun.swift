@@ -83,10 +83,8 @@ struct TimedRun {
   }
 
   private func maximumOverRanks(_ value: Double) throws -> Double {
-    var value = value
-    try withUnsafeMutableBytes(of: &value) { bytes in
-      try communicator.allReduce(RawMemory(bytes.baseAddress, count: 1, type: .float64), .max)
-    }
-    return value
+    var values = [value]
+    try communicator.allReduce(&values, .max)
+    return values[0]
   }
 }
