@@ -150,7 +150,7 @@ class Communicator(Collectives[None]):
         - publishes_secret: rank 0 draws the secret and leaves it in the store, which nobody else may reach.
         - transport, secret, timeout, join_timeout, tls: as of `join`.
         """
-        options = join_options(transport, secret, timeout, join_timeout, False, None, Bits.ENVIRONMENT, None, tls)
+        options = join_options(transport, secret, timeout, join_timeout, tls=tls)
         if publishes_secret:
             publish_secret(options)
         use = StoreUse(store)
@@ -173,7 +173,7 @@ class Communicator(Collectives[None]):
         count = integer(rank_count, "rank_count")
         if not 1 <= count <= 512:
             raise ValueError(f"rank_count is {count}, and must be from 1 to 512")
-        options = join_options(Transport.AUTO, None, timeout, None, False, None, Bits.ENVIRONMENT, None)
+        options = join_options(timeout=timeout)
         handles = (ctypes.c_void_p * count)()
         check(library.tutti_make_in_process(count, options, handles))
         return [cls(ctypes.c_void_p(handle)) for handle in handles]

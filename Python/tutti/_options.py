@@ -14,14 +14,14 @@ _GIVEN, _PUBLISHED = 1, 2  # of tutti_secret
 
 
 def join_options(
-    transport: Union[Transport, str],
-    secret: Union[bytes, str, None],
-    timeout: Optional[float],
-    join_timeout: Optional[float],
-    checks_strictly: bool,
-    topology: Union[str, os.PathLike, None],
-    bits: Union[Bits, str],
-    tuning: Union[str, os.PathLike, None],
+    transport: Union[Transport, str] = Transport.AUTO,
+    secret: Union[bytes, str, None] = None,
+    timeout: Optional[float] = None,
+    join_timeout: Optional[float] = None,
+    checks_strictly: bool = False,
+    topology: Union[str, os.PathLike, None] = None,
+    bits: Union[Bits, str] = Bits.ENVIRONMENT,
+    tuning: Union[str, os.PathLike, None] = None,
     tls: bool = False,
 ) -> Options:
     """Returns the options of a join, from what its callers give."""
