@@ -115,7 +115,8 @@ package final class Meeting {
   ///
   /// - Returns: What to throw: the reason, or one of another rank's that came before it.
   package func refuse(_ reason: FailureReport) -> FailureReport {
-    listeners = []
+    // The listeners close last: whoever finds them closed tells rank 0 of it, and this reason is to come before that.
+    defer { listeners = [] }
     switch role {
     case .alone: return reason
     case .leader(let leader): return leader.refused(reason)

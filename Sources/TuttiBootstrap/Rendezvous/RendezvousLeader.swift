@@ -289,10 +289,19 @@ final class RendezvousLeader {
       guests[token]?.isAttached = true
       attachedCount += 1
     case .failed(let report):
+      if report.code == .peerLost, report.peer != peer { try hearReason(of: report.peer) }
       try refuseAll(report)
     case .table, .refusal, .begin:
       try refuseAll(garbled(peer))
     }
+  }
+
+  /// Hears a rank that another one has lost, if it says something within a moment: it may have given up for a reason of its
+  /// own, which is the cause of the loss.
+  private func hearReason(of lost: Int) throws(FailureReport) {
+    guard let (token, guest) = guests.first(where: { $0.value.connection.peer == lost }) else { return }
+    let limit = min(deadline, clock.now() + 200 * Clock.millisecond)
+    if Sockets.wait(guest.connection.descriptor, for: POLLIN, until: limit, clock: clock) { try hear(token) }
   }
 
   private func check(_ request: JoinRequest) throws(FailureReport) {

@@ -50,6 +50,27 @@ extension OverSockets {
         "\(String(describing: error))")
     }
 
+    /// Whoever finds a rank gone may say so to rank 0 before that rank's own reason has come.
+    @Test func theReasonOfARankThatGaveUpCountsMoreThanItsLoss() throws {
+      let (rendezvous, clock) = (freshRendezvous(), time.standing)
+      let results = try runRanks(0..<4) { rank throws(FailureReport) in
+        let meeting = try Meeting.attend(
+          identity: identity(rank, 4, rendezvous), secret: testSecret, offers: [],
+          deadline: clock.now() + 600 * Clock.second, clock: clock)
+        switch rank {
+        case 1:
+          Clock.pause(100 * Clock.millisecond)
+          throw meeting.refuse(FailureReport(.resources, rank: 1, peer: 1, "no memory"))
+        case 3: throw meeting.refuse(FailureReport(.peerLost, rank: 3, peer: 1, "it is gone"))
+        default: return try meeting.begin()
+        }
+      }
+      for (rank, result) in results {
+        let error = #expect(throws: FailureReport.self) { try result.get() }
+        #expect(error?.message == "no memory", "rank \(rank): \(String(describing: error))")
+      }
+    }
+
     /// While time stands still, so does the wait for a cause; the ranks talk to each other all the same.
     @Test func aCauseIsWaitedForByTheClock() throws {
       let group = try TestGroup(3, clock: time.standing)
