@@ -39,10 +39,14 @@ ensure_packages() {
   [ ${#missing[@]} -eq 0 ] && return
   command -v apt-get >/dev/null || die "please install: ${missing[*]} (there is no apt-get here to do it)."
   say "installing ${missing[*]}"
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq </dev/null >&2 ||
-    die "apt-get update failed; please install by hand: ${missing[*]}."
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" \
-    </dev/null >&2 || die "apt-get could not install: ${missing[*]}. Install them by hand."
+  # One at a time, where tests run side by side.
+  (
+    flock 9
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq </dev/null >&2 ||
+      die "apt-get update failed; please install by hand: ${missing[*]}."
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" \
+      </dev/null >&2 || die "apt-get could not install: ${missing[*]}. Install them by hand."
+  ) 9>>"${TMPDIR:-/tmp}/tutti-packages.$UID" || exit 1
 }
 
 # Makes sure that Swift is there and new enough, with what it needs to compile and link C, and the headers of the trait RDMA.

@@ -32,48 +32,37 @@ struct VerifyCommand: ParsableCommand {
   func run() throws {
     let start = tutti_now_ns()
     let algorithms = try selection()
-    var total = ProofReport()
+    let proofs = AlgorithmProofs(algorithms, ranks: minRanks...maxRanks)
+    try proofs.start()
+    var steps = 0
     var schedules = 0
     for (index, algorithm) in algorithms.enumerated() {
       let label = "\(algorithm.collective.name) \(algorithm.name)"
-      let firstSchedule = schedules
-      var proven = 0
-      var report = ProofReport()
-      var folds = FoldSummary()
-      for grouping in (minRanks...maxRanks).map({ Grouping(rankCount: $0) }) where algorithm.isDefined(for: grouping) {
-        let rankCount = grouping.rankCount
-        Terminal.progress("\(index + 1)/\(algorithms.count) \(label), \(rankCount) of \(maxRanks) ranks")
-        var here = ProofReport()
-        for root in algorithm.collective.hasRoot ? roots(rankCount: rankCount) : [0] {
-          do throws(ProofFailure) {
-            here += try Verifier.prove(collective: algorithm.collective, rankCount: rankCount, root: root) {
-              algorithm.schedule(for: grouping.position(of: $0, root: root))
-            }
-          } catch {
-            Terminal.progress("")
-            Terminal.error("collbench: \(label), \(rankCount) ranks: \(error)")
-            throw ExitCode.failure
-          }
-          schedules += rankCount
-        }
-        folds.add(here.foldClass, rankCount: rankCount)
-        report += here
-        proven += 1
+      let outcome = awaitOutcome(proofs, index, "\(index + 1)/\(algorithms.count) \(label)")
+      if let (rankCount, failure) = outcome.failure {
+        Terminal.error("collbench: \(label), \(rankCount) ranks: \(failure)")
+        throw ExitCode.failure
       }
-      total += report
-      Terminal.progress("")
+      steps += outcome.report.steps
+      schedules += outcome.schedules
       try Terminal.write(
-        "\(label): proven for \(counted(proven, "rank count")), \(counted(schedules - firstSchedule, "schedule")), "
-          + "\(counted(report.messages, "message"))\(folds.description.map { "; " + $0 } ?? "")\n")
+        "\(label): proven for \(counted(outcome.rankCounts, "rank count")), \(counted(outcome.schedules, "schedule")), "
+          + "\(counted(outcome.report.messages, "message"))\(outcome.folds.description.map { "; " + $0 } ?? "")\n")
     }
     let seconds = decimal(Double(tutti_now_ns() - start) / 1e9, digits: 1)
     try Terminal.write(
       "\(counted(algorithms.count, "algorithm")), \(minRanks) to \(maxRanks) ranks: "
-        + "\(counted(schedules, "schedule")) with \(counted(total.steps, "step")) proven in \(seconds) s\n")
+        + "\(counted(schedules, "schedule")) with \(counted(steps, "step")) proven in \(seconds) s\n")
   }
 
-  /// The roots to prove with: the first rank, the last, and one that is neither where there is one.
-  private func roots(rankCount: Int) -> [Int] { Set([0, 1, rankCount - 1]).filter { $0 < rankCount }.sorted() }
+  /// Waits for what comes of an algorithm, and shows how far its proof is.
+  private func awaitOutcome(_ proofs: AlgorithmProofs, _ index: Int, _ label: String) -> AlgorithmProofs.Outcome {
+    defer { Terminal.progress("") }
+    while true {
+      if let outcome = proofs.outcome(index, atMost: 100_000_000) { return outcome }
+      if let rankCount = proofs.rankCount(index) { Terminal.progress("\(label), \(rankCount) of \(maxRanks) ranks") }
+    }
+  }
 
   /// The algorithms asked for.
   private func selection() throws -> [any Algorithm] {
