@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 
-from Shared.environments import MPICH, OPENMPI, Environment
+from Shared import environments
 from Shared.machine import machine
 
 from .contenders import PEERS, PeerProgram, empty_folder
@@ -71,7 +71,7 @@ class PyPIMPI(MPI):
 
     def __init__(self, name):
         super().__init__(name)
-        self.environment = Environment(*self.requirements)
+        self.environment = environments.Environment(*self.requirements)
 
     def compiler(self):
         return self.environment.tool("mpicc")
@@ -90,7 +90,7 @@ class PyPIMPI(MPI):
 
 
 class OpenMPI5(PyPIMPI):
-    requirements = (OPENMPI,)
+    requirements = (environments.OPENMPI,)
 
     def options(self, configuration):
         options = ["--map-by", ":OVERSUBSCRIBE", "--bind-to", "none", "--mca", "pml", "ob1"]
@@ -105,7 +105,7 @@ class OpenMPI5(PyPIMPI):
 
 
 class MPICH5(PyPIMPI):
-    requirements = (MPICH,)
+    requirements = (environments.MPICH,)
 
     def options(self, configuration):
         options = []
