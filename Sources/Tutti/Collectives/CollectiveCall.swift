@@ -135,68 +135,95 @@ extension Communicator {
     guard (0..<rankCount).contains(call.root) else {
       throw refused("root \(call.root) is not one of \(rankCount) ranks", "Roots go from 0 to \(rankCount - 1)")
     }
-    let extent = try extent(of: call)
+    var blocks: [UInt64]?
+    let extent = try extent(of: call, &blocks)
     let size = call.type.size
-    let input = try address(call.input, extent.input.count, call.type, "input")
-    let output = try address(call.output, extent.output.count, call.type, "output")
+    let input = try address(call.input, extent.inputCount, call.type, "input")
+    let output = try address(call.output, extent.outputCount, call.type, "output")
     let inPlace = try isInPlace(call, extent, input, output)
     // In place, one is a part of the other, and the engine wants the larger.
-    let larger = inPlace && extent.input.count > extent.output.count ? input : output
+    let larger = inPlace && extent.inputCount > extent.outputCount ? input : output
     return Request(
       key: PlanKey(
         collective: call.collective, algorithm: number, dataType: call.type.rawValue, inPlace: inPlace,
         isExchange: call.isExchange, traits: reduction.pointee.traits, root: Int32(call.root),
         count: extent.count),
       reduction: reduction, elementBytes: size, input: input, output: UnsafeMutableRawPointer(mutating: larger),
-      limit: limit(call.timeout), blocks: extent.blocks)
+      limit: limit(call.timeout), blocks: blocks)
   }
 
-  /// Says where this rank's buffers lie in the data of all ranks, and for which numbers of elements the plan is made.
+  /// Says where this rank's buffers lie in the data of all ranks, in elements, and for which number the plan is made.
   private struct Extent {
-    var input = 0..<0
-    var output = 0..<0
+    var inputStart = 0
+    var inputCount = 0
+    var outputStart = 0
+    var outputCount = 0
     var count: UInt64 = 0
-    var blocks: [UInt64]?
   }
 
-  private func extent(of call: CollectiveCall) throws(FailureReport) -> Extent {
-    for memory in [call.input, call.output] where memory?.count == RawMemory.wrongLayout { throw badLayout(call.type) }
-    let collective = call.collective
-    var extent = Extent()
+  /// - Parameter blocks: Set to the numbers of elements by block, where they are not all equal.
+  @inline(__always)
+  private func extent(of call: CollectiveCall, _ blocks: inout [UInt64]?) throws(FailureReport) -> Extent {
+    if call.input?.count == RawMemory.wrongLayout || call.output?.count == RawMemory.wrongLayout {
+      throw badLayout(call.type)
+    }
+    guard case .equal = call.blocks, case .equal = call.outputBlocks else { return try unequalExtent(of: call, &blocks) }
+    let times = call.collective.hasBlocks ? rankCount : 1
+    let count = try equalCount(of: call)
+    if count < 0 || count > Self.countMax / times { throw badCount(count) }
+    return extent(of: call, total: count &* times, before: count &* rank, count, number: UInt64(count))
+  }
+
+  @inline(never)
+  private func unequalExtent(of call: CollectiveCall, _ blocks: inout [UInt64]?) throws(FailureReport) -> Extent {
     switch (call.blocks, call.outputBlocks) {
-    case (.equal, .equal):
-      let times = collective.hasBlocks ? rankCount : 1
-      let count = try equalCount(of: call)
-      if count < 0 || count > Self.countMax / times { throw badCount(count) }
-      extent.count = UInt64(count)
-      extent.input = part(collective.input(of: rank, root: call.root), total: count * times, before: count * rank, count)
-      extent.output = part(collective.output(of: rank, root: call.root), total: count * times, before: count * rank, count)
-    case (.each(let send), .each(let receive)) where collective == .allToAll:
-      extent.input = 0..<(try sum(send))
-      extent.output = 0..<(try sum(receive))
+    case (.each(let send), .each(let receive)) where call.collective == .allToAll:
+      let extent = Extent(inputCount: try sum(send), outputCount: try sum(receive))
       if send[rank] != receive[rank] {
         throw refused(
           "rank \(rank) sends a count of \(send[rank]) to itself, but receives \(receive[rank])",
           "Both counts must be equal")
       }
-      extent.blocks = (send + receive).map(UInt64.init)
-      extent.count = PlanKey.digest(ofBlocks: extent.blocks!)
-    case (.each(let counts), .equal) where collective.hasBlocks && collective != .allToAll:
+      return with(extent, (send + receive).map(UInt64.init), &blocks)
+    case (.each(let counts), .equal) where call.collective.hasBlocks && call.collective != .allToAll:
       let total = try sum(counts)
-      let before = counts[..<rank].reduce(0, +)
-      extent.blocks = counts.map(UInt64.init)
-      extent.count = PlanKey.digest(ofBlocks: extent.blocks!)
-      extent.input = part(collective.input(of: rank, root: call.root), total: total, before: before, counts[rank])
-      extent.output = part(collective.output(of: rank, root: call.root), total: total, before: before, counts[rank])
+      let extent = extent(
+        of: call, total: total, before: counts[..<rank].reduce(0, +), counts[rank], number: 0)
+      return with(extent, counts.map(UInt64.init), &blocks)
     default:
       throw refused(
         "the blocks of an all-to-all are equal on one side only",
         "Give counts for what is sent and for what is received, or for neither")
     }
+  }
+
+  /// An extent whose plan is made for these blocks.
+  private func with(_ extent: Extent, _ sizes: [UInt64], _ blocks: inout [UInt64]?) -> Extent {
+    var extent = extent
+    extent.count = PlanKey.digest(ofBlocks: sizes)
+    blocks = sizes
+    return extent
+  }
+
+  /// The extent of a rank with `own` elements of all ranks' `total`, and `before` of them on lower ranks.
+  @inline(__always)
+  private func extent(of call: CollectiveCall, total: Int, before: Int, _ own: Int, number: UInt64) -> Extent {
+    var extent = Extent(count: number)
+    switch call.collective.input(of: rank, root: call.root) {
+    case .nothing: break
+    case .whole: extent.inputCount = total
+    case .block: (extent.inputStart, extent.inputCount) = (before, own)
+    }
+    switch call.collective.output(of: rank, root: call.root) {
+    case .nothing: break
+    case .whole: extent.outputCount = total
+    case .block: (extent.outputStart, extent.outputCount) = (before, own)
+    }
     return extent
   }
 
   /// Elements of the message, or of each rank's block where all are equal.
+  @inline(__always)
   private func equalCount(of call: CollectiveCall) throws(FailureReport) -> Int {
     switch call.collective {
     case .reduceScatter, .scatter, .broadcast: call.output?.count ?? 0
@@ -213,14 +240,6 @@ extension Communicator {
       "Give a multiple of \(rankCount), or a count for each rank")
   }
 
-  private func part(_ part: Collective.Part, total: Int, before: Int, _ own: Int) -> Range<Int> {
-    switch part {
-    case .nothing: 0..<0
-    case .whole: 0..<total
-    case .block: before..<before + own
-    }
-  }
-
   func sum(_ counts: [Int]) throws(FailureReport) -> Int {
     guard counts.count == rankCount else {
       throw refused("\(counts.count) counts were given for \(rankCount) ranks", "Give one count for each rank")
@@ -235,18 +254,13 @@ extension Communicator {
 
   /// The address of a buffer of which `count` elements are needed; refuses one of another size or type. Where none are
   /// needed, it is ignored.
+  @inline(__always)
   private func address(
-    _ memory: RawMemory?, _ count: Int, _ type: DataType, _ name: String
+    _ memory: RawMemory?, _ count: Int, _ type: DataType, _ name: StaticString
   ) throws(FailureReport) -> UnsafeRawPointer {
     if count == 0 { return UnsafeRawPointer(memory?.address ?? Self.nowhere) }
-    guard let memory, let address = memory.address else {
-      throw refused("the \(name) of \(count * type.size) bytes is nil on rank \(rank)", "Give this rank memory for it")
-    }
-    if memory.type != type {
-      throw refused("the input has elements of \(type), and the \(name) of \(memory.type)", "Give both the same type")
-    }
-    if memory.count != count {
-      throw refused("the \(name) has \(memory.count) elements on rank \(rank), which needs \(count)", "Give it as many")
+    guard let memory, let address = memory.address, memory.type == type, memory.count == count else {
+      throw wrongMemory(memory, count, type, "\(name)")
     }
     return UnsafeRawPointer(address)
   }
@@ -258,53 +272,16 @@ extension Communicator {
   private func isInPlace(
     _ call: CollectiveCall, _ extent: Extent, _ input: UnsafeRawPointer, _ output: UnsafeRawPointer
   ) throws(FailureReport) -> Bool {
+    if extent.inputCount == 0 || extent.outputCount == 0 { return false }
     let size = call.type.size
     // Where the data of all would begin.
-    let inputStart = Int(bitPattern: input) &- extent.input.lowerBound * size
-    let outputStart = Int(bitPattern: output) &- extent.output.lowerBound * size
-    if extent.input.isEmpty || extent.output.isEmpty { return false }
+    let inputStart = Int(bitPattern: input) &- extent.inputStart * size
+    let outputStart = Int(bitPattern: output) &- extent.outputStart * size
     let isExchange = call.isExchange
     if inputStart == outputStart && !isExchange { return true }
-    if input < output + extent.output.count * size && output < input + extent.input.count * size {
+    if input < output + extent.outputCount * size && output < input + extent.inputCount * size {
       throw overlapping(isExchange ? "An all-to-all with counts of its own for each rank cannot run in place" : nil)
     }
     return false
-  }
-
-  // MARK: Refusals
-
-  @inline(never)
-  func overlapping(_ advice: String? = nil) -> FailureReport {
-    refused(
-      "input and output overlap", advice ?? "Give the same memory, so that the call is in place, or memory apart from it")
-  }
-
-  @inline(never)
-  private func undefined(_ operation: ReduceOp, _ type: DataType) -> FailureReport {
-    refused(
-      "\(operation) is not defined for \(type)",
-      operation == .average
-        ? "Use sum and divide, in a floating-point type if the fraction matters"
-        : "Bitwise operations are for integers and bool")
-  }
-
-  @inline(never)
-  func badCount(_ count: Int) -> FailureReport {
-    refused(
-      "\(count) is not a valid count of elements for a call",
-      "Counts go from 0, and those of all blocks together to \(Self.countMax)"
-    )
-  }
-
-  /// The refusal of a Swift type whose elements have another size than the ``DataType`` it says it is.
-  @inline(never)
-  func badLayout(_ type: DataType) -> FailureReport {
-    refused(
-      "the elements say they are \(type), and are not \(type.size) bytes long", "Correct their conformance to TuttiElement")
-  }
-
-  /// The refusal of a call: it changes nothing, and the communicator goes on.
-  func refused(_ message: String, _ advice: String) -> FailureReport {
-    FailureReport(.invalidArgument, rank: rank, message, advice: advice)
   }
 }

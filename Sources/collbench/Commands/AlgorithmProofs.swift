@@ -3,8 +3,8 @@ import TuttiSchedule
 import TuttiSystem
 import TuttiTopology
 
-/// The proofs of many algorithms, each for a range of rank counts: on as many threads as this process has processors, because
-/// no proof needs another.
+/// The proofs of many algorithms, each for a range of rank counts: on as many threads as this process has processors,
+/// because no proof needs another.
 final class AlgorithmProofs: Sendable {
   /// What came of one algorithm.
   struct Outcome: Sendable {
