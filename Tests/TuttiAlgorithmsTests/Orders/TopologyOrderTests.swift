@@ -31,7 +31,7 @@ import TuttiSchedule
     let algorithm = InTopologyOrder(AlgorithmRegistry.all[index])
     let seed = testSeed()
     var generator = SeededGenerator(seed: seed)
-    for rankCount in Array(1...9) + [11, 12, 16, 19] {
+    for rankCount in Array(1...16) + [19, 24] {
       for hosts in Self.groupings(rankCount, &generator) {
         let grouping = try Grouping([hosts], inOrderOfNumbers: .random(using: &generator))
         guard algorithm.isDefined(for: grouping) else { continue }
