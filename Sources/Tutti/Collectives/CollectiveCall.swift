@@ -138,11 +138,11 @@ extension Communicator {
     var blocks: [UInt64]?
     let extent = try extent(of: call, &blocks)
     let size = call.type.size
-    let input = try address(call.input, extent.inputCount, call.type, "input")
-    let output = try address(call.output, extent.outputCount, call.type, "output")
+    let input = try address(call.input, extent.input.count, call.type, "input")
+    let output = try address(call.output, extent.output.count, call.type, "output")
     let inPlace = try isInPlace(call, extent, input, output)
     // In place, one is a part of the other, and the engine wants the larger.
-    let larger = inPlace && extent.inputCount > extent.outputCount ? input : output
+    let larger = inPlace && extent.input.count > extent.output.count ? input : output
     return Request(
       key: PlanKey(
         collective: call.collective, algorithm: number, dataType: call.type.rawValue, inPlace: inPlace,
@@ -154,11 +154,9 @@ extension Communicator {
 
   /// Says where this rank's buffers lie in the data of all ranks, in elements, and for which number the plan is made.
   private struct Extent {
-    var inputStart = 0
-    var inputCount = 0
-    var outputStart = 0
-    var outputCount = 0
-    var count: UInt64 = 0
+    var input: (start: Int, count: Int)
+    var output: (start: Int, count: Int)
+    var count: UInt64
   }
 
   /// - Parameter blocks: Set to the numbers of elements by block, where they are not all equal.
@@ -178,18 +176,22 @@ extension Communicator {
   private func unequalExtent(of call: CollectiveCall, _ blocks: inout [UInt64]?) throws(FailureReport) -> Extent {
     switch (call.blocks, call.outputBlocks) {
     case (.each(let send), .each(let receive)) where call.collective == .allToAll:
-      let extent = Extent(inputCount: try sum(send), outputCount: try sum(receive))
+      let (input, output) = (try sum(send), try sum(receive))
       if send[rank] != receive[rank] {
         throw refused(
           "rank \(rank) sends a count of \(send[rank]) to itself, but receives \(receive[rank])",
           "Both counts must be equal")
       }
-      return with(extent, (send + receive).map(UInt64.init), &blocks)
+      let sizes = (send + receive).map(UInt64.init)
+      blocks = sizes
+      return Extent(input: (0, input), output: (0, output), count: PlanKey.digest(ofBlocks: sizes))
     case (.each(let counts), .equal) where call.collective.hasBlocks && call.collective != .allToAll:
       let total = try sum(counts)
-      let extent = extent(
-        of: call, total: total, before: counts[..<rank].reduce(0, +), counts[rank], number: 0)
-      return with(extent, counts.map(UInt64.init), &blocks)
+      let sizes = counts.map(UInt64.init)
+      blocks = sizes
+      return extent(
+        of: call, total: total, before: counts[..<rank].reduce(0, +), counts[rank],
+        number: PlanKey.digest(ofBlocks: sizes))
     default:
       throw refused(
         "the blocks of an all-to-all are equal on one side only",
@@ -197,29 +199,19 @@ extension Communicator {
     }
   }
 
-  /// An extent whose plan is made for these blocks.
-  private func with(_ extent: Extent, _ sizes: [UInt64], _ blocks: inout [UInt64]?) -> Extent {
-    var extent = extent
-    extent.count = PlanKey.digest(ofBlocks: sizes)
-    blocks = sizes
-    return extent
-  }
-
   /// The extent of a rank with `own` elements of all ranks' `total`, and `before` of them on lower ranks.
   @inline(__always)
   private func extent(of call: CollectiveCall, total: Int, before: Int, _ own: Int, number: UInt64) -> Extent {
-    var extent = Extent(count: number)
-    switch call.collective.input(of: rank, root: call.root) {
-    case .nothing: break
-    case .whole: extent.inputCount = total
-    case .block: (extent.inputStart, extent.inputCount) = (before, own)
+    func place(_ part: Collective.Part) -> (start: Int, count: Int) {
+      switch part {
+      case .nothing: (0, 0)
+      case .whole: (0, total)
+      case .block: (before, own)
+      }
     }
-    switch call.collective.output(of: rank, root: call.root) {
-    case .nothing: break
-    case .whole: extent.outputCount = total
-    case .block: (extent.outputStart, extent.outputCount) = (before, own)
-    }
-    return extent
+    return Extent(
+      input: place(call.collective.input(of: rank, root: call.root)),
+      output: place(call.collective.output(of: rank, root: call.root)), count: number)
   }
 
   /// Elements of the message, or of each rank's block where all are equal.
@@ -272,14 +264,14 @@ extension Communicator {
   private func isInPlace(
     _ call: CollectiveCall, _ extent: Extent, _ input: UnsafeRawPointer, _ output: UnsafeRawPointer
   ) throws(FailureReport) -> Bool {
-    if extent.inputCount == 0 || extent.outputCount == 0 { return false }
+    if extent.input.count == 0 || extent.output.count == 0 { return false }
     let size = call.type.size
     // Where the data of all would begin.
-    let inputStart = Int(bitPattern: input) &- extent.inputStart * size
-    let outputStart = Int(bitPattern: output) &- extent.outputStart * size
+    let inputStart = Int(bitPattern: input) &- extent.input.start * size
+    let outputStart = Int(bitPattern: output) &- extent.output.start * size
     let isExchange = call.isExchange
     if inputStart == outputStart && !isExchange { return true }
-    if input < output + extent.outputCount * size && output < input + extent.inputCount * size {
+    if input < output + extent.output.count * size && output < input + extent.input.count * size {
       throw overlapping(isExchange ? "An all-to-all with counts of its own for each rank cannot run in place" : nil)
     }
     return false
