@@ -113,8 +113,9 @@ def swift_build(product, package):
     if shutil.which("swift") is None:
         raise MeasurementError("`swift` is not on PATH. Install Swift 6.3, or name binaries with --collbench and --latency.")
     print(f"building {product} in release", file=sys.stderr)
-    run(["swift", "build", "-c", "release", "--product", product, "--package-path", package, "--scratch-path", BUILDS,
-         "--disable-build-manifest-caching"], BUILD_DEADLINE_SECONDS)
+    # As Scripts/lib/common.sh has it: with other options all would be compiled again.
+    run(["swift", "build", "-c", "release", "-debug-info-format", "none", "--product", product, "--package-path", package,
+         "--scratch-path", BUILDS, "--disable-build-manifest-caching"], BUILD_DEADLINE_SECONDS)
     return os.path.join(BUILDS, "release", product)
 
 

@@ -24,7 +24,7 @@ header_functions() {
 # build_c_library FOLDER: leaves libtutti.so and libtutti.a there.
 build_c_library() {
   local folder="$1" options objects runtime name archive archives=()
-  options=("${BUILD_OPTIONS[@]}" --package-path "$ROOT" --configuration release)
+  options=("${RELEASE_OPTIONS[@]}" --package-path "$ROOT")
   say "building the C library"
   swift build "${options[@]}" --product tutti </dev/null >&2
   objects="$(swift build "${options[@]}" --show-bin-path)/tutti.product/Objects.LinkFileList"
