@@ -4,8 +4,8 @@ import TuttiSystem
 
 /// The functions of a store that a C program brings, and the context that they share.
 ///
-/// The context is the program's; it is told when the last reference to this object goes, which is when no call is running or
-/// to come.
+/// The context is the program's, which is told by `release` that this object's last reference is gone: no call is running
+/// then, and none will follow.
 private final class StoreFunctions: @unchecked Sendable {
   // @unchecked: immutable; the program's functions may be called from any thread, as the header says.
   let table: tutti_rendezvous
@@ -41,7 +41,7 @@ private final class StoreFunctions: @unchecked Sendable {
     TuttiError(
       FailureReport(
         .rendezvous, "the store's '\(name)' returned \(code)",
-        advice: "Look at the program's own store: the number is its, and 0 and 1 are no errors"))
+        advice: "Look at the program's own store, which chose that number; 0 and 1 are not errors"))
   }
 }
 

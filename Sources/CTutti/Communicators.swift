@@ -73,7 +73,7 @@ public func tutti_comm_close(_ comm: OpaquePointer?) -> tutti_code {
 public func tutti_comm_free(_ comm: OpaquePointer?) -> tutti_code {
   guard let comm else { return TUTTI_OK }
   guard let communicator = CommunicatorHandle(comm).take() else { return fail(freedHandle()) }
-  // Here, and not where the last reference goes: that may be a handler's thread.
+  // Closed here, and not where the last reference goes, because that may be on a handler's thread.
   communicator.close()
   return TUTTI_OK
 }

@@ -5,8 +5,8 @@ import TuttiSystem
 
 /// The communicators that C programs hold: a handle is the address of a slot.
 ///
-/// Slots are never given back and never used again, so that a handle which outlives its communicator is known to; each costs
-/// eight bytes for the life of the process. A slot owns a reference to its communicator until it is freed.
+/// Slots are never given back and never used again, so that a handle that outlives its communicator is recognised; each
+/// costs eight bytes for the life of the process. A slot owns a reference to its communicator until it is freed.
 struct CommunicatorHandle {
   /// The communicator, retained, or 0. The memory lives as long as the process.
   private let slot: UnsafeMutablePointer<Atomic<UInt>>
@@ -50,8 +50,8 @@ struct CommunicatorHandle {
   }
 }
 
-/// Calls `body` with the communicator of a handle, and returns its code. The way of every call on a communicator, the small
-/// and frequent ones too: nothing is retained.
+/// Calls `body` with the communicator of a handle, and returns its code. Every call on a communicator goes this way, small
+/// and frequent ones too, so nothing is retained.
 @inline(__always)
 func call(_ pointer: OpaquePointer?, _ body: (Communicator) throws(TuttiError) -> Void) -> tutti_code {
   guard let pointer, let communicator = CommunicatorHandle(pointer).communicator else { return refuseHandle(pointer) }
@@ -85,7 +85,7 @@ func freedHandle() -> TuttiError {
       .closed, "the communicator was freed by tutti_comm_free", advice: "Free it after the last call, from one thread"))
 }
 
-/// An error for an argument that cannot be used.
+/// Makes the error for an argument that cannot be used.
 func refusal(_ message: String, _ advice: String) -> TuttiError {
   TuttiError(FailureReport(.invalidArgument, message, advice: advice))
 }

@@ -1,4 +1,4 @@
-// How C programs come to communicators.
+// How C programs make communicators.
 
 import CTuttiHeader
 import Glibc

@@ -19,8 +19,8 @@ extension SizedStructure {
   private static var sizeMax: Int { 4096 }
   static var earlierSizes: [Int] { [] }
 
-  /// Reads a structure of the caller's. What one of an earlier header lacks is as in ``initial``; one of a later header is
-  /// read where it says nothing that this library does not know.
+  /// Reads a structure of the caller's. Members that an earlier header lacks are as in ``initial``. A structure of a later
+  /// header is read where the members that this library does not know are zero.
   ///
   /// - Parameter pointer: nil for ``initial``.
   static func read(_ pointer: UnsafePointer<Self>?) throws(TuttiError) -> Self {
@@ -97,7 +97,7 @@ struct CallSettings {
 /// A limit of time; nil for 0, which stands for the usual one.
 func limit(_ nanoseconds: Int64, _ name: StaticString) throws(TuttiError) -> Duration? {
   if nanoseconds < 0 {
-    throw refusal("\(name) is \(nanoseconds), less than no time", "Give nanoseconds, or 0 for the usual limit")
+    throw refusal("\(name) is negative (\(nanoseconds))", "Give nanoseconds, or 0 for the usual limit")
   }
   return nanoseconds == 0 ? nil : .nanoseconds(nanoseconds)
 }
@@ -126,7 +126,7 @@ struct JoinSettings {
     case TUTTI_BITS_ANY: options.bits = .any
     case TUTTI_BITS_CLASS: options.bits = .class
     case TUTTI_BITS_CANONICAL: options.bits = .canonical
-    default: throw refusal("\(given.bits.rawValue) says nothing of bits", "Use a value of tutti_bits")
+    default: throw refusal("\(given.bits.rawValue) is no kind of bits", "Use a value of tutti_bits")
     }
     if given.tls != 0 { options.tls = true }
     if let file = given.tuning_file { options.tuning = try JobTuning(contentsOf: String(cString: file)) }

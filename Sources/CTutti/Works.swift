@@ -33,7 +33,9 @@ public func tutti_work_wait(_ work: UnsafePointer<tutti_work>?) -> tutti_code {
 public func tutti_work_wait_all(_ works: UnsafePointer<tutti_work>?, _ count: Int) -> tutti_code {
   attempt { () throws(TuttiError) in
     if count == 0 { return }
-    if count < 0 { throw refusal("\(UInt(bitPattern: count)) operations are too many", "Give the number of the array") }
+    if count < 0 {
+      throw refusal("\(UInt(bitPattern: count)) operations are too many", "Give the number of operations in the array")
+    }
     for index in 0..<count {
       try read(works.map { $0 + index }, "works").use { (work) throws(TuttiError) in try work.wait() }
     }
@@ -46,7 +48,7 @@ public func tutti_work_wait_for(
 ) -> tutti_code {
   attempt { () throws(TuttiError) in
     let result = try place(done, "done")
-    if timeout_ns < 0 { throw refusal("timeout_ns is \(timeout_ns), less than no time", "Give nanoseconds, or 0 to look") }
+    if timeout_ns < 0 { throw refusal("timeout_ns is negative (\(timeout_ns))", "Give nanoseconds, or 0 to look") }
     try read(work).use { (work) throws(TuttiError) in
       result.pointee = try work.wait(timeout: .nanoseconds(timeout_ns)) ? 1 : 0
     }
@@ -60,7 +62,7 @@ public func tutti_work_when_ended(
 ) -> tutti_code {
   attempt { () throws(TuttiError) in
     guard let callback else { throw refusal("'callback' is NULL", "Give a function to call") }
-    // The context is the program's, who says what its callback may do with it on the library's thread.
+    // The context is the program's, which answers for what its callback does with it on the library's thread.
     nonisolated(unsafe) let context = context
     try read(work).use { (work) throws(TuttiError) in
       try work.whenEnded { result in

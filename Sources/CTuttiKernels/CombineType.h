@@ -36,7 +36,7 @@ static inline __attribute__((always_inline)) void PASTE(TYPE, rest, VARIANT)(
 }
 #define REST PASTE(TYPE, rest, VARIANT)
 
-/// Combines `bytes` with `second`, `source_count` and `streaming` as constants or not, as the caller has it.
+/// Combines the bytes in begin..<bytes. Inlined, so that what a caller passes as a constant is one in the loop.
 static inline __attribute__((always_inline)) void PASTE(TYPE, loop, VARIANT)(
     int operation, ARITHMETIC divisor, const unsigned char *divided, char *destination, char *second,
     const char *const *sources, int source_count, size_t begin, size_t bytes, int streaming) {
@@ -125,7 +125,7 @@ static inline __attribute__((always_inline)) void PASTE(TYPE, array, VARIANT)(
 #define DEFINE_COMBINE(name, operation)                                                                            \
   DEFINE_COMBINE_(PASTE(TYPE, name, VARIANT), PASTE(TYPE, name##_array, VARIANT), operation)
 
-#ifndef HALF // which is ORDERED for this
+#ifndef HALF // those of 16-bit floating point are of KIND ORDERED
 DEFINE_COMBINE(min, TUTTI_MIN)
 DEFINE_COMBINE(max, TUTTI_MAX)
 #endif

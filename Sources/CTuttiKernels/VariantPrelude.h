@@ -12,8 +12,8 @@
 #define PASTE_(a, b, c) a##_##b##_##c
 #define PASTE(a, b, c) PASTE_(a, b, c)
 
-// Vectors of float32 from a register of 16-bit numbers fill two. How such a vector would be passed depends on the
-// instruction set, but every function that takes one is inlined.
+// The numbers of one register of 16 bits each fill two registers as float32. How such a vector would be passed depends on
+// the instruction set, but every function that takes one is inlined.
 #pragma clang diagnostic ignored "-Wpsabi"
 
 // What KIND and HALF can be.

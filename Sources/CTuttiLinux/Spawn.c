@@ -46,7 +46,7 @@ static int place_descriptors(const struct tutti_spawn_request *what, int *report
 
 static void become(const struct tutti_spawn_request *what, pid_t parent, int report) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  // It has died in the meantime, and its death will not be told again.
+  // The parent has died in the meantime, and no signal will follow.
   if (getppid() != parent) _exit(127);
   setpgid(0, 0);
   if (what->isolates) {
@@ -73,7 +73,7 @@ int tutti_pipe(int ends[2]) {
   return 0;
 }
 
-// Of CTuttiLinux.c.
+// Defined in CTuttiLinux.c.
 extern _Thread_local int tutti_is_spawning;
 
 pid_t tutti_spawn(const struct tutti_spawn_request *what) {

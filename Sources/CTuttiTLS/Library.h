@@ -30,7 +30,7 @@ extern struct tutti_tls_library tutti_tls_library;
 /// What all sessions share: protocol, cipher, and how keys are found. Made by `tutti_tls_load`, and never freed.
 extern SSL_CTX *tutti_tls_context;
 
-/// Makes it. NULL when the library refuses.
+/// Makes that context. NULL when the library refuses.
 SSL_CTX *tutti_tls_make_context(void);
 
 #endif

@@ -9,7 +9,7 @@
 
 /// A record's header.
 #define HEADER_BYTES 5
-/// Records of which more than this is missing are read without what follows them but the next header.
+/// A record of which more than this is missing is read together with the next record's header, and no more.
 #define SMALL_BYTES 4096
 
 static int retry(BIO *bio, int flag) {
@@ -31,8 +31,8 @@ static int socket_write(BIO *bio, const char *bytes, size_t length, size_t *writ
   return session->code == EAGAIN ? retry(bio, BIO_FLAGS_WRITE) : 0;
 }
 
-/// Reads what is asked for and, in the same system call, what follows: a small record whole, behind a large one the next
-/// one's header. Nothing follows during the handshake, because whoever comes next polls the socket.
+/// Reads what is asked for and, in the same system call, what follows it: whole small records or, after a large one, the
+/// next record's header. During the handshake it reads no further, because whoever comes next polls the socket.
 static int socket_read(BIO *bio, char *bytes, size_t length, size_t *received) {
   tutti_tls *session = tutti_tls_library.BIO_get_data(bio);
   tutti_tls_library.BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY);

@@ -1,7 +1,7 @@
 import CTuttiLinux
 import TuttiSystem
 
-/// The one thread of this process on which handlers of programs run: they may block, and nobody's operation waits for that.
+/// The one thread of this process that runs programs' handlers: a handler may block without delaying any operation.
 ///
 /// Handlers run one at a time, in the order in which they were handed over. The thread is started at first use and stays,
 /// asleep, when there is nothing to call.
@@ -11,7 +11,7 @@ final class CallbackThread: Sendable {
   private let generation = tutti_current_fork_generation()
 
   private static let instance = Lock<CallbackThread?>(nil)
-  /// How long it sleeps at a time, in nanoseconds; a handler wakes it at once.
+  /// How long the thread sleeps at a time, in nanoseconds; a handler wakes it at once.
   private static let napNanoseconds: UInt64 = 3_600_000_000_000
 
   /// This process's thread. A forked child gets one of its own: threads do not survive a fork.

@@ -6,10 +6,9 @@ import TuttiSystem
 /// A fixed group of ranks that communicate: this process's (or thread's) membership of it.
 ///
 /// Every rank makes the same collective calls in the same order. A communicator can be used from any thread, and several
-/// operations can be in flight. But which of two threads calls first is then a part of the order: if thread A starts an
-/// all-reduce before thread B does on one rank, it must on every rank. Threads that call at moments of their own need a
-/// communicator each: ``duplicate(timeout:)``. Sends and receives are ordered apart from collectives, for each pair of
-/// ranks.
+/// operations can be in flight. The order includes which thread calls first: if thread A starts an all-reduce before thread
+/// B on one rank, it must do so on every rank. Threads whose calls come at unrelated times need a communicator each:
+/// ``duplicate(timeout:)``. Sends and receives are ordered apart from collectives, for each pair of ranks.
 ///
 /// A call whose arguments make no sense, such as a root that is no rank or a negative count, throws `.invalidArgument`
 /// before anything is sent, and the communicator goes on. Such mistakes do not trap, because some callers are written in
@@ -54,7 +53,7 @@ public final class Communicator: Sendable {
     }
   }
 
-  /// Present when every call is to be agreed on first.
+  /// The check by which all ranks agree on each call before it begins; nil where it was not asked for.
   let strictCheck: StrictCheck?
 
   init(_ member: CommunicatorMember, _ options: CommunicatorOptions) {
@@ -72,15 +71,16 @@ public final class Communicator: Sendable {
   /// The number of ranks.
   public var rankCount: Int { member.rankCount }
 
-  /// Aborts the communicator on every rank: all pending and later calls throw `reason`. Local, bounded, from any thread.
+  /// Aborts the communicator on every rank: all pending and later calls throw `reason`. It waits for no other rank, and any
+  /// thread may call it.
   public func abort(_ reason: String) {
     if member.isForked { return }
     let cause = FailureReport(.aborted, rank: rank, peer: rank, "rank \(rank) aborted: \(reason)")
     engine.abort(member.report(cause))
   }
 
-  /// Ends this rank's membership, after its last operation: later calls throw `.closed`, and peers do not take it for a
-  /// death.
+  /// Ends this rank's membership, after its last operation: later calls throw `.closed`, and peers do not mistake this for
+  /// the death of a process.
   ///
   /// It blocks its thread until what it has sent is on its way, a second at most. Idempotent; dropping the last reference
   /// does the same, on the thread that drops it.
@@ -89,7 +89,7 @@ public final class Communicator: Sendable {
 
   /// Ends this rank's membership, after its last operation: suspends while a thread of the library's own closes it.
   ///
-  /// Cancelling the task changes nothing. Where no thread can be started, it is closed on this one.
+  /// Cancelling the task changes nothing. Where no thread can be started, this one closes the communicator, and blocks.
   public func close() async {
     let member = member
     do throws(TuttiError) { try await onOwnThread { member.close() } } catch { member.close() }
@@ -97,8 +97,8 @@ public final class Communicator: Sendable {
 
   /// How the last collective call ran, whichever thread made it.
   ///
-  /// Where several threads make calls, another one's may come in between: start the operation then, and ask its
-  /// ``Work/info``.
+  /// Where several threads make calls, the last one may be another thread's: to ask about a call of your own, start it, and
+  /// look at its ``Work/info``.
   public var lastOperation: OperationInfo {
     OperationInfo(
       algorithm: engine.lastAlgorithm, transports: transports,
@@ -108,16 +108,14 @@ public final class Communicator: Sendable {
   /// The transports of this rank's links, which are opened when calls first need them.
   var transports: TransportSet { TransportSet(engine.transports.map(TransportChoice.init)) }
 
-  /// The names of the algorithms that can serve a collective on this communicator's ranks: those that calls can ask for.
-  ///
-  /// - Parameter collective: What they compute.
+  /// The names of the algorithms that calls of a collective can ask for on this communicator's ranks.
   public func algorithms(for collective: Collective) -> [String] {
     let policy = member.planner.policy
     return policy.catalog.algorithms(for: collective).filter { $0.isDefined(for: policy.grouping) }.map(\.name)
   }
 
-  /// 32 hexadecimal digits of the topology that algorithms follow: of ``CommunicatorOptions/topology``, or of what the ranks
-  /// know of one another. Equal for equal ones.
+  /// The hash, 32 hexadecimal digits, of the topology that algorithms follow: of ``CommunicatorOptions/topology``, or else
+  /// of what the ranks know of one another. Equal topologies have equal hashes.
   public var topologyHash: String { member.layout.hash }
 
   // MARK: Requests
@@ -125,11 +123,11 @@ public final class Communicator: Sendable {
   static func nanoseconds(_ duration: Duration) -> UInt64 {
     let (seconds, attoseconds) = duration.components
     if seconds < 0 { return 0 }
-    // A century is never; the sum with a clock reading stays in range.
+    // A century stands for ever, and its sum with a clock reading stays in range.
     return UInt64(min(seconds, 3_155_760_000)) * 1_000_000_000 + UInt64(max(0, attoseconds) / 1_000_000_000)
   }
 
-  /// Throws `.invalidArgument` if there is no such all-reduce, or reduce-scatter, for so many ranks.
+  /// Throws `.invalidArgument` if these ranks have no all-reduce, or reduce-scatter, of this name.
   package func checkAlgorithm(_ name: String, ofReduceScatter: Bool) throws(TuttiError) {
     do throws(FailureReport) { _ = try number(of: name, ofReduceScatter ? .reduceScatter : .allReduce) } catch {
       throw TuttiError(error)
@@ -161,9 +159,10 @@ public final class Communicator: Sendable {
           : "algorithm \(name) is not defined for \(rankCount) ranks",
         advice: needsGroups
           ? "Ranks of one host are a group where there are several hosts; or describe groups in a topology"
-          : "Choose another one of collbench list")
+          : "Choose another algorithm, or auto; collbench list shows them")
     }
-    // Those over groups are many, and one of them tells how the others are called.
+    // Algorithms over groups have a form for each pair of inner and outer algorithms: too many to list, so `a+b` are left
+    // out.
     let known = catalog.algorithms(for: collective).map(\.name).filter { !$0.contains("+") }.joined(separator: ", ")
     throw FailureReport(
       .invalidArgument, rank: rank, "\(collective.name) has no algorithm '\(name)'", advice: "It has \(known), and auto")
@@ -172,13 +171,14 @@ public final class Communicator: Sendable {
 
 /// How an operation runs, or ran.
 public struct OperationInfo: Sendable, Hashable {
-  /// The algorithm's name, never `auto` but what that stood for; empty for a send or receive, which has none.
+  /// The algorithm's name: never `auto`, but the algorithm that `auto` stood for. Empty for a send or receive.
   public let algorithm: String
   /// The transports of the links that this rank has so far, at the moment of asking; empty for a single rank. As text:
   /// `shm`, `tcp`, `rdma`, `inprocess`, or several, such as `shm+tcp`.
   public let transports: TransportSet
-  /// How large segments to one rank of this host travel now, which is measured as the job runs. It is nil where there is no
-  /// choice: in small calls, over other transports, for a `Work`, or where `TUTTI_SINGLE_COPY` says which.
+  /// How large segments that go to a single rank of this host travel now, which the library chooses by measuring as the job
+  /// runs. It is nil where there is no choice (in small calls, over other transports, where `TUTTI_SINGLE_COPY` decides),
+  /// and in the ``Work/info`` of a started operation.
   public var dataPath: DataPath?
 }
 

@@ -5,7 +5,7 @@ import TuttiSystem
 ///
 /// Cancelling the task changes nothing: other ranks take part in what `body` does, so it goes on to its end or its limit.
 ///
-/// - Throws: What `body` throws; `.resources` when there can be no thread, and `body` has not run.
+/// - Throws: What `body` throws; `.resources` when no thread can be started, in which case `body` has not run.
 package func onOwnThread<Value: Sendable>(
   _ body: @escaping @Sendable () throws(TuttiError) -> Value
 ) async throws(TuttiError) -> Value {

@@ -1,6 +1,6 @@
 import TuttiSystem
 
-/// Why a call failed: who, what, why, and what to do about it. One word; boxed.
+/// Why a call failed: who, what, why, and what to do about it. It is one word in size, so that throwing it is cheap.
 ///
 /// After an error of a collective the communicator is aborted: every pending and later call on it throws the first cause, on
 /// every rank.
@@ -38,6 +38,6 @@ public struct TuttiError: Error, Sendable, CustomStringConvertible {
   /// The error that led to this one, such as that of a ``Rendezvous`` of the caller's; nil when there is none.
   public var cause: TuttiError? { report.cause.map(TuttiError.init) }
 
-  /// All of it in a few sentences, for people.
+  /// The whole error in a few sentences, for people.
   public var description: String { report.description }
 }

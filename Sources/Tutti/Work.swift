@@ -6,9 +6,8 @@ import TuttiSystem
 /// in use.
 public struct Work: Sendable {
   package let communicator: Communicator
-  /// A collective's number on its communicator, from 1. Others have one that no other operation of the communicator has:
-  /// sends and receives above `1 << 63`, receives with tags as ``Mailbox`` says, several operations as one as
-  /// ``Composites`` says.
+  /// A collective's number on its communicator, from 1. Other operations have ranges of their own: sends and receives above
+  /// `1 << 63`, receives with tags as ``Mailbox`` says, combined operations as ``Composites`` says.
   package let number: UInt64
   /// The collective and its algorithm's number; nil for a send or receive.
   let call: (collective: Collective, algorithm: UInt8)?
@@ -19,7 +18,7 @@ public struct Work: Sendable {
     self.call = call
   }
 
-  /// The operation of this number, of which nobody asks how it runs.
+  /// Makes the work of the operation of this number, whose ``info`` nobody will ask for.
   package init(communicator: Communicator, number: UInt64) {
     self.init(communicator: communicator, number: number, call: nil)
   }
@@ -61,10 +60,10 @@ public struct Work: Sendable {
 
   /// Blocks until the operation has ended, but no longer than `timeout`; this thread makes the progress meanwhile.
   ///
-  /// - Parameter timeout: How long this call may wait. The operation's own limit, given at the start, is another one.
-  /// - Returns: Whether the operation has ended. `false` says that `timeout` passed before: the operation goes on, and can
+  /// - Parameter timeout: How long this call may wait. The operation keeps its own limit, given at the start.
+  /// - Returns: Whether the operation has ended. `false` means that `timeout` passed first: the operation goes on, and can
   ///   be waited for again.
-  /// - Throws: ``TuttiError`` as ``wait()``.
+  /// - Throws: ``TuttiError``, like ``wait()``.
   @available(*, noasync, message: "use 'try await work.finish()'")
   public func wait(timeout: Duration) throws(TuttiError) -> Bool {
     do throws(FailureReport) {
@@ -76,7 +75,7 @@ public struct Work: Sendable {
   /// How long a wait without a limit of its own lasts before it begins again, in nanoseconds.
   private static let turnNanoseconds: UInt64 = 3_600_000_000_000
 
-  /// Makes progress until the operation has ended, at most so many nanoseconds. Returns whether it has.
+  /// Makes progress until the operation has ended, for at most `nanoseconds`. Returns whether it has ended.
   func drive(atMost nanoseconds: UInt64) throws(FailureReport) -> Bool {
     if Mailbox.owns(number) { return try communicator.mailbox.wait(for: number, atMost: nanoseconds) }
     if Composites.owns(number) {
@@ -90,7 +89,7 @@ public struct Work: Sendable {
   /// Cancelling the task changes nothing: the operation and its buffers belong to all ranks, so this returns when the
   /// operation ends, or at its limit. To give up, abort the communicator.
   ///
-  /// - Throws: ``TuttiError`` as ``wait()``.
+  /// - Throws: ``TuttiError``, like ``wait()``.
   public func finish() async throws(TuttiError) {
     do throws(FailureReport) { try communicator.member.checkProcess() } catch { throw TuttiError(error) }
     await withCheckedContinuation { continuation in
@@ -105,9 +104,9 @@ public struct Work: Sendable {
   /// seen to end, also when this one has ended already. It may make calls, and block: handlers of what ends meanwhile wait
   /// for it, and nothing else does.
   ///
-  /// - Parameter handler: Is given nothing, or the error that ``wait()`` would throw.
-  /// - Throws: ``TuttiError`` with `.resources` when there can be no thread, and `.closed` in a forked child: `handler` is
-  ///   not called then.
+  /// - Parameter handler: Receives success, or the error that ``wait()`` would throw.
+  /// - Throws: ``TuttiError`` with `.resources` when the thread cannot be started, and `.closed` in a forked child:
+  ///   `handler` is not called then.
   public func whenEnded(_ handler: @escaping @Sendable (Result<Void, TuttiError>) -> Void) throws(TuttiError) {
     do throws(FailureReport) {
       try communicator.member.checkProcess()
@@ -123,7 +122,7 @@ public struct Work: Sendable {
   }
 
   /// Calls `handler` once, when the operation has ended, well or not: on the thread that notices, which may be this one, or
-  /// at once. It must not block. It may start operations, any number: with as many under way as a communicator queues, a
+  /// at once. It must not block. It may start any number of operations: with as many under way as a communicator queues, a
   /// start waits, and makes the progress meanwhile.
   package func whenNoticed(_ handler: @escaping @Sendable () -> Void) {
     if Mailbox.owns(number) { return communicator.mailbox.notify(number, handler) }

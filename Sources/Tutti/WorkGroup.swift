@@ -1,7 +1,7 @@
 /// Several started operations as one: of one communicator or of several, in any mixture.
 ///
-/// A start never waits for another rank's, so operations need no bracket around them as NCCL's do in order not to wait for
-/// each other: start them, and wait for the group.
+/// A start does not wait for another rank's, so operations need no bracket around them, as NCCL's do, to keep them from
+/// waiting for each other: start them, and wait for the group.
 ///
 /// ```swift
 /// let exchange = WorkGroup([
@@ -32,7 +32,7 @@ public struct WorkGroup: Sendable {
 
   /// Suspends until all operations have ended. Cancelling the task changes nothing.
   ///
-  /// - Throws: ``TuttiError`` as ``wait()``.
+  /// - Throws: ``TuttiError``, like ``wait()``.
   public func finish() async throws(TuttiError) {
     for work in works { try await work.finish() }
   }

@@ -6,7 +6,7 @@ import TuttiSystem
 import TuttiTopology
 import TuttiTransport
 
-/// Runs the plans of one communicator over its links: one rank's half of every collective.
+/// Runs the plans of one communicator over its links: one rank's part of every collective.
 ///
 /// Whoever waits drives: a blocking call and ``wait(for:)`` make progress on the caller's thread, under the engine's
 /// lock; a progress thread, started by the first asynchronous call, drives while nobody waits. Operation k runs in
@@ -16,7 +16,7 @@ import TuttiTransport
 /// allocation per step. After the first failure nothing moves any more, and every pending and later call throws that
 /// failure.
 ///
-/// Time, threads, links, plans and the other ranks come from outside, so that tests run it in a time of their own.
+/// Time, threads, links, plans and the other ranks come from outside, so that tests can run it under a virtual clock.
 package final class Engine: @unchecked Sendable {
   // @unchecked: `core` and what it points to belong to the holder of `lock`; everything else is immutable or atomic.
 
@@ -30,13 +30,13 @@ package final class Engine: @unchecked Sendable {
   let links: any LinkSource
   let planner: any PlanMaker
   let policy: WaitingPolicy
-  /// What time it is; looked at where nothing moves, and every so often where something does.
+  /// The clock, which is read where nothing moves, and every so often where something does.
   package let clock: MonotonicClock
   /// Starts the progress thread, and those that ask other ranks.
   let threads: ThreadStarter
   /// How long an operation may stay where it is before the ranks that it waits for are asked what they have called.
   let stallNanoseconds: UInt64
-  /// What of this rank's memory its peers can reach; nil where none can.
+  /// The memory of this rank that its peers can reach; nil where there is none.
   package let registeredMemory: RegisteredMemory?
   /// What the progress thread confines itself to; nil for what it inherits.
   let processors: ProcessorSet?
@@ -72,7 +72,7 @@ package final class Engine: @unchecked Sendable {
   ///   - isOversubscribed: Whether the host's ranks outnumber the processors they may use.
   ///   - processors: What the progress thread confines itself to; nil for what it inherits.
   ///   - waiting: What the transports of its links say about waiting for them.
-  ///   - clock: What its deadlines are measured by, and its waits go by.
+  ///   - clock: The clock of its deadlines and waits.
   ///   - threads: Starts its threads.
   ///   - stallNanoseconds: How long an operation may stay where it is before other ranks are asked about it.
   ///   - links: Where its links come from.

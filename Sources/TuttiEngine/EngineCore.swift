@@ -25,8 +25,7 @@ struct EngineCore {
   var hasLeader = false
   /// The number of callers' threads that sleep until the leader has ended an operation or left.
   var followers = 0
-  /// The number of those who want to know when an operation or transfer ends: followers, handlers, and a comparison of data
-  /// paths.
+  /// How many want to know when an operation or transfer ends: followers, handlers, and a comparison of data paths.
   var listeners = 0
   /// The operation or transfer that the driver waits for; 0 for the progress thread. A diagnosis is told of it before any
   /// other.
@@ -40,8 +39,8 @@ struct EngineCore {
   var stoppedTime: UInt64 = 0
   /// When the clock was last read, by any thread; what lies between two readings tells whether the process was stopped.
   var lastLook: UInt64 = 0
-  /// The number of calls that began to wait while others were in flight. One in so many looks at what could be wrong before
-  /// it drives.
+  /// The number of calls that began to wait while others were in flight. Every so often, one of them looks at what could be
+  /// wrong before it drives.
   var crowdedCalls: UInt64 = 0
   /// The latest questions to other ranks, about calls that are near their deadlines: ``Inquiry/countMax`` at most.
   var inquiries: [Inquiry] = []

@@ -408,7 +408,7 @@ package final class SharedMemoryLink: InPlaceLink {
     fail(
       FailureReport(
         .transport, rank: endpoint.rank, peer: peer, "rank \(peer) published a segment outside its shared memory region",
-        advice: "Its process is corrupt", transport: "shm"))
+        advice: "Something has overwritten memory of that process: look for the defect in its program", transport: "shm"))
   }
 
   package override func consume(_ lane: Int) {

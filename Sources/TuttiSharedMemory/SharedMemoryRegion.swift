@@ -69,6 +69,7 @@ package final class SharedMemoryEndpoint: Sendable {
   /// The memory of this rank that peers may read and write in place; nil where its limits forbid that.
   package let registered: RegisteredMemory?
   let singleCopy: SingleCopy
+
   /// Creates the region as an anonymous sealed file (memfd_create(2)), which needs no cleaning up and counts against no
   /// /dev/shm limit.
   ///
@@ -167,6 +168,7 @@ package final class SharedMemoryEndpoint: Sendable {
         ? PeerMemory(descriptor: OwnedDescriptor(descriptors[2]), capacity: Int(words.registeredBytes)) : nil,
       peerProcess: readableProcess(behind: socket, words))
   }
+
   /// The process at the other end, if this one can read its memory, which it cannot across namespaces or users, or where
   /// ptrace(2) is restricted.
   ///

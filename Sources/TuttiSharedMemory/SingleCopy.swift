@@ -2,16 +2,16 @@ import TuttiSystem
 
 /// Whether large segments are copied once, by their receiver, from the process of their sender: `TUTTI_SINGLE_COPY`.
 package enum SingleCopy: String, CaseIterable, Sendable {
-  /// It is measured whether that or a window is faster, as the job runs.
+  /// As the job runs, it is measured whether that or a window is faster.
   case auto
-  /// Segments to one receiver are, wherever that receiver can.
+  /// Segments to a single receiver always are, wherever that receiver can copy them.
   case on
-  /// This rank copies nothing from others, and others copy from it only what they have measured or been told to.
+  /// This rank copies nothing from others. Others may still copy what it sends, unless they are set to `off` as well.
   case off
 
   static let variable = "TUTTI_SINGLE_COPY"
 
-  /// - Throws: `.configuration` for a value that there is none of.
+  /// - Throws: `.configuration` for any other value.
   package init(_ environment: [String: String]) throws(FailureReport) {
     guard let value = environment[Self.variable], !value.isEmpty else {
       self = .auto
@@ -19,8 +19,8 @@ package enum SingleCopy: String, CaseIterable, Sendable {
     }
     guard let setting = Self(rawValue: value) else {
       throw FailureReport(
-        .configuration, "\(Self.variable) is '\(value)'",
-        advice: "Set it to one of \(Self.allCases.map(\.rawValue).joined(separator: ", ")), or not at all")
+        .configuration, "\(Self.variable)=\"\(value)\" is none of \(Self.allCases.map(\.rawValue).joined(separator: ", "))",
+        advice: "Set it to one of these, or unset it for auto")
     }
     self = setting
   }

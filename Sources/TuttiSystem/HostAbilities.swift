@@ -9,7 +9,7 @@ package struct HostAbilities: Hashable, Sendable {
   package var memoryObstacle: String
   /// What keeps it from watching the other processes of its host, in the same form. Empty when nothing does.
   package var watchObstacle: String
-  /// Its effective user, a number of `userNamespace`.
+  /// Its effective user, as `userNamespace` numbers it.
   package var user: UInt32
   /// Inode of the user namespace: `user` means nothing in another one.
   package var userNamespace: UInt64

@@ -39,8 +39,8 @@ package struct MonotonicClock: Sendable {
 
   /// Waits for at most so many nanoseconds of this clock's time, or until something has come; may return early.
   ///
-  /// - Parameter wait: Waits in the kernel, for so many nanoseconds at most. By a clock that a test moves, nobody
-  ///   does: time passes as it does in ``pause(_:)``.
+  /// - Parameter wait: Waits in the kernel, for so many nanoseconds at most. With a clock that a test moves it is not
+  ///   called: time passes as it does in ``pause(_:)``.
   package func wait(atMost nanoseconds: UInt64, _ wait: (UInt64) -> Void) {
     if let sleep { sleep(nanoseconds) } else { wait(nanoseconds) }
   }
@@ -55,7 +55,7 @@ package struct MonotonicClock: Sendable {
   }
 
   /// Lets `look` wait for descriptors until it finds some, or until `deadline`. The system cannot wait by another clock than
-  /// its own: by such a one, `look` does not wait, and is called again a millisecond later.
+  /// its own: with such a clock, `look` does not wait, and is called again a millisecond later.
   ///
   /// - Parameter look: Waits for so many milliseconds at most, as `poll(2)` does. Gives what that returns; 0 also when a
   ///   signal ended it.

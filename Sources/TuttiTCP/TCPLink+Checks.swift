@@ -66,7 +66,7 @@ extension TCPLink {
     end(
       FailureReport(
         code, rank: rank, peer: peer, "rank \(peer) sent a frame that \(what)",
-        advice: "Run the same version of the library on all ranks; if they are the same, something altered the stream.",
+        advice: "Run the same version of the library on all ranks; if they are the same, something altered the stream",
         transport: transport.name))
     return false
   }
@@ -90,7 +90,7 @@ extension TCPLink {
       FailureReport(
         lost ? .peerLost : .transport, rank: rank, peer: peer, what,
         advice: code == ETIMEDOUT || code == EHOSTUNREACH || code == ENETUNREACH
-          ? "Check the host of rank \(peer) and the network between." : "Look at the output of rank \(peer) for the cause.",
+          ? "Check the host of rank \(peer) and the network between" : "Look at the output of rank \(peer) for the cause",
         transport: transport.name, systemError: code))
   }
 

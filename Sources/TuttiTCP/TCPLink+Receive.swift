@@ -61,7 +61,7 @@ extension TCPLink {
   /// never asks for more than a quarter of the buffer.
   func wakeForWholeSegment() {
     let bytesMax = max(1, socketOptions.receiveBufferBytes / 4)
-    // A TLS session may hold the beginning of a record; what is still to come is more than the rest of what that carries.
+    // A TLS session may hold part of a record already, so the socket may get up to a record less than what is missing.
     let held = tls == nil ? 0 : Int(TUTTI_TLS_RECORD_MAX)
     var bytes = Int32(clamping: min(max(1, state.pointee.restBytes - held), bytesMax))
     if bytes == state.pointee.wakingBytes { return }

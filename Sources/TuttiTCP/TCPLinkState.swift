@@ -70,9 +70,9 @@ struct TCPLinkState {
 /// All of it is reserved as one mapping, so that memory is only spent on what is used, and none is allocated later; the
 /// lowest free chunk and slot are used first, so that a receiver that keeps up stays within memory that is in its cache. An
 /// arrival never moves. There are never fewer free than needed: the receiver grants `outstandingMax` segments, each of which
-/// holds one slot or keeps one chunk in use, and one more chunk is there to read into. A lane needs no more than one frame
-/// to compose in, whatever its credit: nothing is reserved while a frame is partly written, and the kernel copies what it
-/// takes.
+/// holds one slot or keeps one chunk in use, and two more chunks are there: the current one, and one to go on in. A lane
+/// needs no more than one frame to compose in, whatever its credit: nothing is reserved while a frame is partly written, and
+/// the kernel copies what it takes.
 struct TCPLinkMemory {
   static let chunkBytes = 64 << 10
   /// Segments up to this size are read together with their neighbours and stay where they were read.
@@ -102,7 +102,7 @@ struct TCPLinkMemory {
     guard let mapped = mmap(nil, mappedBytes, protection, flags, -1, 0), mapped != MAP_FAILED else {
       throw FailureReport(
         .resources, "cannot reserve \(mappedBytes) bytes of address space for a link's segments",
-        advice: "Raise the address space limit (ulimit -v).", transport: TCPTransport.kind.name, systemError: errno)
+        advice: "Raise the address space limit (ulimit -v)", transport: TCPTransport.kind.name, systemError: errno)
     }
     base = mapped
     chunkUse = .allocate(capacity: chunkCount)

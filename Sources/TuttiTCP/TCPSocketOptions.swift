@@ -24,10 +24,10 @@ package struct TCPSocketOptions: Equatable, Sendable {
     try systemCall("fcntl(F_SETFL)") { fcntl(socket, F_SETFL, flags | O_NONBLOCK) }
     let tcp = Int32(IPPROTO_TCP)
     try set("setsockopt(TCP_NODELAY)", socket, tcp, TCP_NODELAY, 1)
-    // There is no limit on how long sent bytes may stay unacknowledged, whatever the socket had before: since Linux 5.11 it
-    // counts the time in which a live peer's window is closed, and a rank that computes does not read. While the peer is
-    // alive, the call's own limit counts. These probes, where nothing is on its way, and the control plane notice that its
-    // host is gone.
+    // There is no limit on how long sent bytes may stay unacknowledged, whatever the socket had before: since Linux 5.11
+    // that limit counts the time in which a live peer's window is closed, and a rank that computes does not read. While the
+    // peer is alive, the call's own limit counts. These probes, where nothing is on its way, and the control plane notice
+    // that its host is gone.
     try set("setsockopt(TCP_USER_TIMEOUT)", socket, tcp, TCP_USER_TIMEOUT, 0)
     try set("setsockopt(SO_KEEPALIVE)", socket, SOL_SOCKET, SO_KEEPALIVE, 1)
     try set("setsockopt(TCP_KEEPIDLE)", socket, tcp, TCP_KEEPIDLE, 15)

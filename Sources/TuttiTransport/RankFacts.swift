@@ -40,7 +40,7 @@ package struct RankFacts: Hashable, Sendable {
     return MemoryDomain(host: host, user: abilities.user, userNamespace: abilities.userNamespace)
   }
 
-  /// Why two ranks cannot share memory, as the end of a sentence that names neither; nil when they can.
+  /// Why two ranks cannot share memory, as a clause that names them; nil when they can.
   package func obstacleToSharing(with other: RankFacts) -> String? {
     for rank in [self, other] where !rank.abilities.memoryObstacle.isEmpty {
       return "\(rank.description) cannot share memory (\(rank.abilities.memoryObstacle))"

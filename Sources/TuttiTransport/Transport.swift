@@ -1,9 +1,9 @@
 import TuttiSystem
 
-// What a transport is. One consists of a `Transport`, which says what it is and judges, a `TransportAccess`, which is what a
-// process found of it when it joined, and for each communicator a `TransportEnd`, which makes links. A module implements
-// them, a list names it, and the conformance suite holds its links to their contract; nothing else knows it by name. See
-// `docs/decisions/0018-transports.md`.
+// What a transport is. It consists of a `Transport`, which describes it and decides which ranks can use it, a
+// `TransportAccess`, which holds what a process found of it when it joined, and for each communicator a `TransportEnd`,
+// which makes links. A module implements them, a list names it, and the conformance suite holds its links to their contract;
+// nothing else knows it by name. See `docs/decisions/0018-transports.md`.
 
 /// A way to move bytes between ranks that this build has, whether or not this host can use it.
 ///
@@ -21,7 +21,7 @@ package protocol Transport: Sendable {
   /// How to wait for its links.
   var waiting: WaitingHints { get }
 
-  /// The medium that messages over it cost as much as.
+  /// The medium whose costs its messages have.
   ///
   /// - Parameter isOneHost: Whether all ranks of the communicator are on one host.
   func medium(isOneHost: Bool) -> TransportMedium

@@ -105,7 +105,7 @@ static void results(tutti_comm *comm) {
   REFUSED(tutti_work_wait(&none), TUTTI_ERROR_INVALID_ARGUMENT, "no started operation");
   REFUSED(tutti_work_wait_all(NULL, 1), TUTTI_ERROR_INVALID_ARGUMENT, "'works' is NULL");
   REFUSED(tutti_work_wait_for(&none, 0, NULL), TUTTI_ERROR_INVALID_ARGUMENT, "'done' is NULL");
-  REFUSED(tutti_work_wait_for(&none, -1, &done), TUTTI_ERROR_INVALID_ARGUMENT, "less than no time");
+  REFUSED(tutti_work_wait_for(&none, -1, &done), TUTTI_ERROR_INVALID_ARGUMENT, "timeout_ns is negative");
   REFUSED(tutti_work_when_ended(&none, NULL, NULL), TUTTI_ERROR_INVALID_ARGUMENT, "'callback' is NULL");
   REFUSED(tutti_memory_allocate(comm, (size_t)-1, &memory), TUTTI_ERROR_INVALID_ARGUMENT, "too many");
   REFUSED(tutti_memory_free(&done), TUTTI_ERROR_INVALID_ARGUMENT, "not allocated");

@@ -8,20 +8,20 @@
 // what, why, and what to do. A call refused with TUTTI_ERROR_INVALID_ARGUMENT has changed nothing. After most other errors
 // of a call that communicates, the communicator is aborted on every rank: all later calls return its first error, and the
 // memory of the calls that failed is unspecified. Null pointers, wrong sizes of structures, values that no enumeration has,
-// handles that were freed, and communicators of the parent of a forked process are errors like others: nothing of that is
-// undefined.
+// handles that were freed, and communicators of the parent of a forked process are errors like others: none of this is
+// undefined behaviour.
 //
 // Units. Counts are elements; sizes are bytes; times are nanoseconds. Memory need not be aligned.
 //
-// Threads. Any call may be made from any thread. Which of two threads calls first is a part of the order in which the ranks
-// call: threads that call at moments of their own need a communicator each (`tutti_comm_duplicate`).
+// Threads. Any call may be made from any thread. The order in which the ranks call includes which thread calls first:
+// threads whose calls come at unrelated times need a communicator each (`tutti_comm_duplicate`).
 //
 // Ownership. `tutti_comm` is freed by `tutti_comm_free`, memory of `tutti_memory_allocate` by `tutti_memory_free`. Nothing
 // else that is handed out must be freed: a `tutti_work` is a value. What the caller passes in stays the caller's; a call
 // copies what it needs of it before it returns, but for the memory of started operations (see `tutti_work`).
 //
-// Every symbol has a version: a program finds a library that is too old for it when it is loaded. Structures that may grow
-// begin with their size; initialise them with the macro beside them.
+// Every symbol has a version: a program that needs a newer library than it finds fails when it is loaded. Structures that
+// may grow begin with their size; initialise them with the macro beside them.
 #ifndef TUTTI_H
 #define TUTTI_H
 
@@ -78,10 +78,10 @@ typedef struct tutti_error {
 
 /// Returns the last error of a call on this thread; NULL when there was none. Calls that succeed leave it as it is.
 ///
-/// It and its texts are the library's, valid until this thread's next error or its end.
+/// The error and its texts are the library's, valid until this thread's next error or its end.
 const tutti_error *tutti_error_last(void);
 
-/// Returns the name of a kind of error, such as "peer lost"; "unknown" for what is none. The text is valid for ever.
+/// Returns the name of a kind of error, such as "peer lost"; "unknown" for any other number. The text is valid for ever.
 const char *tutti_code_name(tutti_code code);
 
 /// Returns the version of the library, as TUTTI_VERSION is that of the header.
@@ -131,7 +131,7 @@ tutti_code tutti_type_size(tutti_type type, size_t *bytes);
 /// A rank's membership of a group of ranks. Opaque; freed by `tutti_comm_free`.
 typedef struct tutti_comm tutti_comm;
 
-/// Which transport carries the data. One that cannot is an error, never another one in its place.
+/// Which transport carries the data. Where the one asked for cannot, that is an error; no other takes its place.
 typedef enum tutti_transport {
   TUTTI_TRANSPORT_AUTO = 0,          // shared memory inside a host, RDMA between hosts that share a fabric, else TCP
   TUTTI_TRANSPORT_SHARED_MEMORY = 1,
@@ -139,7 +139,7 @@ typedef enum tutti_transport {
   TUTTI_TRANSPORT_RDMA = 3
 } tutti_transport;
 
-/// What every connection of a communicator proves to know. The same on all ranks.
+/// The secret that every connection of a communicator must prove to know. The same on all ranks.
 typedef enum tutti_secret {
   TUTTI_SECRET_ENVIRONMENT = 0, // TUTTI_SECRET or TUTTI_SECRET_FILE
   TUTTI_SECRET_BYTES = 1,       // `secret` and `secret_bytes`: random ones, 32 for example; never sent
@@ -162,11 +162,11 @@ typedef struct tutti_options {
   const void *secret;
   size_t secret_bytes;
   int64_t timeout_ns;        // limit of an operation that sets none of its own; 0 for 300 seconds
-  int64_t join_timeout_ns;   // limit of joining; 0 for TUTTI_TIMEOUT, or 60 seconds
+  int64_t join_timeout_ns;   // limit of joining; 0 for TUTTI_TIMEOUT, or else 60 seconds and 1/8 second for each rank
   int checks_strictly;       // 1: all ranks agree on each call before it begins, at the cost of a small all-reduce a call
   const char *topology_file; // a description of the network; NULL for what ranks know of one another (docs/TOPOLOGIES.md)
   tutti_bits bits;
-  const char *tuning_file;   // what was measured of the machines; NULL for TUTTI_TUNING, or the user's file (docs/TUNING.md)
+  const char *tuning_file;   // measurements of the machines; NULL for TUTTI_TUNING, or the user's file (docs/TUNING.md)
   int tls;                   // 1: connections over TCP speak TLS 1.3 (docs/SECURITY.md); 0 for what TUTTI_TLS says
 } tutti_options;
 
@@ -176,7 +176,7 @@ typedef struct tutti_options {
 
 /// Joins the other ranks of the job that launched this process, and returns when all of them have.
 ///
-/// Who this process is comes from the environment, as of the Swift `Communicator.join()`: TUTTI_RANK, TUTTI_SIZE,
+/// Who this process is comes from the environment, as in Swift's `Communicator.join()`: TUTTI_RANK, TUTTI_SIZE,
 /// TUTTI_RENDEZVOUS, or RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT.
 ///
 /// - options: NULL for the usual ones. The secret is the environment's.
@@ -227,7 +227,7 @@ typedef struct tutti_rendezvous {
 
 /// Joins the ranks that meet over a store of the caller's, and returns when all of them have.
 ///
-/// No other communicator takes part, so that members alone can make a group; several threads may join several at once.
+/// This needs no existing communicator, so members alone can make a group; several threads may join several at once.
 ///
 /// - rendezvous: copied.
 /// - name: what distinguishes this communicator from every other one that ever meets over the store: 1 to 58 letters,
@@ -271,15 +271,15 @@ tutti_code tutti_comm_duplicate(tutti_comm *comm, int64_t timeout_ns, tutti_comm
 /// - bytes: the room in `text`, at least 1.
 tutti_code tutti_comm_last_operation(const tutti_comm *comm, char *text, size_t bytes);
 
-/// Aborts the communicator on every rank: all pending and later calls return TUTTI_ERROR_ABORTED with this reason. Local
-/// and bounded; from any thread.
+/// Aborts the communicator on every rank: all pending and later calls return TUTTI_ERROR_ABORTED with this reason. It waits
+/// for no other rank, and any thread may call it.
 tutti_code tutti_comm_abort(tutti_comm *comm, const char *reason);
 
-/// Ends this rank's membership, after its last operation: later calls return TUTTI_ERROR_CLOSED. Peers do not take it for a
-/// death. Blocks until what was sent is on its way, a second at most. Idempotent.
+/// Ends this rank's membership, after its last operation: later calls return TUTTI_ERROR_CLOSED. Peers do not mistake this
+/// for the death of a process. Blocks until what was sent is on its way, a second at most. Idempotent.
 tutti_code tutti_comm_close(tutti_comm *comm);
 
-/// Closes the communicator if it is not closed, and frees it. NULL is left alone.
+/// Closes the communicator if it is not closed, and frees it. NULL is ignored.
 ///
 /// No call on it may be running on another thread. Later calls with the handle return TUTTI_ERROR_CLOSED: handles are never
 /// used again.
@@ -314,15 +314,15 @@ tutti_code tutti_work_wait_all(const tutti_work *works, size_t count);
 
 /// Blocks until the operation has ended, but no longer than `timeout_ns`; 0 to look and make some progress.
 ///
-/// - done: is set to 1 when the operation has ended, to 0 when the time passed before. Then it goes on.
+/// - done: is set to 1 when the operation has ended, to 0 when the time passed first and the operation goes on.
 tutti_code tutti_work_wait_for(const tutti_work *work, int64_t timeout_ns, int *done);
 
 /// Calls `callback` once, when the operation has ended, with its code; after an error, `tutti_error_last` tells the rest
 /// there.
 ///
 /// It is called on the one thread that the library has for callbacks in this process, in the order in which operations end,
-/// also when the operation has ended already. It may make calls, and block: what ends meanwhile is told afterwards. It must
-/// not throw C++ exceptions, nor leave by longjmp.
+/// also when the operation has ended already. It may make calls, and block: callbacks of operations that end meanwhile wait
+/// for it. It must not throw C++ exceptions, nor leave by longjmp.
 tutti_code tutti_work_when_ended(
     const tutti_work *work, void (*callback)(void *context, tutti_code code), void *context);
 
@@ -465,7 +465,7 @@ tutti_code tutti_all_gather_list(
 
 /// Combines as `tutti_reduce_scatter_v`, with each block in memory of its own.
 ///
-/// - inputs: for each rank, the address of the block that it gets the result of.
+/// - inputs: for each rank, the address of this rank's contribution to that rank's block.
 /// - counts: the elements of each rank's block; the same on every rank.
 tutti_code tutti_reduce_scatter_list(
     tutti_comm *comm, const void *const *inputs, void *output, const size_t *counts, tutti_type type, tutti_op op,
@@ -478,7 +478,7 @@ tutti_code tutti_work_combine(const tutti_work *works, size_t count, tutti_work 
 // MARK: Send and receive
 //
 // Messages are matched by order: the k-th send from one rank to another meets the k-th receive there from that rank, with
-// the same count and type. `work` and `options` are as of collectives; an algorithm has no meaning here and is refused.
+// the same count and type. `work` and `options` are as for collectives; an algorithm has no meaning here and is refused.
 
 /// Sends `count` elements to rank `peer`. Ends once `data` may be written again.
 tutti_code tutti_send(
@@ -498,10 +498,10 @@ tutti_code tutti_send_receive(
 #define TUTTI_ANY_RANK (-1)
 
 /// Sends `count` elements with a tag to rank `peer`. The receiver chooses by tags: messages of one rank with one tag are
-/// received in the order in which they were sent, others in any.
+/// received in the order in which they were sent, others in any order.
 ///
-/// Between two ranks of a communicator there are either messages with tags or those without; both at once are taken for each
-/// other, which is found and reported.
+/// Two ranks of a communicator exchange either messages with tags or messages without: where they mix both, a send meets a
+/// receive of the other kind, which is an error.
 tutti_code tutti_send_tagged(
     tutti_comm *comm, const void *data, size_t count, tutti_type type, int peer, int64_t tag, const tutti_call *options,
     tutti_work *work);
@@ -522,14 +522,14 @@ tutti_code tutti_receive_tagged(
 /// it.
 tutti_code tutti_memory_allocate(tutti_comm *comm, size_t bytes, void **memory);
 
-/// Frees memory of `tutti_memory_allocate`, in any order with its communicator. NULL is left alone. No operation may be
-/// using it.
+/// Frees memory of `tutti_memory_allocate`, before or after its communicator. NULL is ignored. No operation may be using
+/// it.
 tutti_code tutti_memory_free(void *memory);
 
 /// Lets RDMA move memory of the caller's own without a copy; other transports move it as before. Its pages are pinned.
 tutti_code tutti_memory_register(tutti_comm *comm, void *memory, size_t bytes);
 
-/// Ends what `tutti_memory_register` began, for the same memory; it may be freed then. No operation may be using it.
+/// Undoes `tutti_memory_register` for the same memory, which may be freed afterwards. No operation may be using it.
 tutti_code tutti_memory_unregister(tutti_comm *comm, void *memory, size_t bytes);
 
 #ifdef __cplusplus

@@ -56,7 +56,7 @@ enum {
 /// - destination: `count` elements. May be identical to one of the sources; otherwise overlaps none of them.
 /// - second: gets the same values, or is NULL. Overlaps nothing.
 /// - sources: at least one; one source is a copy, bit for bit. Fewer than one traps.
-/// - streaming: what is stored past the cache where it can be aligned, one of the values below. Streaming stores are
+/// - streaming: what is stored past the cache where it can be aligned, one of the values above. Streaming stores are
 ///   fenced before returning, so that a later store of a flag publishes the data.
 typedef void (*tutti_combine_function)(
     void *destination, void *second, const void *const *sources, int source_count, size_t count, int streaming);

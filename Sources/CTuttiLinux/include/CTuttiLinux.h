@@ -28,13 +28,13 @@ static inline void tutti_pause(void) {
 /// sched_yield(2): lets another runnable thread have this core.
 static inline void tutti_yield(void) { sched_yield(); }
 
-/// Descriptors that a forked child must close. Every descriptor the library opens is registered through these,
-/// so that a child never keeps a connection of its parent alive. Async-signal-safe in the child.
+/// Registers a descriptor for a forked child to close. Every descriptor that the library opens is registered, so that a
+/// child never keeps a connection of its parent alive. What runs in the child is async-signal-safe.
 void tutti_register_descriptor(int fd);
 /// close(2), and forgets the registration. Ignores negative descriptors.
 void tutti_close(int fd);
 /// How often this process is the child of a fork that happened after the library was used. A communicator
-/// remembers the value at its birth and is dead when it changed.
+/// remembers the value with which it was made, and is dead once that has changed.
 extern uint32_t tutti_fork_generation;
 static inline uint32_t tutti_current_fork_generation(void) { return tutti_fork_generation; }
 
@@ -166,7 +166,7 @@ int tutti_pipe(int ends[2]);
 int tutti_child_end(pid_t pid, int reaps, int *signal, int *status);
 /// Whether this process ignores a signal: 1 or 0.
 int tutti_is_ignored(int signal);
-/// Makes sure that children become zombies when they end. 1 when SIGCHLD was ignored for that to change, and else 0.
+/// Makes sure that children become zombies when they end. 1 where SIGCHLD was ignored until now, else 0.
 int tutti_keep_children(void);
 /// Ignores SIGCHLD again, after tutti_keep_children has returned 1.
 void tutti_forget_children(void);

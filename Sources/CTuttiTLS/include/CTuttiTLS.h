@@ -23,7 +23,7 @@ typedef struct tutti_tls tutti_tls;
 #define TUTTI_TLS_PLAINTEXT_MAX 16384
 #define TUTTI_TLS_RECORD_MAX 16645
 
-/// NULL where memory has run out. The library must have been loaded.
+/// Makes a session; NULL where memory has run out. The library must have been loaded.
 ///
 /// - `records_per_key`: after how many sent records this side changes its key.
 tutti_tls *tutti_tls_make(int socket, int is_listener, const uint8_t *key, uint64_t records_per_key);
@@ -67,7 +67,7 @@ static inline ssize_t tutti_stream_send(
   return tutti_socket_send(socket, first, first_length, second, second_length);
 }
 
-/// Receives what was sent so.
+/// Receives what `tutti_stream_send` has sent.
 static inline ssize_t tutti_stream_receive(
     int socket, tutti_tls *session, void *first, size_t first_length, void *second, size_t second_length) {
   if (__builtin_expect(session != NULL, 0)) return tutti_tls_receive(session, first, first_length, second, second_length);

@@ -16,7 +16,7 @@ public struct BFloat16: Hashable, Sendable, BitwiseCopyable, CustomStringConvert
   public init(_ value: Float) {
     let bits = value.bitPattern
     if value.isNaN {
-      // Rounding could carry a payload away.
+      // Rounding could carry out of the payload, and make the NaN an infinity or change its sign.
       bitPattern = UInt16(truncatingIfNeeded: bits >> 16) | 0x40
     } else {
       bitPattern = UInt16(truncatingIfNeeded: (bits &+ 0x7FFF &+ (bits >> 16 & 1)) >> 16)
@@ -36,11 +36,11 @@ public struct BFloat16: Hashable, Sendable, BitwiseCopyable, CustomStringConvert
   @inlinable
   public func hash(into hasher: inout Hasher) { hasher.combine(Float(self)) }
 
-  /// That of the same value as a `Float`.
+  /// The description of the same value as a `Float`.
   public var description: String { Float(self).description }
 }
 
 extension Float {
-  /// Exact.
+  /// The same number, exactly.
   @inlinable public init(_ value: BFloat16) { self.init(bitPattern: UInt32(value.bitPattern) << 16) }
 }

@@ -2,7 +2,7 @@ import TuttiEngine
 import TuttiSchedule
 import TuttiSystem
 
-/// A collective as its caller asks for it, before anything of it is checked.
+/// A collective as its caller asks for it, before any of it is checked.
 @usableFromInline
 package struct CollectiveCall {
   package var collective: Collective
@@ -59,7 +59,7 @@ extension Communicator {
   /// The largest number of elements of a call: a byte count of it, for any type, fits in 63 bits.
   package static let countMax = Int.max / 16
 
-  /// Checks a call and puts it into the engine's words: the one gate that every collective goes through, the library's own
+  /// Checks a call and translates it for the engine: the one gate that every collective goes through, the library's own
   /// included. It asks no other rank: that is for ``StrictCheck``, where ranks must agree first.
   @inline(__always)
   func request(_ call: CollectiveCall) throws(FailureReport) -> Request {
@@ -126,7 +126,7 @@ extension Communicator {
     TimeLimit(nanoseconds: timeout.map(Self.nanoseconds) ?? defaultTimeout)
   }
 
-  /// Checks a call of which ranks give or get parts, or one that is to be refused.
+  /// Checks a call in which ranks give or get parts of the data, or one that will be refused.
   @inline(never)
   private func requestOfParts(_ call: CollectiveCall) throws(FailureReport) -> Request {
     try member.checkProcess()
@@ -152,7 +152,8 @@ extension Communicator {
       limit: limit(call.timeout), blocks: blocks)
   }
 
-  /// Says where this rank's buffers lie in the data of all ranks, in elements, and for which number the plan is made.
+  /// Says where this rank's buffers lie in the data of all ranks, in elements, and what count, or digest of counts, the plan
+  /// is made for.
   private struct Extent {
     var input: (start: Int, count: Int)
     var output: (start: Int, count: Int)
@@ -257,16 +258,17 @@ extension Communicator {
     return UnsafeRawPointer(address)
   }
 
-  /// The address of no elements: an empty collection has none. Nothing is read or written there.
+  /// The address that stands in where there are no elements, because an empty collection has none. It is never followed.
   static var nowhere: UnsafeMutableRawPointer { UnsafeMutableRawPointer(bitPattern: 64).unsafelyUnwrapped }
 
-  /// Whether one buffer is its part of the other; refuses buffers that overlap in any other way.
+  /// Whether the call is in place: the buffers are the same, or one is this rank's part of the other. Refuses buffers that
+  /// overlap in any other way.
   private func isInPlace(
     _ call: CollectiveCall, _ extent: Extent, _ input: UnsafeRawPointer, _ output: UnsafeRawPointer
   ) throws(FailureReport) -> Bool {
     if extent.input.count == 0 || extent.output.count == 0 { return false }
     let size = call.type.size
-    // Where the data of all would begin.
+    // Where the data of all ranks would begin.
     let inputStart = Int(bitPattern: input) &- extent.input.start * size
     let outputStart = Int(bitPattern: output) &- extent.output.start * size
     let isExchange = call.isExchange

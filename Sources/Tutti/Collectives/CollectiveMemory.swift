@@ -110,7 +110,7 @@ extension RawMemory {
     self.init(bytes.baseAddress, count: bytes.count / MemoryLayout<Element>.stride, of: element)
   }
 
-  /// Takes `count` as it is said, which need not make sense: it is the call that refuses it.
+  /// Takes `count` as given, even where it makes no sense: the call refuses it.
   @inlinable
   init<Element: TuttiElement>(_ address: UnsafeRawPointer?, count: Int, of element: Element.Type) {
     // See `Communicator.request` for what becomes of the other count.
@@ -118,8 +118,8 @@ extension RawMemory {
     self.init(address, count: isSound ? count : RawMemory.wrongLayout, type: Element.dataType)
   }
 
-  /// A count that stands for elements of another size than their type's. No caller's: those that are wrong are just below 0,
-  /// or an extreme.
+  /// A count that stands for elements of another size than their type's. No caller gives it: counts that are wrong by
+  /// mistake are just below 0, or an extreme.
   @usableFromInline static var wrongLayout: Int { .min + 0x5457_5454 }
 }
 
@@ -134,7 +134,7 @@ public enum BlockSizes: Hashable, Sendable {
 /// The name of an algorithm, as `collbench list` shows it.
 @frozen
 public struct AlgorithmName: Hashable, Sendable, ExpressibleByStringLiteral, CustomStringConvertible {
-  /// nil for the communicator's own choice, so that asking whether it is costs no comparison of strings.
+  /// nil for the communicator's own choice, which is thus recognised without comparing strings.
   @usableFromInline package let name: String?
 
   /// The communicator's own choice, by size, ranks and transports.

@@ -1,13 +1,13 @@
-// Whether ranks were started with the same settings.
+// Checks whether ranks were started with the same settings.
 
 import TuttiSystem
 
 extension Communicator {
   /// Checks that every rank has the same settings, such as a model's sizes and hyper-parameters. Every rank calls this.
   ///
-  /// - Parameter settings: Names, which differ, and values.
+  /// - Parameter settings: Names, each of them once, and values.
   /// - Throws: ``TuttiError``: `.mismatch`, the same on every rank, with the first setting that differs, its values, and
-  ///   their ranks; the communicator goes on. Otherwise as of any collective.
+  ///   their ranks; the communicator goes on. Otherwise the errors of any collective.
   /// - Complexity: An all-gather of 32 bytes, where all agree.
   @available(*, noasync, message: "use 'try await communicator.checkAgreement(...)'")
   public func checkAgreement(_ settings: [(name: String, value: String)], timeout: Duration? = nil) throws(TuttiError) {
@@ -34,8 +34,8 @@ extension Communicator {
   /// It takes its place in the order of calls at some moment before it returns: make no other call on this communicator
   /// meanwhile. Cancelling the task changes nothing.
   ///
-  /// - Parameter settings: Names, which differ, and values.
-  /// - Throws: ``TuttiError`` as the blocking form, or `.resources` when no thread can be started.
+  /// - Parameter settings: Names, each of them once, and values.
+  /// - Throws: ``TuttiError``, like the blocking form, or `.resources` when no thread can be started.
   public func checkAgreement(
     _ settings: [(name: String, value: String)], timeout: Duration? = nil
   ) async throws(TuttiError) {

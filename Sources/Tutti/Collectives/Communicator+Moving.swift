@@ -13,7 +13,7 @@ extension Communicator {
   ///   - root: The rank that has the data; the same on every rank.
   ///   - algorithm: A name of `collbench list`, the same on every rank.
   ///   - timeout: Limit of the whole call; nil for the communicator's.
-  /// - Throws: ``TuttiError`` as ``allReduce(_:_:algorithm:timeout:)``.
+  /// - Throws: ``TuttiError``, like ``allReduce(_:_:algorithm:timeout:)``.
   /// - SeeAlso: `MPI_Bcast`, `ncclBroadcast`; `docs/ALGORITHMS.md`.
   @inlinable
   @available(*, noasync, message: "use startBroadcast and 'try await work.finish()'")
@@ -35,7 +35,7 @@ extension Communicator {
   ///   - root: The rank that has the data; the same on every rank.
   ///   - algorithm: A name of `collbench list`, the same on every rank.
   ///   - timeout: Limit of the whole call; nil for the communicator's.
-  /// - Throws: ``TuttiError`` as ``allReduce(_:_:algorithm:timeout:)``.
+  /// - Throws: ``TuttiError``, like ``allReduce(_:_:algorithm:timeout:)``.
   @inlinable
   @available(*, noasync, message: "use startBroadcast and 'try await work.finish()'")
   public func broadcast<Memory: LastingMemory>(
@@ -73,7 +73,7 @@ extension Communicator {
   ///   - blocks: How many elements each rank gives.
   ///   - algorithm: A name of `collbench list`, the same on every rank.
   ///   - timeout: Limit of the whole call; nil for the communicator's.
-  /// - Throws: ``TuttiError`` as ``allReduce(_:_:algorithm:timeout:)``.
+  /// - Throws: ``TuttiError``, like ``allReduce(_:_:algorithm:timeout:)``.
   /// - SeeAlso: `MPI_Gather`, `MPI_Gatherv`; `docs/ALGORITHMS.md`.
   @inlinable
   @available(*, noasync, message: "use startGather and 'try await work.finish()'")
@@ -97,7 +97,7 @@ extension Communicator {
   ///   - blocks: How many elements each rank gives.
   ///   - algorithm: A name of `collbench list`, the same on every rank.
   ///   - timeout: Limit of the whole call; nil for the communicator's.
-  /// - Throws: ``TuttiError`` as ``allReduce(_:_:algorithm:timeout:)``.
+  /// - Throws: ``TuttiError``, like ``allReduce(_:_:algorithm:timeout:)``.
   @inlinable
   @available(*, noasync, message: "use startGather and 'try await work.finish()'")
   public func gather<Memory: LastingMemory>(
@@ -137,7 +137,7 @@ extension Communicator {
   ///   - blocks: How many elements each rank gets.
   ///   - algorithm: A name of `collbench list`, the same on every rank.
   ///   - timeout: Limit of the whole call; nil for the communicator's.
-  /// - Throws: ``TuttiError`` as ``allReduce(_:_:algorithm:timeout:)``.
+  /// - Throws: ``TuttiError``, like ``allReduce(_:_:algorithm:timeout:)``.
   /// - SeeAlso: `MPI_Scatter`, `MPI_Scatterv`; `docs/ALGORITHMS.md`.
   @inlinable
   @available(*, noasync, message: "use startScatter and 'try await work.finish()'")
@@ -159,7 +159,7 @@ extension Communicator {
   ///   - blocks: How many elements each rank gets.
   ///   - algorithm: A name of `collbench list`, the same on every rank.
   ///   - timeout: Limit of the whole call; nil for the communicator's.
-  /// - Throws: ``TuttiError`` as ``allReduce(_:_:algorithm:timeout:)``.
+  /// - Throws: ``TuttiError``, like ``allReduce(_:_:algorithm:timeout:)``.
   @inlinable
   @available(*, noasync, message: "use startScatter and 'try await work.finish()'")
   public func scatter<Memory: LastingMemory>(
@@ -196,9 +196,9 @@ extension Communicator {
   ///   - blocks: How many elements each rank gives.
   ///   - algorithm: A name of `collbench list`, the same on every rank.
   ///   - timeout: Limit of the whole call; nil for the communicator's.
-  /// - Throws: ``TuttiError`` as ``allReduce(_:_:algorithm:timeout:)``.
-  /// - Complexity: Each rank sends or passes on about `(n-1) x count x size` bytes of blocks of `count`, in `log2 n` to `n -
-  ///   1` rounds.
+  /// - Throws: ``TuttiError``, like ``allReduce(_:_:algorithm:timeout:)``.
+  /// - Complexity: Each rank sends or passes on about `(n-1) x count x size` bytes of blocks of `count`, in `log2 n` to
+  ///   `n - 1` rounds.
   /// - SeeAlso: `MPI_Allgather`, `MPI_Allgatherv`, `ncclAllGather`; `docs/ALGORITHMS.md`.
   @inlinable
   @available(*, noasync, message: "use startAllGather and 'try await work.finish()'")
@@ -218,7 +218,7 @@ extension Communicator {
   ///   - blocks: How many elements each rank gives.
   ///   - algorithm: A name of `collbench list`, the same on every rank.
   ///   - timeout: Limit of the whole call; nil for the communicator's.
-  /// - Throws: ``TuttiError`` as ``allReduce(_:_:algorithm:timeout:)``.
+  /// - Throws: ``TuttiError``, like ``allReduce(_:_:algorithm:timeout:)``.
   @inlinable
   @available(*, noasync, message: "use startAllGather and 'try await work.finish()'")
   public func allGather<Memory: LastingMemory>(
@@ -253,9 +253,9 @@ extension Communicator {
   ///   - values: Shape: a block for each rank, one after the other; the same count on every rank.
   ///   - algorithm: A name of `collbench list`, the same on every rank.
   ///   - timeout: Limit of the whole call; nil for the communicator's.
-  /// - Throws: ``TuttiError`` as ``allReduce(_:_:algorithm:timeout:)``.
-  /// - Complexity: Each rank sends `(n-1) x count x size` bytes in n - 1 messages, or `log2 n / 2` times as many in `log2
-  ///   n`.
+  /// - Throws: ``TuttiError``, like ``allReduce(_:_:algorithm:timeout:)``.
+  /// - Complexity: Each rank sends `(n-1) x count x size` bytes in `n - 1` messages, or about `log2 n / 2` times as many
+  ///   bytes in `log2 n` messages.
   /// - SeeAlso: `MPI_Alltoall`; `docs/ALGORITHMS.md`.
   @inlinable
   @available(*, noasync, message: "use startAllToAll and 'try await work.finish()'")
@@ -277,7 +277,7 @@ extension Communicator {
   ///   - algorithm: A name of `collbench list`, the same on every rank; with `.each` one that serves unequal blocks:
   ///     `pairwise` or `direct`.
   ///   - timeout: Limit of the whole call; nil for the communicator's.
-  /// - Throws: ``TuttiError`` as ``allReduce(_:_:algorithm:timeout:)``.
+  /// - Throws: ``TuttiError``, like ``allReduce(_:_:algorithm:timeout:)``.
   /// - SeeAlso: `MPI_Alltoall`, `MPI_Alltoallv`.
   @inlinable
   @available(*, noasync, message: "use startAllToAll and 'try await work.finish()'")

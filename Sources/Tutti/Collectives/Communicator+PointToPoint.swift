@@ -9,11 +9,12 @@ extension Communicator {
   /// Sends elements to rank `peer`, and returns once `values` may be written again.
   ///
   /// Messages are matched by order: the k-th send from one rank to another meets the k-th receive there from that rank, with
-  /// the same count and type. Sends and receives are independent of the collectives in flight, and of those with other
-  /// ranks. A small message does not wait for its receive while the link has room for it; the first one to a higher rank,
-  /// between two ranks that have not exchanged anything yet, waits until that rank makes a call that needs the link, because
-  /// the higher of two ranks opens it. A program must not rely on that: two ranks that both send before they receive may
-  /// wait for each other. ``sendReceive(_:to:into:from:timeout:)`` is the remedy.
+  /// the same count and type. They do not depend on collectives in flight, nor on sends and receives with other ranks.
+  ///
+  /// A small message does not wait for its receive while the link has room for it, but a program must not rely on that: two
+  /// ranks that both send before they receive may wait for each other. ``sendReceive(_:to:into:from:timeout:)`` is the
+  /// remedy. The first message to a higher rank, where the two have exchanged nothing yet, waits until that rank makes a
+  /// call that needs the link, because the higher of two ranks opens it.
   ///
   /// A send to this rank itself waits for the receive, which must have been started, or be called by another thread:
   /// otherwise it ends with `.timeout`.
@@ -61,8 +62,8 @@ extension Communicator {
   ///   - values: An array or mutable span, shape `[count]`, exactly as many as are sent; may be empty.
   ///   - peer: In `0..<rankCount`.
   ///   - timeout: Limit of the whole call; nil for the communicator's.
-  /// - Throws: ``TuttiError`` as of ``send(_:to:timeout:)``; the memory is then unspecified, and the communicator aborted
-  ///   but for `.invalidArgument` and `.resources`.
+  /// - Throws: ``TuttiError``, like ``send(_:to:timeout:)``; except after `.invalidArgument` and `.resources`, the memory is
+  ///   then unspecified and the communicator aborted.
   /// - SeeAlso: `MPI_Recv`, `ncclRecv`.
   @inlinable
   @available(*, noasync, message: "use startReceive and 'try await work.finish()'")
@@ -80,7 +81,7 @@ extension Communicator {
   ///   - memory: Shape `[count]`, exactly as many as are sent; may be empty.
   ///   - peer: In `0..<rankCount`.
   ///   - timeout: Limit of the whole call; nil for the communicator's.
-  /// - Throws: ``TuttiError`` as of ``receive(into:from:timeout:)``.
+  /// - Throws: ``TuttiError``, like ``receive(into:from:timeout:)``.
   @inlinable
   @available(*, noasync, message: "use startReceive and 'try await work.finish()'")
   public func receive<Memory: LastingMemory>(
@@ -121,7 +122,7 @@ extension Communicator {
   ///   - destination: An array or mutable span, shape `[receiveCount]`.
   ///   - sender: The rank to receive from.
   ///   - timeout: Limit of each of the two; nil for the communicator's.
-  /// - Throws: ``TuttiError`` as of a send and a receive.
+  /// - Throws: ``TuttiError``, like a send and a receive.
   /// - SeeAlso: `MPI_Sendrecv`.
   @inlinable
   @available(*, noasync, message: "use startSend, startReceive and 'try await work.finish()'")
@@ -146,7 +147,7 @@ extension Communicator {
   ///   - destination: Shape `[receiveCount]`.
   ///   - sender: The rank to receive from.
   ///   - timeout: Limit of each of the two; nil for the communicator's.
-  /// - Throws: ``TuttiError`` as of a send and a receive.
+  /// - Throws: ``TuttiError``, like a send and a receive.
   @inlinable
   @available(*, noasync, message: "use startSend, startReceive and 'try await work.finish()'")
   public func sendReceive<Input: LastingMemory, Output: LastingMemory>(
@@ -195,7 +196,7 @@ extension Communicator {
     } catch { throw TuttiError(error) }
   }
 
-  /// Checks a send or receive and puts it into the engine's words.
+  /// Checks a send or receive and translates it for the engine.
   @inline(__always)
   func transfer(
     isSend: Bool, _ memory: RawMemory, _ peer: Int, _ timeout: Duration?

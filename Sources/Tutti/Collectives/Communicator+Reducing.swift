@@ -1,6 +1,7 @@
 import TuttiSchedule
 
-// The collectives that combine the data of all ranks: all-reduce, reduce, reduce-scatter. And the barrier, which has none.
+// The collectives that combine the data of all ranks: all-reduce, reduce, reduce-scatter. And the barrier, which has no
+// data.
 
 extension Communicator {
   // MARK: All-reduce
@@ -39,7 +40,7 @@ extension Communicator {
   ///   - operation: `.sum`, `.min`, ...; float16 and bfloat16 are combined in float32.
   ///   - algorithm: A name of `collbench list`, the same on every rank.
   ///   - timeout: Limit of the whole call; nil for the communicator's.
-  /// - Throws: ``TuttiError`` as ``allReduce(_:_:algorithm:timeout:)``.
+  /// - Throws: ``TuttiError``, like ``allReduce(_:_:algorithm:timeout:)``.
   @inlinable
   @available(*, noasync, message: "use startAllReduce and 'try await work.finish()'")
   public func allReduce<Memory: LastingMemory>(
@@ -86,7 +87,7 @@ extension Communicator {
   ///   - root: The rank that gets the result; the same on every rank.
   ///   - algorithm: A name of `collbench list`, the same on every rank.
   ///   - timeout: Limit of the whole call; nil for the communicator's.
-  /// - Throws: ``TuttiError`` as ``allReduce(_:_:algorithm:timeout:)``.
+  /// - Throws: ``TuttiError``, like ``allReduce(_:_:algorithm:timeout:)``.
   /// - SeeAlso: `MPI_Reduce`, `ncclReduce`; `docs/ALGORITHMS.md`.
   @inlinable
   @available(*, noasync, message: "use startReduce and 'try await work.finish()'")
@@ -111,7 +112,7 @@ extension Communicator {
   ///   - root: The rank that gets the result; the same on every rank.
   ///   - algorithm: A name of `collbench list`, the same on every rank.
   ///   - timeout: Limit of the whole call; nil for the communicator's.
-  /// - Throws: ``TuttiError`` as ``allReduce(_:_:algorithm:timeout:)``.
+  /// - Throws: ``TuttiError``, like ``allReduce(_:_:algorithm:timeout:)``.
   @inlinable
   @available(*, noasync, message: "use startReduce and 'try await work.finish()'")
   public func reduce<Memory: LastingMemory>(
@@ -149,7 +150,7 @@ extension Communicator {
   ///   - blocks: How the elements are divided.
   ///   - algorithm: A name of `collbench list`, the same on every rank.
   ///   - timeout: Limit of the whole call; nil for the communicator's.
-  /// - Throws: ``TuttiError`` as ``allReduce(_:_:algorithm:timeout:)``.
+  /// - Throws: ``TuttiError``, like ``allReduce(_:_:algorithm:timeout:)``.
   /// - Complexity: Each rank sends about `(n-1) x count x size` bytes of blocks of `count`, in `log2 n` to `n - 1` rounds.
   /// - SeeAlso: `MPI_Reduce_scatter`, `ncclReduceScatter`; `docs/ALGORITHMS.md`.
   @inlinable
@@ -172,7 +173,7 @@ extension Communicator {
   ///   - blocks: How the elements are divided.
   ///   - algorithm: A name of `collbench list`, the same on every rank.
   ///   - timeout: Limit of the whole call; nil for the communicator's.
-  /// - Throws: ``TuttiError`` as ``allReduce(_:_:algorithm:timeout:)``.
+  /// - Throws: ``TuttiError``, like ``allReduce(_:_:algorithm:timeout:)``.
   @inlinable
   @available(*, noasync, message: "use startReduceScatter and 'try await work.finish()'")
   public func reduceScatter<Memory: LastingMemory>(
@@ -207,7 +208,7 @@ extension Communicator {
   /// - Parameters:
   ///   - algorithm: A name of `collbench list`, the same on every rank.
   ///   - timeout: Limit of the whole call; nil for the communicator's.
-  /// - Throws: ``TuttiError`` as of any collective.
+  /// - Throws: ``TuttiError``, like any collective.
   /// - Complexity: Dissemination: `ceil(log2 n)` rounds of empty messages.
   @available(*, noasync, message: "use startBarrier and 'try await work.finish()'")
   public func barrier(algorithm: AlgorithmName = .automatic, timeout: Duration? = nil) throws(TuttiError) {

@@ -1,7 +1,7 @@
 import TuttiSystem
 
-// What a call is refused with. A refusal changes nothing, and the communicator goes on. Each is a function of its own, so
-// that the calls that are not refused stay short.
+// The errors of calls that are refused. A refusal changes nothing, and the communicator goes on. Each is a function of its
+// own, so that the code of calls that are not refused stays short.
 
 extension Communicator {
   @inline(never)
@@ -28,22 +28,22 @@ extension Communicator {
       return refused("the input has elements of \(type), and the \(name) of \(memory.type)", "Give both the same type")
     }
     return refused(
-      "the \(name) has \(memory.count) elements on rank \(rank), which needs \(count)", "Give it as many")
+      "the \(name) has \(memory.count) elements on rank \(rank), and the call needs \(count)", "Give it \(count) elements")
   }
 
   @inline(never)
   func badCount(_ count: Int) -> FailureReport {
     refused(
       "\(count) is not a valid count of elements for a call",
-      "Counts go from 0, and those of all blocks together to \(Self.countMax)"
+      "Counts are not negative, and those of all blocks add up to at most \(Self.countMax)"
     )
   }
 
-  /// The refusal of a Swift type whose elements have another size than the ``DataType`` it says it is.
+  /// The refusal of a Swift type whose elements have another size than the ``DataType`` that it claims to be.
   @inline(never)
   func badLayout(_ type: DataType) -> FailureReport {
     refused(
-      "the elements say they are \(type), and are not \(type.size) bytes long", "Correct their conformance to TuttiElement")
+      "the elements claim to be \(type), but are not \(type.size) bytes long", "Correct their conformance to TuttiElement")
   }
 
   /// The refusal of a call: it changes nothing, and the communicator goes on.

@@ -5,7 +5,8 @@ import TuttiSchedule
 import TuttiSystem
 
 extension Communicator {
-  /// Runs a collective to its end on this thread: what every blocking call comes down to.
+  /// Runs a collective to its end on this thread: what every blocking call comes down to, but for all-reduces and barriers,
+  /// which have shorter ways.
   @usableFromInline
   func run(
     _ collective: Collective, _ input: RawMemory?, _ output: RawMemory?, _ blocks: BlockSizes, _ operation: ReduceOp,
@@ -103,8 +104,8 @@ extension Communicator {
     } catch { throw TuttiError(error) }
   }
 
-  /// Under the strict check, returns once all ranks have said that they are about to make the same call. The time that this
-  /// takes is part of the call's limit.
+  /// Performs the strict check: returns once all ranks have said that they are about to make the same call. The time that
+  /// this takes counts toward the call's limit.
   @inline(never)
   private func agree(on request: inout Request) throws(FailureReport) {
     request.limit = engine.begun(request.limit)

@@ -14,8 +14,8 @@ public enum DataType: UInt8, Sendable, Named {
   case float64 = 9
   case int16 = 10
   case uint16 = 11
-  /// A byte, of which 0 is false. A sum is true where any rank's value is, a product where all are; what is combined is 0
-  /// or 1.
+  /// A byte: 0 is false, anything else is true. A sum is true where any rank's value is, a product where all are; results
+  /// are 0 or 1.
   case bool = 12
 
   public var name: String {
@@ -57,7 +57,7 @@ public enum DataType: UInt8, Sendable, Named {
 
 /// A Swift type whose values collectives combine.
 public protocol TuttiElement: BitwiseCopyable, Sendable {
-  /// The type as the ranks tell each other.
+  /// The type that ranks name to each other.
   static var dataType: DataType { get }
 }
 

@@ -17,8 +17,9 @@ public enum ReduceOp: UInt8, Sendable, Named {
   case bitwiseOr = 5
   /// Combines each bit by XOR. It is defined for integers and bool only.
   case bitwiseXor = 6
-  /// The sum, divided once by the rank count where it is complete. It is defined for floating-point types only: an integer's
-  /// average would be truncated without a word.
+  /// The sum divided by the rank count: once, where it is complete; in float16 and bfloat16 each contribution as it enters a
+  /// combine, so that the sum does not overflow where the mean does not. It is defined for floating-point types only: an
+  /// integer's average would be truncated without a word.
   case average = 7
 
   public var name: String {
@@ -34,7 +35,7 @@ public enum ReduceOp: UInt8, Sendable, Named {
     }
   }
 
-  /// Whether values of the type can be combined so.
+  /// Whether values of the type can be combined by this operation.
   public func isDefined(for type: DataType) -> Bool {
     switch self {
     case .sum, .product, .min, .max: true

@@ -4,15 +4,15 @@ import TuttiSchedule
 import TuttiSystem
 import TuttiTransport
 
-/// `TUTTI_CHECK=strict`: before each operation all ranks tell each other which one they mean, so that a mismatch
-/// leaves every buffer untouched.
+/// The check of `TUTTI_CHECK=strict`: before each operation all ranks tell each other what they are about to call, so that a
+/// mismatch leaves every buffer untouched.
 ///
 /// Without it a mismatch is found in the first segment that arrives, before any rank completes, but buffers are then
 /// unspecified. The check is an all-reduce of three words a rank, by sum: every rank fills in its own words and leaves
 /// the others' zero.
 final class StrictCheck: Sendable {
   private let member: CommunicatorMember
-  /// Words of a rank.
+  /// How many words each rank fills in.
   private static let wordCount = 3
   /// For each rank: the call but for the algorithm, its count, and the algorithm.
   private let words: Lock<TuttiBuffer<Int64>>
@@ -29,7 +29,7 @@ final class StrictCheck: Sendable {
   func agree(on request: borrowing Request, of communicator: Communicator) throws(FailureReport) {
     let call = CallRecord(request.key, algorithm: 0, operation: request.operationNumber)
     let algorithm = member.planner.policy.catalog.identifier(request.key.collective, number: request.key.algorithm)
-    // In an all-to-all with counts of its own for each rank, every rank rightly says others.
+    // In an all-to-all with counts of its own for each rank, the ranks' counts rightly differ.
     let (count, limit) = (request.key.isExchange ? PlanKey.digest(ofBlocks: []) : request.key.count, request.limit)
     try words.withLock { words throws(FailureReport) in
       for index in 0..<words.count { words[index] = 0 }

@@ -15,13 +15,13 @@ extension Communicator {
   ///
   /// Who this process is comes from `TUTTI_RANK`, `TUTTI_SIZE`, `TUTTI_RENDEZVOUS`, or from the variables of torchrun, Open
   /// MPI, MPICH, Intel MPI, Slurm or Kubernetes: `docs/LAUNCHING.md`. `TUTTI_SECRET` or `TUTTI_SECRET_FILE` holds the secret
-  /// that every connection proves (`docs/SECURITY.md`), and `TUTTI_JOB` the job's name where the launcher gives it none.
+  /// that every connection must prove (`docs/SECURITY.md`), and `TUTTI_JOB` the job's name where the launcher gives it none.
   ///
-  /// `TUTTI_TOPOLOGY` names a file that describes the network (`docs/TOPOLOGIES.md`), `TUTTI_TUNING` one with what was
-  /// measured of the machines (`docs/TUNING.md`).
+  /// `TUTTI_TOPOLOGY` names a file that describes the network (`docs/TOPOLOGIES.md`), `TUTTI_TUNING` one with measurements
+  /// of the machines (`docs/TUNING.md`).
   ///
   /// `TUTTI_CPU_AFFINITY` confines the calling thread, and those it starts later, to processors: `auto` divides those that
-  /// the ranks of a host inherited, `0-3;4-7` gives each rank a list. Closing the communicator does not take that back.
+  /// the ranks of a host inherited, `0-3;4-7` gives each rank a list. Closing the communicator does not undo that.
   ///
   /// - Parameters:
   ///   - environment: The variables to read; nil for the process's own.
@@ -49,7 +49,7 @@ extension Communicator {
   /// - Parameters:
   ///   - environment: The variables to read; nil for the process's own.
   ///   - options: Equal on all ranks, but for the time limits.
-  /// - Throws: ``TuttiError`` as the blocking form, or `.resources` when no thread can be started.
+  /// - Throws: ``TuttiError``, like the blocking form, or `.resources` when no thread can be started.
   public static func join(
     environment: [String: String]? = nil, options: CommunicatorOptions = CommunicatorOptions()
   ) async throws(TuttiError) -> Communicator {
@@ -86,7 +86,7 @@ extension Communicator {
     }
   }
 
-  /// Takes what results may depend on from the environment.
+  /// Reads `TUTTI_BITS`, which says what the bits of results may depend on.
   private static func readBits(
     _ environment: [String: String], _ options: inout CommunicatorOptions
   ) throws(FailureReport) {
@@ -94,7 +94,7 @@ extension Communicator {
     guard let bits = ResultBits(name: value) else {
       throw FailureReport(
         .configuration, "TUTTI_BITS=\"\(value)\" is none of \(ResultBits.allCases.map(\.name).joined(separator: ", "))",
-        advice: "Set it to canonical for the same bits whatever runs, to class for the same ones at all sizes, or to any")
+        advice: "Set it to canonical for the same bits from all algorithms, to class for the same at all sizes, or to any")
     }
     if let own = options.bits, own != bits {
       throw FailureReport(
@@ -104,7 +104,7 @@ extension Communicator {
     options.bits = bits
   }
 
-  /// Takes the description from the file that the environment names.
+  /// Reads the description of the network from the file that `TUTTI_TOPOLOGY` names.
   private static func readTopology(
     _ environment: [String: String], _ options: inout CommunicatorOptions
   ) throws(FailureReport) {
@@ -164,7 +164,7 @@ extension Communicator {
         tuningNotice = fitting.notice
         return fitting.tuning
       }, place: .affinity(affinity))
-    // All ranks know it; one says it.
+    // All ranks know this; rank 0 alone logs it.
     let told = identity.rank == 0 ? [tuning.notice, tuningNotice].compactMap { $0 } : []
     let notices =
       told + offered.notices(choice) + WatchNotices(membership.members).lines(for: identity.rank)
@@ -172,7 +172,7 @@ extension Communicator {
     return member
   }
 
-  /// What is known of this machine, for ranks of one process: what their options have.
+  /// The tuning for ranks of one process: the profile in their options, or else the built-in one for this machine.
   private static func tuning(_ options: CommunicatorOptions, _ shape: JobShape) -> Tuning {
     let families: Set = [ProcessorFamily.current()]
     guard let given = options.tuning, let profile = given.profile else { return Tuning(builtInFor: families) }

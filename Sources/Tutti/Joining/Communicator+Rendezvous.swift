@@ -8,7 +8,7 @@ public typealias Rendezvous = TuttiBootstrap.Rendezvous
 /// What a ``Rendezvous`` must be able to hold.
 public typealias RendezvousLimits = TuttiBootstrap.RendezvousLimits
 
-/// What every connection of a communicator proves to know. Of the same kind on all ranks.
+/// The secret that every connection of a communicator must prove to know. Of the same kind on all ranks.
 public struct JoinSecret: Sendable {
   package enum Kind {
     case environment
@@ -18,7 +18,7 @@ public struct JoinSecret: Sendable {
 
   package let kind: Kind
 
-  /// `TUTTI_SECRET` or `TUTTI_SECRET_FILE`, or none, if `TUTTI_ALLOW_UNAUTHENTICATED=1`.
+  /// The secret of `TUTTI_SECRET` or `TUTTI_SECRET_FILE`; with `TUTTI_ALLOW_UNAUTHENTICATED=1` there may be none.
   public static let environment = JoinSecret(kind: .environment)
 
   /// Bytes that all ranks have from elsewhere. A store never sees them.
@@ -35,7 +35,7 @@ extension Communicator {
   /// Joins the ranks that meet over a store of the caller's, and returns when all of them have: for launchers and frameworks
   /// that have a store of their own, and for groups that only their members make.
   ///
-  /// No other communicator takes part. One process may join several at a time, over the same store, from several threads.
+  /// This needs no existing communicator. One process may join several at a time, over the same store, from several threads.
   ///
   /// Rank 0 listens on all of its host's addresses, or on that of `TUTTI_INTERFACE`, at a port that the kernel or
   /// `TUTTI_PORT_RANGE` gives, and leaves the addresses in the store; the others go there. A store is trusted with no more
@@ -54,8 +54,8 @@ extension Communicator {
   ///   - secret: What connections prove; of the same kind on all ranks.
   ///   - options: Equal on all ranks, but for the time limits.
   ///   - environment: Variables to read other settings from; nil for the process's own.
-  /// - Throws: ``TuttiError`` as of ``join(environment:options:)``, by the earliest rank's deadline. What the store threw
-  ///   is its ``TuttiError/cause``.
+  /// - Throws: ``TuttiError``, like ``join(environment:options:)``, at the latest when the first rank's deadline passes.
+  ///   An error of the store is its ``TuttiError/cause``.
   @available(*, noasync, message: "use 'try await Communicator.join(...)'")
   public static func join(
     rank: Int, rankCount: Int, rendezvous: any Rendezvous, name: String = "main", secret: JoinSecret = .environment,
@@ -84,7 +84,7 @@ extension Communicator {
   ///   - secret: What connections prove; of the same kind on all ranks.
   ///   - options: Equal on all ranks, but for the time limits.
   ///   - environment: Variables to read other settings from; nil for the process's own.
-  /// - Throws: ``TuttiError`` as the blocking form, or `.resources` when no thread can be started.
+  /// - Throws: ``TuttiError``, like the blocking form, or `.resources` when no thread can be started.
   public static func join(
     rank: Int, rankCount: Int, rendezvous: any Rendezvous, name: String = "main", secret: JoinSecret = .environment,
     options: CommunicatorOptions = CommunicatorOptions(), environment: [String: String]? = nil
@@ -108,7 +108,7 @@ extension Communicator {
   ///   - secret: What connections prove; not ``JoinSecret/published``, for which there must be a store.
   ///   - options: Equal on all ranks, but for the time limits.
   ///   - environment: Variables to read other settings from; nil for the process's own.
-  /// - Throws: ``TuttiError`` as of ``join(environment:options:)``.
+  /// - Throws: ``TuttiError``, like ``join(environment:options:)``.
   @available(*, noasync, message: "use 'try await Communicator.join(...)'")
   public static func join(
     rank: Int, rankCount: Int, address: String, listener: Int32? = nil, secret: JoinSecret = .environment,
@@ -123,7 +123,7 @@ extension Communicator {
       }
       if socket != nil, rank != 0 {
         throw FailureReport(
-          .invalidArgument, rank: rank, "rank \(rank) was given a listening socket, and rank 0 is who listens",
+          .invalidArgument, rank: rank, "rank \(rank) was given a listening socket, but only rank 0 listens",
           advice: "Hand it to the join of rank 0")
       }
       return try join(rank, rankCount, .address(meeting, listener: socket), secret, options, environment)
@@ -143,7 +143,7 @@ extension Communicator {
   ///   - secret: What connections prove; not ``JoinSecret/published``.
   ///   - options: Equal on all ranks, but for the time limits.
   ///   - environment: Variables to read other settings from; nil for the process's own.
-  /// - Throws: ``TuttiError`` as the blocking form, or `.resources` when no thread can be started.
+  /// - Throws: ``TuttiError``, like the blocking form, or `.resources` when no thread can be started.
   public static func join(
     rank: Int, rankCount: Int, address: String, listener: Int32? = nil, secret: JoinSecret = .environment,
     options: CommunicatorOptions = CommunicatorOptions(), environment: [String: String]? = nil

@@ -24,8 +24,8 @@ extension CommunicatorOptions {
     guard let secret else {
       throw FailureReport(
         .configuration,
-        "TLS was asked for (TUTTI_TLS=1), and this job's secret is left in a store, where others may read it or put another",
-        advice: "Set TUTTI_SECRET or TUTTI_SECRET_FILE on every rank (openssl rand -hex 32), or unset TUTTI_TLS")
+        "TLS was asked for, and this job's secret is left in a store, where others may read it or replace it",
+        advice: "Set TUTTI_SECRET or TUTTI_SECRET_FILE on every rank (openssl rand -hex 32), or turn TLS off (TUTTI_TLS)")
     }
     let encrypting = try secret.encrypting()
     try TLSLibrary.load(environment)

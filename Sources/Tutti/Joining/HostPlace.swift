@@ -11,9 +11,9 @@ import TuttiTopology
 struct HostPlace: Sendable {
   /// The load of every machine of the job, by its identity: equal on all ranks.
   let loads: [Substring: HostLoad]
-  /// What this rank confined itself to; nil when it changed nothing.
+  /// The processors that this rank confined itself to; nil when it changed nothing.
   let processors: ProcessorSet?
-  /// The node for this rank's memory; nil for that of whoever touches it first.
+  /// The NUMA node for this rank's memory; nil to leave each page on the node of the thread that touches it first.
   let memoryNode: Int?
 
   /// Says how a rank comes by its place.
@@ -34,7 +34,7 @@ struct HostPlace: Sendable {
     }
   }
 
-  /// Confines the calling thread as `affinity` says, and says why where it does not.
+  /// Confines the calling thread as `affinity` says, and logs why where it does not.
   ///
   /// - Throws: `.configuration`, the same on all ranks: the lists do not fit the ranks, or what they inherited.
   ///   `.transport`: the kernel refused.

@@ -8,9 +8,9 @@ import TuttiSystem
 ///
 /// `TUTTI_TLS=1` encrypts its connections over TCP, on the server and all clients alike.
 ///
-/// The process that has it puts and gets in it directly. It serves until it is closed or its last reference is dropped:
-/// groups can be made over it at any time until then. Where ranks meet once, all of them and at an address, there is no need
-/// for one: see ``Communicator/join(rank:rankCount:address:listener:secret:options:environment:)``.
+/// The process that owns the server puts and gets values directly. The server runs until it is closed or its last reference
+/// is dropped: groups can be made over it at any time until then. Ranks that all meet once, at an address, need none: see
+/// ``Communicator/join(rank:rankCount:address:listener:secret:options:environment:)``.
 public final class RendezvousServer: Rendezvous {
   private let server: StoreServer
 
@@ -20,7 +20,8 @@ public final class RendezvousServer: Rendezvous {
   ///   - address: `host:port`, `[IPv6]:port`, or `unix:@name` for processes of one host.
   ///   - listener: A stream socket that listens there already; the server's from here on, also when this throws.
   ///   - secret: Bytes that clients prove to know; random ones, 32 for example. They are never sent.
-  /// - Throws: ``TuttiError`` with `.rendezvous` when it cannot listen there, `.invalidArgument`, `.resources`.
+  /// - Throws: ``TuttiError`` with `.rendezvous` when it cannot listen there, `.authentication` when the secret is empty,
+  ///   `.invalidArgument`, `.configuration`, `.resources`.
   public init(address: String, listener: Int32? = nil, secret: [UInt8]) throws(TuttiError) {
     do throws(FailureReport) {
       let socket = try listener.map { descriptor throws(FailureReport) in try ListeningSocket(descriptor) }
@@ -52,8 +53,8 @@ public struct RendezvousClient: Rendezvous {
   /// - Parameters:
   ///   - address: The server's.
   ///   - secret: The server's.
-  /// - Throws: ``TuttiError`` with `.invalidArgument` for what is no address; whether somebody serves there is seen at the
-  ///   first call.
+  /// - Throws: ``TuttiError`` with `.invalidArgument` where `address` is not one, `.authentication` where the secret is
+  ///   empty. Whether a server is there shows at the first call.
   public init(address: String, secret: [UInt8]) throws(TuttiError) {
     do throws(FailureReport) { client = StoreClient(try Self.read(address), secret: try Self.read(secret)) } catch {
       throw TuttiError(error)
@@ -75,7 +76,7 @@ public struct RendezvousClient: Rendezvous {
     return try reporting { () throws(FailureReport) in try client.wait(for: key, deadline: Self.deadline(timeout)) }
   }
 
-  /// Refuses what does not fit ``RendezvousLimits``, before anything of it is sent or stored.
+  /// Refuses what does not fit ``RendezvousLimits``, before any of it is sent or stored.
   static func check(_ key: String, _ value: [UInt8] = []) throws(TuttiError) {
     let (keyMax, valueMax) = (RendezvousLimits.keyBytesMax, RendezvousLimits.valueBytesMax)
     if (1...keyMax).contains(key.utf8.count) && value.count <= valueMax { return }

@@ -5,7 +5,7 @@ import TuttiTopology
 /// Settles which tuning profile the ranks of a job take, from what all of them said of their processors and profiles when
 /// they joined: so all settle on the same one.
 struct TuningAgreement: Sendable {
-  /// Rank 0's; nil for what the library knows by itself.
+  /// Rank 0's profile; nil for the built-in one.
   let profile: TuningProfile?
   let source: Tuning.Source
   let isForced: Bool
@@ -68,7 +68,7 @@ struct TuningAgreement: Sendable {
     do throws(MalformedMessage) {
       let family = try decoder.takeText(bytesMax: textBytesMax, "processor family")
       return Word(
-        // One that this build does not know is like no other.
+        // A family that this build does not know counts as generic.
         family: ProcessorFamily(rawValue: family) ?? .generic, isExplicit: try decoder.take(UInt8.self, "flag") != 0,
         isForced: try decoder.take(UInt8.self, "flag") != 0,
         agreement: try decoder.takeText(bytesMax: textBytesMax, "tuning profile"),
@@ -83,7 +83,7 @@ struct TuningAgreement: Sendable {
       advice: "Run the same build on all ranks")
   }
 
-  /// Says what ranks of this shape take, and why that is not what they were given; nil where it is.
+  /// Returns the tuning that ranks of this shape take, and a notice that says why where it is not the one they were given.
   func tuning(for shape: JobShape) -> (tuning: Tuning, notice: String?) {
     guard let profile else { return (Tuning(builtInFor: families), nil) }
     return Tuning.fitting(profile, source, isForced: isForced, families: families, shape: shape)

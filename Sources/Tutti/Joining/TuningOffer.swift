@@ -4,16 +4,16 @@ import TuttiSystem
 
 /// The profile that one rank would have the job take, from its options, its environment or its user's files.
 package struct TuningOffer: Sendable {
-  /// nil for what the library knows by itself.
+  /// nil for the built-in profile.
   package var profile: TuningProfile?
   package var source = Tuning.Source.builtIn
   /// Whether somebody gave it to this rank, as opposed to a file that was found.
   var isExplicit = false
   package var isForced = false
-  /// What to tell of a file that is not used.
+  /// What to log about a file that was found but is not used.
   package var notice: String?
 
-  /// What other ranks compare: one text for one content.
+  /// The text that ranks compare: equal for profiles of equal content.
   var agreement: String { profile.map { "\"\($0.name.prefix(64))\" (\($0.hash))" } ?? "none" }
 
   /// Reads what this rank was given. Only rank 0 looks for the file at the default path, because its profile is everybody's.
@@ -47,9 +47,9 @@ package struct TuningOffer: Sendable {
 
   private mutating func take(_ path: String, mayBeMissing: Bool) throws(FailureReport) {
     do throws(FailureReport) { profile = try TuningProfile.readFile(path, isForced: isForced) } catch {
-      // The message says already what the system did.
+      // The message has the system's words already.
       if !mayBeMissing || error.systemError == 0 { throw error.with(systemError: 0) }
-      // Nobody has tuned anything, in most cases.
+      // In most cases nobody has tuned anything, and there is no file.
       if ![ENOENT, ENOTDIR].contains(error.systemError) { notice = "\(error.message): no tuning profile is used" }
       return
     }

@@ -1,4 +1,4 @@
-// How a communicator comes to be from another one.
+// How a communicator is made from another one.
 
 import TuttiBootstrap
 import TuttiSystem
@@ -17,10 +17,10 @@ extension Communicator {
   ///   - color: Any number; ranks with equal ones form a communicator. nil for a rank that takes part in the call and in no
   ///     communicator.
   ///   - key: The new ranks are in the order of their keys, and for equal keys in that of their ranks here.
-  ///   - timeout: Wall-clock limit of waiting until all ranks have called, and then, the least of all ranks', of connecting
-  ///     them; nil for the communicator's.
+  ///   - timeout: Wall-clock limit of waiting until all ranks have called; nil for the communicator's. Connecting them then
+  ///     has the shortest of all ranks' limits.
   /// - Returns: The communicator of this rank's color; nil for a color of nil.
-  /// - Throws: ``TuttiError`` as of any collective, if not all ranks come: this communicator is then aborted. If the ranks
+  /// - Throws: ``TuttiError``, like any collective, if not all ranks come: this communicator is then aborted. If the ranks
   ///   of one color cannot be connected, all of them throw why, naming the rank, while the other colors and this
   ///   communicator go on.
   /// - Complexity: Two small all-reduces, and a control connection and a few descriptors for each rank. Links are opened
@@ -44,7 +44,7 @@ extension Communicator {
   /// Makes a communicator of the same ranks with the same numbers, independent of this one: for a library that must not
   /// disturb its caller's operations. Every rank calls it.
   ///
-  /// - Parameter timeout: As of ``split(color:key:timeout:)``.
+  /// - Parameter timeout: See ``split(color:key:timeout:)``.
   /// - Throws: As ``split(color:key:timeout:)``.
   /// - SeeAlso: `MPI_Comm_dup`.
   @available(*, noasync, message: "use 'try await communicator.duplicate()'")
@@ -64,9 +64,9 @@ extension Communicator {
   /// - Parameters:
   ///   - color: Ranks with equal ones form a communicator; nil for a rank in none.
   ///   - key: The new ranks are in the order of their keys, and for equal keys in that of their ranks here.
-  ///   - timeout: Wall-clock limit as of the blocking form; nil for the communicator's.
+  ///   - timeout: Wall-clock limit, as in the blocking form; nil for the communicator's.
   /// - Returns: The communicator of this rank's color; nil for a color of nil.
-  /// - Throws: ``TuttiError`` as the blocking form, or `.resources` when no thread can be started.
+  /// - Throws: ``TuttiError``, like the blocking form, or `.resources` when no thread can be started.
   public func split(color: Int?, key: Int = 0, timeout: Duration? = nil) async throws(TuttiError) -> Communicator? {
     try await onOwnThread { () throws(TuttiError) in try self.split(color: color, key: key, timeout: timeout) }
   }
@@ -74,8 +74,8 @@ extension Communicator {
   /// Makes a communicator of the same ranks with the same numbers: suspends until it is there, as the asynchronous form
   /// of a split does.
   ///
-  /// - Parameter timeout: As of a split.
-  /// - Throws: ``TuttiError`` as of a split.
+  /// - Parameter timeout: See ``split(color:key:timeout:)``.
+  /// - Throws: ``TuttiError``, like a split.
   public func duplicate(timeout: Duration? = nil) async throws(TuttiError) -> Communicator {
     try await onOwnThread { () throws(TuttiError) in try self.duplicate(timeout: timeout) }
   }
@@ -133,7 +133,7 @@ extension Communicator {
   /// Lets all ranks tell each other some words: by an all-reduce by sum, in which every rank fills in its own and leaves the
   /// others' zero.
   ///
-  /// - Parameter read: What a rank's words say; nil when no rank in a split says so.
+  /// - Parameter read: What a rank's words say; nil for words that no rank says in a split.
   /// - Throws: What the all-reduce throws, or `.mismatch`, when a rank called an all-reduce that looked the same. The
   ///   communicator is then aborted.
   private func exchange<Value>(
@@ -161,7 +161,8 @@ extension Communicator {
   /// told.
   private func disagreement() -> FailureReport {
     let report = FailureReport(
-      .mismatch, rank: rank, "rank \(rank) splits the communicator, and another rank called an all-reduce of int64 as long",
+      .mismatch, rank: rank,
+      "rank \(rank) splits the communicator, and another rank called an all-reduce of int64 of the same size",
       advice: "Every rank must make the same calls in the same order")
     engine.abort(member.report(report))
     return report

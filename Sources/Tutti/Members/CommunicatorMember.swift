@@ -9,7 +9,7 @@ import TuttiTopology
 import TuttiTransport
 
 /// One rank of one communicator, as `Communicator` shows it to the program: its engine, its control plane, its planner and
-/// its registered memory. It is where the engine and the control plane know each other.
+/// its registered memory. It connects the engine with the control plane.
 ///
 /// Subclassed by where the other ranks are: other processes, or threads of this one.
 class CommunicatorMember: EngineDelegate, @unchecked Sendable {
@@ -22,18 +22,19 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
   let layout: JobLayout
   /// Makes the plans of its calls.
   let planner: Planner
-  /// What its peers reach in place; nil where there are none, or the limits of this process leave no room for it.
+  /// The memory that its peers reach in place; nil where there are no such peers, or the limits of this process leave no
+  /// room for it.
   let registeredMemory: RegisteredMemory?
   /// Why there is no registered memory though there are peers for it.
   let registrationFailure: FailureReport?
-  /// The transport that has most to do with registered memory, by name; empty where none has.
+  /// The name of the preferred transport that uses registered memory, for errors; empty where none does.
   var memoryTransport: String { "" }
   /// The transport whose devices reach memory of the caller's own, by name; nil where none does.
   var deviceTransport: String? { nil }
   /// Where peers reach this rank, best first; empty where they need no address.
   var addresses: [SocketAddress] { [] }
   private var engineStorage: Engine?
-  /// The value of `tutti_current_fork_generation()` this member was born with.
+  /// The value of `tutti_current_fork_generation()` when this member was made.
   let forks = tutti_current_fork_generation()
   private let isClosed = Atomic<Bool>(false)
 
@@ -76,7 +77,8 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
   /// A peer has dialed this rank for a link. On the service thread; must not block.
   func accept(from peer: Int, _ kind: TransportKind, _ connection: consuming Connection) {}
 
-  /// What this rank is doing, for another rank's diagnosis, and what its operation of a number is, if not 0.
+  /// Says what this rank is doing, for another rank's diagnosis, and what its operation `operationNumber` is, unless that is
+  /// 0.
   final func status(asked operationNumber: UInt64) -> RankStatus {
     let snapshot = engine.snapshot
     var operation = snapshot.call.map { describe($0).words } ?? ""
@@ -100,7 +102,7 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
   private func forkedReport() -> FailureReport {
     FailureReport(
       .closed, rank: rank, "this communicator belongs to the parent of a forked process",
-      advice: "A child makes a communicator of its own, or execs")
+      advice: "Make a communicator in the child, or call exec")
   }
 
   final func closedReport() -> FailureReport {

@@ -89,7 +89,7 @@ final class InProcessGroup: Sendable {
   private struct State {
     var members: [WeakMember] = []
     var connected: Set<[Int]> = []
-    /// Groups split from this one whose members have not all been taken, by the number that only they have.
+    /// Groups split from this one whose members have not all been taken, by the number that is theirs alone.
     var children: [CommunicatorID: Children] = [:]
     /// The ranks that have closed.
     var closed: Set<Int> = []
@@ -115,8 +115,8 @@ final class InProcessGroup: Sendable {
   ///
   /// - Parameters:
   ///   - layout: The ranks, in groups.
-  ///   - tuning: Says what is known of the machine, for ranks of a shape.
-  ///   - load: That of the group that this one is split from; nil when it is not.
+  ///   - tuning: Returns what is known of the machine, for ranks of a shape.
+  ///   - load: The load of the group that this one is split from; nil where it is split from none.
   static func makeMembers(
     _ layout: JobLayout, catalog: AlgorithmCatalog, tuning: (JobShape) -> Tuning, faults: InProcessFaults?,
     load: HostLoad? = nil
@@ -141,7 +141,7 @@ final class InProcessGroup: Sendable {
     return members
   }
 
-  /// Makes known the members, in rank order.
+  /// Takes in the members, in rank order, so that ranks find each other.
   private func admit(_ members: [InProcessMember]) {
     state.withLock { $0.members = members.map { WeakMember(member: $0) } }
   }
@@ -150,7 +150,7 @@ final class InProcessGroup: Sendable {
     state.withLock { $0.members.compactMap(\.member).filter { $0.rank != rank } }
   }
 
-  /// Makes the link between two ranks unless it is there; whichever rank needs it first.
+  /// Makes the link between two ranks, unless the other one has made it already.
   func connect(_ rank: Int, _ peer: Int) throws(FailureReport) {
     let pair = [min(rank, peer), max(rank, peer)]
     let (ends, isNew) = state.withLock { state in

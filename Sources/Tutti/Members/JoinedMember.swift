@@ -31,16 +31,16 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
       registeredMemory: links.memory, registrationFailure: links.registrationFailure)
   }
 
-  /// Makes the member that communicates as `membership`, and owns it from here on: when this throws, all its ranks have
-  /// heard why.
+  /// Makes the member that communicates as `membership`. The membership is the member's from here on: when this throws, all
+  /// its ranks have heard why.
   ///
   /// - Parameters:
   ///   - choice: Which transport leads to which rank.
   ///   - layout: The groups of the ranks.
-  ///   - tuning: Says what is known of the machines, for ranks of a shape.
+  ///   - tuning: Returns what is known of the machines, for ranks of a shape.
   ///   - registered: The memory that this rank has registered before; nil to make the arena for it.
   ///   - isChecked: Whether the join has made sure that the choice of transports can be met.
-  ///   - origin: Where it has its place on its host from.
+  ///   - origin: Where the rank's place on its host comes from.
   static func make(
     _ membership: Membership, _ choice: LinkChoice, _ layout: JobLayout, _ offered: OfferedTransports,
     _ catalog: AlgorithmCatalog, tuning: (JobShape) -> Tuning, registered: RegisteredMemory? = nil, isChecked: Bool = true,
@@ -83,7 +83,7 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
     _ offer: SplitOffer, _ group: SplitGroup, _ options: CommunicatorOptions, deadline: UInt64
   ) throws(FailureReport) -> CommunicatorMember {
     let child = try membership.split(offer, ranks: group.ranks, places: group.places, deadline: deadline)
-    // The catalog knows what it has proven.
+    // The same catalog, because it knows which algorithms are proven already.
     return try Self.make(
       child, offered.choice(rank: child.rank, child.members), layout.restricted(to: group.ranks), offered,
       planner.policy.catalog, tuning: { [tuning = planner.policy.tuning] _ in tuning },

@@ -3,7 +3,7 @@ import TuttiSystem
 
 /// A member that can become a member of another communicator as well.
 protocol SplittingMember: CommunicatorMember {
-  /// Opens what others need to find this rank in a communicator to be. Local.
+  /// Opens what others need to find this rank in a communicator to be. Sends nothing.
   func makeSplitOffer() throws(FailureReport) -> SplitOffer
 
   /// Makes this rank's member of `group`. All ranks of the group call it, up to the deadline in monotonic nanoseconds.
@@ -18,7 +18,7 @@ struct SplitAnnouncement: Equatable {
   /// "tuttispl": no rank that is in another call says this.
   private static let mark: UInt64 = 0x6C70_7369_7474_7574
 
-  /// nil takes part in the call and in no group.
+  /// nil for a rank that takes part in the call and in no group.
   var color: Int?
   var key: Int
   var place: SplitPlace
@@ -56,7 +56,7 @@ struct SplitAnnouncement: Equatable {
     timeout = words[6]
   }
 
-  /// What each color's ranks become, from what all ranks said, by rank: pure, so the same everywhere.
+  /// Returns the group of each rank, by rank, from what all ranks said. Pure, so the same on all ranks.
   static func groups(_ announcements: [SplitAnnouncement]) -> [Int: SplitGroup] {
     var groups: [Int: SplitGroup] = [:]
     for (color, ranks) in Dictionary(grouping: announcements.indices, by: { announcements[$0].color }) {

@@ -3,8 +3,8 @@ import TuttiSystem
 // Memory that peers reach in place.
 
 extension Communicator {
-  /// Memory that the ranks of this host read and write in place, and that RDMA moves to other hosts without a copy: large
-  /// calls on it move each byte once.
+  /// Allocates memory that the ranks of this host read and write in place, and that RDMA moves to other hosts without a
+  /// copy: large calls on it move each byte once.
   ///
   /// Not a collective call: each rank allocates what it wants, when it wants, and calls may mix registered and ordinary
   /// memory. It is registered with this communicator and with those split from it afterwards; elsewhere it is ordinary
@@ -15,10 +15,10 @@ extension Communicator {
   ///   - value: The initial value of each.
   /// - Returns: Page-aligned memory, in huge pages where the kernel gives them. Ordinary memory where no other rank could
   ///   reach it: ``TuttiBuffer/isRegistered`` tells.
-  /// - Throws: ``TuttiError`` with `.resources` where there is not as much memory to register, `.invalidArgument` for a
-  ///   count that cannot be.
+  /// - Throws: ``TuttiError`` with `.resources` where so much memory cannot be registered, `.invalidArgument` for a
+  ///   count that is negative or too large.
   /// - Note: After fork(2) the memory is shared with the child. A peer that was stopped while it wrote here, and goes on
-  ///   more than 100 ms after the call has failed, writes the rest of its segment.
+  ///   more than 100 ms after the call has failed, still writes the rest of its segment.
   public func allocate<Element: TuttiElement>(
     _ element: Element.Type = Element.self, count: Int, repeating value: Element
   ) throws(TuttiError) -> TuttiBuffer<Element> {

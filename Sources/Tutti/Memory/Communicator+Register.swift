@@ -12,10 +12,10 @@ extension Communicator {
   /// and counts against the limit of locked memory (`ulimit -l`): register what is used many times. Where this rank has no
   /// links over RDMA, nothing happens.
   ///
-  /// The memory stays the caller's, who keeps it mapped until ``unregister(_:)`` has returned. Freed or mapped anew before,
-  /// devices would go on reaching the old pages: results would be wrong, without an error.
+  /// The memory stays the caller's, who keeps it mapped until ``unregister(_:)`` has returned. If it were freed or remapped
+  /// earlier, devices would go on reaching the old pages: results would be wrong, without an error.
   ///
-  /// - Parameter memory: Of any address and size; a part of it can be a call's buffer as well. Empty memory is left alone.
+  /// - Parameter memory: Of any address and size; a part of it can be a call's buffer as well. Empty memory is ignored.
   /// - Throws: ``TuttiError`` with `.invalidArgument` where a part is registered already, also by `allocate`; `.resources`
   ///   where a limit forbids it: the memory can be used all the same, with copies.
   public func register(_ memory: UnsafeMutableRawBufferPointer) throws(TuttiError) {
@@ -24,7 +24,7 @@ extension Communicator {
     }
   }
 
-  /// Ends what ``register(_:)`` began: the memory may be freed then.
+  /// Undoes ``register(_:)``: afterwards the memory may be freed.
   ///
   /// - Parameter memory: As it was registered. No operation may be using any part of it.
   /// - Throws: ``TuttiError`` with `.invalidArgument` for memory that does not begin where a registered one does.

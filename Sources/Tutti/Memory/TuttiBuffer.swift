@@ -43,7 +43,7 @@ public final class TuttiBuffer<Element: TuttiElement>: @unchecked Sendable {
     arena = nil
   }
 
-  /// Memory of an arena.
+  /// Makes registered memory, from an arena.
   ///
   /// - Throws: `.resources`.
   init(count: Int, repeating value: Element, in arena: RegisteredMemory) throws(FailureReport) {
@@ -60,7 +60,7 @@ public final class TuttiBuffer<Element: TuttiElement>: @unchecked Sendable {
     return UnsafeMutableBufferPointer(start: elements, count: count)
   }
 
-  /// Copies the elements of a sequence.
+  /// Makes ordinary memory with a copy of a collection's elements.
   public convenience init(_ elements: some Collection<Element>) where Element: ExpressibleByIntegerLiteral {
     self.init(count: elements.count, repeating: 0)
     for (index, element) in elements.enumerated() { pointer[index] = element }
@@ -72,6 +72,8 @@ public final class TuttiBuffer<Element: TuttiElement>: @unchecked Sendable {
     arena.deallocate(memory, bytes: pointer.count * MemoryLayout<Element>.stride)
   }
 
+  /// The element at an index.
+  ///
   /// - Parameter index: In `0..<count`.
   public subscript(index: Int) -> Element {
     get { pointer[index] }

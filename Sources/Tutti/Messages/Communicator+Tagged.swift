@@ -6,7 +6,7 @@ import TuttiSystem
 
 /// Which rank a message may be from.
 public enum MessageSource: Hashable, Sendable {
-  /// This one.
+  /// The rank of this number only.
   case rank(Int)
   /// Any rank, this one included.
   case any
@@ -34,19 +34,19 @@ extension Communicator {
 
   /// Sends elements with a tag to rank `peer`, and returns once `values` may be written again.
   ///
-  /// The receiver chooses among the messages that it was sent by their tags: those from one rank with one tag are received
-  /// in the order in which they were sent, others in any. A message that comes while the receiver waits for another one of
-  /// this rank is kept there, up to 256 MiB of them; otherwise messages wait here, but for small ones.
+  /// The receiver chooses among incoming messages by tag: those from one rank with one tag are received in the order in
+  /// which they were sent, others in any order. A message that arrives while the receiver waits for another one of this rank
+  /// is kept at the receiver, up to 256 MiB of such messages; otherwise all but small messages wait at the sender.
   ///
-  /// Between two ranks of a communicator there are either messages with tags or those without: both at once are taken for
-  /// each other, which is found and reported. ``duplicate(timeout:)`` makes room for the other kind.
+  /// Two ranks of a communicator exchange either messages with tags or messages without: where they mix both, a send meets a
+  /// receive of the other kind, which is an error. For both kinds, make a second communicator with ``duplicate(timeout:)``.
   ///
   /// - Parameters:
   ///   - values: An array, span, ``TuttiBuffer`` or ``RawMemory``, shape `[count]`; may be empty.
   ///   - peer: In `0..<rankCount`.
   ///   - tag: Any number.
   ///   - timeout: Limit of the whole call; nil for the communicator's.
-  /// - Throws: ``TuttiError`` as of ``send(_:to:timeout:)``.
+  /// - Throws: ``TuttiError``, like ``send(_:to:timeout:)``.
   /// - SeeAlso: `MPI_Send`; `docs/decisions/0035-tagged-messages.md`.
   @inlinable
   @available(*, noasync, message: "use startSend and 'try await work.finish()'")
@@ -96,9 +96,8 @@ extension Communicator {
   ///   - tag: The message's.
   ///   - timeout: Limit of the whole call; nil for the communicator's.
   /// - Returns: The rank that it is from.
-  /// - Throws: ``TuttiError`` as of ``receive(into:from:timeout:)-(Memory,_,_)``. Where messages of a rank that have other
-  /// tags
-  ///   take more than 256 MiB, `.resources`.
+  /// - Throws: ``TuttiError``, like ``receive(into:from:timeout:)-(Memory,_,_)``. Where messages of a rank that have other
+  ///   tags take more than 256 MiB, `.resources`.
   @inlinable
   @available(*, noasync, message: "use startReceive and 'try await work.finish()'")
   @discardableResult
@@ -118,7 +117,7 @@ extension Communicator {
   ///   - tag: The message's.
   ///   - timeout: Limit of the whole call; nil for the communicator's.
   /// - Returns: The rank that it is from.
-  /// - Throws: ``TuttiError`` as the form for arrays.
+  /// - Throws: ``TuttiError``, like the form for arrays.
   @inlinable
   @available(*, noasync, message: "use startReceive and 'try await work.finish()'")
   @discardableResult
@@ -167,14 +166,14 @@ extension Communicator {
     return IncomingMessage(work: work, sender: sender)
   }
 
-  /// Starts a receive that says which rank its message is from before it is done.
+  /// Starts a receive, which calls `onMatch` with the rank that its message is from before it is done.
   package func startTaggedReceive(
     _ memory: RawMemory, _ source: MessageSource, _ tag: Int, _ timeout: Duration?, _ owner: AnyObject?,
     onMatch: @escaping @Sendable (Int) -> Void
   ) throws(TuttiError) -> Work {
     let peer: Int? = if case .rank(let rank) = source { rank } else { nil }
     do throws(FailureReport) {
-      // Checks memory and rank as it does for a receive without a tag.
+      // The memory and the rank are checked as for a receive without a tag.
       let request = try transfer(isSend: false, memory, peer ?? rank, timeout)
       let number = try mailbox.receive(
         RawMemory(memory.address, count: Int(request.count), type: memory.type), from: peer, tag: tag,

@@ -1,13 +1,13 @@
 import TuttiSystem
 
-/// What goes before a tagged message on the way from one rank to another: what the message is, and the message itself where
-/// it is small. Always of the same size, so that it can be received before anything is known of it.
+/// The header that goes ahead of a tagged message: it says what the message is, and holds the message itself where that is
+/// small. It is always of the same size, so that it can be received before anything is known of the message.
 ///
 /// The bytes on the wire, in the order of this machine: a mark, the tag, the count, the type, and up to 224 bytes of
 /// message.
 struct Envelope {
   static let byteCount = 256
-  /// What its transfer says that its elements are: the type of no message of a program.
+  /// The data type of the transfers that carry envelopes, which no message of a program has.
   static let dataType: UInt8 = 200
   private static let headBytes = 32
   /// "tuttimsg".
@@ -38,7 +38,7 @@ struct Envelope {
     self.init(tag: Int(Int64(bitPattern: words[1])), count: Int(words[2]), type: type)
   }
 
-  /// Writes it, and the message where that fits in.
+  /// Writes the envelope, and the message where that fits inside.
   func write(to memory: EnvelopeMemory, message: UnsafeRawPointer?) {
     let words = memory.bytes.assumingMemoryBound(to: UInt64.self)
     words[0] = Self.mark
@@ -50,7 +50,7 @@ struct Envelope {
     }
   }
 
-  /// Where the message lies that is inside.
+  /// Where in an envelope its message lies.
   static func message(of memory: EnvelopeMemory) -> UnsafeMutableRawPointer { memory.bytes + headBytes }
 }
 

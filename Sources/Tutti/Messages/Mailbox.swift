@@ -4,12 +4,12 @@ import TuttiSystem
 /// Tagged messages of one rank of one communicator: each is an envelope and, unless it fits inside, the message after it, on
 /// the pair's lane for sends and receives. See `docs/decisions/0035-tagged-messages.md`.
 ///
-/// An envelope of a peer is received only while a receive waits that its message may be for, so that a peer's messages wait
-/// at the peer, by the lane's credit, until the program asks for one of them.
+/// A peer's envelope is received only while a receive waits that its message could be for. So a peer's messages wait at the
+/// peer, held back by the lane's credit, until the program asks for one of them.
 final class Mailbox: Sendable {
   /// Numbers of receives: above those of collectives, below tickets.
   static let numberBit: UInt64 = 1 << 62
-  /// Bytes that messages may have, all together, that came before a receive for them.
+  /// The most bytes, all together, of kept messages that came before a receive for them.
   static let keptBytesMax = 256 << 20
   /// How long a waiter waits for one peer before it looks again, in nanoseconds.
   private static let lookNanoseconds: UInt64 = 1_000_000
@@ -101,8 +101,8 @@ final class Mailbox: Sendable {
 
   private func peers(of source: Int?) -> ClosedRange<Int> { source.map { $0...$0 } ?? 0...member.rankCount - 1 }
 
-  /// Receives the next envelope of a peer, if a receive waits for one and it is not being received already. Its limit of
-  /// time is that of the receive whose own is over first. Where all that wait are from any rank, this one may leave.
+  /// Receives the next envelope of a peer, if a receive waits for one and it is not being received already. Its deadline is
+  /// the earliest of those of the receives that wait. Where all of these take a message from any rank, the peer may leave.
   private func listen(to peer: Int) throws(FailureReport) {
     let own = member.rankCount > 1 ? member.rank : nil
     let (deadline, isOptional) = state.withLock { ($0.deadline(for: peer, rank: own), !$0.isNamed(peer)) }
@@ -127,26 +127,26 @@ final class Mailbox: Sendable {
     }
   }
 
-  /// Nanoseconds up to a deadline; at least one, so that a limit that is over is not taken for none.
+  /// Nanoseconds up to a deadline; at least one, so that a limit that is over does not count as none.
   private func remaining(_ deadline: UInt64) -> UInt64 {
     let now = monotonicNanoseconds()
     return deadline > now ? deadline - now : 1
   }
 
-  /// An envelope has been received, or will not be.
+  /// Handles the end of an envelope's transfer: the envelope has been received, or never will be.
   private func take(_ memory: EnvelopeMemory, _ ticket: UInt64, from peer: Int) {
     guard engine.isDone(ticket) else { return fail() }
     do throws(FailureReport) {
       guard let envelope = Envelope(memory) else {
         throw FailureReport(
-          .mismatch, rank: member.rank, peer: peer, "rank \(peer) sent what is no message with a tag",
+          .mismatch, rank: member.rank, peer: peer, "rank \(peer) sent something that is not a message with a tag",
           advice: "Run the same version of the library on every rank")
       }
       let receive = state.withLock { $0.match(envelope, from: peer) }
       let finish = try receive.map { receive throws(FailureReport) in try accept(envelope, memory, from: peer, receive) }
       if receive == nil { try keep(envelope, memory, from: peer) }
       listening.withLock { $0[peer] = Listening() }
-      // A receive from any rank may be over, and with it what it waited for elsewhere: before its waiter goes on.
+      // A receive from any rank no longer waits for the other peers, whose limits change before its waiter goes on.
       let isFromAny = receive.map { $0.source == nil } ?? false
       for other in peers(of: isFromAny ? nil : peer) { try listen(to: other) }
       changed.wake()
@@ -189,7 +189,7 @@ final class Mailbox: Sendable {
     let destination = UnsafeMutableRawPointer(message.memory.pointer.baseAddress.unsafelyUnwrapped)
     if envelope.isInside {
       destination.copyMemory(from: Envelope.message(of: memory), byteCount: envelope.messageBytes)
-      // A receive may have been started since it was looked for.
+      // A receive may have been started since one was looked for.
       return try keepOrDeliver(message)
     }
     let ticket = try receiveMessage(
@@ -209,7 +209,7 @@ final class Mailbox: Sendable {
     if let claimant { try deliver(message, to: claimant) }
   }
 
-  /// A message that is kept has arrived whole.
+  /// Notes that a kept message has arrived whole, and delivers it where a receive has claimed it.
   private func arrive(_ message: UnexpectedMessage) {
     let claimant = state.withLock { _ in
       message.hasArrived = true
@@ -244,7 +244,7 @@ final class Mailbox: Sendable {
       owner: owner)
   }
 
-  /// Refuses a message that is another one than its receive is for.
+  /// Refuses a message whose count or type is not that of its receive.
   private func check(_ envelope: Envelope, from peer: Int, _ receive: PostedReceive) throws(FailureReport) {
     if envelope.type == receive.memory.type && envelope.count == receive.memory.count { return }
     let report = member.report(
@@ -266,7 +266,7 @@ final class Mailbox: Sendable {
     for handler in handlers { handler() }
   }
 
-  /// The communicator has failed, and with it all receives.
+  /// Calls the handlers of all receives, because the communicator has failed and so have they.
   private func fail() {
     let handlers = state.withLock { $0.takeHandlers() }
     changed.wake()
@@ -292,7 +292,7 @@ final class Mailbox: Sendable {
       if let failure = engine.failure { throw failure }
       let now = monotonicNanoseconds()
       let left = deadline > now ? deadline - now : 0
-      // What it waits for may change with any message: not for long at a time.
+      // Any message may change what the receive waits for, so no single wait is long.
       let nap = min(left, Self.lookNanoseconds)
       if let ticket = awaited(number) {
         _ = try engine.wait(for: ticket, atMost: nap)

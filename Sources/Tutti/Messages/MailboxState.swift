@@ -37,7 +37,7 @@ final class UnexpectedMessage {
 
 /// Which message belongs to which receive: decides, and neither waits nor moves anything.
 ///
-/// Messages of one rank with one tag meet the receives for them in the order of both. Invariant: no message that is kept
+/// Messages of one rank with one tag meet their receives in order. Invariant: no message that is kept
 /// fits a receive that waits, unless that has claimed it.
 struct MailboxState {
   /// Receives that no message has met, in the order they were started.
@@ -75,7 +75,7 @@ struct MailboxState {
     pending[number] = nil
   }
 
-  /// A message has come. Returns the receive that it belongs to; nil where it has to be kept.
+  /// Takes out the receive that a message belongs to, and returns it; nil where the message has to be kept.
   mutating func match(_ envelope: Envelope, from peer: Int) -> PostedReceive? {
     waiting.firstIndex { $0.accepts(envelope.tag, from: peer) }.map { waiting.remove(at: $0) }
   }
@@ -85,13 +85,13 @@ struct MailboxState {
     keptBytes += message.envelope.messageBytes
   }
 
-  /// Lets go of a message that its claimant has got.
+  /// Drops a message that its claimant has received.
   mutating func drop(_ message: UnexpectedMessage) {
     kept.removeAll { $0 === message }
     keptBytes -= message.envelope.messageBytes
   }
 
-  /// The receive is over. Returns the handlers of its end.
+  /// Ends a receive, and returns the handlers to call.
   mutating func end(_ number: UInt64) -> [@Sendable () -> Void] {
     tickets[number] = nil
     return pending.removeValue(forKey: number) ?? []
@@ -111,7 +111,8 @@ struct MailboxState {
 
   /// The earliest deadline of the receives that a message of `peer` may be for; nil where there is none.
   ///
-  /// - Parameter rank: This rank, which is not to blame where a receive is from any other as well.
+  /// - Parameter rank: This rank, which is not to blame where a receive would take a message of any rank; nil where there
+  ///   are no other ranks.
   func deadline(for peer: Int, rank: Int?) -> UInt64? {
     waiting.lazy.filter { $0.source == nil || $0.source == peer }
       .map { $0.source == nil && peer == rank ? .max : $0.deadline }.min()

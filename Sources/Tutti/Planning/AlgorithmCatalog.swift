@@ -12,9 +12,9 @@ final class AlgorithmCatalog: Sendable {
   /// By collective: the library's, then the own ones.
   private let byCollective: [Collective: [any Algorithm]]
   private let mayRunUnproven: Bool
-  /// What results that round may depend on.
+  /// What the bits of results that round may depend on.
   let bits: ResultBits
-  /// What of the own algorithms was proven: by which trees they fold.
+  /// Which own algorithms were proven, and by which trees they fold.
   private let proven = Lock<[Proof: FoldClass?]>([:])
 
   private struct Proof: Hashable {
@@ -23,17 +23,17 @@ final class AlgorithmCatalog: Sendable {
     var root: Int
   }
 
-  /// Rank counts up to which users' own algorithms are proven.
+  /// The largest rank count for which users' own algorithms are proven.
   static let provenRanksMax = 512
   /// A number has 8 bits.
   private static let algorithmsMax = 255
 
-  /// - Throws: `.configuration` for an algorithm whose name another one of its collective has, or is none.
+  /// - Throws: `.configuration` for an algorithm whose name is not allowed, or is that of another one of its collective.
   convenience init(_ options: CommunicatorOptions) throws(FailureReport) {
     try self.init(own: options.algorithms, mayRunUnproven: options.allowsUnprovenAlgorithms, bits: options.bits ?? .class)
   }
 
-  /// - Parameter identifier: Says the identifier of an algorithm; tests have two of them collide.
+  /// - Parameter identifier: Returns the identifier of an algorithm; tests make two of them collide.
   init(
     own: [any Algorithm], mayRunUnproven: Bool, bits: ResultBits = .class,
     identifier: (any Algorithm) -> AlgorithmIdentifier = { $0.identifier }
@@ -48,7 +48,7 @@ final class AlgorithmCatalog: Sendable {
       }
       let collective = algorithm.collective
       guard !algorithm.name.isEmpty, algorithm.name != "auto", algorithm.name != "all" else {
-        throw refuse("that is not a name for an algorithm", "Choose one in kebab-case")
+        throw refuse("that is not a name for an algorithm", "Choose one in kebab-case, but not auto or all")
       }
       if byCollective[collective, default: []].contains(where: { $0.name == algorithm.name }) {
         throw refuse("\(collective.name) has an algorithm of that name", "Choose another name")
@@ -60,7 +60,7 @@ final class AlgorithmCatalog: Sendable {
       }
       byCollective[collective, default: []].append(algorithm)
       guard byCollective[collective, default: []].count <= Self.algorithmsMax else {
-        throw refuse("\(collective.name) would have more than \(Self.algorithmsMax) algorithms", "Bring fewer along")
+        throw refuse("\(collective.name) would have more than \(Self.algorithmsMax) algorithms", "Add fewer in the options")
       }
     }
     self.own = own
@@ -69,7 +69,7 @@ final class AlgorithmCatalog: Sendable {
     self.mayRunUnproven = mayRunUnproven
   }
 
-  /// The own algorithms that so many ranks can run.
+  /// The own algorithms that `rankCount` ranks can run.
   func ownAlgorithms(rankCount: Int) -> [any Algorithm] {
     rankCount <= Self.provenRanksMax || mayRunUnproven ? own : []
   }
@@ -112,7 +112,8 @@ final class AlgorithmCatalog: Sendable {
 
   /// Proves one of the own algorithms, the first time it is to run; the library's were proven by its tests.
   ///
-  /// - Returns: By which trees it folds; nil for the library's, which promise that, and for what runs unproven.
+  /// - Returns: The trees by which it folds; nil for the library's algorithms, which declare theirs, and for what runs
+  ///   unproven.
   @discardableResult
   func prove(_ algorithm: any Algorithm, for position: Position) throws(FailureReport) -> FoldClass? {
     if AlgorithmRegistry.any(algorithm.collective, named: algorithm.name) != nil { return nil }
@@ -134,7 +135,7 @@ final class AlgorithmCatalog: Sendable {
     } catch {
       throw FailureReport(
         .unproven, rank: rank, "algorithm \(algorithm.name) was refused: \(error.description)",
-        advice: "Correct the schedule where the counterexample shows it")
+        advice: "Correct the schedule at the step that the counterexample shows")
     }
     proven.withLock { $0[proof] = .some(report.foldClass) }
     return report.foldClass

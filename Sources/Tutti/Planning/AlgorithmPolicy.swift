@@ -6,8 +6,8 @@ import TuttiTransport
 /// Says which algorithm `auto` stands for, and in which segments data travels: by pure functions of what all ranks know, so
 /// that all choose alike.
 ///
-/// The algorithm is the one that `TuttiChoice` predicts, or a tuning profile has measured, to be the fastest of those that
-/// results may be folded by.
+/// The algorithm is the one that `TuttiChoice` predicts, or a tuning profile has measured, to be the fastest of those by
+/// which results may be folded.
 struct AlgorithmPolicy {
   /// All ranks, in the groups that algorithms are told of.
   let grouping: Grouping
@@ -27,7 +27,7 @@ struct AlgorithmPolicy {
   static let segmentBytesMax = 256 << 10
 
   private var rankCount: Int { grouping.rankCount }
-  /// What measured times of these ranks hold for.
+  /// The shape of these ranks, for which times measured on them hold.
   var shape: JobShape { JobShape(grouping, medium: LevelMedium(medium), processors: processors) }
 
   /// - Parameters:
@@ -105,7 +105,7 @@ struct AlgorithmPolicy {
     return min(isShort ? 64 << 10 : isMiddling ? 128 << 10 : 256 << 10, segmentBytesMax)
   }
 
-  /// Results larger than the caches are stored past them.
+  /// Whether results are stored past the caches, because they would not stay there until they are used.
   func isStreaming(bytes: UInt64) -> Bool { bytes >= 1 << 20 }
 
   /// Whether segments over shared memory travel through windows also where the receiver could copy them from their source.

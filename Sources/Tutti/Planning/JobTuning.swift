@@ -3,21 +3,21 @@ import TuttiSystem
 import TuttiTopology
 import TuttiTopologyFiles
 
-/// What was measured of a job's machines, by which `auto` chooses: a tuning profile.
+/// A tuning profile: measurements of a job's machines, by which `auto` chooses.
 ///
 /// `collbench tune` measures one, and `docs/TUNING.md` says what a file may have. Rank 0's is sent to all ranks. It changes
 /// which algorithm runs, and never what results may depend on.
 public struct JobTuning: Sendable, CustomStringConvertible {
-  /// nil for what the library knows by itself.
+  /// nil for the built-in profile.
   package let profile: TuningProfile?
 
-  /// Whether to use it also where it is for other processors or other numbers of ranks: then as of those that are most like
-  /// the job's. Otherwise, a warning says why it is not used.
+  /// Whether to use the profile even where it is for other processors or other numbers of ranks; the times of the ranks most
+  /// like the job's then count. Otherwise such a profile is not used, and a warning says why.
   public var isForced = false
 
   private init(_ profile: TuningProfile?) { self.profile = profile }
 
-  /// What the library knows by itself, whatever files there are.
+  /// The profile that is built into the library, whatever files there are.
   public static let builtIn = JobTuning(nil)
 
   /// Reads a profile from a file, in YAML or JSON.
@@ -27,7 +27,7 @@ public struct JobTuning: Sendable, CustomStringConvertible {
   ///   version.
   public init(contentsOf path: String) throws(TuttiError) {
     do throws(FailureReport) { self.init(try Self.known(try TuningProfile.readFile(path), path)) } catch {
-      // The message says already what the system did.
+      // The message has the system's words already.
       throw TuttiError(error.with(systemError: 0))
     }
   }
@@ -78,9 +78,9 @@ extension TuningProfile {
     do throws(DescriptionError) {
       profile = try read(try DescriptionNode(file: file, bytes: bytes, kind: .tuning), file: file, isForced: isForced)
     } catch { throw failure(error.description) }
-    // It travels as the text that is written of it, which may be longer than what was read.
+    // A profile travels as text that is written anew, which may be longer than the text that was read.
     guard profile?.text.utf8.count ?? 0 <= DescriptionNode.fileBytesMax else {
-      throw failure("\(file): has more times than the \(DescriptionNode.fileBytesMax) bytes of a file take")
+      throw failure("\(file): has more times than fit into a file of \(DescriptionNode.fileBytesMax) bytes")
     }
     return profile
   }

@@ -66,13 +66,13 @@ struct Planner: PlanMaker {
         preconditionFailure("the policy for \(key.collective.name) names no algorithm: \(name)")
       }
       let algorithm = catalog.algorithm(key.collective, number: number)
-      // One of the program's own, which was measured.
+      // Where the tuning profile has times of it, this may be an algorithm of the program's own.
       if let proven = try catalog.prove(algorithm, for: position(root: key.root)), isOrdered {
         try checkPromise(of: algorithm, proven)
       }
       return (number, policy.arranged(algorithm, isOrdered: isOrdered))
     }
-    // The call above looked the name up.
+    // `Communicator.number(of:_:)` has looked the name up.
     let algorithm = catalog.algorithm(key.collective, number: key.algorithm)
     let proven = try catalog.prove(algorithm, for: position(root: key.root))
     if isOrdered, catalog.bits == .canonical, key.collective.combines { try checkFold(algorithm, proven) }

@@ -75,7 +75,7 @@ extension Communicator {
   /// The families of all ranks' processors.
   package var processorFamilies: Set<ProcessorFamily> { member.planner.policy.tuning.families }
 
-  /// What measured times of these ranks hold for.
+  /// The shape of these ranks, for which times measured on them hold.
   package var jobShape: JobShape { member.planner.policy.shape }
 
   /// The algorithm that `auto` would stand for with another profile, where the order of combines makes a difference.
@@ -86,13 +86,13 @@ extension Communicator {
   /// Says which algorithm `auto` stands for in a call of this size, and why. Sends nothing: all ranks get the same answer.
   ///
   /// - Parameters:
-  ///   - collective: What is to be computed.
+  ///   - collective: The collective of the call.
   ///   - bytes: The size of the message, or of all ranks' blocks together; at least 0.
   /// - Throws: ``TuttiError`` with `.invalidArgument` for a negative size.
   public func explain(_ collective: Collective, bytes: Int) throws(TuttiError) -> AlgorithmExplanation {
     guard bytes >= 0 else {
       throw TuttiError(
-        FailureReport(.invalidArgument, rank: rank, "a size of \(bytes) bytes", advice: "Sizes are at least 0"))
+        FailureReport(.invalidArgument, rank: rank, "there is no message of \(bytes) bytes", advice: "Give 0 or more"))
     }
     return AlgorithmExplanation(
       member.planner.policy.explain(collective, bytes: UInt64(bytes), hasUnequalBlocks: false))

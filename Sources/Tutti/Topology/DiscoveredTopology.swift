@@ -33,7 +33,7 @@ package struct DiscoveredTopology: Sendable {
   private static let commonMegabits = 10_000
   /// What stands in for the latency of an interface, software included, where nothing was measured, in nanoseconds.
   private static let (commonLatency, commonRDMALatency) = (10_000.0, 700.0)
-  /// The latency of the switch, as the file says it.
+  /// The latency that the described network has for its switch, in nanoseconds: the default, as the file sets none.
   private static let switchLatency = 500.0
 
   /// - Parameter reports: By rank.
@@ -143,7 +143,7 @@ package struct DiscoveredTopology: Sendable {
     return lines
   }
 
-  /// Nothing where ranks are numbered host by host.
+  /// The line that says where each rank is; empty where ranks are numbered host by host.
   private var placement: String {
     if places == places.sorted() { return "" }
     return "placement: [\(places.map { "\"\(hosts[$0].name)\"" }.joined(separator: ", "))]\n"

@@ -7,9 +7,9 @@ import TuttiTopology
 /// It is found level by level, among the groups inside one of the level before, from the ways between their lowest ranks. A
 /// pure function of the description, so equal on all ranks.
 struct GroupTour {
-  /// By level and rank: the place of its group in the tour. What was given where no tour is shorter.
+  /// By level and rank: the place of its group in the tour; the numbers that were given where no tour is shorter.
   let levels: [[Int]]
-  /// Whether it is shorter than the order of the lowest ranks anywhere.
+  /// Whether the tour is shorter, at any level, than the groups in the order of their lowest ranks.
   let isShorter: Bool
 
   /// A message whose time counts as the length of a way, in bytes: large enough for bandwidth to count, too.
@@ -19,7 +19,7 @@ struct GroupTour {
   /// The ways that are looked at in all, at most. In larger networks the groups of a level are alike, as generators make
   /// them.
   private static let waysMax = 8192
-  /// A tour must be so much shorter to be worth an order that is not that of the ranks' numbers.
+  /// A tour is worth leaving the order of the ranks' numbers if its length is less than this part of that order's.
   private static let worth = 0.95
 
   /// - Parameters:
@@ -55,7 +55,7 @@ struct GroupTour {
     self.isShorter = isShorter
   }
 
-  /// A tour through these ranks that is shorter than they stand; nil where none is.
+  /// Finds a tour through these ranks that is shorter than their given order; nil where there is none.
   private static func shorter(_ topology: Topology, _ ranks: [Int]) -> [Int]? {
     let costs = ranks.map { from in
       ranks.map { to in

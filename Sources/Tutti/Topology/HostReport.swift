@@ -24,7 +24,7 @@ package struct HostReport: Sendable, Hashable {
   package var host: HostIdentity
   package var sockets: Int
   package var nodes: Int
-  /// What the job's ranks reach each other by; nil where all are on one host and need none.
+  /// The interfaces by which hosts reach each other; nil where none is known, or ranks use the loopback interface.
   package var interfaces: Interfaces?
 
   package init(host: HostIdentity, sockets: Int, nodes: Int, interfaces: Interfaces?) {
@@ -34,7 +34,7 @@ package struct HostReport: Sendable, Hashable {
     self.interfaces = interfaces
   }
 
-  /// Reads this rank's.
+  /// Reads this rank's report.
   ///
   /// - Parameter root: The folder that stands for `/sys`; tests make one.
   package static func read(_ communicator: Communicator, root: String = "/sys") -> HostReport {
@@ -90,7 +90,7 @@ extension HostReport {
 
   /// Tells all ranks this one's report. Returns everyone's, by rank.
   ///
-  /// - Throws: As of an all-gather; `.version` where a rank's report is not one.
+  /// - Throws: The errors of an all-gather; `.version` where a rank's report cannot be read.
   package func exchange(_ communicator: Communicator) throws(TuttiError) -> [HostReport] {
     var encoder = WireEncoder()
     encode(into: &encoder)

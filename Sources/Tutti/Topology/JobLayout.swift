@@ -84,7 +84,7 @@ struct JobLayout: Sendable {
 
   /// Lays out ranks of one process: only a description puts them into groups.
   ///
-  /// - Throws: `.configuration` where it is of another number of ranks.
+  /// - Throws: `.configuration` where it has another number of ranks.
   init(_ topology: Topology?, rankCount: Int) throws(FailureReport) {
     guard let topology else {
       self.init(rankCount: rankCount, levels: [])
@@ -106,8 +106,8 @@ struct JobLayout: Sendable {
     try Self.check(topology, hosts)
   }
 
-  /// Refuses a description that puts ranks on one host which are on several. The reverse is no mistake: a test describes
-  /// several hosts, and runs on one.
+  /// Refuses a description that puts ranks on one host although they run on several. The reverse is no mistake: a test
+  /// describes several hosts, and runs on one.
   private static func check(_ topology: Topology, _ hosts: [HostIdentity]) throws(FailureReport) {
     var first: [Int: Int] = [:]
     for rank in hosts.indices {
@@ -150,7 +150,7 @@ struct JobLayout: Sendable {
       figures: topology.levelFigures, hosts: topology.placement.hosts, isInTour: tour.isShorter)
   }
 
-  /// The ranks of each of the innermost groups; none where all ranks are one.
+  /// The ranks of each of the innermost groups; empty where all ranks are one group.
   var innermostGroups: [RankGroup] {
     let level = grouping.levelCount - 1
     return level == 0 ? [] : (0..<grouping.groupCount(at: level)).map { grouping.group($0, at: level) }

@@ -35,7 +35,7 @@ public struct JobTopology: Sendable, CustomStringConvertible {
 
   /// The name that the description gives itself.
   public var name: String { topology.name }
-  /// The number of ranks that it has places for, and of which its job must be.
+  /// The number of ranks that it places, which a job that uses it must have.
   public var rankCount: Int { topology.rankCount }
   /// The number of hosts.
   public var hostCount: Int { topology.hostCount }
@@ -47,7 +47,7 @@ public struct JobTopology: Sendable, CustomStringConvertible {
 }
 
 extension Topology {
-  /// Reads the topology of a file. Of a longer one than there can be, no more is read than tells that.
+  /// Reads the topology of a file. Of a file that is too long, it reads just enough to see that.
   ///
   /// - Throws: `.configuration`, with the file's name first, so that editors can jump there.
   package static func read(_ path: String) throws(FailureReport) -> Topology {

@@ -7,10 +7,10 @@ import TuttiTransport
 // The one place above the transports' own modules that names them.
 
 enum BuiltInTransports {
-  /// All that processes can join with, in the order of their choice. `auto` prefers the quicker medium.
+  /// The transports that processes can join with, in the order in which tools list them. `auto` prefers the quicker medium.
   static let all: [any Transport] = [SharedMemoryTransport(), RDMATransport(), TCPTransport()]
 
-  /// The order of a ``TransportSet``, whose text readers of results compare; others follow.
+  /// The order of a ``TransportSet``, fixed because programs compare its text in results; other transports follow.
   static let namesInResults = ["inprocess", "shm", "tcp", "rdma"]
 }
 
@@ -20,15 +20,16 @@ public struct TransportChoice: Hashable, Sendable, Named {
 
   package init(_ kind: TransportKind) { name = kind.name }
 
-  /// One that may be unknown here, such as that of another rank's error.
+  /// Makes a choice that may be unknown here, such as the transport of another rank's error.
   init(named name: String) { self.name = name }
 
   /// Shared memory between ranks of one host; between hosts RDMA where both have devices on one subnet, TCP elsewhere.
   public static let auto = TransportChoice(named: "auto")
   /// Shared memory only: an error where two ranks are not on one host.
   public static let sharedMemory = TransportChoice(SharedMemoryTransport.kind)
-  /// RDMA verbs only, also between ranks of one host: an error where two ranks cannot.
+  /// RDMA verbs only, also between ranks of one host: an error where two ranks cannot use them.
   public static let rdma = TransportChoice(RDMATransport.kind)
+  /// TCP only, also between ranks of one host.
   public static let tcp = TransportChoice(TCPTransport.kind)
   /// Ranks are threads of this process: see ``Communicator/makeInProcess(rankCount:options:)``.
   public static let inProcess = TransportChoice(.inProcess)

@@ -9,15 +9,15 @@ struct OfferedTransports: Sendable {
   let transports: [any Transport]
   /// Whether there is only one, because it was asked for by name.
   let isNamed: Bool
-  /// Those that would do but for TLS, and this host has: the preferred first.
+  /// The transports that this host has and that only TLS rules out, the preferred first.
   private let renounced: [any Transport]
   /// In the order of ``transports``.
   private let accesses: [any TransportAccess]
 
   /// Opens what the options ask for.
   ///
-  /// - Throws: `.configuration`: there is no such transport, or one of its settings is wrong. What is not asked for has
-  ///   nothing to do with its settings.
+  /// - Throws: `.configuration`: there is no such transport, or one of its settings is wrong. The settings of
+  ///   transports that were not asked for do not matter.
   init(_ options: CommunicatorOptions, _ request: TransportRequest) throws(FailureReport) {
     let choice = options.transport
     isNamed = choice != .auto
@@ -26,8 +26,8 @@ struct OfferedTransports: Sendable {
     if isNamed, let open = chosen.first, transports.isEmpty {
       throw FailureReport(
         .configuration, rank: request.rank,
-        "\(open.kind.name) was asked for, and TLS as well (TUTTI_TLS=1), but \(open.kind.name) is never encrypted",
-        advice: "Choose the transport auto or tcp, or unset TUTTI_TLS", transport: open.kind.name)
+        "\(open.kind.name) was asked for, and TLS as well, but \(open.kind.name) is never encrypted",
+        advice: "Choose the transport auto or tcp, or turn TLS off (TUTTI_TLS)", transport: open.kind.name)
     }
     renounced =
       transports.count == chosen.count
@@ -62,7 +62,7 @@ struct OfferedTransports: Sendable {
     let isAmongHosts = choice.ranks.contains { $0.host != own.host }
     let isFirstHere = choice.ranks.first { $0.host == own.host }?.rank == choice.rank
     let lines = (isAmongHosts && isFirstHere ? renounced : []).map {
-      "TLS is on (TUTTI_TLS=1), so \(own.host.name) uses TCP to other hosts and not \($0.kind.name), which it has and which "
+      "TLS is on, so \(own.host.name) uses TCP to other hosts and not \($0.kind.name), which it has and which "
         + "is never encrypted"
     }
     return lines + choice.transports.flatMap { $0.notices(choice) }

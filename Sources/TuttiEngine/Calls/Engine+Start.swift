@@ -119,7 +119,7 @@ extension Engine {
     if let kept = core.pointee.cache.find(request.key) { return Unmanaged.passUnretained(kept) }
     setDataPath(of: plan, request.key)
     core.pointee.cache.insert(plan, for: request.key) { dropped in
-      // It may be remembered.
+      // The memo may point to the plan that is dropped.
       let memo = core.pointee.memo + PlanMemo.place(dropped)
       if memo.pointee.key == dropped { memo.initialize(to: PlanMemo()) }
       core.pointee.lastPlan = nil

@@ -3,7 +3,7 @@ import Synchronization
 /// A rank's last calls by their numbers, for other ranks that ask: written under the engine's lock, read without it.
 ///
 /// Invariant: the record of call n is whole while `entered`, which is raised after it was written, is at least n and
-/// less than `n + capacity - 1`: the call that overwrites it is the one after those.
+/// less than `n + capacity - 1`: from then on, call `n + capacity` may be overwriting it.
 struct RecentCalls: @unchecked Sendable {
   // @unchecked: atomics in memory that its owner gives back last.
 

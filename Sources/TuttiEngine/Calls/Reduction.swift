@@ -10,7 +10,7 @@ package struct Reduction {
   package let identifier: UInt8
   /// What a person calls it: `sum`.
   package let name: StaticString
-  /// Whether the ranks' values may be combined in any order. Schedules may only reorder what does.
+  /// Whether the ranks' values may be combined in any order. Schedules may reorder only what is commutative.
   package let isCommutative: Bool
   /// The bits of the element that changes no other when the two are combined.
   package let identity: UInt64
@@ -21,8 +21,8 @@ package struct Reduction {
   /// Whether an average divides contributions as they enter, because partial sums might overflow where the
   /// mean does not.
   package let dividesContributions: Bool
-  /// What of it a plan depends on, in the form that the plan's key has. It is made beforehand, because every call makes a
-  /// key, and small calls would notice.
+  /// The traits that a plan depends on, in the form that the plan's key has. They are made beforehand, because every call
+  /// makes a key, and small calls would notice.
   package let traits: ReductionTraits
 }
 

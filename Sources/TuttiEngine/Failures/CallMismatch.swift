@@ -55,7 +55,7 @@ extension EngineCore {
 /// What is said about ranks in different calls: the details of the other call are not on the wire, but the other rank
 /// keeps them.
 extension Engine {
-  /// Says what to report of a mismatch, and asks the peer for that what it called. Without the lock.
+  /// Makes the report of a mismatch, for which it asks the peer what it called. Without the lock.
   func cause(of mismatch: CallMismatch) -> FailureReport {
     lock.assertNotHeld()
     let ours = describe(mismatch.number)
@@ -75,7 +75,7 @@ extension Engine {
       let known = PlanKey.isDigest(mismatch.theirs) ? "unequal blocks" : "\(mismatch.theirs) elements"
       let theirs =
         delegate.askCall(of: peer, operationNumber: mismatch.theirNumber)?.words
-        ?? "another one, of \(known), and does not answer the question which"
+        ?? "another one, of \(known), but does not say which"
       return disagreement(about: mismatch.number, peer, theirs, transport: mismatch.transport)
     }
     return FailureReport(
@@ -83,7 +83,7 @@ extension Engine {
       transport: mismatch.transport)
   }
 
-  /// Says what to report where a peer has called something else as its operation of a number.
+  /// Makes the report of a peer that has called something else as its operation of a number.
   func disagreement(about number: UInt64, _ peer: Int, _ theirs: String, transport: String = "") -> FailureReport {
     let ours = describe(number)
     return FailureReport(

@@ -83,7 +83,7 @@ extension Engine {
     for handler in handlers { handler() }
   }
 
-  /// Drains what was sent: returns when it will arrive though the process ends, or after a bounded wait.
+  /// Drains what was sent: returns when it will arrive even if the process ends, or after a bounded wait.
   package func drain() {
     // Whoever holds the lock for longer is in the middle of a call, which the exit cuts short.
     let end = clock.now() + 100_000_000

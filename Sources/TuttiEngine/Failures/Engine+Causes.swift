@@ -6,8 +6,8 @@ import TuttiTransport
 /// Causes to give up waiting: deadlines, broken links, other ranks in other calls. Everything here runs under the lock
 /// but what the returned closures do.
 extension Engine {
-  /// The nanoseconds between two readings of the clock from which on the process is taken to have been stopped. While
-  /// anything is in flight, only a nap of at most 100 ms or some passes lie between them.
+  /// The gap between two readings of the clock, in nanoseconds, that shows that the process was stopped. While anything is
+  /// in flight, only a nap of at most 100 ms or some passes lie between two readings.
   private static let stoppedFrom: UInt64 = 500_000_000
 
   /// Returns the engine's time, which deadlines are in: the clock's, without what passed while this process was seen to be
@@ -162,8 +162,8 @@ extension Engine {
   /// another rank is in another call.
   static let uncalledLinksAfter: UInt64 = 10_000_000
 
-  /// Finds out that the peer is in another call of the same number also where this rank's plan expects nothing from
-  /// it: another algorithm sends along other links, and the ranks would wait for each other until the deadline.
+  /// Notes a peer that is in another call of the same number, even where this rank's plan expects nothing from it: another
+  /// algorithm sends along other links, and the ranks would wait for each other until the deadline.
   private func noteUncalledArrivals(_ link: Link) {
     for index in 0..<Lane.operationSlots where core.pointee.slots[index].isActive {
       let operation = core.pointee.slots[index].operation

@@ -21,12 +21,12 @@ struct StallWatch {
 extension Engine {
   /// How long an operation stays where it is before other ranks are first asked, unless it is given otherwise.
   package static let usualStallNanoseconds: UInt64 = 500_000_000
-  /// The longest time between two rounds of questions, in multiples of that.
+  /// The longest time between two rounds of questions, as a multiple of the stall time.
   private static let longestPause: UInt64 = 16
   /// Ranks that are asked in one round: each question passes all ranks on its way through the control tree.
   private static let ranksInRound = 4
 
-  /// Finds an operation of which another rank has called something else, or a rank that has gone without opening a link.
+  /// Finds an operation where another rank has called something else, or a rank that has gone without opening a link.
   /// Returns a function that makes the report, to be called without the lock.
   func findStall(_ now: UInt64) -> (() -> FailureReport)? {
     lock.assertHeld()

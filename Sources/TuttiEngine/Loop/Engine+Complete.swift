@@ -39,7 +39,8 @@ extension Engine {
     if core.pointee.listeners != 0 { announce(number) }
   }
 
-  /// Tells threads that wait for this operation or transfer, sees to it that its handlers are called, and takes its time.
+  /// Tells threads that wait for this operation or transfer, queues its handlers to be called, and ends the trial that times
+  /// it, if there is one.
   @inline(never)
   func announce(_ number: UInt64) {
     lock.assertHeld()

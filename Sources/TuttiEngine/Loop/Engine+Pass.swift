@@ -19,7 +19,7 @@ extension Engine {
     return moved
   }
 
-  /// One segment of each queue of one operation.
+  /// Moves at most one segment of each queue of one operation. Returns whether anything moved.
   private func advance(_ slot: UnsafeMutablePointer<OperationSlot>) -> Bool {
     let operation = slot.pointee.operation
     let tables = operation.pointee.tables

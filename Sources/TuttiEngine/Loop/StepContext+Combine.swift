@@ -59,9 +59,9 @@ extension StepContext {
   /// Combines where the result belongs. Returns whether the operands were what their senders meant.
   @inline(__always)
   private func combine(_ operands: Operands, into destination: UnsafeMutableRawPointer, isFused: Bool) -> Bool {
-    // Operands of a peer that has failed meanwhile may have been combined in vain.
+    // The fused send may have combined the operands in vain, because their peer has failed meanwhile.
     if isFused && operands.isBorrowing && !operandsAreIntact() { return false }
-    // What is sent next is read again.
+    // Where a send goes with it, that reads the result again: it must not be stored past the cache.
     let streaming = step.pointee.streaming && !isFused ? TUTTI_STREAM_DESTINATION : TUTTI_STREAM_NOTHING
     combine(operands, into: destination, streaming: streaming)
     return !operands.isBorrowing || operandsAreIntact()

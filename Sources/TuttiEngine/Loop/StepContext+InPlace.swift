@@ -9,8 +9,8 @@ extension StepContext {
   /// What became of a segment that was to be sent from registered memory.
   enum RegisteredSend { case sent, notYet, notReached }
 
-  /// Sends the segment without copying it, where it lies in registered memory and all receivers reach that; otherwise
-  /// nothing is done. Not yet, where a receiver is still to say where it may be written.
+  /// Sends the segment without copying it, where it lies in registered memory and all receivers reach that; otherwise does
+  /// nothing. Returns `.notYet` where a receiver has yet to say where the segment may be written.
   func sendRegistered() -> RegisteredSend {
     let offset = registeredOffset(nextExtent)
     if offset == InPlace.nowhere { return .notReached }
@@ -107,7 +107,7 @@ extension StepContext {
 }
 
 extension Link {
-  /// This link as what it is where ``inPlace`` names an ability, or its peer has asked.
+  /// This link as an ``InPlaceLink``, which it is where ``inPlace`` names an ability, or its peer has asked.
   @inline(__always)
   var asInPlaceLink: InPlaceLink { unsafeDowncast(self, to: InPlaceLink.self) }
 
@@ -127,7 +127,7 @@ extension Unmanaged where Instance == Link {
   @inline(__always)
   func isAsked(_ lane: Int) -> Bool { _withUnsafeGuaranteedRef { $0.isAsked(lane) } }
 
-  /// Whether the peer reaches memory that lies there among the registered.
+  /// Whether the peer reaches the registered memory at this offset.
   @inline(__always)
   func reaches(_ offset: UInt64) -> Bool {
     _withUnsafeGuaranteedRef {

@@ -24,7 +24,7 @@ struct DataPath {
   private var turn = -1
   private var fastest = (kept: UInt64.max, other: UInt64.max)
 
-  /// First operations touch memory and open links.
+  /// The first comparison begins with this operation: those before it touch memory and open links, and tell nothing.
   static let settlingOperations = 4
   /// Operations in a row that go the same way. The first is not counted: it finds the caches as the other way left them.
   static let runLength = 3
@@ -32,7 +32,7 @@ struct DataPath {
   static let runCount = 4
   static let intervalMin = 64
   static let intervalMax = 4096
-  /// The other way must be faster by so many hundredths, or two that are alike would take turns for ever.
+  /// How many hundredths faster the other way must be: without a margin, two ways that are alike would take turns for ever.
   static let marginHundredths: UInt64 = 6
 
   init(startsWithWindows: Bool) {
@@ -125,7 +125,7 @@ extension Engine {
     }
   }
 
-  /// An operation of a comparison has ended. Under the lock.
+  /// Takes the time of an operation of a comparison, which has ended. Under the lock.
   @inline(never)
   func endTrial(_ trial: DataPathTrial) {
     lock.assertHeld()

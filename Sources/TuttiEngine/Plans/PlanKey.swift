@@ -7,7 +7,7 @@ package enum MemoryKind: UInt8, Sendable {
   case host = 0
 }
 
-/// What of a reduction a plan depends on.
+/// The traits of a reduction that a plan depends on.
 @frozen @usableFromInline
 package struct ReductionTraits: OptionSet, Sendable {
   @usableFromInline package let rawValue: UInt8

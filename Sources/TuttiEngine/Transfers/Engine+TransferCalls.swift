@@ -1,8 +1,8 @@
 import TuttiSystem
 import TuttiTransport
 
-/// Packs what a send or receive is into the upper half of its signature. There it has room as it is, not as a hash, so no
-/// peer has to be asked when two ranks differ.
+/// Packs what a send or receive is into the upper half of its signature. It fits there without being hashed, so no peer has
+/// to be asked when two ranks differ.
 enum TransferCall {
   static func word(_ dataType: UInt8) -> UInt32 { 0x7000_0000 | UInt32(dataType) }
 

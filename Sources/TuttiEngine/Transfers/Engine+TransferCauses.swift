@@ -54,7 +54,7 @@ extension Engine {
     return false
   }
 
-  /// Says what this rank waits for in a transfer, for the other ranks to be asked about it.
+  /// Describes the wait for a transfer, so that the other ranks can be asked about it.
   private func wait(of transfer: UnsafeMutablePointer<Transfer>) -> AwaitedCall {
     let message = TransferIdentity(transfer)
     return AwaitedCall(
@@ -166,7 +166,7 @@ extension Engine {
 
   // MARK: Messages that do not fit
 
-  /// The sender's message is not the one that the receiver has called for.
+  /// Notes that a message is not the one that its receiver has called for.
   @inline(never)
   func noteMismatch(
     _ link: Link, _ arrival: UnsafePointer<Arrival>, _ transfer: UnsafeMutablePointer<Transfer>, _ bytes: Int
@@ -187,7 +187,7 @@ extension Engine {
     noteMismatch(sent, transfer, transport: link.transport.name)
   }
 
-  /// The send and the receive of a message to this rank itself differ.
+  /// Notes that the send and the receive of a message to this rank itself differ.
   @inline(never)
   func noteMismatchWithSelf(_ source: UnsafeMutablePointer<Transfer>, _ destination: UnsafeMutablePointer<Transfer>) {
     if core.pointee.pendingCause == nil { noteMismatch(TransferIdentity(source), destination, transport: "") }

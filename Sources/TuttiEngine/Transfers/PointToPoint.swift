@@ -17,8 +17,8 @@ struct PointToPoint {
   /// Ranks with something in a queue. Owned.
   let activePeers: UnsafeMutablePointer<Int32>
   var activeCount = 0
-  /// The time before which no deadline is due, nor a question to other ranks; 0 where a transfer has come that was not
-  /// reckoned with.
+  /// The time before which no deadline is due, nor a question to other ranks; 0 where it must be computed anew, because a
+  /// transfer was added or changed.
   var nextDeadline: UInt64 = 0
 
   init(rankCount: Int, _ tickets: TicketTable) {

@@ -27,8 +27,8 @@ package struct TransferRequest {
   }
 }
 
-/// A started send or receive. Trivial apart from the reference it holds unmanaged. The memory is the caller's until
-/// the transfer ends.
+/// A started send or receive. Trivial apart from the reference it holds unmanaged. The memory is the caller's, who leaves it
+/// to the transfer until that ends.
 struct Transfer {
   /// The rank at the other end.
   var peer: Int
@@ -66,6 +66,6 @@ struct TransferQueue {
   /// The ticket of a receive here whose peer may stay away, because a message of another rank will do as well; 0 where there
   /// is none.
   var optional: UInt64 = 0
-  /// Whether there may be more to grant to the sender of these receives than it was.
+  /// Whether the sender of these receives may be granted more than it has been.
   var mayGrant = false
 }

@@ -55,12 +55,12 @@ extension Engine {
       if core.pointee.inFlight > 1 && mustLook() {
         return try driveSlowly(number, isLeading: true, looksFirst: true)
       }
-      // The common case, a peer that is just as fast: it ends before the clock is ever read.
+      // The common case, a peer that is just as fast: the call ends before the clock is ever read.
       var passes = 0
       var busyPasses = 0
       while passes < policy.spinPasses {
-        // First: once a call has thrown, the memory of operations that are still there may be gone. And a long
-        // operation that always finds something to do must see an abort.
+        // This comes before the pass: once a call has thrown, the memory of operations that are still there may be gone.
+        // And a long operation that always finds something to do must see an abort.
         if hasFailed.load(ordering: .acquiring) { break }
         if pass() {
           // Handlers are called without leading: below.

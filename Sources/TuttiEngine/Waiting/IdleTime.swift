@@ -13,11 +13,11 @@ struct IdleTime {
   /// When the driver gives up waiting, though its call goes on; by the clock.
   var until: UInt64 = .max
 
-  /// Nanoseconds without progress, as of the last look. 0 also where another driver has noticed since that the
+  /// Nanoseconds without progress, at the time of the last look. 0 also where another driver has noticed since then that the
   /// process was stopped.
   var elapsed: UInt64 { now > since ? now - since : 0 }
 
-  /// Something has moved.
+  /// Begins anew, because something has moved.
   mutating func reset() {
     self = IdleTime(busyPasses: busyPasses, looks: looks & 15, until: until)
   }

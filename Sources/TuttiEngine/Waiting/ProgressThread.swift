@@ -12,7 +12,7 @@ final class BackgroundState: Sendable {
   let word: WakeWord = WakeWord()
   let isRunning = Atomic<Bool>(false)
   let mustStop = Atomic<Bool>(false)
-  /// Asleep without a bound: a start must wake it. Otherwise it looks by itself within ``nap``.
+  /// Whether the thread sleeps for long, up to a second: a start must wake it. Otherwise it looks by itself within ``nap``.
   let isAsleep = Atomic<Bool>(false)
 
   /// Nanoseconds between looks while asynchronous operations come and go: waking a thread for each would cost more
@@ -43,7 +43,7 @@ final class BackgroundState: Sendable {
 }
 
 extension Engine {
-  /// Sees to it that something drives what is in flight. Under the lock.
+  /// Makes sure that something drives what is in flight. Under the lock.
   @inline(__always)
   func wakeBackground() {
     lock.assertHeld()

@@ -133,7 +133,7 @@ import TuttiTopology
         let data = UnsafeRawBufferPointer(
           start: event.pointee.param.conn.private_data, count: Int(event.pointee.param.conn.private_data_len))
         guard let answer = RDMAIntroduction(data), answer.queuePair == index else {
-          throw connection.failure("the answer of the peer's listener", EPROTO)
+          throw connection.failure("reading the answer of the peer's listener", EPROTO)
         }
         connection.remoteBase = answer.address
         connection.queuePairs[index].remoteKey = answer.key

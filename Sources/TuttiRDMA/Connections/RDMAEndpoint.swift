@@ -117,7 +117,8 @@ import TuttiTopology
       // The buffer of an empty socket takes this little at once.
       guard tutti_socket_send(socket.raw, bytes, bytes.count, nil, 0) == bytes.count else {
         throw FailureReport(
-          .peerLost, rank: rank, peer: peer, "rank \(peer) went away while a link to it was opened", transport: "rdma")
+          .peerLost, rank: rank, peer: peer, "rank \(peer) went away while a link to it was opened",
+          advice: "Look at the output of rank \(peer) for the cause", transport: "rdma")
       }
     }
 
@@ -191,7 +192,7 @@ import TuttiTopology
       // Queue pairs come one after the other.
       guard connection.queuePairs.count == introduction.queuePair,
         connection.queuePairsExpected == introduction.queuePairs
-      else { throw connection.failure("the order of queue pairs", EPROTO) }
+      else { throw connection.failure("keeping the order of queue pairs", EPROTO) }
       try connection.addQueuePair(rail: rail)
       let index = introduction.queuePair
       connection.queuePairs[index].remoteKey = introduction.key

@@ -39,7 +39,8 @@ import TuttiTopology
       var count: Int32 = 0
       guard let list = verbs.getDeviceList(&count) else {
         throw FailureReport(
-          .transport, rank: rank, "the RDMA devices cannot be listed (ibv_get_device_list)", transport: "rdma",
+          .transport, rank: rank, "the RDMA devices cannot be listed (ibv_get_device_list)",
+          advice: "Look at collbench list for the state of the devices, and see docs/RDMA.md", transport: "rdma",
           systemError: errno)
       }
       defer { verbs.freeDeviceList(list) }
@@ -138,8 +139,8 @@ import TuttiTopology
       let code = device.verbs.queryPort(device.context, rail.port, &attributes)
       guard code == 0 else {
         throw FailureReport(
-          .transport, rank: rank, "port \(rail.port) of \(rail.device) does not answer (ibv_query_port)", transport: "rdma",
-          systemError: code)
+          .transport, rank: rank, "port \(rail.port) of \(rail.device) does not answer (ibv_query_port)",
+          advice: "See the kernel's log (dmesg) for \(rail.device)", transport: "rdma", systemError: code)
       }
       let wanted = settings.mtu.map { UInt32($0.trailingZeroBitCount - 7) } ?? attributes.active_mtu.rawValue
       mtu = ibv_mtu(min(wanted, attributes.active_mtu.rawValue))

@@ -52,6 +52,7 @@ import TuttiSystem
 
     /// The bytes of payload that were copied into the outbox; for tests and for people.
     package var copiedBytes: UInt64 { state.pointee.copiedBytes }
+    /// The bytes of payload that were sent from where they lie.
     package var uncopiedBytes: UInt64 { state.pointee.uncopiedBytes }
     /// The bytes of payload that came straight to their destination.
     package var placedBytes: UInt64 { state.pointee.placedBytes }

@@ -38,7 +38,8 @@ package enum Interfaces {
     return [false, true].flatMap { group(AF_INET, ofBridges: $0) + group(AF_INET6, ofBridges: $0) }
   }
 
-  /// Whether the kernel says that an interface is a bridge. Nobody else's names reach this.
+  /// Whether the kernel says that an interface is a bridge. The name must be one that the kernel gave, because it becomes a
+  /// part of a path.
   package static func isBridge(_ name: String) -> Bool { access("/sys/class/net/\(name)/bridge", F_OK) == 0 }
 
   /// The address that `TUTTI_INTERFACE` means: the first of the named interface (IPv4 before IPv6), or the first in the

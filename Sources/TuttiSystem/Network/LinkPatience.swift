@@ -1,7 +1,7 @@
 /// How long a network that carries nothing is waited for: `TUTTI_LINK_PATIENCE`, in seconds.
 ///
-/// A link that is down for less costs time and nothing else. When it is over, the host counts as lost, and is named. The
-/// death of a process is not waited for: its kernel tells at once.
+/// A link that is down for less than this costs time and nothing else. After that, its host counts as lost, and is named.
+/// The death of a process is noticed without this wait, because its kernel tells at once.
 package struct LinkPatience: Hashable, Sendable {
   package let seconds: Int
 

@@ -19,7 +19,7 @@ package final class TLSSession: @unchecked Sendable {
     case failed(String)
   }
 
-  /// How many records one key protects: 2^24.5 full ones may be (RFC 8446, 5.5).
+  /// How many records one key protects: at most 2^24.5 full ones are allowed (RFC 8446, 5.5).
   package static let recordsPerKey: UInt64 = 1 << 24
 
   /// For the shims that send and receive; freed with this object.

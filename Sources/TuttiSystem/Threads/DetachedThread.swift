@@ -18,14 +18,14 @@ package func startDetachedThread(
   }
 }
 
-/// How an engine's own threads are started: by the system, or by a test that runs what they do when it likes.
+/// Starts an engine's own threads: through the system, or in a test that runs their bodies when it likes.
 package struct ThreadStarter: Sendable {
   /// Starts threads as ``startDetachedThread(_:rank:orElse:_:)`` does.
   package static let system = ThreadStarter { name, body throws(FailureReport) in try startDetachedThread(name, body) }
 
   private let starter: @Sendable (String, @escaping @Sendable () -> Void) throws(FailureReport) -> Void
 
-  /// - Parameter start: Is given the thread's name and what it does; throws where it cannot be started.
+  /// - Parameter start: Starts a thread of this name that runs this body; throws where it cannot be started.
   package init(
     _ start: @escaping @Sendable (String, @escaping @Sendable () -> Void) throws(FailureReport) -> Void
   ) { starter = start }

@@ -37,7 +37,7 @@ final class InProcessChannel: @unchecked Sendable {
     guard let mapped = mmap(nil, mappedBytes, PROT_READ | PROT_WRITE, flags, -1, 0), mapped != MAP_FAILED else {
       throw FailureReport(
         .resources, "cannot reserve \(mappedBytes) bytes of address space for a link's windows",
-        advice: "Raise the address space limit (ulimit -v).", transport: TransportKind.inProcess.name, systemError: errno)
+        advice: "Raise the address space limit (ulimit -v)", transport: TransportKind.inProcess.name, systemError: errno)
     }
     windows = mapped
     // 128: x86 fetches cache lines in pairs.

@@ -258,7 +258,7 @@ package final class InProcessLink: Link, @unchecked Sendable {
       condition & InProcessChannel.severed != 0 ? "the link to rank \(peer) was severed" : "rank \(peer) closed its link"
     fail(
       FailureReport(
-        .peerLost, rank: rank, peer: peer, what, advice: "Look at what rank \(peer) reported for the cause.",
+        .peerLost, rank: rank, peer: peer, what, advice: "Look at what rank \(peer) reported for the cause",
         transport: transport.name))
   }
 

@@ -2,8 +2,8 @@
 package struct CallDescription: Hashable, Sendable {
   /// The call as a person would write it: `all-reduce sum float32 x 1024 (ring)`.
   package let words: String
-  /// Two ranks made the same call when theirs are equal. Words are no such thing: they may be cut short on their way, and
-  /// leave out what ranks may rightly say differently.
+  /// Equal on two ranks when they made the same call. The words cannot tell that: they may be cut short on their way, and
+  /// may say what rightly differs between ranks.
   package let identity: UInt64
 
   package init(_ words: String, identity: UInt64) {

@@ -17,9 +17,11 @@ package enum InPlace {
 
 /// A device that is told of registered memory so that it can reach it.
 package protocol MemoryRegistrar: AnyObject, Sendable {
+  /// Makes the device reach this memory.
+  ///
   /// - Throws: `.resources` where a limit forbids it.
   func register(_ memory: UnsafeMutableRawPointer, bytes: Int) throws(FailureReport)
-  /// Ends what `register` began at this address.
+  /// Undoes `register` for the memory that begins at this address.
   func unregister(_ memory: UnsafeMutableRawPointer)
 }
 
@@ -133,7 +135,8 @@ package final class RegisteredMemory: @unchecked Sendable {
     }
     guard let range else {
       throw FailureReport(
-        .resources, "cannot allocate \(bytes) bytes of registered memory: no such piece is free in \(capacity) bytes",
+        .resources,
+        "cannot allocate \(bytes) bytes of registered memory: no free piece of its \(capacity) bytes is that large",
         advice: "Allocate less, free buffers that are no longer used, or raise ulimit -f and ulimit -v")
     }
     let memory = arena + range.lowerBound
@@ -252,7 +255,7 @@ package final class RegisteredMemory: @unchecked Sendable {
     }
   }
 
-  /// Ends what ``register(_:bytes:)`` began. No operation may be using the memory.
+  /// Undoes ``register(_:bytes:)``. No operation may be using the memory.
   package func unregister(_ memory: UnsafeMutableRawPointer) throws(FailureReport) {
     try registrations.withLock { state throws(FailureReport) in
       guard state.callers.remove(UInt(bitPattern: memory)) != nil else {

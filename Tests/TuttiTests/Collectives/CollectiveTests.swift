@@ -157,7 +157,7 @@ private func refuses(_ words: String, _ call: () throws -> Void) {
       refuses("all-gather has no algorithm 'rign'") {
         try communicator.allGather(memory.input(1), to: memory.output(2), algorithm: "rign")
       }
-      refuses("the output has 3 elements on rank \(rank), which needs 2") {
+      refuses("the output has 3 elements on rank \(rank), and the call needs 2") {
         try communicator.allGather(memory.input(1), to: memory.output(3))
       }
       refuses("the input has elements of int8, and the output of uint8") {

@@ -9,13 +9,15 @@ extension Communicator {
   ///
   /// - Parameter works: Started by this communicator.
   /// - Returns: An operation that has ended when all of them have, whose handler is called once.
-  /// - Throws: ``TuttiError`` with `.invalidArgument` where there is none, or one is of another communicator; ``WorkGroup``
-  ///   takes any.
+  /// - Throws: ``TuttiError`` with `.invalidArgument` where `works` is empty, or one of them is of another communicator;
+  ///   ``WorkGroup`` takes works of any communicators.
   public func combine(_ works: [Work]) throws(TuttiError) -> Work {
     if works.contains(where: { $0.communicator !== self }) {
       throw TuttiError(refused("an operation of another communicator cannot be combined here", "Use a WorkGroup for them"))
     }
-    guard let first = works.first else { throw TuttiError(refused("there are no operations to combine", "Start some")) }
+    guard let first = works.first else {
+      throw TuttiError(refused("there are no operations to combine", "Give one or more that were started"))
+    }
     return works.count == 1 ? first : composed(works) {}
   }
 
@@ -53,7 +55,7 @@ extension Communicator {
   /// The blocks travel as one reduce-scatter, through memory that the library holds meanwhile.
   ///
   /// - Parameters:
-  ///   - inputs: For each rank, the block that it gets a part of, of the same shape on every rank.
+  ///   - inputs: For each rank, this rank's contribution to that rank's block; of the same shape on every rank.
   ///   - output: Shape: this rank's block.
   ///   - operation: `.sum`, `.min`, ...
   ///   - algorithm: A name of `collbench list`, the same on every rank.
@@ -82,7 +84,7 @@ private struct BlockList: @unchecked Sendable {
   let elements: Int
   let bytes: Int
 
-  /// Refuses what is no list of blocks for the ranks.
+  /// Refuses a list that does not have one block of this type for each rank.
   init(_ blocks: [RawMemory], _ type: DataType, of communicator: Communicator) throws(TuttiError) {
     self.blocks = blocks
     counts = blocks.map(\.count)

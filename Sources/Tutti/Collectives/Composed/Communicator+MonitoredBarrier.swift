@@ -7,13 +7,12 @@ import TuttiSystem
 extension Communicator {
   /// Returns once every rank has called it. Where not all come in time, the error names all that have not.
   ///
-  /// To look for ranks that are late, stuck, or gone another way, while a program is being debugged: it costs a little more
-  /// than ``barrier(algorithm:timeout:)``, which names the one rank that is at fault.
+  /// Use it to find ranks that are late, stuck, or in another part of the program while debugging. It costs a little more
+  /// than ``barrier(algorithm:timeout:)``, which names only the one rank that is at fault.
   ///
   /// - Parameter timeout: How long to wait for all ranks; nil for the communicator's limit.
   /// - Throws: ``TuttiError`` with `.timeout`, whose message lists the ranks and whose `peer` is the first of them;
-  /// otherwise
-  ///   as of any collective.
+  ///   otherwise the errors of any collective.
   /// - SeeAlso: `torch.distributed.monitored_barrier`.
   @available(*, noasync, message: "call it from a thread of its own")
   public func monitoredBarrier(timeout: Duration? = nil) throws(TuttiError) {
@@ -22,8 +21,8 @@ extension Communicator {
     }
   }
 
-  /// How much longer the barrier itself may take than this waits for it, in nanoseconds: so long that no rank gives up the
-  /// barrier while another asks.
+  /// How much longer the limit of the barrier itself is than the wait for it, in nanoseconds: long enough that no rank gives
+  /// up the barrier while another asks who is missing.
   private static let graceNanoseconds: UInt64 = 60_000_000_000
 
   private func runMonitoredBarrier(_ limit: UInt64) throws(FailureReport) {

@@ -7,13 +7,13 @@ import TuttiSystem
 extension Communicator {
   /// Starts an all-reduce of the sum of `factor x input` over all ranks: NCCL's pre-multiplied sum.
   ///
-  /// Each contribution is multiplied and rounded to the type before the sum, so that the sum overflows no more than that of
-  /// what is left. Averages are better made by `.average`, which rounds less.
+  /// Each contribution is multiplied and rounded to the type before it is summed, so the sum overflows only where that
+  /// of the products does. For averages use `.average`, which rounds less.
   ///
   /// - Parameters:
-  ///   - input: Shape `[count]`, of a floating-point type. Changed when in place, from the start on.
+  ///   - input: Shape `[count]`, of a floating-point type. In place, it changes as soon as this is called.
   ///   - output: Shape `[count]`, apart from `input` or the same; nil for in place.
-  ///   - factor: This rank's; ranks may have different ones. In float64 for float64, else rounded to float32.
+  ///   - factor: This rank's; ranks may have different ones. It is rounded to float32, unless the elements are float64.
   ///   - algorithm: A name of `collbench list`, the same on every rank.
   ///   - timeout: Limit of the whole operation; nil for the communicator's.
   /// - Throws: ``TuttiError`` when it cannot be started; what fails later, ``Work/wait()`` throws.
@@ -35,7 +35,7 @@ extension Communicator {
   /// Starts a reduce-scatter of the sum of `factor x input` over all ranks.
   ///
   /// - Parameters:
-  ///   - input: Shape: all ranks' blocks one after the other, of a floating-point type. Not changed: a copy is.
+  ///   - input: Shape: all ranks' blocks one after the other, of a floating-point type. It stays as it is: a copy is scaled.
   ///   - output: Shape: this rank's block.
   ///   - factor: This rank's; ranks may have different ones.
   ///   - blocks: How the elements are divided.
@@ -56,7 +56,7 @@ extension Communicator {
     return try start(call, owner: scratch)
   }
 
-  /// Refuses a call before anything of its memory is changed.
+  /// Refuses a call before any of its memory is changed.
   private func checkScaled(_ call: CollectiveCall) throws(TuttiError) {
     do throws(FailureReport) {
       if call.type.isInteger {

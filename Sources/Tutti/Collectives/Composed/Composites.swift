@@ -1,7 +1,7 @@
 import TuttiEngine
 import TuttiSystem
 
-/// The operations of one communicator that are made of others: several that are started together, and a step when all of
+/// The operations of one communicator that are made of others: several parts that were started, and a last step once all of
 /// them have ended, such as copying results to where they belong.
 ///
 /// Invariant: an operation is in the table from its start until its last step is done; after a failure of the communicator
@@ -12,7 +12,7 @@ final class Composites: Sendable {
   private static let napNanoseconds: UInt64 = 1_000_000
 
   private struct Operation {
-    /// Empty after a failure, so that they keep nothing alive.
+    /// Emptied after a failure, so that they keep nothing alive.
     var parts: [Work]
     /// Parts that have not ended.
     var left: Int
@@ -47,7 +47,7 @@ final class Composites: Sendable {
   }
 
   private func noteEnd(of part: Work, in number: UInt64) {
-    // What fails, fails all operations of the communicator.
+    // A failure ends all operations of the communicator.
     if !part.isDone {
       let handlers = state.withLock { state in
         state.running[number]?.parts = []
