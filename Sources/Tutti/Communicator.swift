@@ -82,8 +82,8 @@ public final class Communicator: Sendable {
   /// Ends this rank's membership, after its last operation: later calls throw `.closed`, and peers do not mistake this for
   /// the death of a process.
   ///
-  /// It blocks its thread until what it has sent is on its way, a second at most. Idempotent; dropping the last reference
-  /// does the same, on the thread that drops it.
+  /// It blocks its thread until what it has sent has arrived, for a second at most in which nothing arrives, and a minute in
+  /// all. Idempotent; dropping the last reference does the same, on the thread that drops it.
   @available(*, noasync, message: "use 'await communicator.close()'")
   public func close() { member.close() }
 

@@ -2,7 +2,7 @@ import TuttiSystem
 
 /// Whether large segments are copied once, by their receiver, from the process of their sender: `TUTTI_SINGLE_COPY`.
 package enum SingleCopy: String, CaseIterable, Sendable {
-  /// As the job runs, it is measured whether that or a window is faster.
+  /// Whichever is faster, this or a window: it is measured as the job runs.
   case auto
   /// Segments to a single receiver always are, wherever that receiver can copy them.
   case on

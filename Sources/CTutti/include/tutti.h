@@ -276,7 +276,8 @@ tutti_code tutti_comm_last_operation(const tutti_comm *comm, char *text, size_t 
 tutti_code tutti_comm_abort(tutti_comm *comm, const char *reason);
 
 /// Ends this rank's membership, after its last operation: later calls return TUTTI_ERROR_CLOSED. Peers do not mistake this
-/// for the death of a process. Blocks until what was sent is on its way, a second at most. Idempotent.
+/// for the death of a process. Blocks until what was sent has arrived, for a second at most in which nothing
+/// arrives, and a minute in all. Idempotent.
 tutti_code tutti_comm_close(tutti_comm *comm);
 
 /// Closes the communicator if it is not closed, and frees it. NULL is ignored.

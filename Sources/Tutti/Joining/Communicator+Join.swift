@@ -1,4 +1,4 @@
-// How a communicator comes to be: by joining other processes, or in one process.
+// How a communicator is made: by joining other processes, or in one process.
 
 import CTuttiLinux
 import Glibc
