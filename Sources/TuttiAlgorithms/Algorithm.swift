@@ -17,12 +17,12 @@ public protocol Algorithm: Sendable {
   /// Whether the automatic choice weighs it for these ranks by what it costs, as it does by default. Otherwise it is used
   /// where it is asked for by name, and in compositions.
   func isWeighed(for grouping: Grouping) -> Bool
-  /// The one tree by which every element of the result folds, whatever the size and the root, on ranks that contribute these
-  /// operands, one each. Without one, which is the default from three ranks on, nil: elements fold by several trees, or by
-  /// one that is not promised.
+  /// The one tree by which every element of the result folds, whatever the size and the root, where each rank contributes
+  /// one of these operands. It is nil, as it is by default from three ranks on, where elements fold by several trees, or
+  /// by one that is not promised.
   ///
   /// - Parameters:
-  ///   - operands: By rank. In a composition, what groups have reduced.
+  /// - operands: By rank. In a composition, the trees of what the groups have reduced.
   ///   - grouping: The ranks.
   /// - Complexity: O(ranks).
   func foldTree(of operands: [FoldTree], in grouping: Grouping) -> FoldTree?
@@ -48,9 +48,9 @@ extension Algorithm {
   package var identifier: AlgorithmIdentifier { AlgorithmIdentifier(collective, name) }
 }
 
-/// The 64-bit FNV-1a hash of `collective/name`, so that nobody has to hand out numbers. That no two algorithms have the same
-/// one is checked where they meet: by the tests for the library's, and by every communicator for those its owner brings
-/// along.
+/// The 64-bit FNV-1a hash of `collective/name`, so that nobody has to hand out numbers. That no two algorithms share a
+/// hash is checked where they meet: by the tests for the library's, and by every communicator for those that the program
+/// brings.
 ///
 /// - SeeAlso: Fowler, Noll & Vo, RFC 9923.
 package struct AlgorithmIdentifier: Hashable, Sendable {
@@ -66,7 +66,7 @@ package struct AlgorithmIdentifier: Hashable, Sendable {
 }
 
 extension Grouping {
-  /// Whether it says which ranks are near each other. Algorithms that only spare distances leave the automatic choice to
-  /// others where it does not.
+  /// Whether the groups tell which ranks are near each other. Where they do not, algorithms whose only merit is short
+  /// distances take no part in the automatic choice.
   var tellsDistances: Bool { levelCount > 1 }
 }

@@ -64,7 +64,8 @@ public enum AlgorithmRegistry {
     BinomialBarrier(),
   ]
 
-  /// The algorithms over grids of ranks: not defined where the groups of a level differ in size, or where all ranks are one.
+  /// The algorithms over grids of ranks: not defined where the groups of a level differ in size, or where there are no
+  /// groups.
   static let overGrids: [any Algorithm] = [
     TorusAllReduce.torus,
     TorusAllReduce.torusInTurn,

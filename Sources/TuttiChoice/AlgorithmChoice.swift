@@ -59,7 +59,7 @@ package struct AlgorithmChoice: Sendable {
     return choice
   }
 
-  /// Reads the candidates for one collective. What this gives is worth keeping: it chooses for all sizes.
+  /// Reads the candidates for one collective. The result is worth keeping: it chooses for all sizes.
   ///
   /// - Complexity: The programs of some 20 to 60 ranks for each candidate.
   package func choice(for collective: Collective) -> CollectiveChoice {

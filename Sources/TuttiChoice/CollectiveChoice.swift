@@ -42,7 +42,8 @@ package struct CollectiveChoice: Sendable {
 
   /// Two predictions as near as this are equal, and ``balance(_:bytes:)`` decides.
   private static let tolerance = 1.03
-  /// The all-reduces in which every rank folds everything: beyond so many bytes that is more than the messages they save.
+  /// The all-reduces in which every rank folds everything: beyond ``foldsAllBytesMax`` that costs more than the messages
+  /// that it saves.
   private static let foldsAll: Set = ["one-shot", "recursive-doubling"]
   private static let foldsAllBytesMax: UInt64 = 512 << 10
 
@@ -108,7 +109,7 @@ package struct CollectiveChoice: Sendable {
   private func weigh(
     _ candidate: Candidate, bytes: UInt64, _ hasUnequalBlocks: Bool
   ) -> Result<Weighed, Explanation.Obstacle> {
-    // Where each rank knows another part of the sizes, nobody knows how much it is, and no row of the table is of it.
+    // Where each rank knows only its own part of the sizes, nobody knows the sum, and no row of the table applies.
     let isUnknown = hasUnequalBlocks && bytes == 0
     let measured = isUnknown ? nil : table?.microseconds(candidate.name, bytes: bytes)
     switch candidate.state {
@@ -155,9 +156,9 @@ package struct CollectiveChoice: Sendable {
     return best
   }
 
-  /// What decides between algorithms of equal time, in words for people; the least is chosen. For small messages, and where
-  /// one copy serves many readers, the rounds; otherwise neither many rounds nor one rank that sends everything. By levels,
-  /// that is all the work, of which most overlaps: what is predicted to fill gaps may not find them.
+  /// What decides between algorithms of equal time, in words for people; the least is chosen. For small messages, and
+  /// where one copy serves many readers, the rounds; otherwise neither many rounds nor one rank that sends everything.
+  /// With terms by level it is the work in all, because work that is predicted to overlap may not.
   private func balance(
     _ cost: AlgorithmCost, _ prediction: Prediction, bytes: UInt64
   ) -> (value: Double, words: String) {

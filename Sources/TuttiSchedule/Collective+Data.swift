@@ -66,8 +66,8 @@ extension Schedule {
 
   /// Two chunks have equal sizes in every chunk map exactly when these numbers are equal; nil where nothing can be said.
   ///
-  /// An all-to-all's chunk on rank r has the size that r and another rank agreed on; everywhere else a chunk's number says
-  /// it.
+  /// An all-to-all's chunk on rank r has the size that r and another rank agreed on; everywhere else a chunk's number
+  /// determines its size.
   func sizeClass(_ buffer: Buffer, _ chunk: Int) -> Int? {
     guard collective == .allToAll || equalBlocks else { return chunk }
     let perBlock = max(chunkCount / rankCount, 1)

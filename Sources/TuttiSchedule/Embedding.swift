@@ -30,7 +30,7 @@ public struct Embedding {
 
   /// An embedding in which a chunk becomes consecutive chunks.
   ///
-  /// - Parameters: See the properties of these names; no chunks are an empty range.
+  /// - Parameters: See the properties of these names; an empty range stands for no chunks.
   public init(
     ranks: @escaping (Int) -> Int, chunks: @escaping (Int) -> Range<Int>, input: Buffer = .input, output: Buffer = .output,
     scratch: Int? = nil, channel: Int = 0, completes: Bool = false
@@ -184,7 +184,7 @@ private struct Renaming {
   /// The ranges of a message; none where nothing of it exists.
   ///
   /// - Parameter splits: Whether ranges that keep their numbers are listed chunk by chunk, to match others that are renamed;
-  ///   by default where the message has such.
+  ///   nil does so where the message itself has a range that is renamed.
   func ranges(_ message: Message, splits: Bool? = nil) -> [ChunkRange] {
     let splits = splits ?? !keeps(message)
     var list: [ChunkRange] = []
@@ -208,7 +208,7 @@ private struct Renaming {
     return list
   }
 
-  /// The operands of a combine. A slot that does not exist stays one that nothing was received in.
+  /// The operands of a combine. A slot that does not exist becomes one in which nothing was received.
   func operands(
     _ fold: Fold, _ slots: [Slot: ScheduleBuilder.Operand], splits: Bool? = nil
   ) -> [ScheduleBuilder.Operand] {

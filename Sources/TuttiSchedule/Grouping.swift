@@ -62,10 +62,10 @@ public struct Grouping: Sendable {
   /// - Parameters:
   ///   - levels: One array for each level below "all ranks", the outermost first. It holds a number for each rank, equal for
   ///     the ranks of one group.
-  ///   - inOrderOfNumbers: Whether the groups inside one of an outer level come in the order of their numbers. Otherwise the
-  ///     numbers mean nothing else, and the one with the lowest rank comes first.
-  /// - Throws: ``GroupingError`` where a level has another number of ranks than the first, or divides no group of the one
-  ///   before it.
+  ///   - inOrderOfNumbers: Whether the groups inside a group of an outer level come in the order of their numbers. Otherwise
+  ///     numbers only tell groups apart, and the group with the lowest rank comes first.
+  /// - Throws: ``GroupingError`` where there are no ranks or too many, where a level has another number of ranks than the
+  ///   first, or where one of its groups has ranks of different groups of the level before it.
   public init(_ levels: [[Int]], inOrderOfNumbers: Bool = false) throws(GroupingError) {
     guard let rankCount = levels.first?.count, rankCount > 0 else { throw .noRanks }
     guard rankCount <= Grouping.rankCountMax else { throw .tooManyRanks(rankCount) }
@@ -189,7 +189,7 @@ public struct Grouping: Sendable {
   /// - Complexity: O(1).
   public func position(of rank: Int, root: Int = 0) -> Position { Position(rank: rank, root: root, grouping: self) }
 
-  /// Whether both are the same one, not whether they have equal groups.
+  /// Whether both share one table; two groupings made apart do not, even with equal groups.
   static func isSame(_ a: Grouping, _ b: Grouping) -> Bool { a.table === b.table }
 }
 

@@ -79,7 +79,7 @@ struct DescriptionReader: ~Copyable {
     }
   }
 
-  /// Refuses what would have a value stand for another one, or be something else than it looks.
+  /// Refuses aliases, anchors and tags, with which a value would stand for another one, or not be what it looks like.
   private func refuseReferences(_ event: YAMLEvent) throws(DescriptionError) {
     if case .alias(let name) = event.kind {
       throw DescriptionError(event.position, kind.refusal(ofAlias: name.shortened))

@@ -21,9 +21,9 @@ public struct BineAllReduce: Algorithm {
       let distance = SwingRounds.distance(round)
       return (position.isMultiple(of: 2) ? position + distance : position - distance).wrapped(positions)
     }
-    // The positions that share a part after a round are those that the later rounds connect. They are an even number, modulo
-    // 2^(round + 2), and what that number meets in the last round. So the last round is decided by which of the two one is,
-    // and every other one by a bit of the even number.
+    // The last round pairs each even position with an odd one, and the odd one takes the upper half. In every other
+    // round, bit `round + 1` of the pair's even position decides: positions that meet in this round differ in that bit,
+    // and those that meet in a later one agree in it, so that they still share their part.
     return Butterfly(
       peer: peer,
       isUpper: { position, round in

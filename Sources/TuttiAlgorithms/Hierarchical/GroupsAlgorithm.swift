@@ -35,8 +35,8 @@ struct GroupsAlgorithm: Algorithm {
   }
 }
 
-/// What is inside a group of one level where groups may lie in it: a composition, and the plain algorithm where there are
-/// none.
+/// The algorithm inside a group that may itself be divided into groups: a composition where it is, and the plain
+/// algorithm where it is not.
 struct LevelByLevel: Algorithm {
   let name = "level-by-level"
   let plain: any Algorithm

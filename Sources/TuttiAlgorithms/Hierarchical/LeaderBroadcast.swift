@@ -62,9 +62,9 @@ public struct LeaderBroadcast: Algorithm {
 struct GroupLeaders {
   let group: RankGroup
   let groups: Grouping
-  /// Among the leaders; nil for who is none.
+  /// The rank's position among the leaders; nil if it is none of them.
   let positionAcross: Position?
-  /// Among the members of the group, of which the leader is the root.
+  /// The rank's position among the members of its group, with the leader as the root.
   let positionInside: Position
   private let grouping: Grouping
   private let level: Int

@@ -16,9 +16,9 @@ extension AlgorithmRegistry {
       GroupsAlgorithm(.allToAll, "hierarchical") { HierarchicalAllToAll(name: "hierarchical", level: $0 - 1) }
     ] + barriersOverGroups + overGrids
 
-  /// What the automatic choice weighs where ranks are in these groups: the plain algorithms, in the order of the groups, and
-  /// of those over groups the ones with direct algorithms inside. Inside groups every rank reaches every other one, and the
-  /// other pairs are for those who ask for them.
+  /// What the automatic choice weighs where ranks are in these groups: the plain algorithms, in the order of the groups,
+  /// and of those over groups the ones with direct algorithms inside. Inside groups every rank reaches every other one
+  /// directly; all other pairs run only where they are asked for by name.
   ///
   /// - Parameter inRankOrder: Whether the plain algorithms keep to the order of the ranks' numbers.
   public static func candidates(for grouping: Grouping, inRankOrder: Bool = false) -> [any Algorithm] {

@@ -31,7 +31,7 @@ public enum RingOrder {
     return tour.fromRankZero
   }
 
-  /// Gives what goes round costs in an order: the sum over all neighbours, of the dearer direction each.
+  /// Gives the cost of going round once in an order: the sum over all neighbours, each pair in its dearer direction.
   public static func cost(of order: [Int], costs: [[Double]]) -> Double {
     guard order.count > 1 else { return 0 }
     return order.indices.reduce(0) { sum, place in

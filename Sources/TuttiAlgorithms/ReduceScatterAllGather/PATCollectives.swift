@@ -3,10 +3,11 @@ import TuttiSchedule
 /// The binomial trees of PAT, parallel aggregated trees: every block has its tree over the ranks from its owner on, and all
 /// trees send at the same time.
 ///
-/// The rank d on from the owner of a block has as its parent the rank d without its lowest bit on. Of the tree's *offsets*
-/// d, a message has those of one bit: far ranks come first, with few blocks, and the last and largest messages go to
-/// neighbours. With a limit, what lies below the offsets that one message can have is sent piece by piece: trees that begin
-/// at the same distances are aggregated, and go through their ranks one after the other.
+/// A rank's *offset* d in a block's tree says how many places after the block's owner it is; its parent there has the
+/// offset d without its lowest set bit. Each bit is one message, with all blocks that it brings to a child: far ranks
+/// come first, with few blocks, and the last and largest messages go to neighbours. With a limit, the trees below the
+/// offsets that one message can have are sent piece by piece: those that begin at the same distances are aggregated, and
+/// go through their ranks one after the other.
 struct PATTrees {
   /// In the all-gather, a rank sends blocks this many ranks on.
   struct Message: Hashable {
@@ -101,7 +102,7 @@ public struct PATAllGather: Algorithm {
   /// Makes the algorithm.
   ///
   /// - Parameters:
-  ///   - name: Another one where the limit is.
+  ///   - name: The name; choose another than `pat` where there is a limit.
   ///   - blocksMax: How many blocks travel as one message, at most; at least 1. Without a limit there are the fewest
   ///     messages.
   public init(name: String = "pat", blocksMax: Int = .max) {
@@ -135,7 +136,7 @@ public struct PATReduceScatter: Algorithm {
   /// Makes the algorithm.
   ///
   /// - Parameters:
-  ///   - name: Another one where the limit is.
+  ///   - name: The name; choose another than `pat` where there is a limit.
   ///   - blocksMax: How many blocks travel as one message, at most; at least 1. Without a limit there are the fewest
   ///     messages.
   public init(name: String = "pat", blocksMax: Int = .max) {

@@ -3,9 +3,10 @@ import TuttiSchedule
 /// Recursive halving reduce-scatter (Thakur, Rabenseifner & Gropp, IJHPCA 19(1), 2005): log2 n exchanges, the first one of
 /// half of the blocks between ranks n / 2 apart, each of half as much as the one before.
 ///
-/// The blocks a rank still works on are always consecutive, and partial results are kept in scratch: of half of them. Both
-/// sides put the lower rank's operand first. Where the rank count is no power of two, pairs at the front fold into one rank
-/// first, see ``PairFolding``: that costs the data once more, so other rank counts are better served by `circulant`.
+/// The blocks a rank still works on are always consecutive, and partial results, of half of the blocks, are kept in
+/// scratch. Both sides put the lower rank's operand first. Where the rank count is no power of two, pairs at the front
+/// fold into one rank first, see ``PairFolding``: that costs the data once more, so other rank counts are better served
+/// by `circulant`.
 public struct RecursiveHalvingReduceScatter: Algorithm {
   public var name: String { "recursive-halving" }
   public var collective: Collective { .reduceScatter }

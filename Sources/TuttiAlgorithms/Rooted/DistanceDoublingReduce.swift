@@ -54,7 +54,8 @@ public struct DistanceDoublingReduce: Algorithm {
     let rankCount = grouping.rankCount
     let folding = PairFolding(rankCount: rankCount)
     let messages = folding.roundCount + (folding.pairCount > 0 ? 1 : 0)
-    // One rank of a pair is as far away as can be where the root is opposite to it.
+    // The path is longest from a rank that folds into its neighbour and whose position differs from the root's in every
+    // bit.
     return AlgorithmCost(
       rounds: messages, messages: messages, volume: Double(messages), totalMessages: rankCount - 1,
       totalVolume: Double(rankCount - 1))

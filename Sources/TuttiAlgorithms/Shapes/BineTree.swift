@@ -4,11 +4,12 @@ import TuttiSchedule
 /// Optimizing Communication Locality*, SC 2025): a binomial tree whose ranks send now to the one side, now to the other,
 /// over about two thirds of the distances.
 ///
-/// A rank is named by its *offset* from the root, negative before it; what lies below it, and the rank itself, are
-/// consecutive offsets. In the round of number k it hands on up to 2^k of them, at the one end, and keeps up to 2^k. An even
-/// offset sends `1 - 2 + 4 - ... ± 2^k` on, an odd one as far back. At powers of two that is the paper's tree; otherwise it
-/// is cut to the ranks that there are, by a rule of our own: the cut is as near to the paper's as leaves both sides no
-/// larger than 2^k, and the receiver as near to the paper's as lies beyond the cut.
+/// A rank is named by its *offset* from the root, which is negative before the root; a rank and all ranks below it have
+/// consecutive offsets. In round k a rank hands on up to 2^k of these, from one end, and keeps up to 2^k. A rank of even
+/// offset sends to the rank `1 - 2 + 4 - ... ± 2^k` places after it, one of odd offset to the rank as many places before
+/// it. At powers of two that is the paper's tree. Otherwise the tree is cut to the ranks that there are, by a rule of our
+/// own: the cut is as near to the paper's as possible with no more than 2^k ranks on either side, and the receiver is as
+/// near to the paper's as possible beyond the cut.
 struct BineTree {
   let rankCount: Int
   let root: Int

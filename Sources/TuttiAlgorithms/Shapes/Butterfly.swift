@@ -3,11 +3,11 @@ import TuttiSchedule
 /// An all-reduce by halving and doubling: in each round, pairs of positions share the part of the data that both work on,
 /// and complete it on the way back.
 ///
-/// Which positions meet, and which of the two takes the upper half, is given; the two must have met the same halves before.
-/// So a message is always one range. Where the rank count is no power of two, pairs at the front fold into one rank first,
-/// see ``PairFolding``.
+/// Which positions meet, and which of the two takes the upper half, is given; the two must have taken the same halves
+/// before. So a message is always one range. Where the rank count is no power of two, pairs at the front fold into one
+/// rank first, see ``PairFolding``.
 struct Butterfly {
-  /// The position that one meets in a round.
+  /// The position that a given one meets in a round.
   var peer: (_ position: Int, _ round: Int) -> Int
   /// Whether a position takes the upper half in a round, and puts its operand last.
   var isUpper: (_ position: Int, _ round: Int) -> Bool
@@ -55,7 +55,7 @@ struct Butterfly {
     return program.finish()
   }
 
-  /// What it costs, whichever positions meet, as far as a path leads from a folded rank back to one.
+  /// The cost, which does not depend on which positions meet.
   static func cost(for grouping: Grouping) -> AlgorithmCost {
     let folding = PairFolding(rankCount: grouping.rankCount)
     let (positions, pairs) = (folding.positionCount, folding.pairCount)

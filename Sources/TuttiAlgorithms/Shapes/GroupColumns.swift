@@ -85,15 +85,15 @@ struct GroupColumns {
     return algorithms.map { $0.schedule(for: first).chunkCount }.max()!
   }
 
-  /// The largest group's members: those that costs are of.
+  /// The members of the largest group, which costs are computed for.
   var largestGroup: Grouping {
     let groups = (0..<groupCount).lazy.map { grouping.group($0, at: level) }
     return grouping.members(of: groups.max { $0.count < $1.count }!)
   }
 }
 
-/// What a chunk of an algorithm inside a group is, where its blocks are shards: its part of its block's shard, and nothing
-/// where the block's member owns none.
+/// Maps a chunk of an algorithm inside a group, whose blocks are shards, to chunks of the whole: its part of its block's
+/// shard, and nothing where the block's member owns none.
 func shards(of inner: Schedule, count: Int, perShard: Int) -> (Int) -> Range<Int> {
   let perBlock = max(1, inner.chunkCount / inner.rankCount)
   return { chunk in
@@ -104,7 +104,7 @@ func shards(of inner: Schedule, count: Int, perShard: Int) -> (Int) -> Range<Int
   }
 }
 
-/// What a chunk of an algorithm is that cuts the same data into another number of chunks.
+/// Maps a chunk to the chunks that it becomes where the same data is cut into another number of them.
 func cut(_ chunkCount: Int, into otherCount: Int) -> (Int) -> Range<Int> {
   { $0 * otherCount / chunkCount..<($0 + 1) * otherCount / chunkCount }
 }

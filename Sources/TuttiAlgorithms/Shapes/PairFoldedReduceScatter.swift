@@ -2,11 +2,11 @@ import TuttiSchedule
 
 // What distance-doubling and recursive halving share as reduce-scatters: who folds, and where its blocks lie meanwhile.
 extension ScheduleBuilder {
-  /// Adds a rank's part of a reduce-scatter between as many ranks as are a power of two, where the others fold into their
-  /// neighbours first and get their block at the end. Chunks are blocks, and scratch 0 has room for all of them.
+  /// Adds a rank's part of a reduce-scatter among a power of two of the ranks; the others fold into their neighbours
+  /// first and get their block at the end. Chunks are blocks, and scratch 0 has room for all of them.
   ///
-  /// - Parameter exchange: Adds what a rank that takes part does with the others, given where its blocks lie: until its own
-  ///   is in the output, and that of the rank before it in scratch 0 where that one has folded.
+  /// - Parameter exchange: Adds the exchanges of a rank that takes part, given the buffer in which its blocks lie. They
+  ///   leave its own block in the output and, if the rank before it has folded, that rank's block in scratch 0.
   mutating func addReduceScatter(
     _ folding: PairFolding, _ rank: Int, _ rankCount: Int, exchange: (inout ScheduleBuilder, Buffer) -> Void
   ) {

@@ -1,7 +1,8 @@
 import TuttiSchedule
 
-/// The rounds of all-gathers and reduce-scatters in which ranks meet now to the one side, now to the other: in the exchange
-/// of number s, an even rank meets the rank `1 - 2 + 4 - ... ± 2^s` on, and an odd one the rank as far back.
+/// The rounds of all-gathers and reduce-scatters in which ranks meet now to the one side, now to the other: in exchange
+/// s, an even rank meets the rank `1 - 2 + 4 - ... ± 2^s` places after it, and an odd one the rank as many places before
+/// it.
 ///
 /// An exchange is between an even and an odd rank at any even rank count. The two are about two thirds of 2^s ranks apart,
 /// where recursive doubling takes 2^s. Odd ranks do the mirror image of what even ranks do, so that everything here is said
@@ -83,7 +84,7 @@ struct SwingRounds {
   /// `1 - 2 + 4 - ... ± 2^number`.
   static func distance(_ number: Int) -> Int { (1 - (number % 2 == 0 ? -2 : 2) << number) / 3 }
 
-  /// How far the offsets extend, after the rank or before it, that it reaches in so many exchanges, near ones first.
+  /// How far a rank's block has spread after so many exchanges, near ones first: places after the rank, or before it.
   static func reach(_ exchanges: Int, after: Bool) -> Int {
     stride(from: after ? 0 : 1, to: exchanges, by: 2).reduce(0) { $0 + 1 << $1 }
   }
@@ -210,7 +211,7 @@ struct SwingRounds {
   /// Messages on the longest path of a reduce-scatter, an all-gather, or both, one after the other.
   private func longestPath(scatters: Bool, gathers: Bool) -> Int {
     if rankCount == 1 { return 0 }
-    // What blocks have behind them, by offset: all ranks do the same. The odd rank's own block has one message.
+    // By offset, the messages that a block has behind it: all ranks do the same. The odd rank's own block has one.
     var depth = Array(repeating: 0, count: pairedCount)
     for round in scatters ? rounds.reversed() : [] {
       let offsets = round.pieces.flatMap { $0.offsets.map { $0 % pairedCount } }

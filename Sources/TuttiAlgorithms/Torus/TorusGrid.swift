@@ -16,7 +16,7 @@ struct TorusGrid {
   }
 
   let grouping: Grouping
-  /// From the innermost on, which takes most of the data where there is one part. A level without a choice is none.
+  /// From the innermost on, which carries most of the data where there is one part. A level that divides nothing is none.
   let dimensions: [Dimension]
   let partCount: Int
 
@@ -42,7 +42,7 @@ struct TorusGrid {
   /// The dimensions in the order in which a part takes them in a reduce-scatter; an all-gather goes back.
   func order(of part: Int) -> [Dimension] { Array(dimensions[part...] + dimensions[..<part]) }
 
-  /// Chunks of a part by the place of their rank in topology order.
+  /// How the chunks of a part are numbered.
   enum Numbering {
     /// A rank's block is a chunk of each part, one after the other.
     case byRank
@@ -64,7 +64,7 @@ struct TorusGrid {
     let order = order(of: part)
     let dimension = order[phase]
     func index(_ dimension: Dimension) -> Int { place / dimension.stride % dimension.size }
-    /// The place of the ring's member k, and those that differ from it in the dimensions of later phases.
+    /// The place of the ring's first member.
     let first = place - index(dimension) * dimension.stride
     let rest = order[(phase + 1)...]
     let chunks: (Int) -> [Range<Int>]

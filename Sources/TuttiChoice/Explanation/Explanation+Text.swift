@@ -1,8 +1,8 @@
 // The table that people read.
 
 extension Explanation {
-  /// A table for people, the fastest candidate first, in the columns of nccl-tests. Times are in microseconds. What was
-  /// measured is said to be.
+  /// A table for people, in aligned columns, the fastest candidate first. Times are in microseconds; measured ones are
+  /// marked.
   package var text: String {
     let titles =
       ["algorithm", "time us", "latency us", "fill us"] + levels.map { "\($0) us" } + ["copy us", "combine us", "rounds"]

@@ -1,4 +1,4 @@
-/// What rounds, messages and bytes cost that cross one level of the groups, in microseconds.
+/// What the rounds, messages and bytes that cross one level of the groups cost, in microseconds.
 ///
 /// A message crosses level l when its two ranks are in one group at level l and in different ones at level l + 1: level 0 is
 /// the outermost, the last one is from rank to rank inside the innermost groups. These are the levels of `AlgorithmCost`.

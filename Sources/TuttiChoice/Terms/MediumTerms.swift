@@ -14,13 +14,13 @@ package enum LevelMedium: String, Sendable, CaseIterable {
 /// What messages and bytes cost on one kind of transport, in microseconds: the table behind the automatic choice.
 ///
 /// On one host the ranks share processors, and what all of them do together counts; over a network only what the busiest
-/// rank does. The values for one host were fitted to measurements of all algorithms at 2, 3, 4 and 8 ranks on 2 cores, 8 B
-/// to 16 MiB, so that the choices are right rather than the times; those for a network are of 10 Gb/s Ethernet.
-/// `Benchmarks/choice` compares the choices with what is best. Those for RDMA are of 100 Gb/s RoCE, and not measured: a byte
-/// is the line rate of 12.5 GB/s; a message is two work requests and a completion at either end, at some 0.1 us each, as one
-/// core sends 10 million small ones a second (Kalia, Kaminsky & Andersen, "Datacenter RPCs can be General and Fast", NSDI
-/// 2019); a round is half of the 2 to 3 us that adapters of that kind take there and back, and as much again for the
-/// engines.
+/// rank does. The values for one host were fitted to measurements of all algorithms at 2, 3, 4 and 8 ranks on 2 cores, 8
+/// B to 16 MiB, so that the choices are right rather than the times; `Benchmarks/choice` compares the choices with what
+/// is best. The values for a network are of 10 Gb/s Ethernet. The values for RDMA are of 100 Gb/s RoCE, and not measured:
+/// a byte is the line rate of 12.5 GB/s; a message is two work requests and a completion at either end, at some 0.1 us
+/// each, as one core sends 10 million small ones a second (Kalia, Kaminsky & Andersen, "Datacenter RPCs can be General
+/// and Fast", NSDI 2019); a round is half of the 2 to 3 us that adapters of that kind take there and back, and as much
+/// again for the engines.
 package struct MediumTerms: Hashable, Sendable {
   /// A round: one message after another.
   package let round: Double
@@ -57,7 +57,7 @@ package struct MediumTerms: Hashable, Sendable {
   /// TCP's headers, and somewhat more with RoCE's.
   private static let dataShare = 0.95
 
-  /// Predicts the time of what travels at one level, as today's table was fitted: everything adds up.
+  /// Predicts the time of what travels at one level, as the table was fitted: everything adds up.
   ///
   /// - Parameter parallel: How many ranks run at the same time.
   func prediction(

@@ -2,9 +2,9 @@ import TuttiSchedule
 
 /// The ranks whose programs are read, and what each of them stands for.
 ///
-/// Of few ranks, they are all. Programs of many would take too long: these are then ranks of the first group of each level,
-/// where trees have their roots, of one in the middle, and of the last, whose ranks reach out of the group around it where
-/// the first's do not; of an innermost group they are eight. They are the same ones on all ranks.
+/// In a small job they are all ranks. In a large one that would take too long, and they are ranks of three groups of each
+/// level: the first, where trees have their roots; one in the middle; and the last, whose ranks reach out of the group
+/// around it where the first's do not. Of an innermost group they are eight ranks. They are the same on all ranks.
 ///
 /// Programs that grow with the number of ranks, as those of rings and direct algorithms, are alike on all ranks but a root:
 /// of these, fewer are read.
@@ -22,7 +22,7 @@ struct Representatives {
   /// By level from 1 on, then rank: the number of the group that the rank is in.
   private let numbers: [[Int32]]
 
-  /// So many ranks are read one and all.
+  /// In jobs of up to this many ranks, the programs of all are read.
   private static let allMax = 64
   private static let innermostMax = 8
   /// A program with more steps, or with more ranges of chunks in its messages, grows with the number of ranks.
@@ -42,7 +42,7 @@ struct Representatives {
     few = Representatives.members(of: all, grouping, groups: [0], reads: .few)
   }
 
-  /// Those that programs like this one, rank 0's, are read of.
+  /// The ranks whose programs are read, for an algorithm whose program for rank 0 is this one.
   func members(for program: Schedule) -> [Member] {
     program.stepCount > Self.stepsMax || program.ranges.count > Self.rangesMax ? few : many
   }
@@ -82,8 +82,8 @@ struct Representatives {
     }
   }
 
-  /// The first two groups, where trees have their roots; one in the middle; the last; the first of the largest ones. None
-  /// of them reaches out of a group, so that all may stand for as many.
+  /// The first two groups, where trees have their roots; one in the middle; the last; the first of the largest ones.
+  /// There is no group around them to reach out of, so that each may stand for as many as the others.
   private static func outermost(_ grouping: Grouping, _ count: Int) -> [(index: Int, weight: Double)] {
     let most = grouping.groupSizes(at: 1).upperBound
     let largest = (0..<count).first { grouping.group($0, at: 1).count == most } ?? 0

@@ -98,10 +98,9 @@ struct Traffic {
 
   /// Divides the rounds of an algorithm that knows nothing of groups among the levels, from the outermost on.
   ///
-  /// Where data walks from rank to rank, as in a ring, a path of so many rounds crosses a level as often as its ranks do on
-  /// average: a rank sends what has come to it, and does not wait for others' rounds. Elsewhere the busiest ranks are on
-  /// the longest path, each of whose messages stands for as many rounds as there are to a message; where it has more
-  /// messages than there are rounds, some of every round's cross.
+  /// Where data walks from rank to rank, as in a ring, a path of so many rounds crosses a level as often as its ranks do
+  /// on average: a rank sends what has come to it, and does not wait for others' rounds. Elsewhere the busiest ranks are
+  /// on the longest path, and each of their messages stands for an equal share of the rounds, but for at least one.
   private mutating func addRounds(
     _ rounds: Double, _ read: [(member: Representatives.Member, traffic: RankTraffic)]
   ) {

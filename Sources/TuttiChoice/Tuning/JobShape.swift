@@ -1,6 +1,7 @@
 import TuttiSchedule
 
-/// What measured times hold for: as many ranks, in groups of the same sizes, over the same medium, with as many processors.
+/// The jobs that measured times hold for: those with as many ranks, in groups of the same sizes, over the same medium,
+/// with as many processors.
 package struct JobShape: Hashable, Sendable {
   /// The slowest that carries messages of these ranks.
   package var medium: LevelMedium

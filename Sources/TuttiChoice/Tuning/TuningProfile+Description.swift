@@ -75,7 +75,7 @@ extension TuningProfile {
       throw description.error("", "must be a mapping of keys to values, not \(description.kind)")
     }
     guard let node = members.first(where: { $0.key == "version" })?.value else {
-      // A slip in this key is to be told as one.
+      // Where this key is misspelt, the error says so.
       let fields = try Fields(description, path: "", .profile)
       throw fields.error("version", "is missing: it is \(version)")
     }

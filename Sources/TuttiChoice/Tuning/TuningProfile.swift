@@ -3,9 +3,9 @@ import TuttiTopology
 
 /// What is known of costs on some machines: terms by which times are predicted, and times that were measured.
 ///
-/// A value that all ranks of a job have alike, from rank 0, so that all choose alike. What it says changes which algorithm
-/// runs, never what results may depend on: tables have the times of all algorithms, and the choice takes of them those that
-/// fold as the job's results do.
+/// All ranks of a job have the same profile, rank 0's, so that all choose alike. It changes which algorithm runs, never
+/// what results may depend on: tables have the times of all algorithms, and the choice considers only those that fold as
+/// the job's results do.
 package struct TuningProfile: Hashable, Sendable {
   /// What people call it; one line.
   package var name: String
@@ -89,6 +89,6 @@ extension TuningProfile {
     }
   }
 
-  /// The one for processors that are told apart no further: its terms are those that were fitted on Zen 5.
+  /// The profile for processors of no known family: its terms are those that were fitted on Zen 5.
   package static let generic = builtIn(.generic)
 }

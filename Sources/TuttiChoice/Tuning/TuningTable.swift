@@ -34,8 +34,8 @@ package struct TuningTable: Hashable, Sendable {
   /// proportion, and one that is smaller than the smallest takes as long. Only the four operations are used, which give the
   /// same bits on every processor and with every C library, so that all ranks choose alike.
   ///
-  /// - Returns: nil where it was not measured at both sizes around this one: what a time from elsewhere would say is no
-  ///   comparison.
+  /// - Returns: nil where it was not measured at both sizes around this one, because a time from further away cannot be
+  ///   compared.
   package func microseconds(_ algorithm: String, bytes: UInt64) -> Double? {
     guard let next = rows.firstIndex(where: { $0.bytes >= bytes }) else {
       guard let last = rows.last, let time = last.microseconds[algorithm] else { return nil }

@@ -1,9 +1,9 @@
 /// Breaks a ``FoldOrder/balanced`` fold of several operands into combines of two, one after the other. The proof and the
 /// engine both read it here.
 ///
-/// Depth first, so that few partial results are kept at a time: each in a *block*, of which there are as many as the
-/// logarithm of the number of operands. A result never overwrites another that is still needed, but may lie where its right
-/// operand did.
+/// It works depth first, so that few partial results are kept at a time: each in a *block*. About as many blocks as the
+/// logarithm of the number of operands are enough, see ``blockCount(operandCount:)``. A result never overwrites another that
+/// is still needed, but may lie where its right operand did.
 ///
 /// - SeeAlso: The pairs at the front are those of Thakur, Rabenseifner & Gropp, IJHPCA 19(1), 2005.
 @frozen @usableFromInline

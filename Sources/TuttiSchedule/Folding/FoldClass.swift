@@ -1,4 +1,4 @@
-/// By which trees an algorithm folds the elements of a result. Algorithms of one class give the same bits.
+/// Names the trees by which an algorithm folds the elements of a result. Algorithms of one class give the same bits.
 ///
 /// Combines of several operands count as the combines of two that they stand for. Where 16-bit floats are rounded belongs to
 /// the tree: the canonical class rounds after each combine of two.
@@ -19,7 +19,7 @@ package enum FoldClass: Hashable, Sendable {
     }
   }
 
-  /// The class of what is in both, where nil is that of no elements.
+  /// The class of two sets of elements together; nil is the class of no elements.
   static func joined(_ a: FoldClass?, _ b: FoldClass?) -> FoldClass? {
     switch (a, b) {
     case (nil, let known), (let known, nil): return known

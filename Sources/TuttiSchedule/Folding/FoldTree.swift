@@ -1,8 +1,8 @@
 /// The tree by which values are combined, two at a time, up to swapping the two operands of a combine: all combines are
 /// bitwise commutative, so equal trees give equal bits.
 ///
-/// It is known by a hash of its shape and of what its leaves are. Two different trees of a job have the same one with a
-/// probability of 2^-64.
+/// It is known by a hash of its shape and of what its leaves are. Two different trees have the same hash with a probability
+/// of 2^-64.
 public struct FoldTree: Hashable, Sendable {
   /// The same in every build and on every host.
   package let hash: UInt64

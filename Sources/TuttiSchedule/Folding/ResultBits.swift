@@ -1,7 +1,7 @@
-/// What the bits of a result that rounds may depend on: which algorithms `auto` chooses among, where the order of combines
-/// makes a difference. That is in sums, products and averages of floating-point numbers, and nowhere else.
+/// What the bits of a result may depend on. It decides which algorithms `auto` chooses among where the order of combines
+/// makes a difference: in sums, products and averages of floating-point numbers, and nowhere else.
 public enum ResultBits: UInt8, Hashable, Sendable, Named {
-  /// On everything: `auto` is whatever is fastest, and results of different sizes may fold in different orders.
+  /// On everything: `auto` takes whatever is fastest, and results of different sizes may fold in different orders.
   case any = 0
   /// On the data, its type, the operation, and the ranks in their groups: `auto` keeps to one tree, whatever the size.
   case `class` = 1
@@ -19,8 +19,8 @@ public enum ResultBits: UInt8, Hashable, Sendable, Named {
 
   /// The tree by which results fold on these ranks; nil where any will do.
   ///
-  /// That of `class` goes inside the innermost groups first, then across them, in the order of the groups: canonically in
-  /// both. It is the canonical tree where the groups are in rank order and of 2^k ranks each.
+  /// The tree of `class` folds inside the innermost groups first, then across them in the order of the groups, each time
+  /// canonically. It is the canonical tree of all ranks where the groups are in rank order and of 2^k ranks each.
   ///
   /// - Complexity: O(ranks).
   package func tree(for grouping: Grouping) -> FoldTree? {

@@ -38,7 +38,7 @@ package struct Plan: Hashable, Sendable {
 
   package struct Step: Hashable, Sendable {
     package var kind: Kind
-    /// The lane within the operation's slot.
+    /// The schedule's channel; ``Channel/lane(_:)`` gives its lane among those of the operation.
     package var channel: UInt8
     /// Send: ``SourceLifetime/copied``.
     package var copied = false
@@ -60,14 +60,15 @@ package struct Plan: Hashable, Sendable {
     package var isBalanced = false
     /// What must have happened before a segment may be executed.
     package var edges: Range<Int32> = 0..<0
-    /// Combine: the send that reads exactly this step's destination next, which may be written in the same pass; or -1.
+    /// Combine: the send that next reads exactly this step's destination, and may send each segment in the pass that makes
+    /// it; or -1.
     package var fusedSend: Int32 = -1
     /// Combine and its fused send: the data is stored nowhere, so each segment is combined when it can be sent, and not
     /// before.
     package var forwarded = false
     /// Combine: the result has every rank's contribution.
     package var completes = false
-    /// The queue that it is in.
+    /// The queue that the step is in.
     package var queue: Int32 = -1
     /// The schedule's step this came from, for messages.
     package var origin: Int32

@@ -36,15 +36,15 @@ struct EventGraph {
   private(set) var rankOfStep: [Int32] = []
   /// By step: number of the first event that says that all peers have consumed a segment; -1 where there is one peer.
   private var consumedBase: [Int] = []
-  /// By step: how many events before each of its events the combine's is that feeds it at once, storing nothing; 0: there is
-  /// none.
+  /// By step: for a send that a combine feeds at once, storing nothing, how many events the combine's event comes before the
+  /// send's; 0 for all other steps.
   private var combineDistance: [Int32] = []
 
   /// By lane, then place on it: the event that sends, and the one that consumes. Equally many, by the schedules' proof.
   private(set) var laneSends: [Int32] = []
   private var laneConsumes: [Int32] = []
   private var laneBase: [Int] = []
-  /// By sender, receiver and lane in that direction; of those that are used, which are few of all pairs in a large job.
+  /// The number of each lane that is used, by its ``laneKey(_:_:_:)``: in a large job, few of all pairs of ranks use one.
   private var laneNumbers: [Int: Int] = [:]
   /// By rank, then index in the plan's `peers` and `sources`: place of the message's first segment in `laneSends`.
   private(set) var peerPlace: [[Int]] = []

@@ -1,7 +1,8 @@
 // The postcondition of a barrier, which has no data: it is a property of who waits for whom.
 
 extension Verifier {
-  /// Barrier: everything a rank does at last must follow something that every other rank did first.
+  /// Checks that the steps of a rank, taken together, wait for at least one step of every other rank: so no rank is done
+  /// before every rank has entered.
   ///
   /// Credit is not counted: how much of it there is depends on the transport.
   func checkBarrier(_ graph: EventGraph, _ order: [Int32]) throws(ProofFailure) {

@@ -31,7 +31,8 @@ private struct ScheduleDrawing {
   private static let left = 76.0
   private static let right = 28.0
   private static let top = 66.0
-  /// A message is at least so long, as far as the picture stays below ``plotWidthMax``: room for its label.
+  /// The least length of a message, which leaves room for its label, unless the picture would be wider than
+  /// ``plotWidthMax``.
   private static let messageWidth = 54.0
   private static let plotWidthMin = 616.0
   private static let plotWidthMax = 3600.0
@@ -288,7 +289,7 @@ private struct ScheduleDrawing {
 }
 
 extension Double {
-  /// 2, 20, 200...: in the steps of an axis, 1 2 5 10 20 50..., what is followed by 2.5 times itself.
+  /// Whether this is 2, 20, 200...: in the steps of an axis, 1 2 5 10 20 50..., these are followed by 2.5 times themselves.
   fileprivate var isPowerOfTenTimesTwo: Bool {
     var value = self
     while value >= 10 { value /= 10 }

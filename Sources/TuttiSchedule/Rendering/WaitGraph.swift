@@ -11,7 +11,7 @@ struct WaitGraph {
   struct Lane: Hashable {
     var from: Int
     var to: Int
-    /// Which of the lanes in that direction.
+    /// The lane's number among those in that direction.
     var number: Int
 
     init(from: Int, to: Int, channel: Int) {
@@ -116,7 +116,8 @@ struct WaitGraph {
   }
 }
 
-/// What the steps of one rank wait for of its own, and what they send and receive. Steps are added in program order.
+/// For each step of one rank: which of the rank's own steps it waits for, and what it sends and receives. Steps are added in
+/// program order.
 private struct RankWaits {
   private struct Cell: Hashable {
     var buffer: Buffer

@@ -15,7 +15,7 @@ extension DescriptionNode {
     let name = try text(field)
     guard !name.isEmpty, name.utf8.count <= DescriptionNode.nameBytesMax, name.utf8.allSatisfy(isNameByte) else {
       throw error(
-        field, "'\(name.shortened)' is no name: 1 to \(DescriptionNode.nameBytesMax) letters, digits, '.', '_' and '-'")
+        field, "'\(name.shortened)' is not a name: 1 to \(DescriptionNode.nameBytesMax) letters, digits, '.', '_' and '-'")
     }
     return name
   }
@@ -57,7 +57,7 @@ extension DescriptionNode {
       example: "25 Gb/s")
     let range = Bandwidth.range
     guard value >= range.lowerBound.bitsPerSecond, value <= range.upperBound.bitsPerSecond else {
-      throw error(field, "\(kind) is no link's rate: \(range.lowerBound) to \(range.upperBound)")
+      throw error(field, "\(kind) is out of range for a link's rate: \(range.lowerBound) to \(range.upperBound)")
     }
     return Bandwidth(bitsPerSecond: value)
   }
@@ -66,7 +66,7 @@ extension DescriptionNode {
     let value = try quantity(field, units: latencyUnits, known: ["ns", "us", "ms", "s", "ps"], example: "1.5 us")
     let range = Latency.range
     guard value >= range.lowerBound.picoseconds, value <= range.upperBound.picoseconds else {
-      throw error(field, "\(kind) is no link's latency: \(range.lowerBound) to \(range.upperBound)")
+      throw error(field, "\(kind) is out of range for a link's latency: \(range.lowerBound) to \(range.upperBound)")
     }
     return Latency(picoseconds: value)
   }

@@ -20,7 +20,7 @@ struct Reachability {
         let segments = segments(of: index, in: run)
         let name = run.names.name(index)
         guard !segments.isEmpty else {
-          throw fields.error("hosts", "'\(name)' is in no network: give it 'nics', and them a cable")
+          throw fields.error("hosts", "'\(name)' is in no network: give it 'nics', and give those a cable")
         }
         guard known.insert(segments).inserted else {
           if isUniform(run) { break }

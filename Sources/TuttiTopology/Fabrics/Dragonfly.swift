@@ -1,8 +1,9 @@
 /// Groups of routers that all have a link to each other, and the same number of links between any two groups.
 ///
-/// Each router has `globalLinks` ports to other groups. Of the `a h` global ports of a group, port n leads to the group `n
-/// mod (g - 1) + 1` further on, as often round as leaves the same number for each pair of groups; ports left over are
-/// unused. Routes are minimal: at most one local link, one global link, one local link.
+/// Each router has `globalLinks` ports to other groups. The global ports of a group are numbered from 0 over all its
+/// routers: of g groups, port n leads to the group `n mod (g - 1) + 1` places further on. Each pair of groups gets the
+/// same number of links; ports left over are unused. Routes are minimal: at most one local link, one global link, one
+/// local link.
 ///
 /// - SeeAlso: Kim, Dally, Scott, Abts, "Technology-driven, highly-scalable dragonfly topology", ISCA 2008.
 package struct Dragonfly: Fabric {

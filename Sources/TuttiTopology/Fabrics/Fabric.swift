@@ -40,7 +40,8 @@ package protocol Fabric: Sendable {
   /// How ports belong together, from the outermost level to the innermost: `["pod", "edge"]`.
   var levels: [String] { get }
   func group(of port: Int, at level: Int) -> Int
-  /// What all links out of a group carry together, the least of a level's groups; nil where there are none.
+  /// What all links out of a group carry together, for the group of the level that has the least; nil where there are
+  /// none.
   func exit(at level: Int) -> Bandwidth?
   /// Shape and figures in words: `32 leaves, 16 spines, uplinks 400 Gb/s`.
   var summary: String { get }

@@ -23,7 +23,7 @@ package struct HostLoad: Hashable, Sendable {
 
   /// The load of ranks that may each use these processors.
   ///
-  /// Ranks compete for the union of what they may use, and so do those among them that have to do with a part of it.
+  /// Ranks compete for the union of what they may use, and so do those among them that are confined to a part of it.
   /// (Hall's condition for the sets that occur: exact where of two sets one contains the other or they have nothing in
   /// common, and never too low.) Those of one control group also share its quota.
   package init(_ allowances: [ProcessorAllowance]) {

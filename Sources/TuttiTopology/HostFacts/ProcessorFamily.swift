@@ -26,9 +26,9 @@ package enum ProcessorFamily: String, Sendable, CaseIterable {
     }
   }
 
-  /// The family of the first processor that a text in the form of `/proc/cpuinfo` tells of.
+  /// Takes the family of the first processor that a text in the form of `/proc/cpuinfo` describes.
   ///
-  /// Virtual machines may show another processor than there is: what they show is what is taken.
+  /// A virtual machine may show another processor than there is; what it shows is what counts.
   package init(cpuinfo: String) {
     var fields: [Substring: Substring] = [:]
     for line in cpuinfo.split(separator: "\n", omittingEmptySubsequences: false) {

@@ -1,6 +1,6 @@
 /// Which processors and memory belong together, as the kernel says under `/sys/devices/system`.
 package struct ProcessorTopology: Hashable, Sendable {
-  /// A NUMA node. One of a host that does not tell them is no node.
+  /// A NUMA node. A host whose kernel does not tell them has none.
   package struct Node: Hashable, Sendable {
     package let number: Int
     /// Those online; empty for a node that is memory alone.

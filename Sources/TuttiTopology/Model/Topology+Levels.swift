@@ -20,7 +20,7 @@ package struct LevelFigures: Sendable {
   /// The longest latency and the least bandwidth of the paths that were looked at, each alone on its links.
   package let latency: Latency
   package let bandwidth: Bandwidth
-  /// What leaves one of the groups at most, all its links together: what limits ranks that all send at once.
+  /// The most that can leave one of the groups, over all its links together: it limits ranks that all send at once.
   package let exit: Bandwidth?
 }
 

@@ -5,8 +5,8 @@
 
 /// Hosts, the ranks on them, and the networks between them.
 ///
-/// What is regular is not kept but computed: a fabric of any size takes the same memory. Kept are two numbers for each
-/// rank. Routes are computed when they are asked for, and are the same on all ranks.
+/// What is regular is not kept but computed: a fabric of any size takes the same memory. For each rank, two numbers are
+/// kept. Routes are computed when they are asked for, and are the same on all ranks.
 package struct Topology: Sendable {
   package let name: String
   /// Where its figures come from, for people; not part of ``hash``.
@@ -95,7 +95,7 @@ package struct Topology: Sendable {
   /// out or not, and ``source`` make no difference; every name, figure and number does.
   package var hash: String {
     var hash = ContentHash()
-    // Raised when equal files shall have other hashes.
+    // To be raised when the same file has to get another hash.
     hash.combine("tutti topology 1")
     hash.combine(name)
     hash.combine(regions.count)

@@ -124,7 +124,7 @@ struct TopologyDrawing {
 
   // MARK: Levels
 
-  /// Bars on a logarithmic scale: what takes ten times as long is as much longer everywhere.
+  /// Bars on a logarithmic scale: a factor of ten makes the same difference everywhere.
   private mutating func addLevels() {
     let figures = topology.levelFigures
     guard !figures.isEmpty else { return }
