@@ -42,7 +42,8 @@ package enum CPUAffinity: Hashable, Sendable {
       .configuration, rank: rank, peer: peer,
       "\(variable)=\"\(value)\" names processor \(outside) for \(who), which may use \(inherited) only",
       advice:
-        "Name processors of those it inherits, or widen these where it is started (taskset, cpuset, the launcher's binding)")
+        "Name processors that it inherits, or have it inherit more where it is started (taskset, cpuset, the launcher's binding)"
+    )
   }
 
   /// The value as it is set, with lists as the kernel writes them.
@@ -114,9 +115,8 @@ extension CPUAffinity {
     return Confinement(processors: local.firstIndex { $0.rank == member.rank }.map { shares[$0] })
   }
 
-  /// The processors that each member may use once all are confined, by rank; equal on all ranks.
-  ///
-  /// Shares of `auto` are all of what was inherited together, so it changes nothing here.
+  /// The processors that each member may use once all are confined, by rank; equal on all ranks. The shares of `auto`
+  /// together are all that was inherited, so `auto` changes nothing here.
   package func allowances(of members: [MemberRecord], seenBy rank: Int) throws(FailureReport) -> [ProcessorAllowance] {
     var allowances = members.map(\.processors)
     guard case .listed(let lists) = self else { return allowances }
@@ -127,7 +127,7 @@ extension CPUAffinity {
       guard lists.count == 1 || place < lists.count else {
         throw FailureReport(
           .configuration, rank: rank, peer: member.rank,
-          "\(Self.variable)=\"\(text)\" has \(lists.count) lists, but host \(member.host.name) has more ranks: \(member.description) is without",
+          "\(Self.variable)=\"\(text)\" has \(lists.count) lists, but host \(member.host.name) has more ranks: \(member.description) has none",
           advice: "Write a list for each rank of the host with the most, or one for all")
       }
       let list = lists.count == 1 ? lists[0] : lists[place]

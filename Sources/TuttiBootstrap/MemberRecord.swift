@@ -15,7 +15,7 @@ package struct MemberRecord: Hashable, Sendable {
   /// What the layers above tell each other: bytes that nobody looks into here.
   package var note: [UInt8] = []
 
-  /// A note has a file at most, of a mebibyte, and few bytes more.
+  /// More than any note has, which is at most a file of a mebibyte and a few bytes.
   static let noteBytesMax = 4 << 20
   /// More than any host has: the list of a host with many bridges is not cut.
   static let addressesMax = 1024

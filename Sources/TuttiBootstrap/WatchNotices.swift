@@ -1,8 +1,8 @@
 import TuttiSystem
 import TuttiTransport
 
-/// Says whose end on this machine is noticed by control connections alone: a message later, and not while a child of it
-/// keeps them open. The lowest rank of a machine says it for all.
+/// Says which ranks of this machine are noticed to end by their control connections alone: a message later, and not while
+/// a child process keeps these open. The lowest rank of a machine says it for all.
 package struct WatchNotices {
   private let ranks: [RankFacts]
 

@@ -8,8 +8,8 @@ package struct ChildProgram: Sendable {
   package var program: String
   package var arguments: [String]
   package var environment: [String: String]
-  /// The program's descriptors: its numbers, and the numbers here of what they stand for. Without an entry, its standard
-  /// input is the lifeline.
+  /// The descriptors that the program gets: by its number for each, the number in this process. Without an entry for it,
+  /// its standard input is the lifeline.
   package var descriptors: [Int32: Int32] = [:]
   /// Whether the program gets none of this process's signal dispositions, signal mask and descriptors. Otherwise it gets all
   /// of them.

@@ -111,7 +111,7 @@ public struct JobDescription: Sendable, Hashable {
     try RunningJob(supervisor { $0.isolates = true }, report)
   }
 
-  /// Ranks with access to hosts, by host, in the order of their first ranks.
+  /// The ranks that run on hosts, by host, in the order of each host's first rank.
   var places: [(host: LaunchHost, ranks: [RankDescription])] {
     var order: [LaunchHost] = []
     var ranksOf: [LaunchHost: [RankDescription]] = [:]

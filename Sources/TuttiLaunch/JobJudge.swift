@@ -28,7 +28,7 @@ struct JobJudge {
   /// Notes how a rank has ended, and reports it where it could not report its own error. A rank whose reader has left, as
   /// `head` does, is no error.
   ///
-  /// - Parameter process: nil where somebody has said already why nothing is known of its end.
+  /// - Parameter process: nil where the user has been told already why nothing is known of the rank's end.
   mutating func note(_ end: RankEnd, of rank: Int, process: pid_t?, on host: String = "", _ report: (String) -> Void) {
     outcome.ends[rank] = end
     if !end.isSuccess && outcome.firstFailure == nil { outcome.firstFailure = rank }
@@ -60,7 +60,7 @@ struct JobJudge {
     return true
   }
 
-  /// Ends the job by a signal to this process; nil by its program's wish.
+  /// Ends the job because of a signal to this process, or, with nil, because the program asked for it.
   mutating func stop(_ signal: Int32?) {
     if let signal { outcome.stopSignal = signal } else { outcome.wasStopped = true }
   }

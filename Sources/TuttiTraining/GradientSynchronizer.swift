@@ -145,7 +145,7 @@ public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
     if mode.withLock({ $0.pauses > 0 }) { return }
     if let failure = conductor.failure { throw failure }
     guard parameters.indices.contains(index) else {
-      throw refused("there is no parameter \(index)", "There are \(parameters.count)")
+      throw refused("there is no parameter \(index)", "Give an index from 0 to \(parameters.count - 1)")
     }
     guard conductor.look({ $0.claim(index) }) else {
       throw refused(
@@ -219,7 +219,7 @@ public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
   public func wait(for index: Int) throws(TuttiError) {
     if let failure = conductor.failure { throw failure }
     guard parameters.indices.contains(index) else {
-      throw refused("there is no parameter \(index)", "There are \(parameters.count)")
+      throw refused("there is no parameter \(index)", "Give an index from 0 to \(parameters.count - 1)")
     }
     let bucket = conductor.layout.bucketOf[index]
     if try conductor.wait(until: { $0.phases[bucket] == .ended }) { return }

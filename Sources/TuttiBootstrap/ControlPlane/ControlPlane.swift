@@ -33,11 +33,11 @@ package struct RankStatus: Hashable, Sendable {
   var isInside: Bool { entered > completed }
 }
 
-/// What a rank's runtime does with the control plane's news. None of them may block or call back into the control plane's
+/// What a rank's runtime does with the control plane's news. No handler may block or call back into the control plane's
 /// ``ControlPlane/diagnoseTimeout(_:until:)`` or ``ControlPlane/causeOfLoss(of:otherwise:)``.
 package struct ControlHandlers: Sendable {
-  /// A peer has dialed this rank for a data link and proved the secret. Its socket is
-  /// non-blocking, close-on-exec, registered with `tutti_register_descriptor`. Called on the service thread.
+  /// A peer has dialed this rank for a data link and proved the secret. The connection's socket is non-blocking,
+  /// close-on-exec, registered with `tutti_register_descriptor`. Called on the service thread.
   package var onConnection: @Sendable (_ peer: Int, _ transport: TransportKind, _ connection: consuming Connection) -> Void
   /// The communicator has failed: the first cause. Called once: on the service thread, on the thread that reported it, or,
   /// for one that came before the handlers, on the thread that sets them.
@@ -76,7 +76,7 @@ package struct ExpiredWait: Sendable {
   package var step: Int
   /// The transport of the link waited on; empty when not known.
   package var transport: String
-  /// This rank's, as ``RankStatus/trouble``.
+  /// What is known to be wrong with this rank's way to a peer, as in ``RankStatus/trouble``.
   package var trouble: String
 
   package init(

@@ -46,7 +46,7 @@ final class DepartureBoard: DepartureMarks, @unchecked Sendable {
     // Sealed, so that nobody can shrink it: a look at it would then end this process.
     guard fstat(descriptor, &status) == 0, status.st_size >= rankCount, tutti_is_sealed(descriptor) != 0 else {
       throw FailureReport(
-        .transport, "what came for the departure board is no sealed memory of \(rankCount) bytes",
+        .transport, "the memory that came for the departure board is not sealed, or smaller than \(rankCount) bytes",
         advice: "All ranks of a job must run the same version of Tutti", transport: "shm")
     }
     guard let bytes = mmap(nil, rankCount, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0), bytes != MAP_FAILED else {

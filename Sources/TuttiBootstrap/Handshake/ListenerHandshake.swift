@@ -120,7 +120,7 @@ struct ListenerHandshake {
     guard let hello, received[0] == HandshakeVerdict.fine.rawValue,
       Handshake.isProof(proof, of: .dialer, hello: helloBytes, listenerNonce: nonce, key: policy.key)
     else { return refuse(.wrongSecret) }
-    // Said only to who has proven the secret, so that no stranger can end a join with it.
+    // Said only to a dialer that has proven the secret, so that no stranger can end a join with it.
     guard hello.isEncrypting == (policy.tls != nil) else { return refuse(.otherEncryption) }
     let tlsKey = policy.tls.map { Handshake.tlsKey(hello: helloBytes, listenerNonce: nonce, key: $0) }
     return .accepted(hello, tlsKey: tlsKey, reply: Handshake.replyHeader(.fine, version: policy.version))

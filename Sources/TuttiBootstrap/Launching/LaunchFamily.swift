@@ -20,8 +20,9 @@ struct LaunchFamily: Sendable {
   static let prrte = LaunchFamily(name: "PRRTE", rank: "PMIX_RANK", size: nil, job: ["PMIX_NAMESPACE"])
   static let kubernetes = LaunchFamily(name: "Kubernetes", rank: "JOB_COMPLETION_INDEX", size: nil, job: [])
 
-  /// By precedence. Launchers nest, and the inner one's ranks count: `salloc mpirun` leaves Slurm's variables of a step of
-  /// another kind on every rank, and `srun torchrun` those of the agents. So Slurm is the last of those that tell all.
+  /// By precedence. Launchers nest, and the inner one's ranks count: `salloc mpirun` leaves Slurm's variables of a step
+  /// of another kind on every rank, and `srun torchrun` those of the agents. So Slurm is the last of those that tell both
+  /// rank and size.
   private static let all = [common, openMPI, pmi, slurm, prrte, kubernetes]
 
   /// The family that tells this process its rank; nil when none does.

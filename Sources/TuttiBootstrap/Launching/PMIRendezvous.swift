@@ -88,7 +88,8 @@ package final class PMIRendezvous: Rendezvous {
       client = try PMIClient(descriptor: descriptor, clock: clock)
       try client.begin(deadline: deadline)
     case .inUse, .ended:
-      throw FailureReport(.rendezvous, "the launcher's PMI connection is of no more use", advice: "Look at the first error")
+      throw FailureReport(
+        .rendezvous, "the launcher's PMI connection cannot be used again", advice: "Look at the first error")
     }
     let value = try body(client)
     state.withLock { $0 = .open(Box(client)) }

@@ -80,7 +80,7 @@ extension Membership {
       return child
     } catch {
       offer.close()
-      // When the parent has failed, what it did to this is no news.
+      // When the parent has failed, that is the cause, and the error here follows from it.
       child.giveUp(firstCause ?? error.observed(by: child.rank))
       throw child.firstCause ?? error
     }

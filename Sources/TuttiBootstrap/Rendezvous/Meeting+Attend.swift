@@ -10,8 +10,9 @@ extension Meeting {
   ///   - identity: Who this rank is, and where the ranks meet.
   ///   - secret: What every connection proves; nil for a secret that rank 0 draws and leaves in the store where they meet.
   ///   - settings: Names and values that must be equal on all ranks; at most 64, each text at most 256 bytes.
-  ///   - offers: What the transports that this rank would use have to say about it.
-  ///   - note: What the caller's layer tells that of the other ranks; of other ranks than 0, some kilobytes at most.
+  ///   - offers: What each transport that this rank may use tells the other ranks.
+  ///   - note: Bytes that the caller's layer gives to the same layer on the other ranks; a few kilobytes at most, except
+  ///     on rank 0.
   ///   - abilities: What this process may do on its host.
   ///   - deadline: Nanoseconds of `clock`, for the whole join; the earliest of all ranks' counts. Rank 0's reason may come a
   ///     second later.
@@ -128,7 +129,7 @@ struct MeetingWay {
       request.member.unixName = listeners.unixName
       guest.send(.request(request))
       guard case .table(let communicator, let members) = try guest.receive(), members.count == identity.rankCount else {
-        throw FailureReport(.rendezvous, rank: identity.rank, peer: 0, "rank 0 sent something else than the table of ranks")
+        throw FailureReport(.rendezvous, rank: identity.rank, peer: 0, "rank 0 sent something other than the table of ranks")
       }
       return Meeting(
         rank: identity.rank, members: members, communicator: communicator, secret: guest.secret, role: .guest(guest),

@@ -90,7 +90,7 @@ package final class Meeting {
     try awaitChildren(of: membership, guest)
     guest.send(.attached)
     guard case .begin = try guest.receive() else {
-      throw FailureReport(.rendezvous, rank: rank, peer: 0, "rank 0 sent something else than the word to begin")
+      throw FailureReport(.rendezvous, rank: rank, peer: 0, "rank 0 sent something other than the word to begin")
     }
     try membership.establish()
   }

@@ -1,7 +1,8 @@
 import Glibc
 import TuttiSystem
 
-/// Looks for rank 0: keeps where it may be reached by what is known now, and what came of the last attempts.
+/// Looks for rank 0: keeps the addresses at which it may be reached, as far as is known, and what came of the last
+/// attempts.
 struct MeetingSearch {
   let identity: LaunchIdentity
   /// The caller's; nil for the one that rank 0 leaves in the store.
@@ -30,7 +31,8 @@ struct MeetingSearch {
     return "\(identity.place) (\(addresses.map(\.description).joined(separator: ", ")))"
   }
 
-  /// Whether what does not know the secret may be rank 0 of another job with the same secret.
+  /// Whether a listener that fails the proof may be rank 0 of another job: where jobs have names, these are part of the
+  /// key.
   var mayBeOfAnotherJob: Bool { secret?.job != nil }
 
   /// What to do where the rendezvous leads to this very host, though rank 0 may be on another; nil where it does not, or is
@@ -105,7 +107,7 @@ struct MeetingSearch {
           advice: "Run the same version of the library on every rank")
       }
       // It may have been read while it was written.
-      lastProblem = "\(value.count) bytes are stored that rank 0 has not put there, or not whole"
+      lastProblem = "\(value.count) bytes are stored that rank 0 has not put there, or only a part of what it put"
       addresses = []
       return
     }
@@ -125,7 +127,7 @@ struct MeetingSearch {
     throw FailureReport(
       .configuration, rank: identity.rank, peer: 0,
       point.secret.isEmpty
-        ? "this rank expects the job's secret in the rendezvous \(store.name), and rank 0 keeps it from there"
+        ? "this rank expects the job's secret in the rendezvous \(store.name), and rank 0 has not left it there"
         : "rank 0 left a secret in the rendezvous \(store.name), and this rank has one from elsewhere",
       advice: "Join with the same kind of secret on every rank")
   }

@@ -37,7 +37,7 @@ package struct NetworkSettings: Hashable, Sendable {
       guard let seconds = Double(text), seconds > 0, seconds <= 1e6 else {
         throw FailureReport(
           .configuration, "TUTTI_TIMEOUT=\"\(text)\" is not a number of seconds above 0 and up to 1000000",
-          advice: "Set it to how long joining may take, or unset it for 60 and an eighth for each rank")
+          advice: "Set it to how long joining may take, or unset it for 60 s and an eighth of a second for each rank")
       }
       settings.joinTimeoutSeconds = seconds
     }

@@ -40,7 +40,7 @@ struct RendezvousGuest {
     let seconds = (Double(clock.now() - started) / 1e8).rounded() / 10
     throw FailureReport(
       .rendezvous, rank: identity.rank, peer: 0,
-      "rank 0 cannot be reached at the rendezvous \(search.placeText) for \(secondsText(seconds)) s (\(search.lastProblem))",
+      "rank 0 cannot be reached at the rendezvous \(search.placeText), tried for \(secondsText(seconds)) s (\(search.lastProblem))",
       advice: search.adviceOnAddresses
         ?? "Check that rank 0 is running, that the address is its own and the same on every rank, and that no firewall is "
         + "between; raise TUTTI_TIMEOUT if it starts late")

@@ -52,8 +52,8 @@ struct RendezvousListener {
       case EADDRINUSE:
         "Another program, or another rank 0, listens there: choose a free port in TUTTI_RENDEZVOUS or MASTER_PORT"
       case EADDRNOTAVAIL:
-        "It is not an address of this host: start rank 0 on the host that has it, or name this host; where the address leads "
-          + "here by a translation, set TUTTI_ADVERTISE to it on rank 0"
+        "It is not an address of this host: start rank 0 on the host that has it, or name this host; where a NAT leads from "
+          + "the address to this host, set TUTTI_ADVERTISE to it on rank 0"
       case EACCES: "Choose a port above 1023"
       default: "Check TUTTI_RENDEZVOUS or MASTER_ADDR and MASTER_PORT"
       }

@@ -15,7 +15,7 @@ struct HostfileText {
   /// - Throws: `.hosts` for what is no file of text, or not read to its end in time.
   init(_ path: String) throws(LaunchError) {
     func refusal(_ why: String) -> LaunchError { LaunchError(.hosts, "the hostfile \(path) \(why)") }
-    // It would wait for a FIFO's other end.
+    // Non-blocking, because opening a FIFO would otherwise wait for its writer.
     let raw = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard raw >= 0 else { throw refusal("cannot be read: \(errorText(errno))") }
     let file = OwnedDescriptor(raw)

@@ -30,7 +30,8 @@ final class AgentLoop {
       if !isPaused && monotonicNanoseconds() > lastHeard + AgentProtocol.silenceLimit {
         // Its connection is cut; nobody reads this but a log of the remote shell's.
         let seconds = AgentProtocol.silenceLimit / Clock.second
-        try? StandardStream.error.write("tutti agent: the launcher is not heard for \(seconds) s: its ranks end here\n")
+        try? StandardStream.error.write(
+          "tutti agent: the launcher has not been heard for \(seconds) s: its ranks end here\n")
         return 1
       }
       for rank in ranks { serve(rank) }

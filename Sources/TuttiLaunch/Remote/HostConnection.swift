@@ -13,7 +13,7 @@ final class HostConnection {
     /// The agent waits for its part of the job.
     case ready
     case running
-    /// It is of no more use.
+    /// It has ended, and is good for nothing more.
     case ended
   }
 
@@ -22,7 +22,7 @@ final class HostConnection {
     case report(AgentReport)
     /// What the remote shell, or the agent, has to say to the user.
     case text(String)
-    /// The connection is of no more use, and why.
+    /// The connection has failed, and why: a clause that follows the host.
     case failure(String)
   }
 
@@ -162,7 +162,7 @@ final class HostConnection {
       }
       do throws(MalformedMessage) {
         while let frame = try reader.next() { events.append(.report(try AgentReport(frame))) }
-      } catch { return events + [failure("says something that is no report of an agent (\(error.what))")] }
+      } catch { return events + [failure("sends something that is not an agent's report (\(error.what))")] }
     }
     return events
   }
@@ -185,7 +185,7 @@ final class HostConnection {
       return nil
     }
     guard preamble.count > AgentProtocol.preambleBytesMax else { return nil }
-    return failure("prints something else than an agent: \(shown(Substring(String(decoding: preamble, as: UTF8.self))))")
+    return failure("prints something other than an agent: \(shown(Substring(String(decoding: preamble, as: UTF8.self))))")
   }
 
   // MARK: Texts

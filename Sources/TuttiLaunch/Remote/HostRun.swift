@@ -61,7 +61,7 @@ final class HostRun {
     return isBroken || isStarted && judge.isOver(report)
   }
 
-  /// Ends the job by a signal; nil by its program's wish.
+  /// Ends the job because of a signal, or, with nil, because the program asked for it.
   func stop(_ signal: Int32?) { judge.stop(signal) }
 
   /// Stops this process with all ranks, as Ctrl-Z asks for, and goes on with them.
@@ -196,10 +196,10 @@ final class HostRun {
       barrierSince = nil
       let missing = space.missing
       let names = places.filter { place in place.ranks.contains { missing.contains($0.rank) } }.map(\.host.name)
-      report("\(rankListText(missing)) on \(Self.list(names)) did not come to the meeting of the ranks yet")
+      report("\(rankListText(missing)) on \(Self.list(names)) did not come to the meeting of the ranks so far")
     }
     guard !isStarted, now > nextProgress else { return }
-    // Each time after twice as long.
+    // The interval doubles each time.
     nextProgress = began + 2 * (now - began)
     let ready = hosts.count { $0.state == .ready }
     let slow = places.indices.filter { !hosts.indices.contains($0) || hosts[$0].state == .connecting }

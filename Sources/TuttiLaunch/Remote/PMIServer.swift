@@ -9,7 +9,7 @@ struct PMIServer {
   enum Consequence: Equatable {
     case answer(rank: Int, String)
     case report(AgentReport)
-    /// It does not speak PMI, or is of no more use.
+    /// The rank's connection is to be closed, because it does not speak PMI-1.
     case close(rank: Int)
   }
 

@@ -109,7 +109,8 @@ extension Topology {
     for region in regions {
       // Hosts that have interfaces have them in networks that reach each other; a region of one host may have none.
       guard region.primary != nil else {
-        throw own.node.error("wan", "region '\(region.name)' has no network: give its hosts 'nics', and the region a 'network'")
+        throw own.node.error(
+          "wan", "region '\(region.name)' has no network: give its hosts 'nics', and the region a 'network'")
       }
       for network in region.networks {
         guard let graph = network.fabric as? GraphFabric else { continue }

@@ -215,7 +215,7 @@ extension OverSockets {
         case .losesLater: ""
         case .givesNoise: "16 bytes are stored that rank 0 has not put there"
         case .givesALot: "8388608 bytes are stored that rank 0 has not put there"
-        case .flipsABit, .cutsValues: "rank 0 has not put there, or not whole"
+        case .flipsABit, .cutsValues: "rank 0 has not put there, or only a part of what it put"
         }
       #expect(guest?.message.contains(expected) == true, "\(manner): \(String(describing: guest))")
       switch manner {
