@@ -1,7 +1,7 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-// What the package of somebody who brings an algorithm along looks like.
+// The package of a program that brings an algorithm of its own.
 let package = Package(
   name: "custom-algorithm",
   dependencies: [

@@ -17,7 +17,7 @@ let package = Package(
     .systemLibrary(name: "CDigest", providers: [.apt(["libssl-dev"]), .yum(["openssl-devel"])]),
     .target(name: "Digests", dependencies: ["CDigest"]),
 
-    // What knows nothing of other ranks.
+    // Targets that know nothing of other ranks.
     .target(name: "SeededRandom"),
     .target(name: "Models", dependencies: ["COpenBLAS", "SeededRandom"]),
     .target(name: "Datasets", dependencies: ["SeededRandom", "Digests"], resources: [.copy("Data")]),

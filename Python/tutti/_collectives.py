@@ -176,7 +176,7 @@ class Collectives(Reducing[Result]):
             return self._run("tutti_all_to_all_v", arguments, (source, target), options)
         needs(target, source.count, "output", "as many as input has")
         if source.count % self.rank_count:
-            raise ValueError(f"input has {source.count} elements, which are no equal blocks for {self.rank_count} ranks")
+            raise ValueError(f"{source.count} elements of input cannot be divided into {self.rank_count} equal blocks")
         arguments = (source.address, target.address, source.count // self.rank_count, source.type)
         return self._run("tutti_all_to_all", arguments, (source, target), options)
 

@@ -93,15 +93,15 @@ class Communicator(Collectives[None]):
         """Joins the other ranks of the job, and returns when all of them have.
 
         Without arguments, who this process is comes from the environment: TUTTI_RANK, TUTTI_SIZE, TUTTI_RENDEZVOUS, or
-        RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT.
+        the variables of a launcher, such as RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT (docs/LAUNCHING.md).
 
         - rank, rank_count, address: all of them, or none. The address is where rank 0 listens: "host:port",
           "[IPv6]:port", or "unix:@name" for ranks of one host.
         - listener: on rank 0, a socket that listens there already. It is taken from the caller.
-        - transport: "auto", "shm", "tcp" or "rdma"; one that cannot is an error.
+        - transport: "auto", "shm", "tcp" or "rdma"; one that cannot be used is an error.
         - secret: what every connection proves to know, the same on all ranks; None for the environment's (TUTTI_SECRET).
         - timeout: the limit in seconds of calls that set none; None for 300.
-        - join_timeout: the limit of joining in seconds; None for TUTTI_TIMEOUT, or 60.
+        - join_timeout: the limit of joining in seconds; None for TUTTI_TIMEOUT, or 60 and an eighth for each rank.
         - checks_strictly: all ranks agree on each call before it begins, at the cost of a small all-reduce a call.
         - topology: a file that describes the network (docs/TOPOLOGIES.md).
         - bits: what the bits of floating-point results may depend on: "any", "class" or "canonical"; "environment" for

@@ -61,7 +61,7 @@ class Operation(enum.IntEnum):
 
 
 class Transport(enum.IntEnum):
-    """Which transport carries the data. One that cannot is an error, never another one in its place."""
+    """Which transport carries the data. One that cannot be used is an error, never replaced by another."""
 
     AUTO = 0
     SHM = 1

@@ -27,7 +27,7 @@ def size(text: str) -> int:
     except ValueError:
         number = 0
     if number < 4 or number % 4:
-        raise argparse.ArgumentTypeError(f"'{text}' is no size: use multiples of 4 bytes, such as 8, 4K or 64M")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a size: use multiples of 4 bytes, such as 8, 4K or 64M")
     return number
 
 
@@ -39,7 +39,7 @@ def sizes(text: str) -> list[int]:
 def positive(text: str) -> int:
     """Reads a whole number of at least 1."""
     if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of at least 1")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1")
     return int(text)
 
 

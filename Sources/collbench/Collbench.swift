@@ -21,7 +21,7 @@ struct Collbench: ParsableCommand {
       collbench topology show Topologies/rail-pod-1024.yaml
           what a topology file describes: hosts, networks, groups of ranks, latencies and bandwidths
       collbench all-reduce --hosts node0:4,node1:4
-          the same with four ranks on each of two hosts, which are started over ssh
+          measures all-reduce with four ranks on each of two hosts, which are started over ssh
       torchrun --no-python --nproc-per-node 4 collbench all-reduce
           without --ranks, collbench is one rank of whatever launched it; set TUTTI_SECRET on every rank
       """,

@@ -16,7 +16,7 @@ def file_name(torch_version: str) -> str:
     """Returns the name of the shared object for a version of PyTorch: there is one for each minor version."""
     found = re.match(r"(\d+)\.(\d+)", torch_version)
     if found is None:
-        raise ImportError(f"PyTorch says that its version is '{torch_version}', which is none: install a release of PyTorch")
+        raise ImportError(f"PyTorch says its version is '{torch_version}', which is not one: install a release of PyTorch")
     return f"backend-{found[1]}.{found[2]}.so"
 
 

@@ -15,8 +15,8 @@ struct PlanCommand: ParsableCommand {
       collbench plan reduce --algorithm binomial --ranks 5 --root 2 --format dot --output reduce.dot
           a graph for Graphviz: dot -Tpdf reduce.dot > reduce.pdf
 
-      The picture's time is that of an abstract machine: a message takes one unit, and four more for all of the data or \
-      its part of them; links do not disturb each other, and local work takes no time.
+      The picture's time is that of an abstract machine: a message takes one unit, and on top of that four units \
+      for all of the data, or its share of the four; links do not disturb each other, and local work takes no time.
       """)
 
   /// More ranks than this would be too much to look at.

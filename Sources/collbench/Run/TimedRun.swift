@@ -10,9 +10,9 @@ struct TimedRun {
   /// How large segments travelled on this rank at the end; nil where there was no choice.
   private(set) var dataPath: DataPath?
 
-  /// So many batches, back to back, are timed of the iterations of a size: enough for a median.
+  /// The number of batches into which the iterations of a size are cut, back to back: enough for a median.
   private static let batches = 20
-  /// With `--duration`, ranks agree so often whether it is over, in nanoseconds.
+  /// The interval, in nanoseconds, at which ranks agree whether a `--duration` is over.
   private static let agreementInterval = 200e6
 
   init(_ communicator: Communicator, _ configuration: RunConfiguration, _ run: CollectiveRun) {

@@ -5,8 +5,8 @@ import TuttiLaunch
 import TuttiSystem
 import TuttiTopology
 
-/// What a job would know of its machines whose rank 0 is started here, with this environment. What does not fit is said on
-/// standard error.
+/// What a job whose rank 0 is started here, with this environment, would know of its machines. What does not fit is
+/// reported on standard error.
 ///
 /// - Parameters:
 ///   - shape: That of the job; nil for any.

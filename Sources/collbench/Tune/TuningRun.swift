@@ -17,8 +17,9 @@ struct TuningRun {
   private static let calls = 3...500
   /// The calls of a turn that only tells whether more are worth it.
   private static let fewCalls = 5
-  /// An algorithm is hopeless that takes so many times the least, after so many turns: a moment that was bad for it may make
-  /// it seem so after one. It has a turn less where it was hopeless at the size before.
+  /// An algorithm is given up when it takes ``hopeless`` times as long as the fastest. It has ``hopelessTurns`` turns
+  /// first, because a single one may have come at a bad moment, and one turn less where it was hopeless at the size
+  /// before.
   private static let (hopeless, hopelessTurns) = (3.0, 3)
 
   init(_ communicator: Communicator, _ collectives: [Collective], _ sizes: [Int], rounds: Int, timeout: Double) {
@@ -38,7 +39,8 @@ struct TuningRun {
       registered: false, check: false, format: .table, timeout: timeout)
   }
 
-  /// The algorithms that `auto` may take, of those that can run here. There are more over groups, for who asks for them.
+  /// The algorithms that `auto` may take, of those that can run here. Others over groups run only where they are asked
+  /// for by name.
   private func algorithms(_ configuration: RunConfiguration, _ collective: Collective) throws -> [String] {
     let weighed = Set(try communicator.explain(collective, bytes: 8).candidates.map(\.name))
     return configuration.algorithmRequests(communicator, Self.elements).compactMap { $0 }.filter(weighed.contains)

@@ -8,10 +8,11 @@ struct Axis {
   let upper: Double
   let isLogarithmic: Bool
   let ticks: [Double]
-  /// What labels must tell apart; without a bound where ticks are powers of ten and their multiples, which differ anyway.
+  /// The difference that labels must show; infinite where ticks are powers of ten and their multiples, which differ
+  /// anyway.
   private let labelStep: Double
 
-  /// Beyond this differences and ratios could overflow; no loss or time is there.
+  /// Beyond this, differences and ratios could overflow; no loss or time is that large.
   static let magnitudeMax = 1e100
 
   static func isDrawable(_ value: Double, logarithmic: Bool = false) -> Bool {
@@ -19,7 +20,7 @@ struct Axis {
   }
 
   /// - Parameters:
-  ///   - values: Drawable ones. None gives 0 to 1, a single one lies in the middle.
+  ///   - values: Drawable values. Without any, the axis is 0 to 1; a single one lies in the middle.
   ///   - isTight: Whether the axis ends with the values; else with the next tick.
   init(_ values: some Sequence<Double>, logarithmic: Bool = false, tight: Bool, tickCount: Int) {
     var low = Double.infinity

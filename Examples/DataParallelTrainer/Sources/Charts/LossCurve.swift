@@ -81,7 +81,7 @@ struct CurveFrame {
 
   /// Positions of a piece in a plot of `columns` columns: 0...1 to the right and 0...1 upwards.
   ///
-  /// Of more points than can be told apart, each column keeps its first, lowest, highest and last.
+  /// Where there are more points than can be told apart, each column keeps its first, lowest, highest and last.
   func places(_ piece: [ChartSeries.Point], columns: Int) -> [(x: Double, y: Double)] {
     let places = piece.map { (x: x.position($0.x), y: y.position($0.y)) }
     guard places.count > 4 * columns else { return places }

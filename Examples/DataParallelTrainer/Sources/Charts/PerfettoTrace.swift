@@ -5,7 +5,7 @@ import Foundation
 /// Spans as JSON in the Trace Event Format (Duca & Sinclair, Trace Event Format, 2013), which ui.perfetto.dev opens.
 ///
 /// A group of tracks ("rank 0") is a process, a track a thread; where spans of a track overlap it has a thread for each
-/// lane, because the format has spans of one thread nest. Times are microseconds from the first start.
+/// lane, because spans of one thread must nest in this format. Times are microseconds from the first start.
 public func perfettoTrace(_ spans: [TimelineSpan]) -> String {
   let layout = TimelineLayout(spans)
   var events: [TraceEvent] = []
@@ -25,7 +25,7 @@ public func perfettoTrace(_ spans: [TimelineSpan]) -> String {
   }
   let encoder = JSONEncoder()
   encoder.outputFormatting = [.sortedKeys]
-  // Encoding fails for numbers that are not finite only, and the layout has none.
+  // Encoding fails only for numbers that are not finite, and the layout has none.
   guard let data = try? encoder.encode(TraceFile(displayTimeUnit: "ms", traceEvents: events)) else {
     preconditionFailure("a layout has finite times")
   }

@@ -11,7 +11,7 @@ public final class ProgressBar {
   static let redrawInterval = Duration.milliseconds(100)
   static let lineInterval = Duration.seconds(5)
 
-  /// What runs, before the bar; it may change from one step to the next.
+  /// What runs, as a text before the bar; it may change from one step to the next.
   public var label: String
   private let stepCount: Int
   private let firstStep: Int
@@ -25,7 +25,7 @@ public final class ProgressBar {
 
   /// - Parameters:
   ///   - stepCount: Steps of the whole run, those before a restart too.
-  ///   - firstStep: Steps that were done before this process; the time left is told from the others.
+  ///   - firstStep: Steps that were done before this process; the time left is estimated from the others.
   public convenience init(stepCount: Int, firstStep: Int = 0, label: String = "") {
     let environment = ProcessInfo.processInfo.environment
     let isTerminal = isatty(STDERR_FILENO) == 1

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A checkpoint that is whole by its name and manifest. Any number of ranks can read it.
+/// A checkpoint that is whole, as its name and its manifest say. Any number of ranks can read it.
 public struct Checkpoint: Sendable {
   public let folder: String
   public let manifest: CheckpointManifest
@@ -59,7 +59,7 @@ public struct Checkpoint: Sendable {
     }
   }
 
-  /// Every element of every parameter and state is in one shard, and in one only.
+  /// Checks that every element of every parameter and state is in exactly one shard.
   private func checkComplete(_ entries: [ShardContents.Entry]) throws(CheckpointError) {
     let sorted = entries.filter { !$0.range.isEmpty }.sorted {
       ($0.parameter, $0.part.code, $0.range.lowerBound) < ($1.parameter, $1.part.code, $1.range.lowerBound)

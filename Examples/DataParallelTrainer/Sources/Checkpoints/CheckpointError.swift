@@ -29,7 +29,7 @@ public struct CheckpointError: Error, Sendable, Equatable, CustomStringConvertib
   public let path: String
   /// What is wrong, and what can be done, in sentences.
   public let message: String
-  /// The rank that could not; nil when it was found on the rank that throws.
+  /// The rank that failed; nil where every rank failed alike, or this rank has not told the others.
   public var rank: Int?
 
   public init(_ code: Code, _ path: String, _ message: String) {

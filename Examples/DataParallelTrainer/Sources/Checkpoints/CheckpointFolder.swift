@@ -31,7 +31,7 @@ public struct CheckpointFolder: Sendable {
     }
   }
 
-  /// Whether this is the folder of one checkpoint, rather than of a run's.
+  /// Whether this is the folder of one checkpoint, rather than of all checkpoints of a run.
   public var isOne: Bool { FileManager.default.fileExists(atPath: "\(path)/\(CheckpointManifest.fileName)") }
 
   /// Returns the newest checkpoint that is whole.
@@ -56,7 +56,7 @@ public struct CheckpointFolder: Sendable {
   private func withoutManifest(step: Int) -> CheckpointError {
     CheckpointError(
       .interrupted, "\(path)/\(Self.name(step: step))",
-      "has no \(CheckpointManifest.fileName), so that it is not whole: its copying or removal was interrupted. "
+      "has no \(CheckpointManifest.fileName), so it is not whole: its copying or removal was interrupted. "
         + "Remove this folder.")
   }
 

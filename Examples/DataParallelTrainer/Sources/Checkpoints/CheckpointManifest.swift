@@ -110,7 +110,7 @@ public struct CheckpointProgress: Codable, Sendable, Equatable {
 
 /// `manifest.json`: written last, so that a folder that has one is whole.
 ///
-/// Its last word on itself is ``sha256``: that of the file's bytes with this field empty. By hand:
+/// Its ``sha256`` is the digest of the file's bytes with this field empty. By hand:
 ///
 ///     sed 's/^  "sha256" : ".*"/  "sha256" : ""/' manifest.json | sha256sum
 public struct CheckpointManifest: Codable, Sendable, Equatable {

@@ -93,7 +93,7 @@ public struct CheckpointStore {
       return ""
     }
     do { try fill(progress, pieces) } catch let error as CheckpointError {
-      // All ranks have stopped writing; what is there takes room.
+      // All ranks have stopped writing, and what they have written takes up room.
       if rank == 0 { folder.removeInterrupted() }
       throw error
     }
@@ -127,7 +127,7 @@ public struct CheckpointStore {
 
   // MARK: Agreement
 
-  /// One rank's part of a stage, as the others get to know it.
+  /// How a stage ended on one rank, as that rank tells the others.
   private struct Outcome<Value: Codable>: Codable {
     var value: Value?
     var code: CheckpointError.Code?
@@ -145,7 +145,7 @@ public struct CheckpointStore {
     }
     let answers: [[UInt8]]
     do { answers = try exchange(Array(JSONEncoder().encode(own))) } catch {
-      // The reason why this rank left says more than that the others noticed.
+      // This rank's own failure says more than the failed exchange.
       throw failure ?? error
     }
     let outcomes = try answers.map { try JSONDecoder().decode(Outcome<Value>.self, from: Data($0)) }

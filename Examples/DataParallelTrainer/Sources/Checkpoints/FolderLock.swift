@@ -40,7 +40,7 @@ final class FolderLock {
     case ENOLCK, EOPNOTSUPP, ENOSYS:
       CheckpointError(
         .unwritable, folder,
-        "its file system cannot lock files (\(String(cString: strerror(code)))), so that a second run could not be kept "
+        "its file system cannot lock files (\(String(cString: strerror(code)))), so a second run could not be kept "
           + "from removing what this one writes. Name a folder on a file system that has flock.")
     default: .writing("\(folder)/\(fileName)", code)
     }

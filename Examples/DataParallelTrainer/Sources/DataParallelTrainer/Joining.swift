@@ -80,8 +80,8 @@ extension JobOptions {
 }
 
 extension Error {
-  /// Whether every rank fails with the same.
+  /// Whether every rank fails with the same error.
   var isShared: Bool { self is CheckpointError || (self as? CommandFailure)?.isShared == true }
-  /// Whether the other ranks do not know of it.
+  /// Whether the other ranks do not know of this error.
   var isOwn: Bool { !(isShared || self is TuttiError || self is StatusCode) }
 }

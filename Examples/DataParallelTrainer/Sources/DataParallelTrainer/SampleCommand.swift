@@ -13,7 +13,7 @@ struct SampleCommand: ParsableCommand {
   @Option(help: "The folder of checkpoints, of which the newest is taken; or the folder of one, such as run/step-00000500.")
   var checkpoint: String
 
-  @Option(help: "What to go on from.")
+  @Option(help: "The text to go on from.")
   var prompt = "LOVE, n. "
 
   @Option(help: "Characters to write.")

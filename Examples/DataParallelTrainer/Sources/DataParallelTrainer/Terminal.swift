@@ -21,7 +21,7 @@ enum Terminal {
 /// Ends a command with exit status 1, and a message for standard error of one screen at most.
 struct CommandFailure: Error, CustomStringConvertible {
   let description: String
-  /// Whether every rank fails with the same.
+  /// Whether every rank fails with the same error.
   let isShared: Bool
 
   init(_ description: String, isShared: Bool = false) { (self.description, self.isShared) = (description, isShared) }

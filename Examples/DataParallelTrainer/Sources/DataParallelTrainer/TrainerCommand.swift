@@ -14,7 +14,7 @@ struct TrainerCommand: ParsableCommand {
 
   static let configuration = CommandConfiguration(
     commandName: "DataParallelTrainer",
-    abstract: "Trains models on many ranks; Tutti sums their gradients while others are still being computed.",
+    abstract: "Trains models on many ranks; Tutti sums gradients while others are still being computed.",
     discussion: """
       DataParallelTrainer --ranks 2
           handwritten digits on 2 local processes, to 97 % or more in seconds

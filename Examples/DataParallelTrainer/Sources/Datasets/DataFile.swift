@@ -12,7 +12,7 @@ struct CommittedFile: Sendable {
   /// How to bring back a file that is gone. The build copies it beside the executable when no copy is there.
   static let restoring = "run `git restore Sources/Datasets/Data` in Examples/DataParallelTrainer and build again"
 
-  /// Beside the executable, where SwiftPM puts resources; else in the checkout that it was built from.
+  /// Finds the file beside the executable, where SwiftPM puts resources; else in the checkout that it was built from.
   ///
   /// It does not use `Bundle.module`, which ends the process when the resources are gone.
   func locate() -> URL {
@@ -27,7 +27,7 @@ struct CommittedFile: Sendable {
       ?? checkout.appending(path: name)
   }
 
-  /// - Parameter parse: Used on damaged bytes too, for the line that is wrong: a hash alone cannot tell.
+  /// - Parameter parse: Called on damaged bytes too, to find the line that is wrong, which a hash cannot tell.
   /// - Throws: `.unreadable`; `.damaged` when size or hash differ.
   func load<Result>(at url: URL, parse: (DataFile) throws(DatasetError) -> Result) throws(DatasetError) -> Result {
     let file = try DataFile(

@@ -49,7 +49,7 @@ public struct Digits: Sendable {
     guard let source else { return try committed.load(at: committed.locate(), parse: Digits.init) }
     let expected = "digits.csv with 64 pixels from 0 to 16 and a digit on each line"
     let url = try DataFile.find(in: source, expected: expected) { $0.filter { $0 == committed.name } }
-    return try Digits(DataFile(url, expected: expected, advice: "see that you may read it"))
+    return try Digits(DataFile(url, expected: expected, advice: "make sure that you may read it"))
   }
 
   init(_ file: DataFile) throws(DatasetError) {

@@ -8,7 +8,8 @@ public struct TokenSequence: Sendable, Equatable {
 
   public init(_ tokens: [Int32]) { self.tokens = tokens }
 
-  /// Windows that lie side by side and stay inside the text whatever ``windows(_:context:shift:)`` is told to shift by.
+  /// The number of windows that lie side by side and stay inside the text, whatever the shift of
+  /// ``windows(_:context:shift:)``.
   ///
   /// - Complexity: O(1). `tokens.count / context - 1`, and 0 for a text shorter than two windows.
   public func windowCount(context: Int) -> Int { max(tokens.count / context - 1, 0) }
@@ -41,9 +42,9 @@ public struct TextCorpus: Sendable {
   public let vocabulary: Vocabulary
   public let train: TokenSequence
   public let validation: TokenSequence
-  /// What a model that knows only how frequent each character is pays for a character of this text, in nats: `-sum(p ln p)`
-  /// over the frequencies `p` in the whole text (Shannon, Bell System Technical Journal 27(3), 1948). For the text that
-  /// comes with the example it is 3.179; a model that has learnt anything about the order of characters is below.
+  /// The loss, in nats a character, of a model that knows only how frequent each character is: `-sum(p ln p)` over the
+  /// frequencies `p` in the whole text (Shannon, Bell System Technical Journal 27(3), 1948). For the text that comes with
+  /// the example it is 3.179; a model that has learnt anything about the order of characters has a lower loss.
   public let unigramEntropy: Double
 
   static let validationShare = 10
@@ -64,7 +65,7 @@ public struct TextCorpus: Sendable {
     }
     let expected = "a text file, or a folder with exactly one file *.txt"
     let url = try DataFile.find(in: source, expected: expected) { $0.filter { $0.hasSuffix(".txt") } }
-    return try TextCorpus(DataFile(url, expected: expected, advice: "see that you may read it"), context: context)
+    return try TextCorpus(DataFile(url, expected: expected, advice: "make sure that you may read it"), context: context)
   }
 
   init(_ file: DataFile, context: Int) throws(DatasetError) {
@@ -85,7 +86,7 @@ public struct TextCorpus: Sendable {
     }
   }
 
-  /// In nats for each token; 0 without tokens.
+  /// The entropy in nats a token; 0 without tokens.
   static func entropy(of tokens: [Int32], vocabularyCount: Int) -> Double {
     var counts = [Int](repeating: 0, count: vocabularyCount)
     for token in tokens { counts[Int(token)] += 1 }

@@ -2,7 +2,7 @@
 ///
 /// - Parameters:
 ///   - hidden: The width of each hidden layer; without any, the classifier is linear.
-/// - Throws: ``ModelError`` if there is nothing to compute with.
+/// - Throws: ``ModelError`` if a layer has no elements.
 public func makeDigitsClassifier<Element: Scalar>(
   _: Element.Type = Float.self, inputs: Int = 64, hidden: [Int] = [128, 64], classes: Int = 10
 ) throws(ModelError) -> any Model<Element> {
@@ -11,13 +11,13 @@ public func makeDigitsClassifier<Element: Scalar>(
 
 /// Linear layers with ``ReLU`` between them, then ``CrossEntropy``.
 ///
-/// Weights start normal with variance 2 / inputs, so that signals keep their size from layer to layer: He et al.,
-/// "Delving Deep into Rectifiers", ICCV 2015.
+/// Weights start with a normal distribution of variance 2 / inputs, so that signals keep their size from layer to layer:
+/// He et al., "Delving Deep into Rectifiers", ICCV 2015.
 final class Classifier<Element: Scalar>: Model {
   private let parameters = Parameters<Element>()
   private let workspace = Workspace<Element>()
   private let layers: [Linear<Element>]
-  /// What goes into each layer, and after that the logits.
+  /// The input of each layer, and last the logits.
   private let activations: [Workspace<Element>.Rows]
   /// The gradients of the hidden layers' outputs.
   private let hiddenGradients: [Workspace<Element>.Rows]
@@ -48,8 +48,8 @@ final class Classifier<Element: Scalar>: Model {
 
   func initialize(seed: UInt64) { parameters.initialize(seed: seed) }
 
-  // Callers hold an `any Model`. Without specialisation (SE-0460) their calls would run code for any number type, which asks
-  // for every single operation where it is.
+  // Callers hold an `any Model`. Without specialisation (SE-0460) their calls would run code for any number type, which
+  // looks up every single operation at run time.
   @specialized(where Element == Float)
   @specialized(where Element == Double)
   func train(

@@ -13,9 +13,9 @@ public func makeLanguageModel<Element: Scalar>(
   try LanguageModel(vocabulary: vocabulary, context: context, width: width, heads: heads, layers: layers)
 }
 
-/// Embeddings, then ``Block``s on a residual stream, a last ``LayerNorm``, and a linear layer that gives each token of the
-/// vocabulary a logit. After Vaswani et al. 2017, in the form of GPT-2 (Radford et al. 2019), whose weights start normal
-/// with deviation 0.02, and with that divided by `√(2 layers)` where a branch writes to the stream.
+/// Embeddings, then ``Block``s on a residual stream, a last ``LayerNorm``, and a linear layer that gives each token of
+/// the vocabulary a logit. After Vaswani et al. 2017, in the form of GPT-2 (Radford et al. 2019), whose weights start
+/// with a normal distribution of deviation 0.02, or of that divided by `√(2 layers)` where a branch writes to the stream.
 ///
 /// The output layer has weights of its own. GPT-2 shares them with the token embedding, whose gradient is complete only
 /// at the very end of the backward pass; unshared, the largest gradient is the first to leave.

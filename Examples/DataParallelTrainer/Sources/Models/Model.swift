@@ -46,7 +46,7 @@ public struct Batch: Sendable {
 public struct Evaluation: Sendable, Equatable {
   /// Cross-entropy in nats, summed over the targets.
   public var lossSum: Double
-  /// Targets that the model held most likely.
+  /// The number of targets that the model held to be the most likely class.
   public var correct: Int
   public var targets: Int
 
@@ -87,7 +87,8 @@ public protocol Model<Element>: AnyObject {
   /// Gradients are added to the bound memory. A batch of 0 rows adds nothing.
   ///
   /// - Parameters:
-  ///   - scale: Gradients are multiplied with it: 1 over the targets of the global batch makes them those of its mean.
+  ///   - scale: Gradients are multiplied by it: 1 over the number of targets in the global batch gives the gradients of
+  ///     the mean loss.
   ///   - forwardEnded: Called between the passes.
   ///   - gradientReady: Called once for each parameter, by index, in reverse order of ``definitions``, as soon as its
   ///     gradient is complete. If it throws, the pass ends there.

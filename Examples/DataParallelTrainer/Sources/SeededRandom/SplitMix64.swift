@@ -28,7 +28,8 @@ public struct SplitMix64: RandomNumberGenerator, Sendable {
   public mutating func next(below bound: Int) -> Int {
     precondition(bound > 0, "nothing is below \(bound)")
     let bound = UInt64(bound)
-    // Of the 2^64 numbers, those at the low end of each interval are too many by this remainder: drawn again.
+    // 2^64 need not be a multiple of `bound`. This many numbers at the low end of each interval are surplus, and drawn
+    // again.
     let surplus = (0 &- bound) % bound
     while true {
       let product = next().multipliedFullWidth(by: bound)

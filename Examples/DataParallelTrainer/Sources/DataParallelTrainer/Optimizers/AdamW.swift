@@ -1,8 +1,8 @@
 import Foundation
 import TuttiTraining
 
-/// Adam with weight decay apart from the gradient: `p = p - rate (m / (sqrt(v) + epsilon) + decay p)`, where m and v are
-/// running means of the gradient and of its square, corrected for their start at zero.
+/// Adam with weight decay that is kept apart from the gradient: `p = p - rate (m / (sqrt(v) + epsilon) + decay p)`, where
+/// m and v are running means of the gradient and of its square, corrected for their start at zero.
 ///
 /// - SeeAlso: Kingma & Ba, "Adam", ICLR 2015; Loshchilov & Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
 struct AdamW<Element: TrainedElement>: TrainingRule {

@@ -8,7 +8,7 @@ final class ParameterMemory<Element: TrainedElement> {
   /// By parameter: shape `[count]`, each at a cache line, zero at first.
   let values: [UnsafeMutableBufferPointer<Element>]
 
-  /// - Throws: ``CommandFailure`` where there is not as much memory.
+  /// - Throws: ``CommandFailure`` where there is not enough memory.
   init(_ definitions: [ParameterDefinition]) throws {
     self.definitions = definitions
     var values: [UnsafeMutableBufferPointer<Element>] = []

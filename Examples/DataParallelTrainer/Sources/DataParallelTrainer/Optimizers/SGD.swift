@@ -12,7 +12,7 @@ struct SGD<Element: TrainedElement>: TrainingRule {
   var momentum: Double
   var usesNesterov = false
   var weightDecay: Double
-  /// By parameter.
+  /// By parameter: whether weight decay applies.
   let decays: [Bool]
 
   var stateNames: [String] { momentum > 0 ? ["momentum"] : [] }

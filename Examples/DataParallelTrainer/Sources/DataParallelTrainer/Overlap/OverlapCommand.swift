@@ -21,7 +21,7 @@ struct OverlapCommand: ParsableCommand {
 
   @OptionGroup(title: "Ranks and communication") var job: JobOptions
 
-  @Option(help: "Numbers for each character.")
+  @Option(help: "The width of the model: the numbers that stand for each character.")
   var width = 512
 
   @Option(help: "Transformer blocks.")
@@ -30,14 +30,14 @@ struct OverlapCommand: ParsableCommand {
   @Option(help: "Attention heads, which divide the width.")
   var heads = 8
 
-  @Option(help: "Characters in a row.")
+  @Option(help: "Characters in each row.")
   var context = 128
 
   @Option(
     help: "Rows of a rank in a step. (default: so many that the backward pass is a little longer than the communication)")
   var rows: Int?
 
-  @Option(help: "Times that everything is measured.")
+  @Option(help: "How many times everything is measured.")
   var rounds = 9
 
   @Option(help: "table or json.")

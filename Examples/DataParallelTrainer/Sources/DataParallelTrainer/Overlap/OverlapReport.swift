@@ -4,7 +4,7 @@ import Foundation
 struct OverlapReport {
   struct Bucket: Codable, Equatable {
     var bytes: Int
-    /// When it was ready in the computation alone, counted from its beginning.
+    /// When the bucket was ready in the computation alone, counted from the beginning of that.
     var ready: Double
   }
 
@@ -59,7 +59,8 @@ struct OverlapReport {
   /// as the computation. The median over the rounds.
   var overlap: Double { median(rounds.map { 1 - ($0.overlapped - $0.computation) / $0.communication }) }
 
-  /// The time of a step with overlap over the least time if only the first bucket is not hidden. The median over the rounds.
+  /// The time of a step with overlap, divided by the least time in which all buckets but the first could be hidden. The
+  /// median over the rounds.
   var stepRatio: Double {
     median(
       rounds.map {

@@ -19,7 +19,7 @@ struct StepTimeline {
   /// What ranks tell each other.
   private struct Record: Codable {
     var spans: [Span] = []
-    /// When barriers ended. These moments are the same on all ranks, except for how soon each was woken, while the clocks of
+    /// When barriers ended. On all ranks these are the same moments, except for how soon each was woken; the clocks of
     /// hosts differ.
     var barriers: [Double] = []
   }
@@ -78,7 +78,7 @@ struct StepTimeline {
       try JSONDecoder().decode(Record.self, from: Data($0))
     }
     return records.enumerated().flatMap { rank, record in
-      // How far this rank's clock is ahead of rank 0's, from where most barriers agree.
+      // How far this rank's clock is ahead of rank 0's: the median over the barriers.
       let ahead = median(zip(record.barriers, records[0].barriers).map { $0 - $1 })
       return record.spans.map { span in
         TimelineSpan(

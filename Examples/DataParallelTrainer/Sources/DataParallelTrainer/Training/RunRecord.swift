@@ -3,7 +3,7 @@ import Foundation
 
 /// The losses and evaluations of a run as rank 0 has seen them, and the files made of them.
 ///
-/// Invariant: files of the output folder are replaced whole, so that a reader never sees a half of one.
+/// Invariant: files of the output folder are replaced whole, so that a reader never sees half of one.
 struct RunRecord {
   /// A line of `losses.jsonl`.
   struct Entry: Codable {
@@ -35,7 +35,7 @@ struct RunRecord {
     for (index, line) in text.split(separator: "\n").enumerated() {
       guard let entry = try? JSONDecoder().decode(Entry.self, from: Data(line.utf8)) else {
         throw CommandFailure(
-          "\(losses), line \(index + 1): is not a loss as this program writes it. Remove the file, or name another --output."
+          "\(losses), line \(index + 1): is not a line as this program writes it. Remove the file, or name another --output."
         )
       }
       if entry.step <= firstStep { entries.append(entry) }

@@ -71,7 +71,7 @@ struct TrainCommand: ParsableCommand {
       var loop = try TrainingLoop(run)
       try loop.train()
     } catch {
-      // Before it closes, which the others would take for the cause.
+      // Before the communicator closes, which the other ranks would take for the cause.
       if error.isOwn { run.synchronizer.abort("\(error)") }
       run.close()
       throw error

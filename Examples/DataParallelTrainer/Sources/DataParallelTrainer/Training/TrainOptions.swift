@@ -10,7 +10,7 @@ struct TrainOptions: ParsableArguments {
   @Flag(inversion: .prefixedNo, help: "Sum gradients while others are still being computed, rather than all at the end.")
   var overlap = true
 
-  @Flag(help: "Each rank keeps the optimizer's state of its share of the parameters only (ZeRO-1).")
+  @Flag(help: "Each rank keeps the optimizer's state only for its share of the parameters (ZeRO-1).")
   var zero = false
 
   @Option(help: "float32, or float64 to compare runs.")
@@ -22,21 +22,21 @@ struct TrainOptions: ParsableArguments {
   @Option(help: "Optimizer steps. (default: digits 40 epochs; text 500)")
   var steps: Int?
 
-  @Option(help: "Times through the training data, instead of --steps.")
+  @Option(help: "How many times to go through the training data, instead of --steps.")
   var epochs: Int?
 
   @Option(help: "Images or pieces of text in a step, of all ranks together. (default: digits 32; text 32)")
   var batch: Int?
 
   @Option(
-    help: "Pieces that a rank cuts its part of a batch into, to compute one after the other; summed over the ranks once.")
+    help: "Pieces that a rank cuts its part of a batch into, to compute one after the other; the ranks sum gradients once.")
   var accumulate = 1
 
   @Option(help: "sgd or adamw. (default: digits sgd; text adamw)")
   var optimizer: OptimizerKind?
 
   @Option(
-    help: "The highest, after the warm-up; it falls to a tenth along half a cosine. (default: sgd 0.1; adamw 0.003)")
+    help: "The highest rate, after the warm-up; it falls to a tenth along half a cosine. (default: sgd 0.1; adamw 0.003)")
   var learningRate: Double?
 
   @Option(help: "The momentum of sgd. (default: 0.9)")
@@ -57,7 +57,7 @@ struct TrainOptions: ParsableArguments {
   @Option(help: "Digits: sizes of the hidden layers, such as 128 or 256,128. (default: 256,128)")
   var hidden: String?
 
-  @Option(help: "Text: numbers for each character. (default: 128)")
+  @Option(help: "Text: the width of the model: the numbers that stand for each character. (default: 128)")
   var width: Int?
 
   @Option(help: "Text: transformer blocks. (default: 3)")
@@ -89,7 +89,7 @@ struct TrainOptions: ParsableArguments {
   @Option(help: "Write the loss curve, the timeline, a Perfetto trace and the losses to this folder.")
   var output: String?
 
-  @Option(help: "Compare the ranks' parameters after this many steps, again and again; 0 for never.")
+  @Option(help: "Steps from one comparison of the ranks' parameters to the next; 0 for never.")
   var checkReplicas = 1
 
   @Option(

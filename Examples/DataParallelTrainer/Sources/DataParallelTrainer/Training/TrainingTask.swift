@@ -46,7 +46,7 @@ func makeTask(_ configuration: TrainConfiguration) throws -> any TrainingTask {
   }
 }
 
-/// Tells data apart: 64 bits of the SHA-256 of its bytes, in hexadecimal.
+/// A fingerprint that tells data apart: 64 bits of the SHA-256 of its bytes, in hexadecimal.
 private func hash<each Element: BitwiseCopyable>(_ arrays: repeat [each Element]) -> String {
   var hash = SHA256()
   for array in repeat each arrays { array.withUnsafeBytes { hash.update($0) } }

@@ -6,7 +6,7 @@
 struct Attention<Element: Scalar> {
   let heads: Int
   let width: Int
-  /// How much each position looks at each: `[rows, heads, length, length]`, for the backward pass.
+  /// How much each position looks at each other one: `[rows, heads, length, length]`, for the backward pass.
   private let weights: Workspace<Element>.Rows
   /// The gradient of one head's `weights`.
   private let weightGradient: Workspace<Element>.Rows

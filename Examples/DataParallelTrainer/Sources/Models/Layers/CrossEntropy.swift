@@ -3,8 +3,8 @@ import Foundation
 /// The loss of a choice among classes: minus the logarithm of the probability that softmax gives to the right one.
 enum CrossEntropy {
   /// - Parameters:
-  ///   - logits: One row for each target. Used up: with `gradientScale`, they leave as the gradient of the losses' sum,
-  ///     times that.
+  ///   - logits: One row for each target. Used up: with `gradientScale`, they are replaced by the gradient of the sum of
+  ///     the losses, times `gradientScale`.
   ///   - targets: Classes, in the range of `logits`' columns.
   static func score<Element: Scalar>(
     _ logits: Matrix<Element>, _ targets: [Int32], gradientScale: Double? = nil

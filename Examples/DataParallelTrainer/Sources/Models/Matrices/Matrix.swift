@@ -49,7 +49,7 @@ struct Matrix<Element: Scalar> {
   }
 }
 
-/// `product = scale * a b`, or `product += scale * a b` if `adding`. Nearly all time of training is spent in here.
+/// `product = scale * a b`, or `product += scale * a b` if `adding`. Training spends nearly all of its time here.
 func multiply<Element: Scalar>(
   _ a: Matrix<Element>, _ b: Matrix<Element>, into product: Matrix<Element>, scale: Element = 1, adding: Bool = false
 ) {

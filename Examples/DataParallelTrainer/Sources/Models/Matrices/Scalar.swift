@@ -4,7 +4,7 @@ import Foundation
 /// A number type that models compute with: `Float` to train, `Double` to check against.
 ///
 /// What differs between the two is here; all else in this module is written once, over `Element: Scalar`. (`Codable`,
-/// because numbers in SIMD vectors are.)
+/// because numbers in SIMD vectors must be.)
 public protocol Scalar: BinaryFloatingPoint, SIMDScalar, Codable, Sendable, BitwiseCopyable {
   /// `c = alpha * a b + beta * c`, with row-major matrices and either factor read as its transpose.
   ///
