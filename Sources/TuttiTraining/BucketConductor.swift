@@ -78,11 +78,8 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
       !options.checksFinite || ElementLoops.areFinite(UnsafeBufferPointer(gradient), upTo: memory.largest)
     memory.narrow(parameter)
     look {
-      $0.markReady(parameter, isUsed: isUsed)
-      if !isFinite {
-        $0.nonFiniteCount += 1
-        $0.firstNonFinite = $0.firstNonFinite ?? parameter
-      }
+      $0.markReady(parameter, isUsed: isUsed, isFinite: isFinite)
+      if options.overlaps { $0.release() }
     }
   }
 
@@ -91,30 +88,25 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
     if news.wrappingAdd(1, ordering: .acquiringAndReleasing).oldValue != 0 { return }
     var seen = 1
     repeat {
-      while act(look { $0.next }) {}
+      while act(look { $0.takeNext() }) {}
       seen = news.wrappingSubtract(seen, ordering: .acquiringAndReleasing).newValue
     } while seen != 0
   }
 
   /// Does what comes next. Returns whether there may be more to do at once.
   private func act(_ action: StepProgress.Action) -> Bool {
+    // After a failure nothing starts any more, so it does not matter that it counts as started.
     if action == .nothing || failure != nil { return false }
     do throws(TuttiError) {
       switch action {
       case .nothing: break
-      case .listen:
-        look { $0.isListening = true }
-        try startAnnouncement(look { $0.started.count })
-      case .announce(let bucket):
-        let position = look { $0.started.count }
-        announcements[position] = Int32(bucket)
-        try startAnnouncement(position)
+      case .listen(let number): try startAnnouncement(number)
+      case .announce(let number, let bucket):
+        announcements[number] = Int32(bucket)
+        try startAnnouncement(number)
         try startReduction(bucket)
       case .start(let bucket): try startReduction(bucket)
-      case .sendStatus:
-        look { $0.sendStatus() }
-        writeStatus()
-        watch(.status, try communicator.startAllReduce(status, .sum, timeout: options.timeout))
+      case .sendStatus(let status): try startStatus(status)
       }
       return true
     } catch {
@@ -123,13 +115,12 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
     }
   }
 
-  private func startAnnouncement(_ position: Int) throws(TuttiError) {
-    let word = RawMemory(announcements.pointer.baseAddress! + position, count: 1, type: .int32)
-    watch(.announcement(position), try communicator.startBroadcast(word, root: 0, timeout: options.timeout))
+  private func startAnnouncement(_ number: Int) throws(TuttiError) {
+    let word = RawMemory(announcements.pointer.baseAddress! + number, count: 1, type: .int32)
+    watch(.announcement(number), try communicator.startBroadcast(word, root: 0, timeout: options.timeout))
   }
 
   private func startReduction(_ bucket: Int) throws(TuttiError) {
-    look { $0.start(bucket) }
     let range = layout.buckets[bucket].range
     let (input, output) = (memory.reduced(range.lowerBound), memory.reduced(ownRange(bucket).lowerBound))
     let operation: ReduceOp = options.wireType == .full && options.reduction == .average ? .average : .sum
@@ -152,16 +143,14 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
     }
   }
 
-  private func writeStatus() {
+  private func startStatus(_ own: StepProgress.Status) throws(TuttiError) {
     for index in 0..<status.count { status[index] = 0 }
-    let parameterCount = layout.ranges.count
-    look { progress in
-      for parameter in 0..<parameterCount where progress.isUsed[parameter] { status[parameter] = 1 }
-      let own = parameterCount + 2 * communicator.rank
-      status[own] = Int32((progress.firstNonFinite ?? -1) + 1)
-      status[own + 1] = Int32(progress.nonFiniteCount)
-    }
+    for parameter in own.isUsed.indices where own.isUsed[parameter] { status[parameter] = 1 }
+    let place = own.isUsed.count + 2 * communicator.rank
+    status[place] = Int32((own.firstNonFinite ?? -1) + 1)
+    status[place + 1] = Int32(own.nonFiniteCount)
     status[status.count - 1] = keepsLayout.load(ordering: .acquiring) ? 1 : 0
+    watch(.status, try communicator.startAllReduce(status, .sum, timeout: options.timeout))
   }
 
   // MARK: Ends
@@ -181,20 +170,14 @@ final class BucketConductor<Element: TrainingElement>: @unchecked Sendable {
     case .bucket(let bucket):
       memory.widen(ownRange(bucket))
       look { $0.end(bucket) }
-    case .announcement(let position) where communicator.rank != 0:
-      let bucket = Int(announcements[position])
-      let isKnown = look { progress in
-        guard layout.buckets.indices.contains(bucket), !progress.started.contains(bucket) else { return false }
-        progress.announced = bucket
-        progress.isListening = false
-        return true
-      }
-      if !isKnown {
+    case .announcement(let number) where communicator.rank != 0:
+      let bucket = Int(announcements[number])
+      if !look({ $0.take(announcement: bucket) }) {
         let text = "rank 0 announced bucket \(bucket), which is not one of the buckets that are left"
         fail(TuttiError(FailureReport(.mismatch, rank: communicator.rank, peer: 0, text)))
       }
     case .announcement: break
-    case .status: look { $0.hasStatus = true }
+    case .status: look { $0.noteStatus() }
     }
     advance()
     // This comes last: as long as something is in flight, whoever waits knows that there will be news. It goes by number,

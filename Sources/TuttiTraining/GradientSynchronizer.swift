@@ -153,7 +153,6 @@ public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
         "Accumulate inside withoutSynchronization, and call finish() at the end of each step")
     }
     conductor.takeIn(index, isUsed: true)
-    if options.overlaps { conductor.look { $0.isReleased = true } }
     conductor.advance()
   }
 
@@ -174,10 +173,7 @@ public final class GradientSynchronizer<Element: TrainingElement>: Sendable {
     for index in conductor.layout.order where conductor.look({ $0.claim(index) }) {
       conductor.takeIn(index, isUsed: false)
     }
-    conductor.look {
-      $0.isFinishing = true
-      $0.isReleased = true
-    }
+    conductor.look { $0.finish() }
     conductor.advance()
     guard try conductor.wait(until: { $0.isDone }) else {
       preconditionFailure("a step stopped before its end")
