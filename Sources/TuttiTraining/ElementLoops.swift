@@ -33,7 +33,7 @@ enum ElementLoops {
     tutti_narrow(Int32(type.rawValue), wire, elements.baseAddress, elements.count, scale)
   }
 
-  /// Converts each element from 16 bits.
+  /// Converts each element from 16 bits, which is exact.
   static func widen(_ wire: UnsafeRawPointer, _ type: DataType, to elements: UnsafeMutableBufferPointer<Float>) {
     if elements.isEmpty { return }
     tutti_widen(Int32(type.rawValue), elements.baseAddress, wire, elements.count)

@@ -53,12 +53,12 @@ public struct SynchronizerOptions: Sendable {
   /// Which ranks get the result.
   public var sharding = GradientSharding.replicated
   /// The type of gradients on the wire. Every rank rounds its own gradients once; each sum of two is made in float32 and
-  /// rounded, log2 n times in all for n ranks. Parameters and shared updates are never rounded.
+  /// rounded. Parameters and shared updates are never rounded.
   public var wireType = WireType.full
-  /// The algorithm of the reductions: a name of `collbench list`, of all-reduce or, sharded, of reduce-scatter; `auto`
-  /// for the communicator's choice. nil stands for that choice too, except with 16 bits on the wire: then it stands for
-  /// the direct one, which adds the gradients of n ranks as a balanced tree and so rounds each sum about log2 n times. A
-  /// ring would round n - 1 times.
+  /// The algorithm of the reductions: a name of `collbench list`, of all-reduce or, sharded, of reduce-scatter; `auto` for
+  /// the communicator's choice. nil stands for that choice too, except with 16 bits on the wire: then it stands for the
+  /// direct one, which adds the gradients of n ranks by the canonical tree, so that each is rounded log2 n times on its way
+  /// into the sum. In a ring it is up to n - 1 times.
   public var algorithm: String?
   /// Whether communication begins while the backward pass goes on. Otherwise ``GradientSynchronizer/finish()`` does all of
   /// it; the bits are the same.
