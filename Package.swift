@@ -51,7 +51,7 @@ let package = Package(
 
     // Moving bytes between two ranks.
     .target(name: "TuttiTransport", dependencies: ["TuttiSchedule", "TuttiSystem", "TuttiTopology", "CTuttiLinux"]),
-    .target(name: "TuttiTCP", dependencies: ["TuttiTransport", "TuttiSystem", "CTuttiLinux", "CTuttiTLS"]),
+    .target(name: "TuttiTCP", dependencies: ["TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux", "CTuttiTLS"]),
     .target(name: "TuttiSharedMemory", dependencies: ["TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux"]),
 
     .target(
@@ -101,7 +101,8 @@ let package = Package(
     .target(name: "CTuttiAllocations", path: "Tests/CTuttiAllocations"),
     .target(name: "CTuttiFork", path: "Tests/CTuttiFork"),
     // A transport that the library does not know.
-    .target(name: "FifthTransport", dependencies: ["TuttiTransport", "TuttiSystem"], path: "Tests/FifthTransport"),
+    .target(
+      name: "FifthTransport", dependencies: ["TuttiTransport", "TuttiSystem", "TuttiTopology"], path: "Tests/FifthTransport"),
     // How long tests wait.
     .target(name: "Patience", dependencies: ["TuttiSystem"], path: "Tests/Patience"),
     // Whether a schema and what it is of agree.

@@ -17,7 +17,7 @@ package struct RDMATransport: Transport {
   package var isConfidential: Bool { false }
   package var waiting: WaitingHints { WaitingHints(isWakingCostly: true, isPassLong: true) }
 
-  package func medium(isOneHost: Bool) -> TransportMedium { .rdma }
+  package func medium(isOneHost: Bool) -> Medium { .rdma }
 
   package func open(_ request: TransportRequest) throws(FailureReport) -> any TransportAccess {
     try RDMAAccess(request)

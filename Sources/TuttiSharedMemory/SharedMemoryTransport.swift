@@ -15,7 +15,7 @@ package struct SharedMemoryTransport: Transport {
   package var isConfidential: Bool { true }
   package var waiting: WaitingHints { WaitingHints() }
 
-  package func medium(isOneHost: Bool) -> TransportMedium { .sharedMemory }
+  package func medium(isOneHost: Bool) -> Medium { .sharedMemory }
 
   package func open(_ request: TransportRequest) throws(FailureReport) -> any TransportAccess {
     SharedMemoryAccess(singleCopy: try SingleCopy(request.environment))

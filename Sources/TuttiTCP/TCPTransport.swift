@@ -1,5 +1,6 @@
 import Glibc
 import TuttiSystem
+import TuttiTopology
 import TuttiTransport
 
 /// TCP as a transport. It reaches every rank, and every host has what it needs.
@@ -16,7 +17,7 @@ package struct TCPTransport: Transport {
   package var isConfidential: Bool { true }
   package var waiting: WaitingHints { WaitingHints() }
 
-  package func medium(isOneHost: Bool) -> TransportMedium { isOneHost ? .loopback : .network }
+  package func medium(isOneHost: Bool) -> Medium { isOneHost ? .loopback : .network }
 
   package func open(_ request: TransportRequest) throws(FailureReport) -> any TransportAccess {
     TCPAccess(patience: try LinkPatience.read(request.environment))

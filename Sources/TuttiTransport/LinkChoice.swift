@@ -1,3 +1,5 @@
+import TuttiTopology
+
 // Which transport carries data between which ranks, from what all ranks know of each other: pure, so all decide alike. For
 // joins and for splits: the ranks of a split have the transports that they had before.
 
@@ -73,7 +75,7 @@ package struct LinkChoice: Sendable {
   package func isUsed(_ kind: TransportKind) -> Bool { index(of: kind).map { used[$0] } ?? false }
 
   /// The slowest medium that some pair uses, which bounds the speed of the whole. Equal on all ranks.
-  package var medium: TransportMedium {
+  package var medium: Medium {
     let isOneHost = ranks.allSatisfy { $0.host == ranks[0].host }
     let media = transports.indices.filter { used[$0] }.map { transports[$0].medium(isOneHost: isOneHost) }
     return media.max() ?? (isOneHost ? .loopback : .network)
@@ -81,8 +83,8 @@ package struct LinkChoice: Sendable {
 
   /// The slowest medium that some pair inside one of these groups uses: equal on all ranks. Shared memory where no group has
   /// a pair.
-  package func medium(inside groups: [some Collection<Int>]) -> TransportMedium {
-    var slowest = TransportMedium.sharedMemory
+  package func medium(inside groups: [some Collection<Int>]) -> Medium {
+    var slowest = Medium.sharedMemory
     for group in groups where group.count > 1 {
       let survey = LinkSurvey(grounds.map { grounds in group.map { grounds[$0] } }, rankCount: group.count)
       let isOneHost = group.allSatisfy { ranks[$0].host == ranks[group.first!].host }

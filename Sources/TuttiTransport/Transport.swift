@@ -1,4 +1,5 @@
 import TuttiSystem
+import TuttiTopology
 
 // What a transport is. It consists of a `Transport`, which describes it and decides which ranks can use it, a
 // `TransportAccess`, which holds what a process found of it when it joined, and for each communicator a `TransportEnd`,
@@ -24,7 +25,7 @@ package protocol Transport: Sendable {
   /// The medium whose costs its messages have.
   ///
   /// - Parameter isOneHost: Whether all ranks of the communicator are on one host.
-  func medium(isOneHost: Bool) -> TransportMedium
+  func medium(isOneHost: Bool) -> Medium
 
   // MARK: This process
 
@@ -134,14 +135,6 @@ package enum RegisteredMemoryUse: Sendable {
   case mapped
   /// Devices are told of it, and of the caller's own memory too.
   case devices
-}
-
-/// Classes of cost of a message, from the quickest to the slowest; `auto` prefers a quicker one. The choice of algorithms
-/// depends on this alone, not on the transport.
-package enum TransportMedium: Int, Comparable, Sendable, CaseIterable {
-  case sharedMemory, rdma, loopback, network
-
-  package static func < (left: TransportMedium, right: TransportMedium) -> Bool { left.rawValue < right.rawValue }
 }
 
 /// Tells a transport who joins, when it looks at what this host has.

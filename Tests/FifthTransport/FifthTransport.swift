@@ -1,4 +1,5 @@
 import TuttiSystem
+import TuttiTopology
 import TuttiTransport
 
 /// A transport that the library does not know: links between threads of one process, for ranks that joined like processes.
@@ -7,13 +8,13 @@ package struct FifthTransport: Transport {
   package static let kind = TransportKind("fifth")
   static let segmentBytesMax = 128 << 10
 
-  private let media: TransportMedium
+  private let media: Medium
   package let isConfidential: Bool
 
   /// - Parameters:
   ///   - medium: The medium that it claims to be.
   ///   - isConfidential: Whether it claims that nobody else can read what it carries.
-  package init(medium: TransportMedium = .sharedMemory, isConfidential: Bool = true) {
+  package init(medium: Medium = .sharedMemory, isConfidential: Bool = true) {
     media = medium
     self.isConfidential = isConfidential
   }
@@ -23,7 +24,7 @@ package struct FifthTransport: Transport {
   package var memory: RegisteredMemoryUse { .none }
   package var waiting: WaitingHints { WaitingHints() }
 
-  package func medium(isOneHost: Bool) -> TransportMedium { media }
+  package func medium(isOneHost: Bool) -> Medium { media }
 
   package func open(_ request: TransportRequest) throws(FailureReport) -> any TransportAccess { FifthAccess() }
 

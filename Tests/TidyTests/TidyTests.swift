@@ -13,7 +13,7 @@ import Testing
     "TuttiChoice": ["TuttiSchedule", "TuttiAlgorithms", "TuttiTopology"],
     "TuttiSystem": ["TuttiTopology", "CTuttiLinux", "CTuttiTLS", "COpenSSL"],
     "TuttiTransport": ["TuttiSchedule", "TuttiSystem", "TuttiTopology", "CTuttiLinux"],
-    "TuttiTCP": ["TuttiTransport", "TuttiSystem", "CTuttiLinux", "CTuttiTLS"],
+    "TuttiTCP": ["TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux", "CTuttiTLS"],
     "TuttiSharedMemory": ["TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux"],
     "TuttiRDMA": ["TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux", "CTuttiVerbs"],
     // Never an algorithm or a transport: it knows plans and links.

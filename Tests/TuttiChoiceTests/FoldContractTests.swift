@@ -1,6 +1,7 @@
 import Testing
 import TuttiAlgorithms
 import TuttiSchedule
+import TuttiTopology
 
 @testable import TuttiChoice
 
@@ -15,7 +16,7 @@ import TuttiSchedule
       [[0, 0, 0, 0, 1, 1, 1, 1], [0, 0, 1, 1, 2, 2, 3, 3]],
     ]
 
-  private func choice(_ levels: [[Int]], _ bits: ResultBits, _ medium: LevelMedium = .network) throws -> AlgorithmChoice {
+  private func choice(_ levels: [[Int]], _ bits: ResultBits, _ medium: Medium = .network) throws -> AlgorithmChoice {
     let grouping = levels[0].allSatisfy { $0 == 0 } ? Grouping(rankCount: levels[0].count) : try Grouping(levels)
     var facts = (1..<grouping.levelCount).map { JobFacts.Level(name: "group \($0)", medium: medium) }
     facts.append(.init(name: "rank", medium: grouping.levelCount > 1 ? .sharedMemory : medium))
@@ -29,7 +30,7 @@ import TuttiSchedule
   @Test("whatever the size, auto folds by the job's tree", arguments: [ResultBits.class, .canonical])
   func oneTree(_ bits: ResultBits) throws {
     for levels in Self.groupings {
-      for medium in [LevelMedium.network, .loopback, .sharedMemory, .rdma] {
+      for medium in [Medium.network, .loopback, .sharedMemory, .rdma] {
         let choice = try choice(levels, bits, medium)
         let candidates = AlgorithmRegistry.candidates(for: choice.grouping, inRankOrder: bits == .canonical)
         for collective in Self.combining {

@@ -1,6 +1,7 @@
 import Testing
 import TuttiAlgorithms
 import TuttiSchedule
+import TuttiTopology
 
 @testable import TuttiChoice
 
@@ -8,7 +9,7 @@ import TuttiSchedule
 @Suite struct OneMediumTests {
   /// By medium and collective: the FNV-1a hash of the names chosen for 2 to 64 ranks, 1 to 8 processors, equal and unequal
   /// blocks, and 8 B to 128 MiB, with a line feed after each.
-  private static let recorded: [LevelMedium: [Collective: UInt64]] = [
+  private static let recorded: [Medium: [Collective: UInt64]] = [
     .sharedMemory: [
       .allReduce: 0x84f7e356dc9c7039, .barrier: 0x5499085fa26daf57, .reduceScatter: 0xd9a2f14b7f752e2d,
       .allGather: 0x409aa9663e74bf45, .broadcast: 0x83a7412cae586f1, .reduce: 0x45cfdfc20936b151,
@@ -31,7 +32,7 @@ import TuttiSchedule
     ],
   ]
 
-  @Test(arguments: LevelMedium.allCases) func choicesAreWhatTheyWere(_ medium: LevelMedium) throws {
+  @Test(arguments: Medium.allCases) func choicesAreWhatTheyWere(_ medium: Medium) throws {
     var hashes = [Collective: UInt64](uniqueKeysWithValues: Collective.allCases.map { ($0, 0xcbf2_9ce4_8422_2325) })
     for ranks in [2, 3, 4, 5, 7, 8, 16, 64] {
       for processors in [1, 2, 4, 8] {

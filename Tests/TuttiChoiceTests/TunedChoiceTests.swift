@@ -11,7 +11,7 @@ import TuttiTopology
 
   private func choice(
     _ collective: Collective, _ rows: [TuningTable.Row], own: [any Algorithm] = [], shape: JobShape = shape,
-    bits: ResultBits = .any, terms: [LevelMedium: MediumTerms] = [:]
+    bits: ResultBits = .any, terms: [Medium: MediumTerms] = [:]
   ) -> AlgorithmChoice {
     let grouping = Grouping(rankCount: 12)
     let profile = TuningProfile(

@@ -65,7 +65,7 @@ import TuttiTopologyFiles
     var profile = TuningProfile(name: text(&random))
     if Bool.random(using: &random) { profile.family = ProcessorFamily.allCases.randomElement(using: &random) }
     if Bool.random(using: &random) { profile.measured = text(&random) }
-    for medium in LevelMedium.allCases where Bool.random(using: &random) {
+    for medium in Medium.allCases where Bool.random(using: &random) {
       profile.terms[medium] = MediumTerms(
         round: time(&random), message: time(&random), anyMessage: 0, byte: time(&random), anyByte: time(&random),
         firstByte: time(&random))
@@ -76,7 +76,7 @@ import TuttiTopologyFiles
       let ranks = sizes.reduce(0, +)
       shapes.append(
         JobShape(
-          medium: LevelMedium.allCases.randomElement(using: &random) ?? .network, ranks: ranks,
+          medium: Medium.allCases.randomElement(using: &random) ?? .network, ranks: ranks,
           processors: Int.random(in: 1...ranks, using: &random),
           groups: Bool.random(using: &random) ? [] : [sizes, Array(repeating: 1, count: ranks)]))
     }

@@ -1,5 +1,6 @@
 import Testing
 import TuttiSchedule
+import TuttiTopology
 
 @testable import TuttiChoice
 
@@ -35,7 +36,7 @@ import TuttiSchedule
   }
 
   @Test("a forced profile takes the shape that is most like the job's") func nearestShape() throws {
-    func table(_ medium: LevelMedium, _ ranks: Int, _ processors: Int, _ time: Double) -> TuningTable {
+    func table(_ medium: Medium, _ ranks: Int, _ processors: Int, _ time: Double) -> TuningTable {
       TuningTable(
         shape: JobShape(medium: medium, ranks: ranks, processors: processors), collective: .allReduce,
         rows: [.init(bytes: 8, microseconds: ["a": time])])
@@ -46,7 +47,7 @@ import TuttiSchedule
         table(.network, 4, 2, 1), table(.sharedMemory, 2, 2, 2), table(.sharedMemory, 8, 2, 3),
         table(.sharedMemory, 8, 4, 4),
       ])
-    func time(_ medium: LevelMedium, _ ranks: Int, _ processors: Int, isForced: Bool = true) -> Double? {
+    func time(_ medium: Medium, _ ranks: Int, _ processors: Int, isForced: Bool = true) -> Double? {
       let shape = JobShape(medium: medium, ranks: ranks, processors: processors)
       return Tuning.fitting(profile, .options, isForced: isForced, families: [.generic], shape: shape).tuning
         .table(shape, .allReduce)?.rows[0].microseconds["a"]

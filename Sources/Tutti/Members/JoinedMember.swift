@@ -52,7 +52,7 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
       let links = try PeerLinks(
         membership, choice, offered, registered: registered, memoryNode: place.memoryNode)
       let processors = place.runningMin(membership.members)
-      let known = tuning(JobShape(layout.grouping, medium: LevelMedium(choice.medium), processors: processors))
+      let known = tuning(JobShape(layout.grouping, medium: choice.medium, processors: processors))
       let policy = AlgorithmPolicy(
         grouping: layout.grouping, medium: choice.medium, processors: processors,
         segmentBytesMax: choice.segmentBytesMax(limit: AlgorithmPolicy.segmentBytesMax), catalog: catalog, tuning: known,

@@ -1,7 +1,7 @@
 import TuttiAlgorithms
 import TuttiChoice
 import TuttiSchedule
-import TuttiTransport
+import TuttiTopology
 
 /// Says which algorithm `auto` stands for, and in which segments data travels: by pure functions of what all ranks know, so
 /// that all choose alike.
@@ -11,7 +11,7 @@ import TuttiTransport
 struct AlgorithmPolicy {
   /// All ranks, in the groups that algorithms are told of.
   let grouping: Grouping
-  let medium: TransportMedium
+  let medium: Medium
   /// How many ranks can run at the same time on the host with room for the fewest: from what all ranks know of each other.
   let processors: Int
   /// The largest segment every link of the communicator carries.
@@ -27,8 +27,8 @@ struct AlgorithmPolicy {
   static let segmentBytesMax = 256 << 10
 
   private var rankCount: Int { grouping.rankCount }
-  /// The shape of these ranks, for which times measured on them hold.
-  var shape: JobShape { JobShape(grouping, medium: LevelMedium(medium), processors: processors) }
+  /// What measured times of these ranks hold for.
+  var shape: JobShape { JobShape(grouping, medium: medium, processors: processors) }
 
   /// - Parameters:
   ///   - medium: The slowest that carries messages of the communicator.
@@ -36,7 +36,7 @@ struct AlgorithmPolicy {
   ///     medium.
   ///   - tuning: What the ranks agreed on when they joined.
   init(
-    grouping: Grouping, medium: TransportMedium, processors: Int, segmentBytesMax: Int, catalog: AlgorithmCatalog,
+    grouping: Grouping, medium: Medium, processors: Int, segmentBytesMax: Int, catalog: AlgorithmCatalog,
     tuning: Tuning = Tuning(builtInFor: []), terms: ChoiceTerms? = nil
   ) {
     self.grouping = grouping
@@ -45,13 +45,13 @@ struct AlgorithmPolicy {
     self.segmentBytesMax = segmentBytesMax
     self.catalog = catalog
     self.tuning = tuning
-    let facts = JobFacts(levels: [.init(name: "rank", medium: LevelMedium(medium))], processors: processors)
+    let facts = JobFacts(levels: [.init(name: "rank", medium: medium)], processors: processors)
     // Algorithms that users bring are no candidates: they run where a call names them, or where they were measured.
     let choice = AlgorithmChoice(
       grouping: grouping, terms: terms ?? ChoiceTerms(facts, tuning.profile),
       candidates: AlgorithmRegistry.candidates(for: grouping), segmentBytesMax: segmentBytesMax
     ).tuned(
-      by: tuning, shape: JobShape(grouping, medium: LevelMedium(medium), processors: processors),
+      by: tuning, shape: JobShape(grouping, medium: medium, processors: processors),
       own: catalog.ownAlgorithms(rankCount: grouping.rankCount))
     choices = ChoiceCache(choice)
     orderedChoices =

@@ -1,7 +1,6 @@
 import TuttiChoice
 import TuttiSchedule
 import TuttiSystem
-import TuttiTransport
 
 /// Keeps the choices that were made ready, by collective: reading the programs of all candidates takes milliseconds on large
 /// jobs, and serves all sizes.
@@ -20,17 +19,5 @@ final class ChoiceCache: Sendable {
       read[collective] = new
       return new
     }
-  }
-}
-
-extension LevelMedium {
-  init(_ medium: TransportMedium) {
-    self =
-      switch medium {
-      case .sharedMemory: .sharedMemory
-      case .rdma: .rdma
-      case .loopback: .loopback
-      case .network: .network
-      }
   }
 }

@@ -4,7 +4,6 @@ import TuttiChoice
 import TuttiSchedule
 import TuttiSystem
 import TuttiTopology
-import TuttiTransport
 
 /// The groups of a communicator's ranks, level by level, and what is known of the way between them. Equal on all ranks.
 ///
@@ -165,7 +164,7 @@ struct JobLayout: Sendable {
   ///   - hostProcessors: How many processors a host has for its ranks.
   ///   - profile: What is known of the machines.
   func terms(
-    outer: TransportMedium, inner: TransportMedium, processors: Int, hostProcessors: Double,
+    outer: Medium, inner: Medium, processors: Int, hostProcessors: Double,
     profile: TuningProfile = .generic
   ) -> ChoiceTerms {
     if Set(hosts).count > 1, !figures.isEmpty {
@@ -176,11 +175,11 @@ struct JobLayout: Sendable {
     // The ranks of one host share what the table of the medium was fitted on, whatever groups they are in.
     let isOneHost = outer == .sharedMemory || outer == .loopback
     if isOneHost {
-      let facts = JobFacts(levels: [.init(name: "rank", medium: LevelMedium(outer))], processors: processors)
+      let facts = JobFacts(levels: [.init(name: "rank", medium: outer)], processors: processors)
       return ChoiceTerms(facts, profile)
     }
-    var steps = levels.map { JobFacts.Level(name: $0.name, medium: LevelMedium(outer)) }
-    steps.append(JobFacts.Level(name: "rank", medium: LevelMedium(levels.isEmpty ? outer : inner)))
+    var steps = levels.map { JobFacts.Level(name: $0.name, medium: outer) }
+    steps.append(JobFacts.Level(name: "rank", medium: levels.isEmpty ? outer : inner))
     return ChoiceTerms(JobFacts(levels: steps, processors: processors, hostProcessors: hostProcessors), profile)
   }
 

@@ -76,12 +76,12 @@ extension ChoiceTerms {
   }
 
   /// What carries the messages of a level from host to host, as far as its latency tells.
-  private static func medium(_ level: LevelFigures) -> LevelMedium {
+  private static func medium(_ level: LevelFigures) -> Medium {
     level.latency.seconds < kernelSeconds ? .rdma : .network
   }
 
   /// The slowest medium that carries messages of the ranks of a described network.
-  package static func medium(of topology: Topology) -> LevelMedium {
+  package static func medium(of topology: Topology) -> Medium {
     topology.hostCount == 1 ? .sharedMemory : topology.levelFigures.first.map(medium) ?? .network
   }
 

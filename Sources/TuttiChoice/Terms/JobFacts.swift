@@ -1,3 +1,5 @@
+import TuttiTopology
+
 /// What a job knows of itself without a topology file.
 package struct JobFacts: Hashable, Sendable {
   /// A level of the groups.
@@ -5,11 +7,11 @@ package struct JobFacts: Hashable, Sendable {
     /// What is on either side of a link at this level: `host`, `rank`.
     package var name: String
     /// What carries the messages that cross this level.
-    package var medium: LevelMedium
+    package var medium: Medium
     /// The rate of the one link that each host has at this level; nil where nobody knows it.
     package var linkBitsPerSecond: Double?
 
-    package init(name: String, medium: LevelMedium, linkBitsPerSecond: Double? = nil) {
+    package init(name: String, medium: Medium, linkBitsPerSecond: Double? = nil) {
       self.name = name
       self.medium = medium
       self.linkBitsPerSecond = linkBitsPerSecond

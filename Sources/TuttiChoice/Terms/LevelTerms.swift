@@ -1,4 +1,6 @@
-/// What the rounds, messages and bytes that cross one level of the groups cost, in microseconds.
+import TuttiTopology
+
+/// What rounds, messages and bytes cost that cross one level of the groups, in microseconds.
 ///
 /// A message crosses level l when its two ranks are in one group at level l and in different ones at level l + 1: level 0 is
 /// the outermost, the last one is from rank to rank inside the innermost groups. These are the levels of `AlgorithmCost`.
@@ -28,7 +30,7 @@ package struct LevelTerms: Hashable, Sendable {
 package struct ChoiceTerms: Hashable, Sendable {
   package enum Model: Hashable, Sendable {
     /// Everything adds up, as the table was fitted.
-    case oneMedium(LevelMedium, MediumTerms)
+    case oneMedium(Medium, MediumTerms)
     /// By level, from level 0 on: as many as the grouping has.
     case levels([LevelTerms])
   }

@@ -1,15 +1,5 @@
 import TuttiAlgorithms
-
-/// What carries the messages between two ranks, as far as the choice tells media apart.
-package enum LevelMedium: String, Sendable, CaseIterable {
-  case sharedMemory = "shared memory"
-  case loopback
-  case network
-  case rdma = "RDMA"
-
-  /// Whether it leads from host to host.
-  package var crossesHosts: Bool { self == .network || self == .rdma }
-}
+import TuttiTopology
 
 /// What messages and bytes cost on one kind of transport, in microseconds: the table behind the automatic choice.
 ///
@@ -37,7 +27,7 @@ package struct MediumTerms: Hashable, Sendable {
   /// Over TCP that is system calls, interrupts and waking who waits, on test hosts.
   static let networkHostMessage = 9.0
 
-  package static func terms(of medium: LevelMedium) -> MediumTerms {
+  package static func terms(of medium: Medium) -> MediumTerms {
     switch medium {
     case .sharedMemory:
       MediumTerms(round: 2.8, message: 0.34, anyMessage: 8e-4, byte: 1e-8, anyByte: 6.6e-5, firstByte: 9.5e-5)

@@ -1,4 +1,5 @@
 import TuttiAlgorithms
+import TuttiTopology
 
 /// What a candidate's time consists of, in microseconds.
 package struct Prediction: Hashable, Sendable {
@@ -79,7 +80,7 @@ package struct Prediction: Hashable, Sendable {
 
   /// Predicts by the terms of one medium.
   init(
-    _ cost: AlgorithmCost, _ medium: LevelMedium, _ terms: MediumTerms, bytes: Double, segmentBytes: Double, parallel: Int
+    _ cost: AlgorithmCost, _ medium: Medium, _ terms: MediumTerms, bytes: Double, segmentBytes: Double, parallel: Int
   ) {
     let parts = cost.levels.map {
       terms.prediction($0, bytes: bytes, segmentBytes: segmentBytes, parallel: parallel)

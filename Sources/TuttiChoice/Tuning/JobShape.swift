@@ -1,24 +1,25 @@
 import TuttiSchedule
+import TuttiTopology
 
 /// The jobs that measured times hold for: those with as many ranks, in groups of the same sizes, over the same medium,
 /// with as many processors.
 package struct JobShape: Hashable, Sendable {
   /// The slowest that carries messages of these ranks.
-  package var medium: LevelMedium
+  package var medium: Medium
   package var ranks: Int
   /// How many ranks can run at the same time on the host with room for the fewest.
   package var processors: Int
   /// By level inside of all ranks, the outermost first: the number of ranks of each group.
   package var groups: [[Int]]
 
-  package init(medium: LevelMedium, ranks: Int, processors: Int, groups: [[Int]] = []) {
+  package init(medium: Medium, ranks: Int, processors: Int, groups: [[Int]] = []) {
     self.medium = medium
     self.ranks = ranks
     self.processors = processors
     self.groups = groups
   }
 
-  package init(_ grouping: Grouping, medium: LevelMedium, processors: Int) {
+  package init(_ grouping: Grouping, medium: Medium, processors: Int) {
     self.init(
       medium: medium, ranks: grouping.rankCount, processors: max(1, min(processors, grouping.rankCount)),
       groups: (0..<grouping.levelCount).dropFirst().map { level in
@@ -42,7 +43,7 @@ package struct JobShape: Hashable, Sendable {
   }
 }
 
-extension LevelMedium {
+extension Medium {
   /// The name in files.
   package var key: String {
     switch self {

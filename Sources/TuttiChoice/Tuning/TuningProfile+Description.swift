@@ -16,7 +16,7 @@ package enum TuningSection: String, CaseIterable, Sendable {
   package var keys: [String] {
     switch self {
     case .profile: ["version", "name", "processor", "measured", "terms", "shapes"]
-    case .media: LevelMedium.allCases.map(\.key)
+    case .media: Medium.allCases.map(\.key)
     case .terms: MediumTerms.keys.map(\.name)
     case .shape: ["medium", "ranks", "processors", "groups", "collectives"]
     case .collectives: Collective.allCases.map(\.name)
@@ -112,10 +112,10 @@ extension TuningProfile {
     return text
   }
 
-  private static func readTerms(_ node: DescriptionNode) throws(DescriptionError) -> [LevelMedium: MediumTerms] {
+  private static func readTerms(_ node: DescriptionNode) throws(DescriptionError) -> [Medium: MediumTerms] {
     let fields = try Fields(node, path: "terms", .media)
-    var terms: [LevelMedium: MediumTerms] = [:]
-    for medium in LevelMedium.allCases {
+    var terms: [Medium: MediumTerms] = [:]
+    for medium in Medium.allCases {
       guard let node = fields.optional(medium.key) else { continue }
       let own = try Fields(node, path: fields.path(medium.key), .terms)
       func value(_ key: String) throws(DescriptionError) -> Double {
@@ -129,7 +129,7 @@ extension TuningProfile {
   }
 
   private static func readShape(_ own: Fields) throws(DescriptionError) -> JobShape {
-    let key = try own.choice("medium", LevelMedium.allCases.map(\.key))
+    let key = try own.choice("medium", Medium.allCases.map(\.key))
     let ranks = try own.number("ranks", 1...ranksMax)
     let processors = try own.number("processors", 1...ranks)
     var groups: [[Int]] = []
@@ -146,7 +146,7 @@ extension TuningProfile {
         groups.append(sizes)
       }
     }
-    let medium = LevelMedium.allCases.first { $0.key == key }
+    let medium = Medium.allCases.first { $0.key == key }
     return JobShape(medium: medium ?? .network, ranks: ranks, processors: processors, groups: groups)
   }
 

@@ -1,6 +1,7 @@
 // The text of a file. What is read from it equals what was written.
 
 import TuttiSchedule
+import TuttiTopology
 
 extension TuningProfile {
   /// The profile in YAML (`docs/TUNING.md`), for people to read: shapes in the order of the tables, algorithms by name.
@@ -12,7 +13,7 @@ extension TuningProfile {
     if let measured { text += "measured: \(quoted(measured))\n" }
     if !terms.isEmpty {
       text += "terms:\n"
-      for medium in LevelMedium.allCases {
+      for medium in Medium.allCases {
         guard let terms = terms[medium] else { continue }
         let members = MediumTerms.keys.map { "\($0.name): \(terms[keyPath: $0.value])" }
         text += "  \(medium.key): {\(members.joined(separator: ", "))}\n"

@@ -14,12 +14,12 @@ package struct TuningProfile: Hashable, Sendable {
   /// What was measured, and on what, in one line; nil where nothing was.
   package var measured: String?
   /// Where they differ from the library's own.
-  package var terms: [LevelMedium: MediumTerms]
+  package var terms: [Medium: MediumTerms]
   /// At most one for a shape and collective; those of one shape follow one another.
   package private(set) var tables: [TuningTable] = []
 
   package init(
-    name: String, family: ProcessorFamily? = nil, measured: String? = nil, terms: [LevelMedium: MediumTerms] = [:],
+    name: String, family: ProcessorFamily? = nil, measured: String? = nil, terms: [Medium: MediumTerms] = [:],
     tables: [TuningTable] = []
   ) {
     self.name = name
@@ -40,10 +40,10 @@ package struct TuningProfile: Hashable, Sendable {
   }
 
   /// What rounds, messages and bytes cost on a medium.
-  func terms(of medium: LevelMedium) -> MediumTerms { terms[medium] ?? MediumTerms.terms(of: medium) }
+  func terms(of medium: Medium) -> MediumTerms { terms[medium] ?? MediumTerms.terms(of: medium) }
 
   /// What a message to another host, or inside one, costs the processors of a host.
-  func hostMessage(_ medium: LevelMedium) -> Double {
+  func hostMessage(_ medium: Medium) -> Double {
     medium == .network ? MediumTerms.networkHostMessage : terms(of: medium).anyMessage
   }
 

@@ -137,7 +137,7 @@ struct ExplainCommand: ParsableCommand {
 
   /// The choice by what is known of the machines.
   private func tuned(
-    _ grouping: Grouping, _ medium: LevelMedium, processors: Int, _ terms: (TuningProfile) -> ChoiceTerms
+    _ grouping: Grouping, _ medium: Medium, processors: Int, _ terms: (TuningProfile) -> ChoiceTerms
   ) throws -> (AlgorithmChoice, Tuning) {
     let shape = JobShape(grouping, medium: medium, processors: processors)
     let tuning = try tuningHere(shape, tuning)

@@ -9,7 +9,7 @@ import TuttiTransport
 
 /// What `auto` stands for without groups, against a table that was written when costs had no levels.
 @Suite struct AlgorithmChoiceTests {
-  private static let media: [String: TransportMedium] = [
+  private static let media: [String: Medium] = [
     "sharedMemory": .sharedMemory, "loopback": .loopback, "network": .network, "rdma": .rdma,
   ]
 

@@ -81,7 +81,7 @@ import TuttiTransport
   }
 
   @Test("hosts that RDMA connects are a medium of their own") func media() {
-    func medium(_ texts: [String], _ choice: TransportChoice = .auto) -> TransportMedium {
+    func medium(_ texts: [String], _ choice: TransportChoice = .auto) -> Medium {
       Self.choice(0, Self.ranks(texts, choice), choice).medium
     }
     #expect(medium(Array(Self.mixed.prefix(4))) == .rdma)
