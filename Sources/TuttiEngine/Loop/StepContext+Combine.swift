@@ -25,7 +25,7 @@ extension StepContext {
       let isSent = isFused ? combineIntoSend(operands, destination) : false
       if !isSent {
         // It has to wait for the send that goes with it, or a peer has failed meanwhile.
-        guard let destination, combine(operands, into: destination, isFused: isFused) else { return false }
+        guard let destination, combineInMemory(operands, destination, isFused: isFused) else { return false }
       }
     }
     for index in step.pointee.sources.asInts {
@@ -58,12 +58,12 @@ extension StepContext {
 
   /// Combines where the result belongs. Returns whether the operands were what their senders meant.
   @inline(__always)
-  private func combine(_ operands: Operands, into destination: UnsafeMutableRawPointer, isFused: Bool) -> Bool {
-    // The fused send may have combined the operands in vain, because their peer has failed meanwhile.
+  private func combineInMemory(_ operands: Operands, _ destination: UnsafeMutableRawPointer, isFused: Bool) -> Bool {
+    // Operands of a peer that has failed meanwhile may have been combined in vain.
     if isFused && operands.isBorrowing && !operandsAreIntact() { return false }
     // Where a send goes with it, that reads the result again: it must not be stored past the cache.
     let streaming = step.pointee.streaming && !isFused ? TUTTI_STREAM_DESTINATION : TUTTI_STREAM_NOTHING
-    combine(operands, into: destination, streaming: streaming)
+    runKernel(operands, into: destination, streaming: streaming)
     return !operands.isBorrowing || operandsAreIntact()
   }
 
@@ -91,12 +91,12 @@ extension StepContext {
     if first._withUnsafeGuaranteedRef({ $0.inPlace.reachesRegisteredMemory }), step.pointee.peers.count == 1,
       let place = first.asInPlaceLink._withUnsafeGuaranteedRef({ $0.placement(send.lane, bytes) })
     {
-      return combine(operands, destination, into: send, place)
+      return combineAtReceiver(operands, destination, send, place)
     }
     let window = first._withUnsafeGuaranteedRef { $0.reserve(send.lane, bytes) }
     let streaming =
       destination != nil && self.step.pointee.streaming ? TUTTI_STREAM_DESTINATION : TUTTI_STREAM_NOTHING
-    combine(operands, into: destination ?? window, and: destination == nil ? nil : window, streaming: streaming)
+    runKernel(operands, into: destination ?? window, and: destination == nil ? nil : window, streaming: streaming)
     if operands.isBorrowing && !operandsAreIntact() { return false }
     let sequence = first._withUnsafeGuaranteedRef {
       $0.commit(send.lane, operation.pointee.call, send.messageCount, bytes)
@@ -109,12 +109,12 @@ extension StepContext {
   ///
   /// A function of its own: the optimizer stops inlining into one that has become too large.
   @inline(never)
-  private func combine(
-    _ operands: Operands, _ destination: UnsafeMutableRawPointer?, into send: StepContext, _ place: UnsafeMutableRawPointer
+  private func combineAtReceiver(
+    _ operands: Operands, _ destination: UnsafeMutableRawPointer?, _ send: StepContext, _ place: UnsafeMutableRawPointer
   ) -> Bool {
     let receiver = send.link(at: Int(send.step.pointee.peers.lowerBound))
     let streaming = step.pointee.streaming ? TUTTI_STREAM_BOTH : TUTTI_STREAM_NOTHING
-    combine(operands, into: destination ?? place, and: destination == nil ? nil : place, streaming: streaming)
+    runKernel(operands, into: destination ?? place, and: destination == nil ? nil : place, streaming: streaming)
     if operands.isBorrowing && !operandsAreIntact() {
       receiver.asInPlaceLink._withUnsafeGuaranteedRef { $0.cancelPlacement(send.lane) }
       return false
@@ -130,7 +130,7 @@ extension StepContext {
 
   /// Combines the operands, by the kernel, into one or two destinations.
   @inline(__always)
-  private func combine(
+  private func runKernel(
     _ operands: Operands, into destination: UnsafeMutableRawPointer, and second: UnsafeMutableRawPointer? = nil,
     streaming: Int
   ) {
