@@ -1,3 +1,4 @@
+import CTuttiKernels
 import TuttiSchedule
 
 // Combines of three or more operands that are folded as a tree of combines of two.
@@ -30,7 +31,7 @@ extension StepContext {
         pair[1] = address(ofOperand: next.right, offset, blocks)
         let result = next.isLast ? destination + offset : blocks + ~next.result * PlanTables.foldBlockBytes
         let also = next.isLast ? second.map { $0 + offset } : nil
-        let flags = next.isLast ? flags : 0
+        let flags = next.isLast ? flags : Int32(TUTTI_STREAM_NOTHING)
         if let average = reduction.pointee.average, let divisions {
           var divided = (
             next.left >= 0 ? divisions[next.left] : 0 as UInt8, next.right >= 0 ? divisions[next.right] : 0 as UInt8

@@ -64,7 +64,7 @@ extension StepContext {
           }
           if !step.pointee.forwarded { return link.send(lane, call, count, source, bytes, copied: step.pointee.copied) }
           // The first link's memory is not ours for longer than this.
-          if bytes > 0 { tutti_copy(link.reserve(lane, bytes), source, bytes, 0) }
+          if bytes > 0 { tutti_copy(link.reserve(lane, bytes), source, bytes, Int32(TUTTI_STREAM_NOTHING)) }
           return link.commit(lane, call, count, bytes)
         }
       }
@@ -89,7 +89,8 @@ extension StepContext {
     if link.isAsked(lane) { declineGrants(to: link, mayGrantLater: false) }
     guard let arrival = arrival(on: link, messageCount, offering: destination) else { return false }
     if bytes > 0 && !arrival.pointee.placed {
-      tutti_copy(destination, arrival.pointee.payload, bytes, step.pointee.streaming ? 1 : 0)
+      let streaming = step.pointee.streaming ? TUTTI_STREAM_DESTINATION : TUTTI_STREAM_NOTHING
+      tutti_copy(destination, arrival.pointee.payload, bytes, Int32(truncatingIfNeeded: streaming))
       if arrival.pointee.borrowed && !link.asInPlaceLink._withUnsafeGuaranteedRef({ $0.isIntact(lane) }) { return false }
     }
     link._withUnsafeGuaranteedRef { $0.consume(lane) }

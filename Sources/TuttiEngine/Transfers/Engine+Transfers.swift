@@ -165,7 +165,8 @@ extension Engine {
     }
     if bytes > 0 && !arrival.pointee.placed {
       // What is larger than the caches is stored past them.
-      tutti_copy(destination, arrival.pointee.payload, bytes, transfer.pointee.bytes >= 1 << 20 ? 1 : 0)
+      let streaming = transfer.pointee.bytes >= 1 << 20 ? TUTTI_STREAM_DESTINATION : TUTTI_STREAM_NOTHING
+      tutti_copy(destination, arrival.pointee.payload, bytes, Int32(truncatingIfNeeded: streaming))
     }
     link.consume(lane)
     transfer.pointee.position += bytes
@@ -196,7 +197,8 @@ extension Engine {
     let position = source.pointee.position
     let bytes = min(Self.ownSegmentBytes, source.pointee.bytes - position)
     if bytes > 0 && source.pointee.base != destination.pointee.base {
-      tutti_copy(destination.pointee.base + position, source.pointee.base + position, bytes, 0)
+      let (to, from) = (destination.pointee.base + position, source.pointee.base + position)
+      tutti_copy(to, from, bytes, Int32(TUTTI_STREAM_NOTHING))
     }
     source.pointee.position = position + bytes
     destination.pointee.position = position + bytes
