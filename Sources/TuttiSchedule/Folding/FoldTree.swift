@@ -14,6 +14,8 @@ public struct FoldTree: Hashable, Sendable {
 
   /// The combination of two, rounded to the type of the elements.
   public static func combined(_ a: FoldTree, _ b: FoldTree) -> FoldTree {
+    // Each operand is mixed too, so that their sum tells who they were: without that, the sum of `wide(a, b)` and
+    // `combined(a, b)`, which are each other's complements, would be the same for all a and b.
     FoldTree(hash: mixed(mixed(a.hash) &+ mixed(b.hash)))
   }
 
