@@ -84,10 +84,10 @@ let package = Package(
       name: "CTutti", dependencies: ["CTuttiHeader", "Tutti", "TuttiSchedule", "TuttiSystem"],
       exclude: ["include", "tutti.map"]),
     // Gradients of data-parallel training.
-    .target(name: "TuttiTraining", dependencies: ["Tutti", "TuttiSystem", "CTuttiKernels", "CTuttiLinux"]),
+    .target(name: "TuttiTraining", dependencies: ["Tutti", "TuttiSystem", "CTuttiKernels"]),
     .target(
       name: "TuttiTesting",
-      dependencies: ["Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiTransport", "TuttiSystem", "TuttiTopology"]),
+      dependencies: ["Tutti", "TuttiAlgorithms", "TuttiSchedule", "TuttiTransport", "TuttiSystem"]),
     // Starting the ranks of a job, and seeing to their end.
     .target(name: "TuttiLaunch", dependencies: ["TuttiSystem", "TuttiTopology", "CTuttiLinux"]),
     .executableTarget(

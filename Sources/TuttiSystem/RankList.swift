@@ -1,3 +1,10 @@
+/// How large a job may be.
+package enum JobSize {
+  /// The most ranks of a job. Ranks are sent as 32 bits; the table of all of them must be of a size that a rank can be asked
+  /// to receive.
+  package static let ranksMax = 65_536
+}
+
 /// Writes ranks as a person would: `rank 2`, `ranks 2, 5 and 7`, `ranks 0-5 and 8`. Long lists are cut.
 ///
 /// - Parameter ranks: Ascending.

@@ -3,7 +3,7 @@ import Testing
 /// Modules whose deadlines run under a clock that tests move read no other one.
 @Suite struct ClockTests {
   /// Waits and deadlines go through the `MonotonicClock` that these modules are given.
-  static let modules: Set = ["TuttiBootstrap"]
+  static let modules: Set = ["TuttiBootstrap", "TuttiEngine"]
 
   @Test func timeIsReadFromTheInjectedClock() {
     let direct =

@@ -25,11 +25,9 @@ import Testing
       "TuttiSharedMemory", "TuttiRDMA", "TuttiEngine", "TuttiBootstrap", "CTuttiLinux", "CTuttiKernels", "Logging",
     ],
     "CTutti": ["CTuttiHeader", "Tutti", "TuttiSchedule", "TuttiSystem"],
-    "TuttiTraining": ["Tutti", "TuttiSystem", "CTuttiKernels", "CTuttiLinux"],
+    "TuttiTraining": ["Tutti", "TuttiSystem", "CTuttiKernels"],
     // For users' tests, which have Foundation; it gives it threads with a small stack.
-    "TuttiTesting": [
-      "Tutti", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiSystem", "TuttiTransport", "Foundation",
-    ],
+    "TuttiTesting": ["Tutti", "TuttiSchedule", "TuttiAlgorithms", "TuttiSystem", "TuttiTransport", "Foundation"],
     "TuttiLaunch": ["TuttiSystem", "TuttiTopology", "CTuttiLinux"],
     "collbench": [
       "Tutti", "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiChoice", "TuttiLaunch", "TuttiTransport",
@@ -51,6 +49,7 @@ import Testing
     let pattern =
       /^\s*(?:@\w+(?:\([^)]*\))?\s+)*(?:public |package |internal |private )?import\s+(?:(?:struct|class|enum|protocol|func|var|let|typealias)\s+)?(\w+)/
     var complaints: [String] = []
+    var unused = Self.imports
     for file in Repository.swiftSources {
       guard let allowed = Self.imports[file.module] else {
         complaints.append("\(file.path): module \(file.module) is missing from the table of TidyTests.imports")
@@ -59,9 +58,13 @@ import Testing
       for index in file.lines.indices where file.lines[index].contains("import ") {
         guard let match = file.code(index).firstMatch(of: pattern) else { continue }
         let name = String(match.1)
+        unused[file.module]?.remove(name)
         if allowed.contains(name) || (Self.system.contains(name) && !Self.pure.contains(file.module)) { continue }
         complaints.append(file.complaint(index, "\(file.module) may not import \(name)"))
       }
+    }
+    for (module, names) in unused {
+      complaints += names.map { "\(module) may import \($0), and does not: take that out of here and of Package.swift" }
     }
     expectNone(complaints)
   }

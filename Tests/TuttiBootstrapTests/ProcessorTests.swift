@@ -78,7 +78,7 @@ func processors(_ list: String) -> ProcessorSet { ProcessorSet(list: list)! }
     #expect(bytes(ProcessorAllowance(inherited: processors("0-63"))).count == 36)
     // A table of 65,536 ranks fits, whatever their hosts.
     let largest = bytes(ProcessorAllowance(inherited: processors("0-8191"), quota: quota)).count
-    #expect(largest * LaunchIdentity.rankCountMax < RendezvousMessage.tableBytesMax / 2)
+    #expect(largest * JobSize.ranksMax < RendezvousMessage.tableBytesMax / 2)
   }
 
   @Test func hostileAllowancesAreRefused() throws {

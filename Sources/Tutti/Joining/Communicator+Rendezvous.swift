@@ -159,10 +159,10 @@ extension Communicator {
     _ rank: Int, _ rankCount: Int, _ place: MeetingPlace, _ secret: JoinSecret, _ options: CommunicatorOptions,
     _ environment: [String: String]?
   ) throws(FailureReport) -> Communicator {
-    guard (1...LaunchIdentity.rankCountMax).contains(rankCount), (0..<rankCount).contains(rank) else {
+    guard (1...JobSize.ranksMax).contains(rankCount), (0..<rankCount).contains(rank) else {
       throw FailureReport(
         .invalidArgument, "there is no rank \(rank) of \(rankCount)",
-        advice: "Ranks count from 0, and there are 1 to \(LaunchIdentity.rankCountMax) of them")
+        advice: "Ranks count from 0, and there are 1 to \(JobSize.ranksMax) of them")
     }
     let environment = environment ?? processEnvironment()
     let known: JobSecret?

@@ -136,3 +136,15 @@ package protocol ControlPlane: AnyObject, Sendable {
   /// After it, and in a forked child, the other calls do nothing. Idempotent.
   func leave()
 }
+
+extension ControlPlane {
+  /// The cause where a link failed because its peer has left in good order.
+  ///
+  /// - Parameter loss: What the link says.
+  func causeOfDeparture(of peer: Int, named name: String, _ loss: FailureReport) -> FailureReport {
+    FailureReport(
+      .peerLost, rank: rank, peer: peer, "\(name) closed its communicator while this rank still waited for it",
+      advice: "All ranks must make the same calls before any of them closes", operation: loss.operation,
+      operationNumber: loss.operationNumber, step: loss.step, transport: loss.transport)
+  }
+}

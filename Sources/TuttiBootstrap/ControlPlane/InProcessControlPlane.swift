@@ -46,10 +46,7 @@ package final class InProcessControlPlane: ControlPlane {
     }
     if let cause = firstCause { return cause }
     guard group.state.withLock({ $0.departed.contains(peer) }) else { return otherwise }
-    return FailureReport(
-      .peerLost, rank: rank, peer: peer, "rank \(peer) closed its communicator while this rank still waited for it",
-      advice: "All ranks must make the same calls before any of them closes", operation: otherwise.operation,
-      operationNumber: otherwise.operationNumber, step: otherwise.step, transport: otherwise.transport)
+    return causeOfDeparture(of: peer, named: "rank \(peer)", otherwise)
   }
 
   package func diagnoseTimeout(_ wait: ExpiredWait, until deadline: UInt64) -> FailureReport? {

@@ -42,7 +42,7 @@ struct EnvironmentReader {
   }
 
   func rankAndCount(_ rankName: String, _ countName: String) throws(FailureReport) -> (rank: Int, count: Int) {
-    let count = try integer(countName, 1...LaunchIdentity.rankCountMax)
+    let count = try integer(countName, 1...JobSize.ranksMax)
     let rank = try integer(rankName, 0...Int(UInt32.max))
     guard rank < count else {
       throw FailureReport(

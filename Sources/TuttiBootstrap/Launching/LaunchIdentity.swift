@@ -13,13 +13,10 @@ package struct LaunchIdentity: Sendable {
   /// The launcher's key-value space, when ``place`` is there.
   private let space: PMIRendezvous?
 
-  /// Ranks are sent as 32 bits; the table of all of them must be of a size that a rank can be asked to receive.
-  package static let rankCountMax = 65_536
-
   package init(
     rank: Int, rankCount: Int, place: MeetingPlace, source: String, job: String? = nil, space: PMIRendezvous? = nil
   ) {
-    precondition((1...Self.rankCountMax).contains(rankCount) && (0..<rankCount).contains(rank))
+    precondition((1...JobSize.ranksMax).contains(rankCount) && (0..<rankCount).contains(rank))
     self.rank = rank
     self.rankCount = rankCount
     self.place = place

@@ -19,11 +19,7 @@ extension Membership {
     }
     if let cause = firstCause { return cause }
     guard departed else { return causeOfSilence(about: peer) ?? otherwise }
-    return FailureReport(
-      .peerLost, rank: rank, peer: peer,
-      "\(members[peer].description) closed its communicator while this rank still waited for it",
-      advice: "All ranks must make the same calls before any of them closes", operation: otherwise.operation,
-      operationNumber: otherwise.operationNumber, step: otherwise.step, transport: otherwise.transport)
+    return causeOfDeparture(of: peer, named: members[peer].description, otherwise)
   }
 
   /// Looks for the rank that holds up the cause, where `peer` left because of a failure and the cause does not come: one

@@ -22,7 +22,7 @@ public struct LaunchHost: Sendable, Hashable {
 /// The hosts of a job, in the order of their ranks. Each is named once.
 public struct HostList: Sendable, Hashable {
   /// The most ranks of all hosts together.
-  public static let ranksMax = 65_536
+  public static let ranksMax = JobSize.ranksMax
 
   public let hosts: [LaunchHost]
 

@@ -3,6 +3,7 @@ import Tutti
 import TuttiAlgorithms
 import TuttiChoice
 import TuttiSchedule
+import TuttiSystem
 import TuttiTopology
 
 /// `collbench explain` says which algorithm `auto` stands for, and why. It sends nothing.
@@ -19,9 +20,6 @@ struct ExplainCommand: ParsableCommand {
 
       Times are for a job that has the network and its processors for itself.
       """)
-
-  /// Programs that grow with the rank count take long to read beyond it.
-  static let ranksMax = 65_536
 
   @Argument(help: "One of \(Catalog.collectives.joined(separator: ", ")).")
   var collective: String
@@ -85,8 +83,8 @@ struct ExplainCommand: ParsableCommand {
       }
     } else {
       guard let ranks else { throw ValidationError("Give --topology FILE, or --ranks N and perhaps --hosts N.") }
-      guard (1...ExplainCommand.ranksMax).contains(ranks) else {
-        throw ValidationError("--ranks \(ranks): must be 1 to \(ExplainCommand.ranksMax).")
+      guard (1...JobSize.ranksMax).contains(ranks) else {
+        throw ValidationError("--ranks \(ranks): must be 1 to \(JobSize.ranksMax).")
       }
       if let hosts, !(1...ranks).contains(hosts) {
         throw ValidationError("--hosts \(hosts): must be 1 to \(ranks), so that each has a rank.")
@@ -107,9 +105,9 @@ struct ExplainCommand: ParsableCommand {
   /// which are taken to be like this one.
   private func choice(_ described: Topology?) throws -> (AlgorithmChoice, Tuning) {
     if let described {
-      guard described.rankCount <= ExplainCommand.ranksMax else {
+      guard described.rankCount <= JobSize.ranksMax else {
         Terminal.error(
-          "\(topology ?? ""): \(described.counts): explain reads programs of up to \(ExplainCommand.ranksMax) ranks.")
+          "\(topology ?? ""): \(described.counts): explain reads programs of up to \(JobSize.ranksMax) ranks.")
         throw ExitCode.failure
       }
       let levels = described.levels.map(\.numbers)

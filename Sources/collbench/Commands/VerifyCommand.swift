@@ -2,6 +2,7 @@ import ArgumentParser
 import CTuttiLinux
 import TuttiAlgorithms
 import TuttiSchedule
+import TuttiSystem
 
 /// `collbench verify` proves the algorithms, for every rank count of a range, by symbolic execution. It sends nothing.
 struct VerifyCommand: ParsableCommand {
@@ -12,8 +13,6 @@ struct VerifyCommand: ParsableCommand {
       Collectives with a root are proven with the roots 0, 1 and the last rank. Algorithms that fold canonically give the same \
       bits as each other (docs/REPRODUCIBILITY.md).
       """)
-
-  static let ranksMax = 65_536
 
   @Option(help: "Only this collective: \(Catalog.collectives.joined(separator: ", ")). (default: all)")
   var collective: String?
@@ -66,9 +65,9 @@ struct VerifyCommand: ParsableCommand {
 
   /// The algorithms asked for.
   private func selection() throws -> [any Algorithm] {
-    guard minRanks >= 1, minRanks <= maxRanks, maxRanks <= VerifyCommand.ranksMax else {
+    guard minRanks >= 1, minRanks <= maxRanks, maxRanks <= JobSize.ranksMax else {
       throw ValidationError(
-        "--min-ranks \(minRanks) --max-ranks \(maxRanks): must be 1 <= minimum <= maximum <= \(VerifyCommand.ranksMax).")
+        "--min-ranks \(minRanks) --max-ranks \(maxRanks): must be 1 <= minimum <= maximum <= \(JobSize.ranksMax).")
     }
     var selected = AlgorithmRegistry.all
     if let collective {

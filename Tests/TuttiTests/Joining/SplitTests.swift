@@ -89,8 +89,8 @@ import TuttiTransport
   /// Splits of splits down to single ranks, all of them used after the parents have closed.
   @Test(arguments: Fabric.allCases)
   func splitsOfSplits(fabric: Fabric) throws {
-    try withRanks(8, fabric) { world in
-      var current = world
+    try withRanks(8, fabric) { parent in
+      var current = parent
       var members = Array(0..<8)
       var all: [(Communicator, [Int])] = []
       while current.rankCount > 1 {
@@ -98,17 +98,17 @@ import TuttiTransport
         let isUpper = current.rank >= half
         guard let next = try current.split(color: isUpper ? 1 : 0) else { throw WrongResult(description: "no half") }
         members = Array(isUpper ? members[half...] : members[..<half])
-        try Self.expect(next, consistsOf: members, name: world.rank)
+        try Self.expect(next, consistsOf: members, name: parent.rank)
         all.append((next, members))
-        if current !== world { current.close() }
+        if current !== parent { current.close() }
         current = next
       }
       guard let last = try current.split(color: 9), try last.split(color: nil) == nil else {
         throw WrongResult(description: "a rank alone cannot be split")
       }
-      try Self.expect(last, consistsOf: [world.rank], name: world.rank)
+      try Self.expect(last, consistsOf: [parent.rank], name: parent.rank)
       // The deepest but one is closed by now, the deepest is not.
-      try Self.expect(all[2].0, consistsOf: all[2].1, name: world.rank)
+      try Self.expect(all[2].0, consistsOf: all[2].1, name: parent.rank)
     }
   }
 
@@ -137,12 +137,12 @@ import TuttiTransport
   @Test(arguments: Fabric.allCases)
   func parentsAndChildrenAtOnce(fabric: Fabric) throws {
     let seed = testSeed("parentsAndChildrenAtOnce")
-    try withRanks(4, fabric) { world in
-      guard let pair = try world.split(color: world.rank % 2), let other = try world.split(color: world.rank / 2) else {
+    try withRanks(4, fabric) { parent in
+      guard let pair = try parent.split(color: parent.rank % 2), let other = try parent.split(color: parent.rank / 2) else {
         throw WrongResult(description: "no communicator")
       }
-      let all = [world, pair, other, try pair.duplicate()]
-      var generator = SeededGenerator(seed: seed &+ UInt64(world.rank))
+      let all = [parent, pair, other, try pair.duplicate()]
+      var generator = SeededGenerator(seed: seed &+ UInt64(parent.rank))
       for round in 0..<20 {
         var started = try all.map { try AsynchronousTests.Started($0, nil, count: 500 * round, salt: round) }
         started.shuffle(using: &generator)
@@ -216,16 +216,18 @@ import TuttiTransport
   /// A child that fails harms neither its parent nor its siblings, and speaks of its own ranks.
   @Test(arguments: Fabric.allCases)
   func abortsStayInTheirCommunicator(fabric: Fabric) throws {
-    try withRanks(4, fabric) { world in
-      guard let pair = try world.split(color: world.rank / 2), let sibling = try world.split(color: world.rank / 2) else {
+    try withRanks(4, fabric) { parent in
+      guard let pair = try parent.split(color: parent.rank / 2),
+        let sibling = try parent.split(color: parent.rank / 2)
+      else {
         throw WrongResult(description: "no communicator")
       }
-      // World rank 3 is rank 1 of its pair.
-      if world.rank == 3 { pair.abort("on purpose") }
-      let error = self.code { () throws(TuttiError) in for _ in 0..<(world.rank < 2 ? 1 : 1000) { try pair.barrier() } }
-      if world.rank < 2 { #expect(error == nil) } else { #expect(error?.code == .aborted && error?.peer == 1) }
+      // The parent's rank 3 is rank 1 of its pair.
+      if parent.rank == 3 { pair.abort("on purpose") }
+      let error = self.code { () throws(TuttiError) in for _ in 0..<(parent.rank < 2 ? 1 : 1000) { try pair.barrier() } }
+      if parent.rank < 2 { #expect(error == nil) } else { #expect(error?.code == .aborted && error?.peer == 1) }
       try AllReduceTests.check(sibling, nil, count: 1000)
-      try AllReduceTests.check(world, nil, count: 1000)
+      try AllReduceTests.check(parent, nil, count: 1000)
       if error == nil { return try AllReduceTests.check(pair, nil, count: 1000) }
       #expect(self.code { () throws(TuttiError) in _ = try pair.duplicate() }?.code == .aborted)
     }
@@ -303,9 +305,9 @@ import TuttiTransport
         var variables = environment(rank, 4, rendezvous)
         // Rank 2 has just the one it joins with.
         if rank == 2 { variables["TUTTI_PORT_RANGE"] = "\(first)-\(first)" }
-        let world = try Communicator.join(environment: variables, options: options)
+        let parent = try Communicator.join(environment: variables, options: options)
         let error = self.code { () throws(TuttiError) in
-          guard let child = try world.split(color: rank / 2) else { return }
+          guard let child = try parent.split(color: rank / 2) else { return }
           try child.allReduceOnes()
           child.close()
         }
@@ -315,8 +317,8 @@ import TuttiTransport
           #expect(rank == 2 ? error?.message.contains("TUTTI_PORT_RANGE") == true : error?.peer == 2)
           if let error { expectReadable(error) }
         }
-        try AllReduceTests.check(world, nil, count: 1000)
-        world.close()
+        try AllReduceTests.check(parent, nil, count: 1000)
+        parent.close()
       }
     }
     try failures.throwFirst()
