@@ -14,6 +14,10 @@ struct RDMALayout: Equatable, Sendable {
   /// The bytes of a lane's entries and of the line that says what was declined.
   static let grantLaneBytes = (Lane.credit + 1) * grantBytes
 
+  /// The slot of a segment among its lane's.
+  @inline(__always)
+  static func slotIndex(_ sequence: UInt64) -> Int { Int((sequence &- 1) & UInt64(Lane.credit - 1)) }
+
   /// The most queue pairs of a link.
   static let queuePairsMax = 8
 

@@ -89,9 +89,7 @@ import TuttiSystem
       let index = lane * Lane.credit + slot
       let isPlaced = kind == RDMAHeader.granted
       if isPlaced {
-        guard grants[index].sequence == sequence, grants[index].bytes == bytes else {
-          return refuse("a segment to a place that was not granted")
-        }
+        guard grants.isGranted(lane, sequence, bytes) else { return refuse("a segment to a place that was not granted") }
         state.pointee.placedBytes &+= UInt64(bytes)
       }
       arrivals[index] = Arrival(
@@ -121,9 +119,7 @@ import TuttiSystem
       guard sequence &- lanes[lane].consumed <= UInt64(Lane.credit) else {
         return refuse("a question about segment \(sequence) of lane \(lane), beyond its credit")
       }
-      lanes[lane].peerAsked = sequence
-      let isGranted = grants[lane * Lane.credit + slotIndex(sequence)].sequence == sequence
-      if isGranted || lanes[lane].declined >= sequence {
+      if grants.takeQuestion(lane, sequence) {
         state.pointee.answerDue |= 1 << UInt32(lane)
       } else {
         status.pointee.asked |= 1 << UInt32(lane)

@@ -22,32 +22,6 @@ import TuttiSystem
       memory + layout.outbox(lane, slotIndex(sequence)) + RDMALayout.payloadOffset
     }
 
-    // MARK: Registered memory
-
-    private func grantEntry(_ lane: Int, _ sequence: UInt64) -> UnsafeMutableRawPointer {
-      memory + layout.grants(lane) + slotIndex(sequence) * RDMALayout.grantBytes
-    }
-
-    /// Whether the peer has granted a place for a segment, of whatever size.
-    func isGranted(_ lane: Int, _ sequence: UInt64) -> Bool {
-      let entry = grantEntry(lane, sequence)
-      // The number is at both ends, so that a partly written entry does not count.
-      return Self.load(entry) == sequence && Self.load(entry + 32) == sequence
-    }
-
-    /// The memory that the peer has granted for a segment of this size.
-    private func peerGrant(_ lane: Int, _ sequence: UInt64, _ bytes: Int) -> (address: UInt64, key: UInt32)? {
-      let entry = grantEntry(lane, sequence)
-      guard isGranted(lane, sequence), entry.load(fromByteOffset: 16, as: UInt32.self) == UInt32(truncatingIfNeeded: bytes)
-      else { return nil }
-      return (entry.load(fromByteOffset: 8, as: UInt64.self), entry.load(fromByteOffset: 20, as: UInt32.self))
-    }
-
-    /// The last segment that the peer has declined to grant.
-    func declinedByPeer(_ lane: Int) -> UInt64 {
-      Self.load(memory + layout.grants(lane) + Lane.credit * RDMALayout.grantBytes)
-    }
-
     // MARK: Posting
 
     enum Way { case inlined, staged, held }
@@ -60,7 +34,7 @@ import TuttiSystem
       let sequence = lanes[lane].sent + 1
       let slot = slotIndex(sequence)
       let pair = pairIndex(sequence)
-      let place = bytes >= InPlace.segmentBytesMin ? peerGrant(lane, sequence, bytes) : nil
+      let place = bytes >= InPlace.segmentBytesMin ? grants.peerPlace(lane, sequence, bytes) : nil
       let header = memory + layout.outbox(lane, slot) + RDMALayout.headerOffset
       header.storeBytes(of: call.rawValue, as: UInt64.self)
       header.storeBytes(of: count, toByteOffset: 8, as: UInt64.self)
@@ -167,11 +141,12 @@ import TuttiSystem
         guard hasRoom(0, 4) else { return }
         if state.pointee.answerDue & bit != 0 {
           state.pointee.answerDue &= ~bit
-          postAnswer(lane)
+          postOwn(
+            IBV_WR_RDMA_WRITE_WITH_IMM, grants.answer(lane), RDMAImmediate(.answer, lane: lane, number: 0))
         }
         if state.pointee.questionDue & bit != 0 {
           state.pointee.questionDue &= ~bit
-          postImmediate(RDMAImmediate(.question, lane: lane, number: lanes[lane].asked), isSignalled: false)
+          postImmediate(RDMAImmediate(.question, lane: lane, number: grants.question(lane)), isSignalled: false)
         }
         if state.pointee.creditDue & bit != 0 {
           state.pointee.creditDue &= ~bit
@@ -188,25 +163,14 @@ import TuttiSystem
       submit(0, 1, held: nil, isSignalled: isSignalled)
     }
 
-    /// Tells the peer which segments are declined. It sees grants by itself.
-    private func postAnswer(_ lane: Int) {
-      let offset = Lane.credit * RDMALayout.grantBytes
-      let line = memory + layout.ownGrants(lane) + offset
-      line.storeBytes(of: lanes[lane].declined, as: UInt64.self)
-      postOwn(
-        IBV_WR_RDMA_WRITE_WITH_IMM, line, 8, layout.grants(lane) + offset,
-        RDMAImmediate(.answer, lane: lane, number: 0))
-    }
-
-    func postOwn(
-      _ opcode: ibv_wr_opcode, _ source: UnsafeMutableRawPointer, _ bytes: Int, _ remoteOffset: Int,
-      _ immediate: RDMAImmediate?
-    ) {
+    /// Writes a line of grants to the peer's table, with or without telling it.
+    func postOwn(_ opcode: ibv_wr_opcode, _ line: RDMAGrants.Line, _ immediate: RDMAImmediate?) {
       pieces[0] = ibv_sge(
-        addr: UInt64(UInt(bitPattern: source)), length: UInt32(truncatingIfNeeded: bytes), lkey: pairs[0].localKey)
+        addr: UInt64(UInt(bitPattern: line.source)), length: UInt32(truncatingIfNeeded: line.bytes),
+        lkey: pairs[0].localKey)
       setRequest(
-        0, opcode, pieces, 1, connection.remoteBase &+ UInt64(remoteOffset), pairs[0].remoteKey,
-        flags: bytes <= pairs[0].inlineBytesMax ? IBV_SEND_INLINE.rawValue : 0)
+        0, opcode, pieces, 1, connection.remoteBase &+ UInt64(line.offset), pairs[0].remoteKey,
+        flags: line.bytes <= pairs[0].inlineBytesMax ? IBV_SEND_INLINE.rawValue : 0)
       if let immediate { requests[0].imm_data = immediate.rawValue.bigEndian }
       submit(0, 1, held: nil, isSignalled: false)
     }
@@ -239,12 +203,6 @@ import TuttiSystem
     private func postEmpty(_ pair: Int) {
       setRequest(0, IBV_WR_RDMA_WRITE, pieces, 0, connection.remoteBase, pairs[pair].remoteKey, flags: 0)
       submit(pair, 1, held: nil, isSignalled: true)
-    }
-
-    @inline(__always)
-    private static func load(_ address: UnsafeMutableRawPointer) -> UInt64 {
-      // The device writes there.
-      address.assumingMemoryBound(to: DeviceWord.self).pointee.load(ordering: .acquiring)
     }
   }
 #endif

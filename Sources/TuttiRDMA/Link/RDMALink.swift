@@ -16,7 +16,7 @@ import TuttiSystem
   /// Nothing a peer writes is trusted as an index or a length without a check.
   ///
   /// This file holds the state, what the engine calls, and the end; `+Send` posts; `+Receive` handles what has come, and
-  /// failures.
+  /// failures. What the ends tell each other of places in registered memory is in ``RDMAGrants``.
   package final class RDMALink: InPlaceLink {
     let connection: RDMAConnection
     let layout: RDMALayout
@@ -24,9 +24,9 @@ import TuttiSystem
     /// This rank's registered memory, for the addresses of its offsets.
     let registered: RegisteredMemory?
     let lanes: UnsafeMutablePointer<RDMALane>
-    /// For each lane's ``Lane/credit`` slots: what has arrived, and what was granted to the peer.
+    /// For each lane's ``Lane/credit`` slots: what has arrived.
     let arrivals: UnsafeMutablePointer<Arrival>
-    let grants: UnsafeMutablePointer<RDMAGrant>
+    let grants: RDMAGrants
     let state: UnsafeMutablePointer<RDMALinkState>
     /// The state of each queue pair.
     let pairs: UnsafeMutablePointer<RDMAPair>
@@ -83,8 +83,7 @@ import TuttiSystem
       let nothing = Arrival(
         call: CallSignature(rawValue: 0), count: 0, payload: UnsafeRawPointer(connection.memory), bytes: 0, placed: false)
       arrivals.initialize(repeating: nothing, count: slots)
-      grants = .allocate(capacity: slots)
-      grants.initialize(repeating: RDMAGrant(), count: slots)
+      grants = RDMAGrants(connection.layout, connection.memory)
       state = .allocate(capacity: 1)
       state.initialize(to: RDMALinkState())
       messageBytesMax = connection.queuePairs.map { connection.fabric.ports[$0.rail].messageBytesMax }.min() ?? 4096
@@ -125,7 +124,7 @@ import TuttiSystem
       found.deallocate()
     }
 
-    @inline(__always) func slotIndex(_ sequence: UInt64) -> Int { Int((sequence &- 1) & UInt64(Lane.credit - 1)) }
+    @inline(__always) func slotIndex(_ sequence: UInt64) -> Int { RDMALayout.slotIndex(sequence) }
     @inline(__always) func pairIndex(_ sequence: UInt64) -> Int {
       pairCount == 1 ? 0 : Int(truncatingIfNeeded: sequence % UInt64(pairCount))
     }
@@ -196,10 +195,8 @@ import TuttiSystem
 
     package override func awaitsGrant(_ lane: Int, _ bytes: Int) -> Bool {
       let sequence = lanes[lane].sent + 1
-      // A grant of another size is an answer too: the segment goes to its slot, and the peer reports what differs.
-      if isGranted(lane, sequence) || declinedByPeer(lane) >= sequence { return false }
-      if lanes[lane].asked < sequence {
-        lanes[lane].asked = sequence
+      if grants.isAnswered(lane, sequence) { return false }
+      if grants.ask(lane, sequence) {
         state.pointee.questionDue |= 1 << UInt32(lane)
         flush()
       }
@@ -208,26 +205,16 @@ import TuttiSystem
 
     package override func grant(_ lane: Int, _ ahead: Int, _ offset: UInt64, _ bytes: Int) {
       let sequence = lanes[lane].consumed + 1 + UInt64(ahead)
-      guard !status.pointee.failed, sequence > lanes[lane].granted, hasRoom(0, 4),
-        let key = connection.fabric.key(
-          of: registered.unsafelyUnwrapped.address(of: offset), bytes: bytes, rail: pairs[pairIndex(sequence)].rail)
+      let address = registered.unsafelyUnwrapped.address(of: offset)
+      guard !status.pointee.failed, grants.mayGrant(lane, sequence), hasRoom(0, 4),
+        let key = connection.fabric.key(of: address, bytes: bytes, rail: pairs[pairIndex(sequence)].rail)
       else { return }
-      let slot = slotIndex(sequence)
-      lanes[lane].granted = sequence
-      grants[lane * Lane.credit + slot] = RDMAGrant(sequence: sequence, bytes: bytes)
-      let entry = memory + layout.ownGrants(lane) + slot * RDMALayout.grantBytes
-      entry.storeBytes(of: sequence, as: UInt64.self)
-      entry.storeBytes(of: UInt64(registered.unsafelyUnwrapped.address(of: offset)), toByteOffset: 8, as: UInt64.self)
-      entry.storeBytes(of: UInt32(truncatingIfNeeded: bytes), toByteOffset: 16, as: UInt32.self)
-      entry.storeBytes(of: key.remote, toByteOffset: 20, as: UInt32.self)
-      entry.storeBytes(of: sequence, toByteOffset: 32, as: UInt64.self)
-      postOwn(IBV_WR_RDMA_WRITE, entry, 40, layout.grants(lane) + slot * RDMALayout.grantBytes, nil)
-      if status.pointee.asked & (1 << UInt32(lane)) != 0 && lanes[lane].peerAsked == sequence { answer(lane) }
+      postOwn(IBV_WR_RDMA_WRITE, grants.grant(lane, sequence, UInt64(address), bytes, key: key.remote), nil)
+      if status.pointee.asked & (1 << UInt32(lane)) != 0 && grants.peerAsked(lane, about: sequence) { answer(lane) }
     }
 
     package override func declineGrants(_ lane: Int, _ segments: UInt64) {
-      lanes[lane].declined = max(lanes[lane].declined, lanes[lane].consumed + segments)
-      if lanes[lane].declined >= lanes[lane].peerAsked { answer(lane) }
+      if grants.decline(lane, through: lanes[lane].consumed + segments) { answer(lane) }
     }
 
     package override func progress() {

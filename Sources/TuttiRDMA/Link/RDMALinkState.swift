@@ -13,8 +13,6 @@
     var acknowledged: UInt64 = 0
     /// Slots (bits) whose segment is still read from callers' memory.
     var held: UInt32 = 0
-    /// The last segment the peer was asked about.
-    var asked: UInt64 = 0
 
     // Coming in.
     var consumed: UInt64 = 0
@@ -22,16 +20,6 @@
     var announced: UInt64 = 0
     /// Slots (bits) whose segment has arrived and was not consumed.
     var arrived: UInt32 = 0
-    /// The last segment that was granted, and that was declined, to the peer; and that it has asked about.
-    var granted: UInt64 = 0
-    var declined: UInt64 = 0
-    var peerAsked: UInt64 = 0
-  }
-
-  /// Where the peer may write one segment.
-  struct RDMAGrant {
-    var sequence: UInt64 = 0
-    var bytes = 0
   }
 
   /// A queue pair as the data path sees it.
