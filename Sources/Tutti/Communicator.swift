@@ -2,6 +2,7 @@ import TuttiAlgorithms
 import TuttiEngine
 import TuttiSchedule
 import TuttiSystem
+import TuttiTransport
 
 /// A fixed group of ranks that communicate: this process's (or thread's) membership of it.
 ///
@@ -102,7 +103,7 @@ public final class Communicator: Sendable {
   public var lastOperation: OperationInfo {
     OperationInfo(
       algorithm: engine.lastAlgorithm, transports: transports,
-      dataPath: engine.lastUsesWindows.map { $0 ? .windows : .singleCopy })
+      dataPath: engine.lastSegmentWay.map(DataPath.init))
   }
 
   /// The transports of this rank's links, which are opened when calls first need them.
@@ -176,9 +177,9 @@ public struct OperationInfo: Sendable, Hashable {
   /// The transports of the links that this rank has so far, at the moment of asking; empty for a single rank. As text:
   /// `shm`, `tcp`, `rdma`, `inprocess`, or several, such as `shm+tcp`.
   public let transports: TransportSet
-  /// How large segments that go to a single rank of this host travel now, which the library chooses by measuring as the job
-  /// runs. It is nil where there is no choice (in small calls, over other transports, where `TUTTI_SINGLE_COPY` decides),
-  /// and in the ``Work/info`` of a started operation.
+  /// How large segments to ranks of this host travel now, which the library chooses by measuring as the job runs. It is nil
+  /// where there is no choice (in small calls, over other transports, where `TUTTI_SINGLE_COPY` and
+  /// `TUTTI_STREAMED_WINDOWS` decide), and in the ``Work/info`` of a started operation.
   public var dataPath: DataPath?
 }
 
@@ -186,6 +187,17 @@ public struct OperationInfo: Sendable, Hashable {
 public enum DataPath: String, Sendable, Hashable {
   /// Its sender copies it into shared memory, where its receiver reads it.
   case windows
+  /// The same, with stores that go past the caches of the sender's core.
+  case streamedWindows = "streamed-windows"
   /// Its receiver copies it from the memory of its sender's process.
   case singleCopy = "single-copy"
+
+  init(_ way: SegmentWay) {
+    self =
+      switch way {
+      case .window: .windows
+      case .streamedWindow: .streamedWindows
+      case .held: .singleCopy
+      }
+  }
 }

@@ -227,15 +227,14 @@ package final class Engine: @unchecked Sendable {
     return core.pointee.lastPlan?.takeUnretainedValue().algorithm ?? ""
   }
 
-  /// Whether the large segments of calls like the last one travel through windows now, though their receivers could read
-  /// them where they are; nil where there is no such choice.
-  package var lastUsesWindows: Bool? {
+  /// How the large segments of calls like the last one travel over shared memory now; nil where there is no choice.
+  package var lastSegmentWay: SegmentWay? {
     lock.lock()
     defer { lock.unlock() }
     guard let plan = core.pointee.lastPlan?.takeUnretainedValue(), let path = plan.tables.pointee.dataPath,
-      path.pointee.lastOperation > 0
+      path.pointee.lastOperation > 0, path.pointee.candidates.count > 1
     else { return nil }
-    return path.pointee.keepsWindows
+    return path.pointee.kept
   }
 
   /// The transports of the links that exist.

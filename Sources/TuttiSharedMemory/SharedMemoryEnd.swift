@@ -5,11 +5,11 @@ import TuttiTransport
 
 /// What shared memory has of this process.
 struct SharedMemoryAccess: TransportAccess {
-  let singleCopy: SingleCopy
+  let settings: PathSettings
   let offer = SharedMemoryOffer.current().bytes
 
   func makeEnd(_ place: EndPlace) throws(FailureReport) -> any TransportEnd {
-    try SharedMemoryEnd(place, singleCopy)
+    try SharedMemoryEnd(place, settings)
   }
 }
 
@@ -28,7 +28,7 @@ final class SharedMemoryEnd: TransportEnd {
   }
   private let answered = Lock(Answered())
 
-  init(_ place: EndPlace, _ singleCopy: SingleCopy) throws(FailureReport) {
+  init(_ place: EndPlace, _ settings: PathSettings) throws(FailureReport) {
     let sharing = place.choice.group(over: SharedMemoryTransport.kind)
     places = Dictionary(uniqueKeysWithValues: zip(sharing, 0...))
     guard let own = places[place.rank] else {
@@ -36,7 +36,7 @@ final class SharedMemoryEnd: TransportEnd {
     }
     endpoint = try SharedMemoryEndpoint(
       rank: place.rank, localIndex: own, geometry: SharedMemoryGeometry(rankCount: sharing.count),
-      registered: place.registered, memoryNode: place.memoryNode, singleCopy: singleCopy)
+      registered: place.registered, memoryNode: place.memoryNode, settings: settings)
   }
 
   /// Peers look at its flag in this rank's region before they ring.

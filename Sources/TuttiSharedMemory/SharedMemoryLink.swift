@@ -123,7 +123,7 @@ package final class SharedMemoryLink: InPlaceLink {
       composesInPlace: true,
       abilities: InPlaceAbilities(
         shareGroup: 1, reachesRegisteredMemory: reaches, fetches: peerProcess != nil,
-        choosesPath: endpoint.singleCopy == .auto))
+        ways: endpoint.settings.ways))
     if peerProcess != nil {
       endpoint.region.word(geometry.grants(peer: peerIndex, lane: 0) + SharedMemoryGeometry.Grants.reads).pointee.store(
         1, ordering: .releasing)

@@ -68,7 +68,7 @@ package final class SharedMemoryEndpoint: Sendable {
   private let memory: OwnedDescriptor
   /// The memory of this rank that peers may read and write in place; nil where its limits forbid that.
   package let registered: RegisteredMemory?
-  let singleCopy: SingleCopy
+  let settings: PathSettings
 
   /// Creates the region as an anonymous sealed file (memfd_create(2)), which needs no cleaning up and counts against no
   /// /dev/shm limit.
@@ -77,7 +77,7 @@ package final class SharedMemoryEndpoint: Sendable {
   ///   touches them first.
   package init(
     rank: Int, localIndex: Int, geometry: SharedMemoryGeometry, registered: RegisteredMemory? = nil, memoryNode: Int? = nil,
-    singleCopy: SingleCopy = .auto
+    settings: PathSettings = PathSettings()
   ) throws(FailureReport) {
     let advice =
       "Shared memory needs memfd_create(2), which a seccomp filter may forbid: allow it, or choose the transport tcp"
@@ -86,7 +86,7 @@ package final class SharedMemoryEndpoint: Sendable {
     self.rank = rank
     self.localIndex = localIndex
     self.registered = registered
-    self.singleCopy = singleCopy
+    self.settings = settings
     region = try SharedMemoryRegion(mapping: memory.raw, geometry: geometry, writable: true)
     // This comes before anything touches the region. It is only a wish: where it is forbidden, as in most containers, the
     // first touch decides.
@@ -172,9 +172,9 @@ package final class SharedMemoryEndpoint: Sendable {
   /// The process at the other end, if this one can read its memory, which it cannot across namespaces or users, or where
   /// ptrace(2) is restricted.
   ///
-  /// With ``SingleCopy/off``, it is not tried.
+  /// With `TUTTI_SINGLE_COPY=off`, it is not tried.
   private func readableProcess(behind socket: Int32, _ words: Introduction) -> SharedMemoryLink.PeerProcess? {
-    if singleCopy == .off { return nil }
+    if settings.singleCopy == .off { return nil }
     var pid: pid_t = 0
     var uid: uid_t = 0
     guard tutti_peer_credentials(socket, &pid, &uid) == 0, pid > 0 else { return nil }

@@ -18,7 +18,7 @@ package struct SharedMemoryTransport: Transport {
   package func medium(isOneHost: Bool) -> Medium { .sharedMemory }
 
   package func open(_ request: TransportRequest) throws(FailureReport) -> any TransportAccess {
-    SharedMemoryAccess(singleCopy: try SingleCopy(request.environment))
+    SharedMemoryAccess(settings: try PathSettings(request.environment))
   }
 
   package func report(_ environment: [String: String]) -> TransportReport {

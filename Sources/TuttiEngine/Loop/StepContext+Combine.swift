@@ -94,9 +94,13 @@ extension StepContext {
       return combineAtReceiver(operands, destination, send, place)
     }
     let window = first._withUnsafeGuaranteedRef { $0.reserve(send.lane, bytes) }
-    let streaming =
-      destination != nil && self.step.pointee.streaming ? TUTTI_STREAM_DESTINATION : TUTTI_STREAM_NOTHING
-    runKernel(operands, into: destination ?? window, and: destination == nil ? nil : window, streaming: streaming)
+    if bytes >= InPlace.segmentBytesMin, first._withUnsafeGuaranteedRef({ send.streams(over: $0) }) {
+      combineStreamed(operands, destination, window)
+    } else {
+      let streaming =
+        destination != nil && self.step.pointee.streaming ? TUTTI_STREAM_DESTINATION : TUTTI_STREAM_NOTHING
+      runKernel(operands, into: destination ?? window, and: destination == nil ? nil : window, streaming: streaming)
+    }
     if operands.isBorrowing && !operandsAreIntact() { return false }
     let sequence = first._withUnsafeGuaranteedRef {
       $0.commit(send.lane, operation.pointee.call, send.messageCount, bytes)
@@ -124,6 +128,27 @@ extension StepContext {
     }
     send.finishSend(place, receiver, sequence)
     return true
+  }
+
+  /// Whether large segments go into the link's windows past the caches of this core.
+  @inline(__always)
+  private func streams(over link: Link) -> Bool { link.inPlace.shareGroup != 0 && way(over: link) == .streamedWindow }
+
+  /// Combines into the window, past the caches, and into the destination, where there is one.
+  @inline(never)
+  private func combineStreamed(
+    _ operands: Operands, _ destination: UnsafeMutableRawPointer?, _ window: UnsafeMutableRawPointer
+  ) {
+    guard let destination else {
+      runKernel(operands, into: window, streaming: TUTTI_STREAM_DESTINATION)
+      return
+    }
+    if step.pointee.streaming || operands.count == 1 {
+      runKernel(operands, into: destination, and: window, streaming: TUTTI_STREAM_BOTH)
+    } else {
+      // The destination is read again, so it had better stay in the cache.
+      runKernel(operands, into: window, and: destination, streaming: TUTTI_STREAM_DESTINATION)
+    }
   }
 
   // MARK: Kernels

@@ -24,22 +24,39 @@ extension StepContext {
     let count = messageCount
     let first = link(at: Int(step.pointee.peers.lowerBound))
     let sequence = first._withUnsafeGuaranteedRef {
+      let isInPlace = $0.inPlace.shareGroup != 0
+      if isInPlace && bytes >= InPlace.segmentBytesMin { return sendLarge($0, count, source) }
       // One copy that several peers read beats a copy for each of them.
-      let isShared =
-        $0.inPlace.shareGroup != 0
-        && (step.pointee.peers.count > 1 || bytes >= InPlace.segmentBytesMin && $0.inPlace.choosesPath && usesWindows)
+      let isShared = isInPlace && step.pointee.peers.count > 1
       return $0.send(lane, operation.pointee.call, count, source, bytes, copied: step.pointee.copied || isShared)
     }
     finishSend(source, first, sequence)
     return true
   }
 
-  /// Whether large segments to one receiver go through windows, though it could read them where they are.
+  /// Sends a large segment over shared memory, by the way that is fastest. Returns its number.
+  @inline(never)
+  private func sendLarge(_ link: Link, _ count: UInt64, _ source: UnsafeRawPointer) -> UInt64 {
+    let call = operation.pointee.call
+    let canBeHeld = !step.pointee.copied && step.pointee.peers.count == 1 && link.inPlace.fetches
+    let mustBeHeld = canBeHeld && !link.inPlace.ways.contains(.held)
+    let way = mustBeHeld ? .held : way(over: link)
+    if canBeHeld && way == .held { return link.send(lane, call, count, source, bytes, copied: false) }
+    if way == .streamedWindow {
+      tutti_copy(link.reserve(lane, bytes), source, bytes, Int32(TUTTI_STREAM_DESTINATION))
+      return link.commit(lane, call, count, bytes)
+    }
+    return link.send(lane, call, count, source, bytes, copied: true)
+  }
+
+  /// How the large segments of this operation travel over shared memory.
   @inline(__always)
-  private var usesWindows: Bool {
-    guard let path = tables.pointee.dataPath else { return tables.pointee.prefersWindows }
-    if path.pointee.lastOperation < operation.pointee.number { Engine.begin(operation.pointee.number, path, core) }
-    return path.pointee.usesWindows
+  func way(over link: Link) -> SegmentWay {
+    guard let path = tables.pointee.dataPath else { return .window }
+    if path.pointee.lastOperation < operation.pointee.number {
+      Engine.begin(operation.pointee.number, path, core, allowed: link.inPlace.ways)
+    }
+    return path.pointee.way
   }
 
   /// Hands the segment that the first receiver's link has just sent to the others.

@@ -135,12 +135,18 @@ struct PlanTables {
 }
 
 extension PlanTables {
-  /// Bytes of the largest send whose segments one receiver may read where this rank has them; 0 where there is none.
-  var bytesOfLargestHeldSend: UInt64 {
+  /// Bytes of the largest send, 0 where it has only small segments, and whether one receiver may read large segments of a
+  /// send where this rank has them.
+  var largeSends: (bytes: UInt64, canBeHeld: Bool) {
     var largest: UInt64 = 0
-    for step in UnsafeBufferPointer(start: steps, count: stepCount)
-    where step.isSend && !step.copied && !step.forwarded && step.peers.count == 1 { largest = max(largest, step.bytes) }
-    return min(largest, UInt64(segmentBytes)) < UInt64(InPlace.segmentBytesMin) ? 0 : largest
+    var largestHeld: UInt64 = 0
+    for step in UnsafeBufferPointer(start: steps, count: stepCount) where step.isSend {
+      largest = max(largest, step.bytes)
+      if !step.copied && !step.forwarded && step.peers.count == 1 { largestHeld = max(largestHeld, step.bytes) }
+    }
+    let least = UInt64(InPlace.segmentBytesMin)
+    if min(largest, UInt64(segmentBytes)) < least { return (0, false) }
+    return (largest, min(largestHeld, UInt64(segmentBytes)) >= least)
   }
 }
 

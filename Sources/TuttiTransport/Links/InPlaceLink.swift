@@ -13,22 +13,22 @@ public struct InPlaceAbilities: Sendable {
   @usableFromInline package var fetches = false
   /// Links with the same non-zero group can hand one copy of a segment to several peers: see ``InPlaceLink/sendShared``.
   @usableFromInline package var shareGroup: UInt32 = 0
-  /// Whether large segments to one peer may go through a window or stay where they are, whichever is faster. Otherwise they
-  /// stay, where the peer can read them.
-  @usableFromInline package var choosesPath = false
+  /// The ways that a large segment may travel, whichever is fastest. Without ``SegmentWays/held``, those to one peer stay
+  /// where they are, if the peer can read them there.
+  @usableFromInline package var ways: SegmentWays = []
 
   @inlinable package init() {}
 
   @inlinable
   package init(
     shareGroup: UInt32 = 0, reachesRegisteredMemory: Bool = false, reachesCallersMemory: Bool = false, fetches: Bool = false,
-    choosesPath: Bool = false
+    ways: SegmentWays = []
   ) {
     self.reachesRegisteredMemory = reachesRegisteredMemory
     self.reachesCallersMemory = reachesCallersMemory
     self.fetches = fetches
     self.shareGroup = shareGroup
-    self.choosesPath = choosesPath
+    self.ways = ways
   }
 }
 

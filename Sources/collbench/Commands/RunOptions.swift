@@ -48,7 +48,10 @@ struct RunOptions: ParsableArguments {
   @Option(help: "Timed operations for each size. (default: by size, 3 to 1000)")
   var iterations: Int?
 
-  @Option(help: "Operations before the timed ones. (default: a tenth of them)")
+  @Option(
+    help: """
+      Operations before the timed ones. (default: a tenth of them; more where large segments have the choice of how to travel)
+      """)
   var warmup: Int?
 
   @Option(help: "Measure each size for this many seconds, instead of a number of iterations.")

@@ -51,13 +51,13 @@ struct RankRun {
     // Its memory is used through plain pointers, so it must live until here.
     defer { withExtendedLifetime(run) {} }
 
-    for _ in 0..<configuration.warmup(bytes: run.bytes) { try run.call() }
+    var timed = TimedRun(communicator, configuration, run)
+    try timed.warmUp()
     run.prepare()
     try run.call()
     let used = communicator.lastOperation
     var wrong = configuration.check ? run.wrongElements() : 0
     run.prepare()
-    var timed = TimedRun(communicator, configuration, run)
     let times = try timed.samples()
     if configuration.check {
       if configuration.inPlace {

@@ -110,6 +110,17 @@ struct RunConfiguration: Sendable {
   /// The number of operations before the timed ones, which open links, fault pages in and fill caches.
   func warmup(bytes: Int) -> Int { warmup ?? max(1, iterations(bytes: bytes) / 10) }
 
+  /// How many operations more the library needs to find out how large segments travel best, each of which takes so many
+  /// nanoseconds; no more than there is time for.
+  func settling(bytes: Int, nanoseconds: Double) -> Int {
+    if warmup != nil || bytes < Self.settlingBytesMin { return 0 }
+    return max(0, min(Self.settlingOperations - warmup(bytes: bytes), Int(Self.settlingNanoseconds / max(1, nanoseconds))))
+  }
+
+  private static let settlingOperations = 32
+  private static let settlingNanoseconds = 300e6
+  private static let settlingBytesMin = 16 << 10
+
   /// The heap bytes of some ranks' buffers at the largest size. They are fewer where a rank gives or gets only a block, or
   /// nothing.
   func bufferBytes(ranks: Range<Int>, rankCount: Int) -> Double {

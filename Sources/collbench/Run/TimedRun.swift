@@ -21,6 +21,17 @@ struct TimedRun {
     self.run = run
   }
 
+  /// Runs the operations before the timed ones, the same number on every rank.
+  func warmUp() throws {
+    let count = configuration.warmup(bytes: run.bytes)
+    for _ in 0..<count { try run.call() }
+    if count == 0 { return }
+    let began = tutti_now_ns()
+    try run.call()
+    let longest = try maximumOverRanks(Double(tutti_now_ns() - began))
+    for _ in 0..<configuration.settling(bytes: run.bytes, nanoseconds: longest) { try run.call() }
+  }
+
   /// Runs and times all iterations. Every rank gets the same samples, sorted.
   mutating func samples() throws -> Samples {
     var samples = Samples()

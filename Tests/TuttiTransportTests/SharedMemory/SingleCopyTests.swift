@@ -137,13 +137,21 @@ import TuttiTransport
     }
   }
 
-  @Test func theVariableSaysWhether() throws {
-    let variable = SingleCopy.variable
-    #expect(try SingleCopy([:]) == .auto && SingleCopy([variable: ""]) == .auto)
-    for setting in SingleCopy.allCases { #expect(try SingleCopy([variable: setting.rawValue]) == setting) }
-    for value in ["no", "OFF", "0", " on"] {
-      let failure = #expect(throws: FailureReport.self) { try SingleCopy([variable: value]) }
-      #expect(failure?.code == .configuration && failure?.message.contains("'\(value)'") == true)
+  @Test func variablesSayWhichWay() throws {
+    let (single, streamed) = (PathSettings.singleCopyVariable, PathSettings.streamedWindowsVariable)
+    #expect(try PathSettings([:]) == PathSettings() && PathSettings([single: "", streamed: ""]) == PathSettings())
+    for setting in PathSetting.allCases {
+      #expect(try PathSettings([single: setting.rawValue]) == PathSettings(singleCopy: setting))
+      #expect(try PathSettings([streamed: setting.rawValue]) == PathSettings(streamedWindows: setting))
     }
+    for variable in [single, streamed] {
+      for value in ["no", "OFF", "0", " on"] {
+        let failure = #expect(throws: FailureReport.self) { try PathSettings([variable: value]) }
+        #expect(failure?.code == .configuration && failure?.message.contains("\(variable) is '\(value)'") == true)
+      }
+    }
+    #expect(PathSettings().ways == .all)
+    #expect(PathSettings(singleCopy: .off, streamedWindows: .on).ways == .streamedWindow)
+    #expect(PathSettings(singleCopy: .on, streamedWindows: .off).ways == .window)
   }
 }
