@@ -1,7 +1,7 @@
 // A rank for tests that end ranks: joins as the environment says, reduces again and again, and says how it ended.
 //
 // faultrank TRANSPORT ALGORITHM BYTES TIMEOUT_SECONDS [fork | registered | waiting | ROUNDS | duplicate | close | leave |
-//           folder=PATH]
+//           tagged | folder=PATH]
 //
 // Prints `inside` as it enters the first operation of this size, all ranks having joined. It ends with status 1 and the
 // error when one comes, and prints when that was: `failed N`, in nanoseconds of CLOCK_MONOTONIC. With `fork` it first forks
@@ -9,8 +9,9 @@
 // sleeps instead, while the others wait for it. With ROUNDS it stops after as many operations, and prints what carried them.
 // With `duplicate` rank 1 takes the right to make files of more than 1 MiB from itself, all duplicate the communicator,
 // print what came of it, and use the first one again. With `close` and `leave` rank 0 broadcasts, and every rank closes, or
-// ends without closing, as soon as its own part is done. With `folder=PATH` the ranks meet over files there instead, all of
-// them in one communicator and the odd and the even ones in another, and use both.
+// ends without closing, as soon as its own part is done. With `tagged` rank 1 receives two messages with tags, which rank 0
+// sends after twice the limit. With `folder=PATH` the ranks meet over files there instead, all of them in one communicator
+// and the odd and the even ones in another, and use both.
 
 import CTuttiFork
 import CTuttiLinux
@@ -43,6 +44,7 @@ import TuttiLaunch
       let rounds = Int(manner)
       if manner == "duplicate" { return try duplicate(communicator) }
       if manner == "close" || manner == "leave" { return try broadcast(communicator, bytes, closes: manner == "close") }
+      if manner == "tagged" { return try exchange(communicator, bytes, seconds) }
       if manner == "fork" {
         guard tutti_fork_sleeper(30) > 0 else { exit(71) }
       }
@@ -91,6 +93,20 @@ import TuttiLaunch
     say(data.allSatisfy { $0 == 3 } ? "has all" : "has other data", STDOUT_FILENO)
     // Without this the communicator would be closed before the process ends.
     if !closes { exit(0) }
+  }
+
+  static func exchange(_ communicator: Communicator, _ bytes: Int, _ seconds: Double) throws(TuttiError) {
+    say("inside", STDOUT_FILENO)
+    if communicator.rank == 0 {
+      usleep(UInt32(2e6 * seconds))
+      for tag in 0..<2 { try communicator.send([UInt8](repeating: 3, count: bytes), to: 1, tag: tag, timeout: .seconds(60)) }
+      return
+    }
+    let buffers = (0..<2).map { _ in TuttiBuffer<UInt8>(count: bytes, repeating: 0) }
+    var works: [Work] = []
+    for tag in 0..<2 { works.append(try communicator.startReceive(into: buffers[tag], from: .rank(0), tag: tag).work) }
+    try WorkGroup(works).wait()
+    say(buffers.allSatisfy { $0.elements.allSatisfy { $0 == 3 } } ? "has all" : "has other data", STDOUT_FILENO)
   }
 
   static func meet(over store: FolderStore, _ options: CommunicatorOptions) throws(TuttiError) {

@@ -177,7 +177,7 @@ extension Communicator {
       let request = try transfer(isSend: false, memory, peer ?? rank, timeout)
       let number = try mailbox.receive(
         RawMemory(memory.address, count: Int(request.count), type: memory.type), from: peer, tag: tag,
-        limit: request.limit.nanoseconds, owner: owner, onMatch: onMatch)
+        limit: request.limit, owner: owner, onMatch: onMatch)
       return Work(communicator: self, number: number, call: nil)
     } catch { throw TuttiError(error) }
   }

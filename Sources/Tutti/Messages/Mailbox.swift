@@ -13,8 +13,6 @@ final class Mailbox: Sendable {
   static let keptBytesMax = 256 << 20
   /// How long a waiter waits for one peer before it looks again, in nanoseconds.
   private static let lookNanoseconds: UInt64 = 1_000_000
-  /// No limit: the sum with a reading of the clock stays in range.
-  private static let never = TimeLimit.never
 
   private let member: CommunicatorMember
   private let engine: Engine
@@ -52,7 +50,10 @@ final class Mailbox: Sendable {
     let envelope = Envelope(tag: tag, count: Int(request.count), type: type)
     let memory = EnvelopeMemory()
     envelope.write(to: memory, message: request.memory)
-    return try sending.withLock { _ throws(FailureReport) in
+    var request = request
+    // Both parts have one limit.
+    if !envelope.isInside { request.limit = engine.begun(request.limit) }
+    return try sending.withLock { [request] _ throws(FailureReport) in
       let first = try engine.begin(
         transfer(isSend: true, request.peer, memory, request.limit), owner: memory)
       if envelope.isInside { return first }
@@ -76,14 +77,15 @@ final class Mailbox: Sendable {
 
   /// Starts a receive, and returns its number.
   func receive(
-    _ memory: RawMemory, from source: Int?, tag: Int, limit: UInt64, owner: AnyObject?,
+    _ memory: RawMemory, from source: Int?, tag: Int, limit: TimeLimit, owner: AnyObject?,
     onMatch: (@Sendable (Int) -> Void)?
   ) throws(FailureReport) -> UInt64 {
     if let failure = engine.failure { throw failure }
+    let limit = engine.begun(limit)
     let (receive, found) = state.withLock { state in
       let receive = PostedReceive(
-        number: state.makeNumber(), source: source, tag: tag, memory: memory,
-        deadline: monotonicNanoseconds() &+ limit, owner: owner, onMatch: onMatch)
+        number: state.makeNumber(), source: source, tag: tag, memory: memory, limit: limit,
+        owner: owner, onMatch: onMatch)
       let found = state.post(receive)
       // One that is still on its way is delivered when it has arrived.
       return (receive, found?.hasArrived == true ? found : nil)
@@ -101,19 +103,20 @@ final class Mailbox: Sendable {
 
   private func peers(of source: Int?) -> ClosedRange<Int> { source.map { $0...$0 } ?? 0...member.rankCount - 1 }
 
-  /// Receives the next envelope of a peer, if a receive waits for one and it is not being received already. Its deadline is
+  /// Receives the next envelope of a peer, if a receive waits for one and it is not being received already. Its limit is
   /// the earliest of those of the receives that wait. Where all of these take a message from any rank, the peer may leave.
   private func listen(to peer: Int) throws(FailureReport) {
     let own = member.rankCount > 1 ? member.rank : nil
-    let (deadline, isOptional) = state.withLock { ($0.deadline(for: peer, rank: own), !$0.isNamed(peer)) }
-    let limit = TimeLimit(nanoseconds: min(Self.never, deadline.map(remaining) ?? Self.never))
+    let (earliest, isOptional) = state.withLock { ($0.limit(for: peer, rank: own), !$0.isNamed(peer)) }
     let ticket = listening.withLock { listening -> UInt64? in
       if listening[peer].isBusy { return listening[peer].ticket }
-      if deadline == nil { return nil }
+      if earliest == nil { return nil }
       listening[peer].isBusy = true
       return 0
     }
     guard let ticket else { return }
+    // An envelope that nobody waits for any more may still come.
+    let limit = earliest ?? TimeLimit(nanoseconds: TimeLimit.never)
     if ticket != 0 { return engine.setLimit(limit, of: ticket, isOptional: isOptional) }
     let memory = EnvelopeMemory()
     do throws(FailureReport) {
@@ -125,12 +128,6 @@ final class Mailbox: Sendable {
       listening.withLock { $0[peer] = Listening() }
       throw error
     }
-  }
-
-  /// Nanoseconds up to a deadline; at least one, so that a limit that is over does not count as none.
-  private func remaining(_ deadline: UInt64) -> UInt64 {
-    let now = monotonicNanoseconds()
-    return deadline > now ? deadline - now : 1
   }
 
   /// Handles the end of an envelope's transfer: the envelope has been received, or never will be.
@@ -169,7 +166,7 @@ final class Mailbox: Sendable {
       return { [self] in end(receive, from: peer) }
     }
     let ticket = try receiveMessage(
-      envelope, from: peer, into: receive.memory.address ?? Communicator.nowhere, limit: remaining(receive.deadline),
+      envelope, from: peer, into: receive.memory.address ?? Communicator.nowhere, limit: receive.limit,
       owner: receive.owner)
     state.withLock { $0.tickets[receive.number] = ticket }
     return { [self] in engine.notify(ticket) { [self] in engine.isDone(ticket) ? end(receive, from: peer) : fail() } }
@@ -193,7 +190,8 @@ final class Mailbox: Sendable {
       return try keepOrDeliver(message)
     }
     let ticket = try receiveMessage(
-      envelope, from: peer, into: destination, limit: defaultTimeout, owner: message.memory)
+      envelope, from: peer, into: destination, limit: TimeLimit(nanoseconds: defaultTimeout),
+      owner: message.memory)
     try keepOrDeliver(message)
     nonisolated(unsafe) let arriving = message  // Only handlers under the lock change it.
     engine.notify(ticket) { [self] in engine.isDone(ticket) ? arrive(arriving) : fail() }
@@ -235,12 +233,12 @@ final class Mailbox: Sendable {
   }
 
   private func receiveMessage(
-    _ envelope: Envelope, from peer: Int, into memory: UnsafeMutableRawPointer, limit: UInt64, owner: AnyObject?
+    _ envelope: Envelope, from peer: Int, into memory: UnsafeMutableRawPointer, limit: TimeLimit, owner: AnyObject?
   ) throws(FailureReport) -> UInt64 {
     try engine.begin(
       TransferRequest(
         isSend: false, peer: peer, memory: memory, count: UInt64(envelope.count), elementBytes: envelope.type.size,
-        dataType: envelope.type.rawValue, limit: TimeLimit(nanoseconds: limit)),
+        dataType: envelope.type.rawValue, limit: limit),
       owner: owner)
   }
 

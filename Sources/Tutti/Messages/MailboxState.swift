@@ -1,4 +1,4 @@
-import TuttiSystem
+import TuttiEngine
 
 /// A receive of a tagged message that has been started.
 struct PostedReceive: @unchecked Sendable {
@@ -8,8 +8,8 @@ struct PostedReceive: @unchecked Sendable {
   let source: Int?
   let tag: Int
   let memory: RawMemory
-  /// When its limit of time is over, in monotonic nanoseconds.
-  let deadline: UInt64
+  /// Its limit of time, which has begun.
+  let limit: TimeLimit
   /// What keeps its memory alive.
   let owner: AnyObject?
   /// Is told which rank the message is from, before the receive is done.
@@ -109,13 +109,15 @@ struct MailboxState {
     return handlers
   }
 
-  /// The earliest deadline of the receives that a message of `peer` may be for; nil where there is none.
+  /// The limit of the receives that a message of `peer` may be for which is over first; nil where there are none.
   ///
-  /// - Parameter rank: This rank, which is not to blame where a receive would take a message of any rank; nil where there
-  ///   are no other ranks.
-  func deadline(for peer: Int, rank: Int?) -> UInt64? {
-    waiting.lazy.filter { $0.source == nil || $0.source == peer }
-      .map { $0.source == nil && peer == rank ? .max : $0.deadline }.min()
+  /// - Parameter rank: This rank, which is not to blame where a receive would take a message of any rank: such a receive does
+  ///   not limit how long this rank waits for itself. nil where there are no other ranks.
+  func limit(for peer: Int, rank: Int?) -> TimeLimit? {
+    let receives = waiting.lazy.filter { $0.source == nil || $0.source == peer }
+    if receives.isEmpty { return nil }
+    return receives.filter { $0.source != nil || peer != rank }.map(\.limit).min { $0.deadline < $1.deadline }
+      ?? TimeLimit(nanoseconds: TimeLimit.never)
   }
 
   /// Whether a receive waits for a message of `peer` and of nobody else.

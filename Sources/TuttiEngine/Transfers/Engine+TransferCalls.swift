@@ -68,8 +68,8 @@ extension Engine {
     return ticket
   }
 
-  /// Gives a started receive another limit, which begins now, and says whether its peer may leave; one that has ended is
-  /// left alone.
+  /// Gives a started receive another limit, which begins now unless it has begun, and says whether its peer may leave; one
+  /// that has ended is left alone.
   package func setLimit(_ limit: TimeLimit, of ticket: UInt64, isOptional: Bool) {
     lock.lock()
     defer { lock.unlock() }

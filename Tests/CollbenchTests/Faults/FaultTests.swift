@@ -107,6 +107,24 @@ import Testing
     try await job.expectAllButOne(3, toNameIt: "timeout", within: (seconds - 0.5)...(seconds + 1.5 * Tool.slowness))
   }
 
+  /// The time for which a rank was stopped counts neither against a message with a tag that has a body, nor against the one
+  /// after it.
+  @Test(arguments: ["shm", "tcp"])
+  func aStopIsNoPartOfTheLimitOfTaggedMessages(transport: String) async throws {
+    let seconds = 2 * Tool.slowness
+    let ranks = try FaultRanks.start(2, [transport, "auto", "\(1 << 20)", "\(seconds)", "tagged"])
+    try await FaultRanks.awaitInside(ranks)
+    try await Task.sleep(for: .seconds(0.1 * seconds))
+    kill(ranks[1].pid, SIGSTOP)
+    try await Task.sleep(for: .seconds(1.5 * seconds))
+    kill(ranks[1].pid, SIGCONT)
+    for rank in ranks {
+      let outcome = try await rank.outcome(limit: 30)
+      #expect(outcome.status == 0, "\(outcome.errors)")
+    }
+    #expect(ranks[1].output.contains("has all"), "\(ranks[1].output)")
+  }
+
   /// Two at once: every rank that is left names one of them.
   @Test(arguments: ["shm", "tcp"])
   func twoKilledAtOnce(transport: String) async throws {
