@@ -76,8 +76,7 @@ public final class Communicator: Sendable {
   /// thread may call it.
   public func abort(_ reason: String) {
     if member.isForked { return }
-    let cause = FailureReport(.aborted, rank: rank, peer: rank, "rank \(rank) aborted: \(reason)")
-    engine.abort(member.report(cause))
+    member.giveUp(FailureReport(.aborted, rank: rank, peer: rank, "rank \(rank) aborted: \(reason)"))
   }
 
   /// Ends this rank's membership, after its last operation: later calls throw `.closed`, and peers do not mistake this for

@@ -24,8 +24,8 @@ final class StrictCheck: Sendable {
 
   /// Returns once all ranks have said that they are about to make the same call.
   ///
-  /// - Throws: `.mismatch`, the same on every rank, naming the first rank that differs from rank 0 and both calls;
-  ///   the communicator is then aborted.
+  /// - Throws: `.mismatch`, the same on every rank, naming the first rank that differs from rank 0 and both calls; it is
+  ///   reported then, so that no rank waits in the all-reduce of this check any more.
   func agree(on request: borrowing Request, of communicator: Communicator) throws(FailureReport) {
     let call = CallRecord(request.key, algorithm: 0, operation: request.operationNumber)
     let algorithm = member.planner.policy.catalog.identifier(request.key.collective, number: request.key.algorithm)
@@ -57,11 +57,11 @@ final class StrictCheck: Sendable {
       return member.describe(
         call, algorithm: call.collective.map { member.planner.policy.catalog.name($0, algorithm) } ?? "")
     }
-    let report = FailureReport(
-      .mismatch, rank: member.rank, peer: other,
-      "ranks disagree about their next operation: rank 0 called \(calls[0]), rank \(other) called \(calls[1]); no buffer was touched",
-      advice: "Every rank must make the same calls in the same order, with equal count, type and operation")
-    member.engine.abort(report)
-    return report
+    return member.giveUp(
+      FailureReport(
+        .mismatch, rank: member.rank, peer: other,
+        "ranks disagree about their next operation: rank 0 called \(calls[0]), rank \(other) called \(calls[1]); "
+          + "no buffer was touched",
+        advice: "Every rank must make the same calls in the same order, with equal count, type and operation"))
   }
 }

@@ -160,12 +160,11 @@ extension Communicator {
   /// Aborts the communicator because some rank has added to the words of others. It was not this one; which it was cannot be
   /// told.
   private func disagreement() -> FailureReport {
-    let report = FailureReport(
-      .mismatch, rank: rank,
-      "rank \(rank) splits the communicator, and another rank called an all-reduce of int64 of the same size",
-      advice: "Every rank must make the same calls in the same order")
-    engine.abort(member.report(report))
-    return report
+    member.giveUp(
+      FailureReport(
+        .mismatch, rank: rank,
+        "rank \(rank) splits the communicator, and another rank called an all-reduce of int64 of the same size",
+        advice: "Every rank must make the same calls in the same order"))
   }
 
   private func describe(_ group: SplitGroup) -> String {
@@ -187,7 +186,7 @@ extension CommunicatorMember {
   /// Ends a member that its rank will not use, when the others may not know it.
   fileprivate func abandon(because cause: FailureReport) {
     let words = "the communicator that this one is split from failed: \(cause.message)"
-    engine.abort(report(cause.with(rank: rank, peer: -1, message: words)))
+    giveUp(cause.with(rank: rank, peer: -1, message: words))
     close()
   }
 }

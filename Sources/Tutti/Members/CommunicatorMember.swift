@@ -131,6 +131,17 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
     return controlPlane.firstCause ?? cause
   }
 
+  /// Ends the communicator for all ranks: reports `cause`, and then aborts this rank's engine, so that all of them throw the
+  /// same one.
+  ///
+  /// - Returns: The failure to throw: the first, which may be another.
+  @discardableResult
+  final func giveUp(_ cause: FailureReport) -> FailureReport {
+    let first = report(cause)
+    engine.abort(first)
+    return engine.failure ?? first
+  }
+
   func revokeMemory() {}
 
   final func describeElements(dataType: UInt8, count: UInt64) -> String {

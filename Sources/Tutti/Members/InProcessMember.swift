@@ -22,7 +22,7 @@ final class InProcessMember: CommunicatorMember, SplittingMember, @unchecked Sen
   }
 
   /// Aborts the engines of all peers, and returns once none of them is inside its loop: they read this rank's memory
-  /// directly.
+  /// directly. The peers report that this rank has closed: it may have left already, and reports nothing then.
   override func revokeMemory() {
     guard var failure = engine.failure else { return }
     if failure.code == .closed {
@@ -31,7 +31,7 @@ final class InProcessMember: CommunicatorMember, SplittingMember, @unchecked Sen
         advice: "All ranks must make the same calls before any of them closes", transport: "inprocess")
     }
     for member in group.others(than: rank) {
-      member.engine.abort(failure)
+      member.giveUp(failure)
       member.engine.awaitAbort()
     }
   }

@@ -59,8 +59,7 @@ final class Mailbox: Sendable {
       if envelope.isInside { return first }
       do throws(FailureReport) { return try engine.begin(request, owner: owner) } catch {
         // The envelope promises a message that does not come.
-        engine.abort(member.report(error))
-        throw error
+        throw member.giveUp(error)
       }
     }
   }
@@ -149,7 +148,7 @@ final class Mailbox: Sendable {
       changed.wake()
       finish?()
     } catch {
-      engine.abort(member.report(error))
+      member.giveUp(error)
       fail()
     }
   }
@@ -215,7 +214,7 @@ final class Mailbox: Sendable {
     }
     guard let claimant else { return }
     do throws(FailureReport) { try deliver(message, to: claimant) } catch {
-      engine.abort(member.report(error))
+      member.giveUp(error)
       fail()
     }
   }
@@ -245,14 +244,12 @@ final class Mailbox: Sendable {
   /// Refuses a message whose count or type is not that of its receive.
   private func check(_ envelope: Envelope, from peer: Int, _ receive: PostedReceive) throws(FailureReport) {
     if envelope.type == receive.memory.type && envelope.count == receive.memory.count { return }
-    let report = member.report(
+    throw member.giveUp(
       FailureReport(
         .mismatch, rank: member.rank, peer: peer,
         "rank \(peer) sent \(envelope.description) to rank \(member.rank), which receives "
           + "\(receive.memory.type) x \(receive.memory.count) with that tag",
         advice: "A message and its receive have the same count and type"))
-    engine.abort(report)
-    throw engine.failure ?? report
   }
 
   // MARK: The end of receives

@@ -1,5 +1,6 @@
-import TuttiSystem
 import Testing
+import TuttiSystem
+import TuttiTesting
 
 @testable import Tutti
 
@@ -33,6 +34,25 @@ import Testing
       guard let thrown, thrown.code == .mismatch, thrown.peer == 2, values.allSatisfy({ $0 == 7 }),
         thrown.message.contains("x 1000"), thrown.message.contains("x 999")
       else { throw WrongResult(description: "rank \(communicator.rank): \(String(describing: thrown)), \(values[0])") }
+    }
+  }
+
+  /// The mismatch is the first cause on every rank, so that none that is still in the check's all-reduce waits for others,
+  /// or takes their end for the cause.
+  @Test(arguments: Fabric.allCases)
+  func mismatchIsReported(fabric: Fabric) throws {
+    var options = CommunicatorOptions()
+    options.checksStrictly = true
+    let communicators = try TuttiTesting.makeCommunicators(3, over: fabric.transport, options: options)
+    let ended = try endings(communicators) { communicator throws(TuttiError) in
+      var values = [Float](repeating: 7, count: communicator.rank == 2 ? 999 : 1000)
+      try communicator.allReduce(&values, .sum)
+    }
+    for (communicator, ending) in zip(communicators, ended) {
+      #expect(ending.error?.code == .mismatch && ending.error?.peer == 2, "\(ending.error as Any)")
+      let cause = communicator.member.controlPlane.firstCause
+      #expect(cause?.code == .mismatch && cause?.peer == 2, "rank \(communicator.rank): \(cause as Any)")
+      communicator.close()
     }
   }
 

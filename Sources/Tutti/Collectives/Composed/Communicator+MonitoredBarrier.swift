@@ -35,7 +35,7 @@ extension Communicator {
     let missing = (0..<rankCount).filter { $0 != rank && member.askCall(of: $0, operationNumber: number) == nil }
     if try engine.wait(for: number, atMost: 0) { return }
     let seconds = secondsText(Double(limit) / 1e9)
-    let report = member.report(
+    throw member.giveUp(
       FailureReport(
         .timeout, rank: rank, peer: missing.first ?? -1,
         missing.isEmpty
@@ -44,7 +44,5 @@ extension Communicator {
             + "monitored barrier, or \(missing.count == 1 ? "does" : "do") not answer",
         advice: missing.isEmpty ? "Raise the limit of time" : "Look at what these ranks do",
         operation: "monitored barrier", operationNumber: number))
-    engine.abort(report)
-    throw engine.failure ?? report
   }
 }
