@@ -79,7 +79,7 @@ public struct Work: Sendable {
   func drive(atMost nanoseconds: UInt64) throws(FailureReport) -> Bool {
     if Mailbox.owns(number) { return try communicator.mailbox.wait(for: number, atMost: nanoseconds) }
     if Composites.owns(number) {
-      return try communicator.composites.wait(for: number, until: monotonicNanoseconds() &+ nanoseconds)
+      return try communicator.composites.wait(for: number, atMost: nanoseconds)
     }
     return try communicator.engine.wait(for: number, atMost: nanoseconds)
   }

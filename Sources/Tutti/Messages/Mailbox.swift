@@ -280,19 +280,19 @@ final class Mailbox: Sendable {
   ///
   /// - Returns: Whether it has ended.
   func wait(for number: UInt64, atMost nanoseconds: UInt64) throws(FailureReport) -> Bool {
-    let deadline = monotonicNanoseconds() &+ nanoseconds
+    let deadline = engine.clock.now() &+ nanoseconds
     while true {
       let seen = changed.value
       if isDone(number) { return true }
       if let failure = engine.failure { throw failure }
-      let now = monotonicNanoseconds()
+      let now = engine.clock.now()
       let left = deadline > now ? deadline - now : 0
       // Any message may change what the receive waits for, so no single wait is long.
       let nap = min(left, Self.lookNanoseconds)
       if let ticket = awaited(number) {
         _ = try engine.wait(for: ticket, atMost: nap)
       } else if nap > 0 {
-        changed.wait(while: seen, nanoseconds: nap)
+        engine.clock.wait(atMost: nap) { changed.wait(while: seen, nanoseconds: $0) }
       }
       if left == 0 { return isDone(number) }
     }

@@ -79,13 +79,13 @@ final class Composites: Sendable {
     if !isToCome { handler() }
   }
 
-  /// Waits until the operation has ended, at most until the deadline in monotonic nanoseconds; the calling thread makes the
-  /// progress meanwhile.
+  /// Waits until the operation has ended, at most so many nanoseconds; the calling thread makes the progress meanwhile.
   ///
   /// - Returns: Whether it has ended.
-  func wait(for number: UInt64, until deadline: UInt64) throws(FailureReport) -> Bool {
+  func wait(for number: UInt64, atMost nanoseconds: UInt64) throws(FailureReport) -> Bool {
+    let deadline = engine.clock.now() &+ nanoseconds
     for part in state.withLock({ $0.running[number]?.parts ?? [] }) {
-      let now = monotonicNanoseconds()
+      let now = engine.clock.now()
       if try !part.drive(atMost: deadline > now ? deadline - now : 0) { return false }
     }
     // Another thread may be at the last step.
@@ -93,8 +93,8 @@ final class Composites: Sendable {
       let seen = changed.value
       if isDone(number) { return true }
       if let failure = engine.failure { throw failure }
-      if monotonicNanoseconds() >= deadline { return false }
-      changed.wait(while: seen, nanoseconds: Self.napNanoseconds)
+      if engine.clock.now() >= deadline { return false }
+      engine.clock.wait(atMost: Self.napNanoseconds) { changed.wait(while: seen, nanoseconds: $0) }
     }
   }
 }
