@@ -96,9 +96,20 @@ extension Communicator {
   /// Starts a call, which keeps `owner` alive until it ends.
   @usableFromInline
   package func start(_ call: CollectiveCall, owner: AnyObject? = nil) throws(TuttiError) -> Work {
+    try start(call) { _ in owner }
+  }
+
+  /// Starts a call that has to be prepared once nothing refuses it any more and, under the strict check, all ranks have said
+  /// that they make it.
+  ///
+  /// - Parameter prepare: May write to the caller's memory, and make the request one over other memory. Returns what the
+  ///   call keeps alive until it ends.
+  @inline(__always)
+  func start(_ call: CollectiveCall, prepare: (inout Request) -> AnyObject?) throws(TuttiError) -> Work {
     do throws(FailureReport) {
       var request = try request(call)
       if strictCheck != nil { try agree(on: &request) }
+      let owner = prepare(&request)
       let (number, algorithm) = try engine.begin(request, owner: owner)
       return Work(communicator: self, number: number, call: (call.collective, algorithm))
     } catch { throw TuttiError(error) }

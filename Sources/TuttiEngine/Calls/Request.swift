@@ -31,6 +31,13 @@ package struct Request: ~Copyable {
     self.blocks = blocks
   }
 
+  /// Makes it the same call over other memory; in place, where input and output are the same.
+  package mutating func move(to input: UnsafeRawPointer, _ output: UnsafeMutableRawPointer) {
+    self.input = input
+    self.output = output
+    key = PlanKey(key, inPlace: input == UnsafeRawPointer(output))
+  }
+
   /// The number that stands for the operation among ranks; where nothing is combined, for the form of the call.
   @inline(__always)
   package var operationNumber: UInt8 { key.isExchange ? Self.exchangeForm : reduction.pointee.identifier }

@@ -51,6 +51,12 @@ package struct PlanKey: Hashable, Sendable {
       | UInt64(dataType) << 8 | flags
   }
 
+  /// The key of the same call, in place or not.
+  init(_ key: PlanKey, inPlace: Bool) {
+    count = key.count
+    packed = key.packed & ~Self.inPlaceBit | (inPlace ? Self.inPlaceBit : 0)
+  }
+
   /// What stands for a list of block sizes, in a key and on the wire: a hash, the same on every host, with the top
   /// bit set, which no count has. Two lists of a job have the same one with a probability of 2^-63.
   package static func digest(ofBlocks blocks: [UInt64]) -> UInt64 {

@@ -103,6 +103,46 @@ import TuttiTesting
     #expect(floats.elements == [1, 1, 1])
   }
 
+  /// Nor has what the strict check finds, which says so.
+  @Test func disagreementBeforeScalingChangesNothing() throws {
+    var options = CommunicatorOptions()
+    options.checksStrictly = true
+    for scatters in [false, true] {
+      let communicators = try Communicator.makeInProcess(rankCount: 2, options: options)
+      let buffers = (0..<2).map { TuttiBuffer<Float>(count: 100 + 2 * $0, repeating: 1) }
+      let outputs = (0..<2).map { TuttiBuffer<Float>(count: scatters ? 50 + $0 : 100 + 2 * $0, repeating: 7) }
+      let ended = try endings(communicators) { communicator throws(TuttiError) in
+        let (input, output) = (buffers[communicator.rank].rawMemory, outputs[communicator.rank].rawMemory)
+        if scatters {
+          try communicator.startReduceScatter(input, to: output, scaledBy: 2).wait()
+        } else {
+          try communicator.startAllReduce(input, to: communicator.rank == 0 ? nil : output, scaledBy: 2).wait()
+        }
+      }
+      for ending in ended {
+        let error = try #require(ending.error)
+        #expect(error.code == .mismatch && error.message.contains("no buffer was touched"), "\(error)")
+      }
+      #expect(buffers.allSatisfy { $0.elements.allSatisfy { $0 == 1 } }, "scatters: \(scatters)")
+      #expect(outputs.allSatisfy { $0.elements.allSatisfy { $0 == 7 } }, "scatters: \(scatters)")
+    }
+  }
+
+  /// A reduce-scatter in place, and one of no elements whose memory makes no sense.
+  @Test func scaledBlocksAreCountedByTheGate() throws {
+    try withRanks(2) { communicator in
+      let values = TuttiBuffer<Float>([1, 2, 3, 4])
+      let own = RawMemory(values.pointer.baseAddress! + 2 * communicator.rank, count: 2, type: .float32)
+      try communicator.startReduceScatter(values.rawMemory, to: own, scaledBy: 3).wait()
+      let (expected, rank) = ([6, 12, 18, 24] as [Float], communicator.rank)
+      guard Array(values.elements[2 * rank..<2 * rank + 2]) == Array(expected[2 * rank..<2 * rank + 2]) else {
+        throw WrongResult(description: "\(values.elements)")
+      }
+      let none = RawMemory(nil, count: -5, type: .float32)
+      try communicator.startReduceScatter(none, to: RawMemory(nil, count: 0, type: .float32), scaledBy: 3).wait()
+    }
+  }
+
   /// Handlers run on one thread, in the order of ends, and may block and make calls.
   @Test(arguments: Fabric.allCases)
   func handlersRunOnOneThread(fabric: Fabric) throws {

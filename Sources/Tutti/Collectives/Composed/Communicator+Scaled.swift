@@ -1,6 +1,7 @@
 // Sums of contributions that each rank multiplies by a factor of its own.
 
 import CTuttiKernels
+import TuttiEngine
 import TuttiSchedule
 import TuttiSystem
 
@@ -23,13 +24,15 @@ extension Communicator {
     timeout: Duration? = nil
   ) throws(TuttiError) -> Work {
     let output = output ?? input
+    try checkScaling(of: input.type)
     let call = CollectiveCall(
       collective: .allReduce, input: input, output: output, algorithm: algorithm, timeout: timeout)
-    try checkScaled(call)
-    if input.count > 0 { multiply(input, by: factor, into: output.address.unsafelyUnwrapped) }
-    var inPlace = call
-    inPlace.input = output
-    return try start(inPlace)
+    return try start(call) { request in
+      let products = request.output
+      multiply(request.input, Int(request.key.count), input.type, by: factor, into: products)
+      request.move(to: products, products)
+      return nil
+    }
   }
 
   /// Starts a reduce-scatter of the sum of `factor x input` over all ranks.
@@ -46,57 +49,58 @@ extension Communicator {
     _ input: RawMemory, to output: RawMemory, scaledBy factor: Double, blocks: BlockSizes = .equal,
     algorithm: AlgorithmName = .automatic, timeout: Duration? = nil
   ) throws(TuttiError) -> Work {
-    var call = CollectiveCall(
+    try checkScaling(of: input.type)
+    let call = CollectiveCall(
       collective: .reduceScatter, input: input, output: output, blocks: blocks, algorithm: algorithm, timeout: timeout)
-    try checkScaled(call)
-    let scratch = TuttiBuffer<UInt8>(count: input.count * input.type.size, repeating: 0)
-    let address = UnsafeMutableRawPointer(scratch.pointer.baseAddress.unsafelyUnwrapped)
-    if input.count > 0 { multiply(input, by: factor, into: address) }
-    call.input = RawMemory(address, count: input.count, type: input.type)
-    return try start(call, owner: scratch)
+    return try start(call) { request in
+      // As the gate counts them: where there are none, nobody has looked at the input.
+      let count = Int(request.blocks?.reduce(0, +) ?? request.key.count * UInt64(rankCount))
+      let scratch = TuttiBuffer<UInt8>(count: count * input.type.size, repeating: 0)
+      let products = UnsafeMutableRawPointer(scratch.pointer.baseAddress.unsafelyUnwrapped)
+      multiply(request.input, count, input.type, by: factor, into: products)
+      // In place, the request's output is the whole input.
+      request.move(to: products, output.address ?? Self.nowhere)
+      return scratch
+    }
   }
 
-  /// Refuses a call before any of its memory is changed.
-  private func checkScaled(_ call: CollectiveCall) throws(TuttiError) {
-    do throws(FailureReport) {
-      if call.type.isInteger {
-        throw refused(
-          "a sum of scaled \(call.type) is not defined", "Scale the values in a floating-point type, or use a plain sum")
-      }
-      _ = try request(call)
-    } catch { throw TuttiError(error) }
+  private func checkScaling(of type: DataType) throws(TuttiError) {
+    if !type.isInteger { return }
+    throw TuttiError(
+      refused("a sum of scaled \(type) is not defined", "Scale the values in a floating-point type, or use a plain sum"))
   }
 
   /// Multiplies elements, which may lie where the products go.
-  private func multiply(_ input: RawMemory, by factor: Double, into output: UnsafeMutableRawPointer) {
-    guard let source = input.address else { return }
-    switch input.type {
+  private func multiply(
+    _ source: UnsafeRawPointer, _ count: Int, _ type: DataType, by factor: Double, into output: UnsafeMutableRawPointer
+  ) {
+    switch type {
     case .float64:
-      for offset in stride(from: 0, to: input.count * 8, by: 8) {
+      for offset in stride(from: 0, to: count * 8, by: 8) {
         let value = source.loadUnaligned(fromByteOffset: offset, as: Double.self)
         output.storeBytes(of: value * factor, toByteOffset: offset, as: Double.self)
       }
     case .float32:
       let factor = Float(factor)
-      for offset in stride(from: 0, to: input.count * 4, by: 4) {
+      for offset in stride(from: 0, to: count * 4, by: 4) {
         let value = source.loadUnaligned(fromByteOffset: offset, as: Float.self)
         output.storeBytes(of: value * factor, toByteOffset: offset, as: Float.self)
       }
-    default: multiplyHalves(input, source, by: Float(factor), into: output)
+    default: multiplyHalves(source, count, type, by: Float(factor), into: output)
     }
   }
 
   /// Multiplies float16 or bfloat16 numbers in float32, a few at a time.
   private func multiplyHalves(
-    _ input: RawMemory, _ source: UnsafeMutableRawPointer, by factor: Float, into output: UnsafeMutableRawPointer
+    _ source: UnsafeRawPointer, _ count: Int, _ type: DataType, by factor: Float, into output: UnsafeMutableRawPointer
   ) {
-    let type = Int32(input.type.rawValue)
+    let type = Int32(type.rawValue)
     withUnsafeTemporaryAllocation(of: Float.self, capacity: 1024) { wide in
       guard let numbers = wide.baseAddress else { return }
-      for first in stride(from: 0, to: input.count, by: wide.count) {
-        let count = min(wide.count, input.count - first)
-        tutti_widen(type, numbers, source + 2 * first, count)
-        tutti_narrow(type, output + 2 * first, numbers, count, factor)
+      for first in stride(from: 0, to: count, by: wide.count) {
+        let some = min(wide.count, count - first)
+        tutti_widen(type, numbers, source + 2 * first, some)
+        tutti_narrow(type, output + 2 * first, numbers, some, factor)
       }
     }
   }
