@@ -33,10 +33,7 @@ func finish(
 
 /// Elements of one block for each rank; refuses more than a call can have.
 func wholeCount(_ count: Int, of communicator: Communicator) throws(TuttiError) -> Int {
-  if (0...Communicator.countMax / communicator.rankCount).contains(count) { return count * communicator.rankCount }
-  throw refusal(
-    "\(UInt(bitPattern: count)) elements for each of \(communicator.rankCount) ranks are too many",
-    "All blocks together have at most \(Communicator.countMax)")
+  try communicator.total(of: .equal, own: count)
 }
 
 /// The counts of a v-form, one for each rank, and what they amount to.

@@ -78,7 +78,10 @@ static void arguments(tutti_comm *comm) {
       tutti_broadcast(comm, values, values, 1, TUTTI_TYPE_FLOAT32, 2, NULL, NULL), TUTTI_ERROR_INVALID_ARGUMENT, "root 2");
   REFUSED(
       tutti_all_gather(comm, values, other, (size_t)1 << 62, TUTTI_TYPE_FLOAT32, NULL, NULL), TUTTI_ERROR_INVALID_ARGUMENT,
-      "too many");
+      "not a valid count");
+  REFUSED(
+      tutti_all_gather(comm, values, other, (size_t)-1, TUTTI_TYPE_FLOAT32, NULL, NULL), TUTTI_ERROR_INVALID_ARGUMENT,
+      "not a valid count");
   REFUSED(
       tutti_all_gather_v(comm, values, other, NULL, TUTTI_TYPE_FLOAT32, NULL, NULL), TUTTI_ERROR_INVALID_ARGUMENT,
       "'counts' is NULL");

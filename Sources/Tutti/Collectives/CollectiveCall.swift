@@ -126,12 +126,11 @@ extension Communicator {
     TimeLimit(nanoseconds: timeout.map(Self.nanoseconds) ?? defaultTimeout)
   }
 
-  /// Checks a call in which ranks give or get parts of the data, or one that will be refused.
+  /// Checks a call in which ranks give or get parts of the data, or one that will be refused. It takes any call, and refuses
+  /// one that the short way takes as well as that does: for the same, in the same order.
   @inline(never)
-  private func requestOfParts(_ call: CollectiveCall) throws(FailureReport) -> Request {
+  func requestOfParts(_ call: CollectiveCall) throws(FailureReport) -> Request {
     try member.checkProcess()
-    let number = try number(call.algorithm, call.collective)
-    let reduction = try reduction(call.operation, call.type)
     guard (0..<rankCount).contains(call.root) else {
       throw refused("root \(call.root) is not one of \(rankCount) ranks", "Roots go from 0 to \(rankCount - 1)")
     }
@@ -141,6 +140,8 @@ extension Communicator {
     let input = try address(call.input, extent.input.count, call.type, "input")
     let output = try address(call.output, extent.output.count, call.type, "output")
     let inPlace = try isInPlace(call, extent, input, output)
+    let number = try number(call.algorithm, call.collective)
+    let reduction = try reduction(call.operation, call.type)
     // In place, one is a part of the other, and the engine wants the larger.
     let larger = inPlace && extent.input.count > extent.output.count ? input : output
     return Request(

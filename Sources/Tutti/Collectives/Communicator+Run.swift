@@ -172,11 +172,11 @@ extension Communicator {
 
   /// Elements of all blocks, where this rank's has `count`.
   @usableFromInline
-  func total(of blocks: BlockSizes, own count: Int) throws(TuttiError) -> Int {
+  package func total(of blocks: BlockSizes, own count: Int) throws(TuttiError) -> Int {
     do throws(FailureReport) {
       switch blocks {
       case .equal:
-        if count > Self.countMax / rankCount { throw badCount(count) }
+        if count < 0 || count > Self.countMax / rankCount { throw badCount(count) }
         return count * rankCount
       case .each(let counts): return try sum(counts)
       }
