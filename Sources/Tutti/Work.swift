@@ -6,8 +6,7 @@ import TuttiSystem
 /// in use.
 public struct Work: Sendable {
   package let communicator: Communicator
-  /// A collective's number on its communicator, from 1. Other operations have ranges of their own: sends and receives above
-  /// `1 << 63`, receives with tags as ``Mailbox`` says, combined operations as ``Composites`` says.
+  /// A collective's number on its communicator, from 1. Other operations have ranges of their own: see ``WorkNumber``.
   package let number: UInt64
   /// The collective and its algorithm's number; nil for a send or receive.
   let call: (collective: Collective, algorithm: UInt8)?
@@ -34,9 +33,11 @@ public struct Work: Sendable {
 
   /// Whether the operation has ended well.
   public var isDone: Bool {
-    if Mailbox.owns(number) { return communicator.mailbox.isDone(number) }
-    if Composites.owns(number) { return communicator.composites.isDone(number) }
-    return communicator.engine.isDone(number)
+    switch WorkNumber(number) {
+    case .collective, .transfer: communicator.engine.isDone(number)
+    case .receive: communicator.mailbox.isDone(number)
+    case .composite: communicator.composites.isDone(number)
+    }
   }
 
   /// Blocks until the operation has ended; this thread makes the progress meanwhile.
@@ -49,12 +50,11 @@ public struct Work: Sendable {
   public func wait() throws(TuttiError) {
     do throws(FailureReport) {
       try communicator.member.checkProcess()
-      if Mailbox.owns(number) || Composites.owns(number) {
-        // Its parts have limits of their own.
-        while try !drive(atMost: Self.turnNanoseconds) {}
-        return
+      switch WorkNumber(number) {
+      case .collective, .transfer: try communicator.engine.wait(for: number)
+      // Its parts have limits of their own.
+      case .receive, .composite: while try !drive(atMost: Self.turnNanoseconds) {}
       }
-      try communicator.engine.wait(for: number)
     } catch { throw TuttiError(error) }
   }
 
@@ -77,11 +77,11 @@ public struct Work: Sendable {
 
   /// Makes progress until the operation has ended, for at most `nanoseconds`. Returns whether it has ended.
   func drive(atMost nanoseconds: UInt64) throws(FailureReport) -> Bool {
-    if Mailbox.owns(number) { return try communicator.mailbox.wait(for: number, atMost: nanoseconds) }
-    if Composites.owns(number) {
-      return try communicator.composites.wait(for: number, atMost: nanoseconds)
+    switch WorkNumber(number) {
+    case .collective, .transfer: try communicator.engine.wait(for: number, atMost: nanoseconds)
+    case .receive: try communicator.mailbox.wait(for: number, atMost: nanoseconds)
+    case .composite: try communicator.composites.wait(for: number, atMost: nanoseconds)
     }
-    return try communicator.engine.wait(for: number, atMost: nanoseconds)
   }
 
   /// Suspends until the operation has ended; the progress thread makes the progress meanwhile.
@@ -125,8 +125,10 @@ public struct Work: Sendable {
   /// at once. It must not block. It may start any number of operations: with as many under way as a communicator queues, a
   /// start waits, and makes the progress meanwhile.
   package func whenNoticed(_ handler: @escaping @Sendable () -> Void) {
-    if Mailbox.owns(number) { return communicator.mailbox.notify(number, handler) }
-    if Composites.owns(number) { return communicator.composites.notify(number, handler) }
-    communicator.engine.notify(number, handler)
+    switch WorkNumber(number) {
+    case .collective, .transfer: communicator.engine.notify(number, handler)
+    case .receive: communicator.mailbox.notify(number, handler)
+    case .composite: communicator.composites.notify(number, handler)
+    }
   }
 }

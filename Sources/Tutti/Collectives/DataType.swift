@@ -55,6 +55,19 @@ public enum DataType: UInt8, Sendable, Named {
   }
 }
 
+/// The data types of the library's own transfers, which no message of a program has: numbers that are no ``DataType``.
+enum ForeignElements: UInt8, CaseIterable {
+  /// The one of the transfers that carry envelopes.
+  case envelope = 200
+
+  /// What errors call them.
+  var description: String {
+    switch self {
+    case .envelope: "a message with a tag"
+    }
+  }
+}
+
 /// A Swift type whose values collectives combine.
 public protocol TuttiElement: BitwiseCopyable, Sendable {
   /// The type that ranks name to each other.

@@ -145,7 +145,7 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
   func revokeMemory() {}
 
   final func describeElements(dataType: UInt8, count: UInt64) -> String {
-    if dataType == Envelope.dataType { return "a message with a tag" }
+    if let foreign = ForeignElements(rawValue: dataType) { return foreign.description }
     return "\(DataType(rawValue: dataType)?.name ?? "type \(dataType)") x \(count)"
   }
 

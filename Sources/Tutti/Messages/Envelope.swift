@@ -7,8 +7,6 @@ import TuttiSystem
 /// message.
 struct Envelope {
   static let byteCount = 256
-  /// The data type of the transfers that carry envelopes, which no message of a program has.
-  static let dataType: UInt8 = 200
   private static let headBytes = 32
   /// "tuttimsg".
   private static let mark: UInt64 = 0x67_736D_6974_7475_74

@@ -7,8 +7,6 @@ import TuttiSystem
 /// A peer's envelope is received only while a receive waits that its message could be for. So a peer's messages wait at the
 /// peer, held back by the lane's credit, until the program asks for one of them.
 final class Mailbox: Sendable {
-  /// Numbers of receives: above those of collectives, below tickets.
-  static let numberBit: UInt64 = 1 << 62
   /// The most bytes, all together, of kept messages that came before a receive for them.
   static let keptBytesMax = 256 << 20
   /// How long a waiter waits for one peer before it looks again, in nanoseconds.
@@ -38,10 +36,6 @@ final class Mailbox: Sendable {
     listening = Lock(Array(repeating: Listening(), count: member.rankCount))
   }
 
-  /// Whether a number is that of a receive here.
-  @inline(__always)
-  static func owns(_ number: UInt64) -> Bool { number >> 61 == 2 }
-
   // MARK: Sending
 
   /// Starts to send a message. Returns the ticket of its last part, which ends last.
@@ -69,7 +63,7 @@ final class Mailbox: Sendable {
   ) -> TransferRequest {
     TransferRequest(
       isSend: isSend, peer: peer, memory: memory.bytes, count: 1, elementBytes: Envelope.byteCount,
-      dataType: Envelope.dataType, limit: limit)
+      dataType: ForeignElements.envelope.rawValue, limit: limit)
   }
 
   // MARK: Receiving

@@ -50,7 +50,7 @@ struct MailboxState {
   private(set) var pending: [UInt64: [@Sendable () -> Void]] = [:]
   /// The tickets of messages that are on their way to receives that have met them.
   var tickets: [UInt64: UInt64] = [:]
-  private var lastNumber = Mailbox.numberBit
+  private var lastNumber = WorkNumber.receives
 
   mutating func makeNumber() -> UInt64 {
     lastNumber += 1

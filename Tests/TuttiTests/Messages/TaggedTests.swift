@@ -183,6 +183,25 @@ import TuttiTransport
     }
   }
 
+  /// A number says which kind of operation it is of, and a transfer of an envelope is of no type.
+  @Test func numbersAreApart() throws {
+    #expect(WorkNumber(1 << 61) == .collective && WorkNumber(.max) == .transfer)
+    for foreign in ForeignElements.allCases {
+      #expect(DataType(rawValue: foreign.rawValue) == nil, "\(foreign)")
+    }
+    try withRanks(2) { communicator in
+      let peer = 1 - communicator.rank
+      let buffers = (0..<2).map { _ in TuttiBuffer<Int32>(count: 1, repeating: 0) }
+      let collective = try communicator.startAllReduce(TuttiBuffer<Float>(count: 1, repeating: 1), .sum)
+      let send = try communicator.startSend(buffers[0], to: peer, tag: 1)
+      let receive = try communicator.startReceive(into: buffers[1], from: .rank(peer), tag: 1).work
+      let both = try communicator.combine([send, receive])
+      let kinds = [collective, send, receive, both].map { WorkNumber($0.number) }
+      guard kinds == [.collective, .transfer, .receive, .composite] else { throw WrongResult(description: "\(kinds)") }
+      try WorkGroup([collective, both]).wait()
+    }
+  }
+
   /// A receive that no message comes for ends at its limit, whoever waits for it, and after others have ended. The error
   /// tells that limit, though another message comes when half of it is over.
   @Test(arguments: Fabric.allCases, [MessageSource.rank(0), .any])

@@ -7,7 +7,6 @@ import TuttiSystem
 /// Invariant: an operation is in the table from its start until its last step is done; after a failure of the communicator
 /// it may stay there.
 final class Composites: Sendable {
-  private static let numberBit: UInt64 = 3 << 61
   /// How long a waiter sleeps between the end of the parts and that of the last step, in nanoseconds, unless it is woken.
   private static let napNanoseconds: UInt64 = 1_000_000
 
@@ -21,14 +20,10 @@ final class Composites: Sendable {
   }
 
   private let engine: Engine
-  private let state = Lock((last: Composites.numberBit, running: [UInt64: Operation]()))
+  private let state = Lock((last: WorkNumber.composites, running: [UInt64: Operation]()))
   private let changed = WakeWord()
 
   init(_ engine: Engine) { self.engine = engine }
-
-  /// Whether a number is that of such an operation.
-  @inline(__always)
-  static func owns(_ number: UInt64) -> Bool { number >> 61 == 3 }
 
   /// Makes one operation of several that were started.
   ///
