@@ -29,6 +29,8 @@ public final class Communicator: Sendable {
   let reductions = ReductionTable.shared
   /// What communicators split from this one are made with.
   let options: CommunicatorOptions
+  /// The same member, as what it is to a split. It is kept apart so that calls go through no existential.
+  let splittingMember: any SplittingMember
   /// Held during a split, so that splits take turns. It counts them because a lock around an empty value would share its
   /// address with other memory, which the thread sanitizer takes for a race.
   let splitting = Lock(0)
@@ -57,8 +59,9 @@ public final class Communicator: Sendable {
   /// The check by which all ranks agree on each call before it begins; nil where it was not asked for.
   let strictCheck: StrictCheck?
 
-  init(_ member: CommunicatorMember, _ options: CommunicatorOptions) {
+  init(_ member: any SplittingMember, _ options: CommunicatorOptions) {
     self.member = member
+    splittingMember = member
     engine = member.engine
     self.options = options
     defaultTimeout = Self.nanoseconds(options.timeout)

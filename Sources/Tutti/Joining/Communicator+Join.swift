@@ -121,7 +121,7 @@ extension Communicator {
   private static func joinedMember(
     _ identity: LaunchIdentity, _ secret: JobSecret?, _ affinity: CPUAffinity, _ environment: [String: String],
     _ options: CommunicatorOptions, _ tuning: TuningOffer
-  ) throws(FailureReport) -> CommunicatorMember {
+  ) throws(FailureReport) -> JoinedMember {
     if options.transport == .inProcess {
       throw FailureReport(
         .configuration, "the in-process transport joins threads of one process, not processes",

@@ -80,28 +80,27 @@ extension Communicator {
     try await onOwnThread { () throws(TuttiError) in try self.duplicate(timeout: timeout) }
   }
 
-  private func splitInTurn(_ color: Int?, _ key: Int, _ timeout: UInt64) throws(FailureReport) -> CommunicatorMember? {
-    guard let member = member as? any SplittingMember else { preconditionFailure("\(type(of: member)) cannot be split") }
+  private func splitInTurn(_ color: Int?, _ key: Int, _ timeout: UInt64) throws(FailureReport) -> (any SplittingMember)? {
     var offer = SplitOffer()
     var ownFailure: FailureReport?
     if color != nil {
       // Whatever happens here, the others wait for this rank's word.
-      do throws(FailureReport) { offer = try member.makeSplitOffer() } catch { ownFailure = error }
+      do throws(FailureReport) { offer = try splittingMember.makeSplitOffer() } catch { ownFailure = error }
     }
     let own = SplitAnnouncement(color: color, key: key, place: offer.place, failure: ownFailure?.code, timeout: timeout)
     let announcements = try exchange(own.words, timeout) { SplitAnnouncement(words: $0) }
     let deadline = monotonicNanoseconds() &+ announcements.map(\.timeout).reduce(timeout, min)
     let groups = SplitAnnouncement.groups(announcements)
 
-    var child: CommunicatorMember?
+    var child: (any SplittingMember)?
     var outcomes = announcements.enumerated().map { SplitOutcome(failure: $1.failure, observer: $0) }
     if let group = groups[rank], group.ranks.allSatisfy({ outcomes[$0].failure == nil }) {
-      do throws(FailureReport) { child = try member.split(offer, group, options, deadline: deadline) } catch {
+      do throws(FailureReport) { child = try splittingMember.split(offer, group, deadline: deadline) } catch {
         ownFailure = reframed(error, group)
         outcomes[rank] = SplitOutcome(failure: error.code, observer: group.observer(of: error))
       }
     }
-    if member is JoinedMember, groups.values.contains(where: { $0.ranks.count > 1 }) {
+    if splittingMember.sharesOutcomes, groups.values.contains(where: { $0.ranks.count > 1 }) {
       do throws(FailureReport) { outcomes = try agree(outcomes[rank], deadline) } catch {
         child?.abandon(because: error)
         throw error

@@ -38,11 +38,14 @@ final class InProcessMember: CommunicatorMember, SplittingMember, @unchecked Sen
 
   // MARK: Splitting
 
+  /// Whoever comes first makes all members of a group, or none.
+  var sharesOutcomes: Bool { false }
+
   func makeSplitOffer() -> SplitOffer { SplitOffer() }
 
   func split(
-    _ offer: SplitOffer, _ split: SplitGroup, _ options: CommunicatorOptions, deadline: UInt64
-  ) throws(FailureReport) -> CommunicatorMember {
+    _ offer: SplitOffer, _ split: SplitGroup, deadline: UInt64
+  ) throws(FailureReport) -> any SplittingMember {
     guard let member = try group.takeMember(of: split) else { throw closedReport() }
     return member
   }

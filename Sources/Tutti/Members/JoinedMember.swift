@@ -77,11 +77,13 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
 
   // MARK: Splitting
 
+  var sharesOutcomes: Bool { true }
+
   func makeSplitOffer() throws(FailureReport) -> SplitOffer { try membership.makeSplitOffer() }
 
   func split(
-    _ offer: SplitOffer, _ group: SplitGroup, _ options: CommunicatorOptions, deadline: UInt64
-  ) throws(FailureReport) -> CommunicatorMember {
+    _ offer: SplitOffer, _ group: SplitGroup, deadline: UInt64
+  ) throws(FailureReport) -> any SplittingMember {
     let child = try membership.split(offer, ranks: group.ranks, places: group.places, deadline: deadline)
     // The same catalog, because it knows which algorithms are proven already.
     return try Self.make(

@@ -3,13 +3,17 @@ import TuttiSystem
 
 /// A member that can become a member of another communicator as well.
 protocol SplittingMember: CommunicatorMember {
+  /// Whether each rank may fail alone in becoming a member of another communicator, so that all tell each other how that
+  /// ended.
+  var sharesOutcomes: Bool { get }
+
   /// Opens what others need to find this rank in a communicator to be. Sends nothing.
   func makeSplitOffer() throws(FailureReport) -> SplitOffer
 
   /// Makes this rank's member of `group`. All ranks of the group call it, up to the deadline in monotonic nanoseconds.
   func split(
-    _ offer: SplitOffer, _ group: SplitGroup, _ options: CommunicatorOptions, deadline: UInt64
-  ) throws(FailureReport) -> CommunicatorMember
+    _ offer: SplitOffer, _ group: SplitGroup, deadline: UInt64
+  ) throws(FailureReport) -> any SplittingMember
 }
 
 /// What a rank tells all others when it splits. Travels as a fixed number of words.
