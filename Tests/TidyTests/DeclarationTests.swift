@@ -1,7 +1,7 @@
 import Testing
 
-/// Declarations that nothing uses. A count of names is enough to find most: a name that occurs in its declarations alone is
-/// dead.
+/// Declarations that nothing uses. A count of names is enough to find most: a name that occurs in its declarations alone,
+/// or besides as the label of an argument, is dead.
 @Suite struct DeclarationTests {
   /// Names that occur once and are needed, with the reason.
   private static let needed: [String: String] = [
@@ -22,23 +22,29 @@ import Testing
         package func forgotten() {}
         public func offered() {}
         private(set) var shown = 2
+        let matched = true
         enum Kind { case plain }
         enum Part {
           case first, second(Int)
         }
         package func used(_ part: Part) -> String {
           switch part {
-          case .first: return "\\(shown)"
+          case .first where matched: return "\\(shown)"
           default: return Sample().used(.first)
           }
         }
         var kind: Kind { .plain }
+        var record: Record { Record(written: 1, read: [plain: 2]) }
+      }
+      struct Record {
+        let written: Int
+        let read: [Int: Int]
       }
       """
     let other = """
       struct Other {
         let unread = 3
-        func show() -> Int { Sample().kind == nil ? 0 : unread }
+        func show() -> Int { Sample().kind == nil ? Sample().record.read.count : unread }
       }
       let all = Other().show()
       """
@@ -46,7 +52,7 @@ import Testing
       SourceFile(path: "Sources/Tutti/Sample.swift", text: text), SourceFile(path: "Sources/Tutti/Other.swift", text: other),
     ])
     let names = found.compactMap { $0.split(separator: "'").dropFirst().first }
-    #expect(names == ["unread", "forgotten", "second", "all"], "\(found)")
+    #expect(names == ["unread", "forgotten", "second", "written", "all"], "\(found)")
   }
 
   private struct Declaration {
@@ -67,8 +73,11 @@ import Testing
       var own: [Substring: Int] = [:]
       for (index, line) in file.lines.enumerated() {
         let words = words(of: line)
-        for word in words { own[word, default: 0] += 1 }
-        if file.path.hasSuffix(".swift") { declarations += declared(words, line, number, index) }
+        let new = file.path.hasSuffix(".swift") ? declared(words.map(\.text), line, number, index) : []
+        for word in words where !word.isLabel || new.contains(where: { $0.name == word.text }) {
+          own[word.text, default: 0] += 1
+        }
+        declarations += new
       }
       counts.merge(own) { $0 + $1 }
       countsOfFile.append(own)
@@ -131,14 +140,22 @@ import Testing
     }
     let text = plain.drop { $0 == " " }.replacing("indirect ", with: "")
     guard text.hasPrefix("case "), !text.hasPrefix("case ."), !text.contains(":") else { return [] }
-    return text.dropFirst(5).split(separator: ",").compactMap { words(of: String($0)).first }
+    return text.dropFirst(5).split(separator: ",").compactMap { words(of: String($0)).first?.text }
       .filter { !["let", "var", "is", "nil", "true", "false", "_"].contains($0) }
   }
 
+  private struct Word {
+    let text: Substring
+    /// Whether it says which argument follows, or which parameter: such a word uses nothing of its name. The first key of a
+    /// dictionary does, and so do the words of a pattern.
+    let isLabel: Bool
+  }
+
   /// The identifiers of a line, those in interpolations and texts among them; not those of its comment.
-  private func words(of line: String) -> [Substring] {
-    var words: [Substring] = []
+  private func words(of line: String) -> [Word] {
+    var words: [Word] = []
     var start: String.Index?
+    var before: UInt8 = 0
     var inText = false
     var previous: UInt8 = 0
     let bytes = line.utf8
@@ -147,14 +164,17 @@ import Testing
       if byte == UInt8(ascii: "\""), previous != UInt8(ascii: "\\") { inText.toggle() }
       if byte == UInt8(ascii: "/"), previous == UInt8(ascii: "/"), !inText { break }
       let isWord = byte == UInt8(ascii: "_") || byte >= 0x80 || isLetter(byte) || (start != nil && isDigit(byte))
-      if isWord, start == nil { start = index }
+      if isWord, start == nil { (start, before) = (index, previous) }
       if !isWord, let begin = start {
-        words.append(line[begin..<index])
+        let isLabel =
+          byte == UInt8(ascii: ":") && before != UInt8(ascii: ".") && before != UInt8(ascii: "[")
+          && words.first?.text != "case"
+        words.append(Word(text: line[begin..<index], isLabel: isLabel))
         start = nil
       }
       previous = byte
     }
-    if let begin = start { words.append(line[begin...]) }
+    if let begin = start { words.append(Word(text: line[begin...], isLabel: false)) }
     return words
   }
 
