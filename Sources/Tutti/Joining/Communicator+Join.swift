@@ -56,6 +56,16 @@ extension Communicator {
     try await onOwnThread { () throws(TuttiError) in try join(environment: environment, options: options) }
   }
 
+  /// Whether a launcher started this process as a rank, or meant to: what a program asks that can also run alone.
+  ///
+  /// Where it returns true, ``join(environment:options:)`` says which rank this process is, or throws what is missing: the
+  /// variables of torchrun, Open MPI, MPICH, Intel MPI, Slurm and Kubernetes count as those of Tutti's own do.
+  ///
+  /// - Parameter environment: The variables to read; nil for the process's own.
+  public static func isLaunched(environment: [String: String]? = nil) -> Bool {
+    LaunchIdentity.isLaunched(environment ?? processEnvironment())
+  }
+
   /// Joins as the rank that `identity` says this process is, with the other settings of the environment.
   ///
   /// - Parameter secret: nil for one that rank 0 leaves in the store where the ranks meet.

@@ -79,6 +79,9 @@ struct JobOptions: ParsableArguments {
 }
 
 /// Refuses `--ranks`, or what else starts ranks, in a process that is a rank already.
+///
+/// Only Tutti's own variables say so. RANK may be a shell's own, and `srun -n 1` or mpirun may have started one process a host,
+/// which starts its ranks.
 func refuseToLaunchFromRank(_ flag: String) throws(CommandFailure) {
   let identity = ["TUTTI_RANK", "TUTTI_SIZE"]
   guard let variable = identity.first(where: isSet) else { return }
@@ -131,7 +134,7 @@ enum LocalOrHosts {
 }
 
 /// Whether something launched this process as a rank, or meant to.
-var isLaunched: Bool { LaunchIdentity.isLaunched(currentEnvironment()) }
+var isLaunched: Bool { Communicator.isLaunched() }
 
 /// What the launcher calls this process; nil where nothing does.
 var launchedRank: String? { LaunchIdentity.rankText(currentEnvironment()) }

@@ -5,16 +5,6 @@ import Foundation
 import Tutti
 import TuttiLaunch
 
-/// The environment variables by which launchers tell a process its rank.
-enum LaunchVariables {
-  private static let identity = ["TUTTI_RANK", "TUTTI_SIZE", "TUTTI_RENDEZVOUS", "RANK", "WORLD_SIZE"]
-
-  /// The first one that says this process is a rank of something; nil when nothing launched it.
-  static var present: String? {
-    identity.first { !(ProcessInfo.processInfo.environment[$0] ?? "").isEmpty }
-  }
-}
-
 extension JobOptions {
   /// Runs `body` on every rank of the job: in processes of their own, or in this one.
   ///
@@ -23,7 +13,7 @@ extension JobOptions {
   func run(advice: (_ wasKilled: Bool) -> String? = { _ in nil }, _ body: (Communicator) throws -> Void) throws {
     Lifeline.hold()
     guard !launched, var job = try job() else { return try runRank(body) }
-    if let variable = LaunchVariables.present {
+    if let variable = Self.rankVariable {
       throw CommandFailure(
         """
         \(ranks == nil ? "--hostfile" : "--ranks") starts processes of its own, but \(variable) says that this one is already a \
@@ -53,6 +43,15 @@ extension JobOptions {
     }
   }
 
+  /// The variable that says this process is a rank of Tutti already; nil where none does. Other launchers' variables refuse
+  /// no `--ranks`: RANK may be a shell's own, and mpirun and srun may have started one process a host, which starts its ranks.
+  private static var rankVariable: String? {
+    ["TUTTI_RANK", "TUTTI_SIZE"].first { !(ProcessInfo.processInfo.environment[$0] ?? "").isEmpty }
+  }
+
+  /// Whether this process is one rank of what was launched: neither alone, nor the one that starts ranks.
+  var isRank: Bool { launched || ranks == nil && hostfile == nil && Communicator.isLaunched() }
+
   private func runRank(_ body: (Communicator) throws -> Void) throws {
     let communicator = try join()
     defer { communicator.close() }
@@ -71,7 +70,7 @@ extension JobOptions {
     var options = CommunicatorOptions()
     options.timeout = duration
     if ProcessInfo.processInfo.environment["TUTTI_TIMEOUT"] == nil { options.joinTimeout = duration }
-    if LaunchVariables.present != nil || launched {
+    if isRank {
       options.transport = transportChoice
       return try Communicator.join(options: options)
     }

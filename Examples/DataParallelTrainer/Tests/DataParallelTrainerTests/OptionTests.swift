@@ -60,6 +60,18 @@ import Testing
     }
   }
 
+  /// Ranks that mpirun started: one job of two, or an error that says what is missing; never two jobs of one rank each.
+  @Test func ranksOfMPIRunAreOneJob() async throws {
+    func variables(_ rank: Int) -> [String: String] {
+      ["OMPI_COMM_WORLD_RANK": "\(rank)", "OMPI_COMM_WORLD_SIZE": "2"]
+    }
+    let alone = try await Tool.run("--steps 2", environment: variables(1))
+    #expect(alone.status == 1 && alone.errors.contains("rank 1 of 2") && alone.errors.contains("TUTTI_RENDEZVOUS"))
+    let outcomes = try await Tool.runRanks(["--steps 2", "--steps 2"]) { rank, _ in variables(rank) }
+    for outcome in outcomes { #expect(outcome.status == 0, "\(outcome.errors)") }
+    #expect(outcomes[0].output.contains("2 ranks") && outcomes[1].output == "")
+  }
+
   @Test func processesEndWithTheirStatus() async throws {
     let bad = try await Tool.run("--ranks 0")
     #expect(bad.status == 64 && bad.output == "" && bad.errors == "--ranks 0: must be from 1 to 512.\n")
@@ -68,6 +80,10 @@ import Testing
     #expect(data.errors.components(separatedBy: "/nonexistent: ").count == 2, "said once")
     let rank = try await Tool.run("--ranks 2", environment: ["TUTTI_RANK": "0"])
     #expect(rank.status == 1 && rank.errors.contains("unset TUTTI_RANK"))
+    // A shell may have a RANK of its own, and srun may have started one process that starts the ranks of its host.
+    let others = ["RANK": "7", "OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "1"]
+    let started = try await Tool.run("--ranks 2 --steps 2", environment: others)
+    #expect(started.status == 0 && started.output.contains("2 ranks"), "\(started.errors)")
     let help = try await Tool.run("--help")
     #expect(help.status == 0 && help.output.contains("--ranks 2") && !help.output.contains("--launched"))
   }

@@ -21,15 +21,16 @@ enum Tool {
   }
 
   /// Runs ranks that nobody but the test launches, each with arguments of its own.
-  static func runRanks(_ arguments: [String], limit: Double = 40) async throws -> [Outcome] {
+  ///
+  /// - Parameter launcher: The variables that tell a rank of a number of ranks who it is.
+  static func runRanks(
+    _ arguments: [String], limit: Double = 40,
+    launcher: (_ rank: Int, _ count: Int) -> [String: String] = { ["TUTTI_RANK": "\($0)", "TUTTI_SIZE": "\($1)"] }
+  ) async throws -> [Outcome] {
     let (name, count) = (UUID().uuidString, arguments.count)
     let ranks = try arguments.enumerated().map { rank, arguments in
-      try Running(
-        arguments,
-        environment: [
-          "TUTTI_RANK": "\(rank)", "TUTTI_SIZE": "\(count)", "TUTTI_RENDEZVOUS": "unix:@tutti-\(name)",
-          "TUTTI_SECRET": name,
-        ])
+      let meeting = ["TUTTI_RENDEZVOUS": "unix:@tutti-\(name)", "TUTTI_SECRET": name]
+      return try Running(arguments, environment: launcher(rank, count).merging(meeting) { $1 })
     }
     var outcomes: [Outcome] = []
     for rank in ranks { outcomes.append(try await rank.outcome(limit: limit)) }

@@ -23,7 +23,7 @@ struct TrainCommand: ParsableCommand {
     let configuration = try TrainConfiguration(options)
     // The launcher alone reports what is wrong with the data.
     let task = try makeTask(configuration)
-    if !options.job.launched, LaunchVariables.present == nil {
+    if !options.job.isRank {
       try RunRecord.prepare(configuration.output, resumes: configuration.resumes)
     }
     let lastStep = configuration.lastCheckpoint
