@@ -1,6 +1,8 @@
+import CTuttiFork
 import Glibc
-import TuttiSystem
+import Patience
 import Testing
+import TuttiSystem
 
 @testable import TuttiBootstrap
 
@@ -161,7 +163,7 @@ import Testing
 }
 
 extension OverSockets {
-  /// What keeps an acceptor from starting.
+  /// What keeps an acceptor from starting, and how it is told.
   @Suite struct HandshakeAcceptorTests {
     @Test func whatCannotBeWatchedIsSaidAsTheSystemSaysIt() throws {
       // A regular file cannot be watched by epoll(7), and the calls before succeed.
@@ -177,5 +179,45 @@ extension OverSockets {
       #expect(report?.code == .resources && report?.systemError == EPERM)
       #expect(fcntl(file, F_GETFD) < 0)
     }
+
+    /// Neither of the two descriptors that it needs can be had, or only the first. In a child, whose limit is its own.
+    @Test(.enabled(if: !Patience.isSanitized, "a sanitizer's forked child may deadlock"), arguments: [0, 1] as [rlim_t])
+    func tooFewDescriptorsAreSaidAsTheSystemSaysIt(left: rlim_t) {
+      let attempt = StarvedAcceptor(left: left)
+      let status = withExtendedLifetime(attempt) {
+        tutti_fork_call(
+          { Unmanaged<StarvedAcceptor>.fromOpaque($0!).takeUnretainedValue().run() },
+          Unmanaged.passUnretained(attempt).toOpaque(), 10)
+      }
+      #expect(status == EMFILE, "the child's step went wrong (100 and more), the errno of its report, or it hung (-1)")
+    }
+  }
+}
+
+/// A forked child that makes an acceptor with too few descriptors.
+private final class StarvedAcceptor: Sendable {
+  let left: rlim_t
+  // Made before the fork: the child may hold locks of threads that it does not have.
+  let policy = ListenerPolicy(
+    rank: 3, expected: 4, communicator: .meeting, key: testSecret.handshakeKey(for: .meeting), judge: { _ in .fine })
+
+  /// - Parameter left: How many descriptors the child may still open.
+  init(left: rlim_t) { self.left = left }
+
+  /// The report's errno.
+  func run() -> Int32 {
+    let next = open("/dev/null", O_RDONLY | O_CLOEXEC)
+    guard next >= 0, close(next) == 0 else { return 100 }
+    let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+    var limit = rlimit()
+    guard getrlimit(resource, &limit) == 0 else { return 101 }
+    limit.rlim_cur = rlim_t(next) + left
+    guard setrlimit(resource, &limit) == 0 else { return 102 }
+    // What a report that looks too early would say.
+    errno = ENOTTY
+    do throws(FailureReport) {
+      _ = try HandshakeAcceptor(policy: policy, listeners: [], clock: .system)
+      return 103
+    } catch { return error.code == .resources ? error.systemError : 104 }
   }
 }

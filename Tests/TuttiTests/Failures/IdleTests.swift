@@ -175,6 +175,8 @@ private final class ChildAttempt: Sendable {
     if pipes.contains([]) { return 1 }
     if code({ () throws(TuttiError) in try communicator.barrier() }) != .closed { return 2 }
     if code({ () throws(TuttiError) in try pending.wait() }) != .closed { return 3 }
+    // Its handler would never be called: the thread for handlers is the parent's.
+    if code({ () throws(TuttiError) in try pending.whenEnded { _ in } }) != .closed { return 7 }
     let buffer = TuttiBuffer<Float>(count: 1, repeating: 1)
     if code({ () throws(TuttiError) in _ = try communicator.startAllReduce(buffer, .sum) }) != .closed { return 4 }
     communicator.abort("in the child")
