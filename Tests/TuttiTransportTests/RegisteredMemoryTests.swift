@@ -48,6 +48,8 @@ import TuttiTransport
     let arena = try RegisteredMemory()
     let failure = #expect(throws: FailureReport.self) { _ = try arena.allocate(bytes: arena.capacity + 1) }
     #expect(failure?.code == .resources && failure?.message.contains("\(arena.capacity + 1) bytes") == true)
+    // Which transport needs the memory is known above.
+    #expect(failure?.transport == "")
     // Nothing was lost by it.
     let memory = try arena.allocate(bytes: 1 << 20)
     #expect(arena.offset(of: memory) == 0)

@@ -135,7 +135,8 @@ extension Communicator {
     if options.transport == .inProcess {
       throw FailureReport(
         .configuration, "the in-process transport joins threads of one process, not processes",
-        advice: "Call Communicator.makeInProcess(rankCount:), or choose shm, rdma or tcp")
+        advice: "Call Communicator.makeInProcess(rankCount:), or choose auto, "
+          + options.transports.map(\.kind.name).joined(separator: ", "))
     }
     let network = try NetworkSettings.read(environment)
     let offered = try OfferedTransports(

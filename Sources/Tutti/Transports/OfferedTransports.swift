@@ -27,7 +27,7 @@ struct OfferedTransports: Sendable {
       throw FailureReport(
         .configuration, rank: request.rank,
         "\(open.kind.name) was asked for, and TLS as well, but \(open.kind.name) is never encrypted",
-        advice: "Choose the transport auto or tcp, or turn TLS off (TUTTI_TLS)", transport: open.kind.name)
+        advice: "Choose the transport auto, or turn TLS off (TUTTI_TLS)", transport: open.kind.name)
     }
     renounced =
       transports.count == chosen.count
@@ -88,6 +88,14 @@ struct OfferedTransports: Sendable {
   static func checkLinks(_ choice: LinkChoice) throws(FailureReport) {
     for transport in choice.transports { try transport.check(choice) { .current() } }
   }
+}
+
+/// The transports between processes that a choice stands for, the preferred first, for tools that refuse early what none of
+/// them can do; nothing for one that joins no processes.
+package func transports(for choice: TransportChoice) -> [any Transport] {
+  var options = CommunicatorOptions()
+  options.transport = choice
+  return OfferedTransports.choose(options)
 }
 
 /// What each transport that processes can join with has on this host, for tools that show it.

@@ -47,12 +47,12 @@ final class DepartureBoard: DepartureMarks, @unchecked Sendable {
     guard fstat(descriptor, &status) == 0, status.st_size >= rankCount, tutti_is_sealed(descriptor) != 0 else {
       throw FailureReport(
         .transport, "the memory that came for the departure board is not sealed, or smaller than \(rankCount) bytes",
-        advice: "All ranks of a job must run the same version of Tutti", transport: "shm")
+        advice: "All ranks of a job must run the same version of Tutti")
     }
     guard let bytes = mmap(nil, rankCount, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0), bytes != MAP_FAILED else {
       throw FailureReport(
         .resources, "mmap of the \(rankCount) bytes that the ranks of this host share failed",
-        advice: "Check the memory limit (ulimit -v, cgroup memory.max)", transport: "shm", systemError: errno)
+        advice: "Check the memory limit (ulimit -v, cgroup memory.max)", systemError: errno)
     }
     self.memory = memory
     self.rankCount = rankCount

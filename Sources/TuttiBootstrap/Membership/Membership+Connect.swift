@@ -93,7 +93,8 @@ extension Membership {
           throw FailureReport(
             .authentication, rank: rank, peer: peer,
             "\(member.description) is a process of another user, which gets none of this one's memory",
-            advice: "Run the ranks of a host as one user, or choose the transport tcp", transport: "shm")
+            advice: "Run the ranks of a host as one user, or choose the transport tcp",
+            transport: hello.transport?.name ?? "")
         }
         return Connection(socket, tls: session)
       case .failure(let error):

@@ -120,7 +120,7 @@ package final class RegisteredMemory: @unchecked Sendable {
       var demand = ResourceDemand()
       demand.touchedBytes = size
       try ResourceLimits.current().check(
-        demand, for: "registered memory of \(bytes) bytes", rank: -1, transport: "shm", orElse: "allocate less")
+        demand, for: "registered memory of \(bytes) bytes", rank: -1, transport: "", orElse: "allocate less")
     }
     let arena = try mapped()
     let range = free.withLock { free -> Range<Int>? in

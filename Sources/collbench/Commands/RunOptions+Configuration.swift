@@ -3,6 +3,7 @@ import Tutti
 import TuttiLaunch
 import TuttiSchedule
 import TuttiTopology
+import TuttiTransport
 
 // Checks what was typed: everything that can be known to be wrong before a rank starts is refused here.
 
@@ -35,16 +36,7 @@ extension RunOptions {
           ? "\(subject.name) needs two buffers: leave --in-place out."
           : "\(subject.name) carries no data: leave --in-place out.")
     }
-    if registered && ![.auto, .sharedMemory, .rdma].contains(choice) {
-      throw ValidationError(
-        "--registered is for shared memory and RDMA: choose --transport shm, rdma or auto, or leave --registered out.")
-    }
-    if tls && choice == .rdma {
-      throw ValidationError("--tls: RDMA is never encrypted: choose --transport auto or tcp, or leave --tls out.")
-    }
-    if tls && choice == .inProcess {
-      throw ValidationError("--tls: nothing leaves the process over --transport inprocess: leave --tls out.")
-    }
+    try checkAbilities(choice)
     if registered && !subject.carriesData {
       throw ValidationError("\(subject.name) carries no data: leave --registered out.")
     }
@@ -68,6 +60,27 @@ extension RunOptions {
       if let obstacle = configuration.memoryObstacle(ranks: 0..<ranks, rankCount: ranks) { throw ValidationError(obstacle) }
     }
     return configuration
+  }
+
+  /// Whether the transport can do what else was asked for.
+  private func checkAbilities(_ choice: TransportChoice) throws {
+    let candidates = transports(for: choice)
+    func others(_ isFit: (any Transport) -> Bool) -> String {
+      transports(for: .auto).filter(isFit).map(\.kind.name).joined(separator: ", ")
+    }
+    if registered && candidates.allSatisfy({ $0.memory == .none }) {
+      throw ValidationError(
+        "--registered: peers reach no memory over \(choice.name): choose --transport \(others { $0.memory != .none }) or auto, "
+          + "or leave --registered out.")
+    }
+    if tls && choice == .inProcess {
+      throw ValidationError("--tls: nothing leaves the process over --transport inprocess: leave --tls out.")
+    }
+    if tls && !candidates.contains(where: \.isConfidential) {
+      throw ValidationError(
+        "--tls: \(choice.name) is never encrypted: choose --transport \(others(\.isConfidential)) or auto, or leave --tls out."
+      )
+    }
   }
 
   /// What is known to be wrong before a host is asked.

@@ -41,7 +41,7 @@ struct CommandFailure: Error, CustomStringConvertible {
 
 /// Puts a library's error into this tool's words: "choose the transport tcp" becomes "choose --transport tcp".
 func inFlags(_ text: String) -> String {
-  text.replacing(/\bthe transport (auto|inprocess|shm|tcp|rdma)\b/) { "--transport \($0.1)" }
+  text.replacing(/\bthe transport (\w+)\b/) { Catalog.transports.contains(String($0.1)) ? "--transport \($0.1)" : "\($0.0)" }
 }
 
 /// A count with its noun: `1 rank`, `4 ranks`.

@@ -59,7 +59,10 @@ import Testing
     Case(arguments: "all-reduce --ranks 2 --dtype all --sizes 4", says: ["4 is not a multiple of the 8 bytes of"]),
     Case(arguments: "all-reduce --ranks 2 --duration 0", says: ["--duration 0", "more than 0"]),
     Case(arguments: "all-reduce --ranks 2 --duration 1 --iterations 2", says: ["--duration and --iterations exclude"]),
-    Case(arguments: "all-reduce --ranks 2 --registered --transport tcp", says: ["--registered", "shared memory", "shm"]),
+    Case(
+      arguments: "all-reduce --ranks 2 --registered --transport tcp",
+      says: ["--registered", "over tcp", "--transport shm, rdma or auto"]),
+    Case(arguments: "all-reduce --ranks 2 --registered --transport inprocess", says: ["--registered", "over inprocess"]),
     Case(arguments: "all-reduce --ranks 2 --registered --transport inprocess", says: ["--registered", "shm, rdma or auto"]),
     Case(arguments: "all-reduce --ranks 2 --transport rmda", says: ["unknown transport 'rmda'", "Did you mean 'rdma'"]),
     Case(arguments: "all-reduce --ranks 1 --registered", says: ["--registered", "no other rank"]),

@@ -11,6 +11,11 @@ import Testing
   ])
   func adviceNamesTheFlag(text: String, printed: String) { #expect(inFlags(text) == printed) }
 
+  @Test(arguments: Catalog.transports)
+  func adviceOfEveryTransportDoes(name: String) {
+    #expect(inFlags("Allow it, or choose the transport \(name).") == "Allow it, or choose --transport \(name).")
+  }
+
   @Test func countsAgreeWithTheirNouns() {
     #expect(counted(1, "rank") == "1 rank" && counted(0, "rank") == "0 ranks" && counted(12, "message") == "12 messages")
   }

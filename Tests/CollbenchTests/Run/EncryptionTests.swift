@@ -75,7 +75,7 @@ import Testing
   @Test(
     "what cannot be is refused before anything starts, or by every rank",
     arguments: [
-      ("barrier --ranks 2 --tls --transport rdma", [:], "RDMA is never encrypted"),
+      ("barrier --ranks 2 --tls --transport rdma", [:], "rdma is never encrypted: choose --transport shm, tcp or auto"),
       ("barrier --ranks 2 --tls --transport inprocess", [:], "nothing leaves the process"),
       ("barrier --ranks 2 --transport rdma", ["TUTTI_TLS": "1"], "rdma is never encrypted"),
       ("barrier --ranks 2 --tls", ["TUTTI_TLS": "0"], "is not what the program's own options have"),
