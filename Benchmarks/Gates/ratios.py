@@ -98,20 +98,7 @@ class AgreementGate:
     def measure_round(self, programs):
         result = two_ranks(programs.collbench, self.transport, self.size)
         return {"tuttiMicroseconds": result["timeMicroseconds"]["median"],
-                "ownMicroseconds": self.own_microseconds(programs.own_program, result["iterations"])}
-
-    def own_microseconds(self, program, iterations):
-        job = {"TUTTI_SIZE": "2", "TUTTI_RENDEZVOUS": f"unix:@tutti-{secrets.token_hex(16)}",
-               "TUTTI_SECRET": secrets.token_hex(32)}
-        # Both ranks in one process group, which ends as a whole at its deadline.
-        ranks = 'TUTTI_RANK=1 "$@" & TUTTI_RANK=0 "$@"; status=$?; wait $! && exit $status'
-        command = ["sh", "-c", ranks, "sh", program, self.transport, str(self.size), str(iterations)]
-        output = run(command, RUN_DEADLINE_SECONDS, env={**os.environ, **job})
-        words = output.split()
-        if len(words) != 4 or words[:3] != ["own", self.transport, str(self.size)]:
-            raise MeasurementError(
-                f"own-program printed `{output.strip()}`, not `own {self.transport} {self.size} MICROSECONDS`")
-        return float(words[3])
+                "ownMicroseconds": own_microseconds(programs.own_program, self.transport, [self.size], result["iterations"])}
 
     def row(self, rounds):
         tutti = min(sample["tuttiMicroseconds"] for sample in rounds)
@@ -120,6 +107,55 @@ class AgreementGate:
                    f"own program {own:.3f} us, collbench {tutti:.3f} us",
                    {"transport": self.transport, "bytes": self.size, "ownMicroseconds": own, "tuttiMicroseconds": tutti,
                     "rounds": rounds})
+
+
+@dataclass(frozen=True)
+class SizesGate:
+    """The largest ratio of many sizes that take turns to few that do; 2 ranks, float32 sum.
+
+    A program whose messages all differ finds its plans about as fast as one that repeats a few.
+    """
+    transport: str
+    size: int
+    limit: float
+    kind = "sizes"
+    few, many = 8, 200
+    iterations = 4000
+
+    @property
+    def name(self):
+        return f"{self.transport} {size_text(self.size)} x{self.many}"
+
+    def sizes(self, count):
+        """So many sizes around the gate's, spread over the same bytes however many there are."""
+        return [self.size + 4 * (index * self.many // count - self.many // 2) for index in range(count)]
+
+    def measure_round(self, programs):
+        few, many = (own_microseconds(programs.own_program, self.transport, self.sizes(count), self.iterations)
+                     for count in (self.few, self.many))
+        return {"fewMicroseconds": few, "manyMicroseconds": many}
+
+    def row(self, rounds):
+        few, many = (min(sample[key] for sample in rounds) for key in ("fewMicroseconds", "manyMicroseconds"))
+        return Row(self.kind, self.name, many / few, "times", self.limit,
+                   f"{self.many} sizes in turn {many:.3f} us, {self.few} sizes {few:.3f} us",
+                   {"transport": self.transport, "bytes": self.size, "sizes": self.many, "fewMicroseconds": few,
+                    "manyMicroseconds": many, "rounds": rounds})
+
+
+def own_microseconds(program, transport, sizes, iterations):
+    """The median time of an all-reduce in a program of its own, of sizes that take turns; 2 ranks."""
+    text = ",".join(map(str, sizes))
+    job = {"TUTTI_SIZE": "2", "TUTTI_RENDEZVOUS": f"unix:@tutti-{secrets.token_hex(16)}",
+           "TUTTI_SECRET": secrets.token_hex(32)}
+    # Both ranks in one process group, which ends as a whole at its deadline.
+    ranks = 'TUTTI_RANK=1 "$@" & TUTTI_RANK=0 "$@"; status=$?; wait $! && exit $status'
+    command = ["sh", "-c", ranks, "sh", program, transport, text, str(iterations)]
+    output = run(command, RUN_DEADLINE_SECONDS, env={**os.environ, **job})
+    words = output.split()
+    if len(words) != 4 or words[:3] != ["own", transport, text]:
+        raise MeasurementError(f"own-program printed `{output.strip()}`, not `own {transport} {text} MICROSECONDS`")
+    return float(words[3])
 
 
 def two_ranks(collbench, transport, size):
@@ -151,6 +187,7 @@ GATES = [
     AgreementGate("shm", 4 << 10, 10),
     AgreementGate("shm", 256 << 10, 10),
     AgreementGate("shm", 16 << 20, 10),
+    SizesGate("shm", 4 << 10, 1.2),
 ]
 
 
