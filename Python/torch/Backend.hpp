@@ -56,7 +56,7 @@ class Backend final : public c10d::Backend {
   bool supportsTensorAlloc(c10::DeviceIndex) override { return true; }
   at::Tensor allocateTensor(long size, at::TensorOptions options) override;
 
-  // Reducing.cpp
+  // Collectives/Reducing.cpp
   WorkPointer allreduce(Tensors& tensors, const c10d::AllreduceOptions& options) override;
   WorkPointer allreduce_coalesced(Tensors& tensors, const c10d::AllreduceCoalescedOptions& options) override;
   WorkPointer reduce(Tensors& tensors, const c10d::ReduceOptions& options) override;
@@ -78,7 +78,7 @@ class Backend final : public c10d::Backend {
   WorkPointer allgather_into_tensor_coalesced(
       Tensors& outputs, Tensors& inputs, const c10d::AllgatherOptions& options) override;
 
-  // Rooted.cpp
+  // Collectives/Rooted.cpp
   WorkPointer gather(TensorLists& outputs, Tensors& inputs, const c10d::GatherOptions& options) override;
   WorkPointer scatter(Tensors& outputs, TensorLists& inputs, const c10d::ScatterOptions& options) override;
 
@@ -91,7 +91,7 @@ class Backend final : public c10d::Backend {
   WorkPointer recv(Tensors& tensors, int sender, int tag) override;
   WorkPointer recvAnysource(Tensors& tensors, int tag) override;
 
-  // Barriers.cpp
+  // Collectives/Barriers.cpp
   WorkPointer barrier(const c10d::BarrierOptions& options) override;
   void monitoredBarrier(const c10d::BarrierOptions& options, bool waitAllRanks) override;
 

@@ -1,5 +1,5 @@
-# How the C library is made of the objects of a release build, and the backend of PyTorch that uses it; sourced after common.sh,
-# never run.
+# How the C library is made of the objects of a release build, and the backend of PyTorch that uses it; sourced after
+# common.sh, never run.
 # shellcheck shell=bash
 
 # What a program links with besides libtutti.a.
@@ -60,8 +60,8 @@ build_c_library() {
   ar rcs "$folder/libtutti.a" "$folder/tutti.o"
 }
 
-# build_torch_object PYTHON LIBRARY FOLDER: compiles Python/torch for the PyTorch that PYTHON imports, to be used with LIBRARY, and
-# leaves FOLDER/backend-MINOR.so. Without Python's headers: it serves every Python version.
+# build_torch_object PYTHON LIBRARY FOLDER: compiles Python/torch for the PyTorch that PYTHON imports, to be used with
+# LIBRARY, and leaves FOLDER/backend-MINOR.so. Without Python's headers: it serves every Python version.
 build_torch_object() {
   local python="$1" library="$2" target="$3" facts version folder work
   ensure_packages g++=g++ /usr/include/stdlib.h=libc6-dev
@@ -70,7 +70,7 @@ build_torch_object() {
   version="${facts%% *}" folder="${facts#* }"
   work="$(mktemp -d)"
   # One unit, since PyTorch's headers are what takes the time.
-  (cd "$ROOT/Python/torch" && printf '#include "%s"\n' *.cpp) >"$work/backend.cpp"
+  (cd "$ROOT/Python/torch" && printf '#include "%s"\n' *.cpp Collectives/*.cpp) >"$work/backend.cpp"
   ln -s "$(realpath "$library")" "$work/libtutti.so"
   say "building the backend for PyTorch $version"
   g++ -O2 -std=c++20 -fPIC -shared -fvisibility=hidden -Wall -Wextra -Werror -Wno-unused-parameter "$work/backend.cpp" \

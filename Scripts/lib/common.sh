@@ -65,17 +65,18 @@ ensure_toolchain() {
   fi
 }
 
-# How packages are built: this one, the examples and the benchmarks, all in one folder. SwiftPM finds what it has compiled there
-# for one of them when it builds another, so Tutti is compiled once in each configuration. Not its plan of the last build, which it
-# would follow for another package too. (Not .build, where whoever builds by hand would meet the plan of a script.)
+# How packages are built: this one, the examples and the benchmarks, all in one folder. SwiftPM finds what it has compiled
+# there for one of them when it builds another, so Tutti is compiled once in each configuration. Not its plan of the last
+# build, which it would follow for another package too. (Not .build, where whoever builds by hand would meet the plan of a
+# script.)
 # shellcheck disable=SC2034
 BUILD_OPTIONS=(--scratch-path "$ROOT/.build-scripts" --disable-build-manifest-caching)
 # In release, without debugging information: it takes a quarter of the time of a build, and nothing here reads it.
 # shellcheck disable=SC2034
 RELEASE_OPTIONS=("${BUILD_OPTIONS[@]}" --configuration release -debug-info-format none)
 
-# Prints how patient limits of time must be, as a whole number: TUTTI_TEST_PATIENCE, or, as measured, how many times longer than
-# they would alone two processes take that compute. 1 on a machine that has two processors for us.
+# Prints how patient limits of time must be, as a whole number: TUTTI_TEST_PATIENCE, or, as measured, how many times longer
+# than they would alone two processes take that compute. 1 on a machine that has two processors for us.
 patience() {
   if [ -n "${TUTTI_TEST_PATIENCE:-}" ]; then
     echo "$TUTTI_TEST_PATIENCE"

@@ -26,7 +26,7 @@ import Testing
   /// Comments, messages and scripts that send the reader to a document.
   @Test func namedDocumentsExist() {
     var complaints: [String] = []
-    for file in Repository.code + Repository.scripts {
+    for file in Repository.code + Repository.otherCode + Repository.scripts {
       for (index, line) in file.lines.enumerated() {
         if !line.contains("docs/") { continue }
         for match in line.matches(of: /\bdocs\/[A-Za-z0-9_\/-]+\.md\b/) {

@@ -10,11 +10,15 @@ enum Repository {
 
   /// Files below the folders whose name ends with one of the endings, in a stable order. Build folders are left out.
   static func files(in folders: [String], endings: [String]) -> [SourceFile] {
+    files(in: folders) { path in endings.contains { path.hasSuffix($0) } }
+  }
+
+  private static func files(in folders: [String], where isWanted: (_ path: String) -> Bool) -> [SourceFile] {
     folders.flatMap { folder -> [SourceFile] in
       let start = root.appending(path: folder)
       guard let paths = FileManager.default.subpaths(atPath: start.path) else { return [] }
       return paths.sorted().filter { path in
-        endings.contains { path.hasSuffix($0) } && !path.split(separator: "/").contains { $0.hasPrefix(".build") }
+        isWanted(path) && !path.split(separator: "/").contains { $0.hasPrefix(".build") }
       }.compactMap { SourceFile(path: "\(folder)/\($0)") }
     }
   }
@@ -22,10 +26,27 @@ enum Repository {
   static let swiftSources = files(in: ["Sources"], endings: [".swift"])
   static let sources = files(in: ["Sources"], endings: [".swift", ".c", ".h"])
   static let code = files(in: ["Sources", "Tests", "Examples", "Benchmarks"], endings: [".swift", ".c", ".h"])
-  static let scripts = files(in: ["Scripts", ".ci"], endings: [""]).filter { !$0.path.hasSuffix("/") }
+  /// What is written in Python and C++.
+  static let otherCode = files(in: ["Python", "Examples", "Benchmarks"], endings: [".py", ".cpp", ".hpp", ".cc"])
+  /// Programs that are started by their names alone.
+  static let scripts =
+    files(in: ["Scripts", ".ci"], endings: [""]).filter { !$0.path.hasSuffix("/") }
+    + files(in: ["Benchmarks"]) { $0.split(separator: "/").last?.contains(".") == false }
   static let documents =
     files(in: ["docs", "Examples", "Benchmarks"], endings: [".md"])
     + ["README.md", "CHANGELOG.md"].compactMap { SourceFile(path: $0) }
+
+  /// Every file that is written by hand. Measured results lie in folders of their own, which have what a measurement makes.
+  static let paths = ["Sources", "Tests", "Examples", "Benchmarks", "Python", "Scripts", "docs"].flatMap { top -> [String] in
+    let start = root.appending(path: top)
+    return (FileManager.default.subpaths(atPath: start.path) ?? []).filter { path in
+      let parts = path.split(separator: "/")
+      if parts.contains(where: { $0.hasPrefix(".") || $0 == "Results" || $0 == "__pycache__" }) { return false }
+      var isFolder: ObjCBool = false
+      let exists = FileManager.default.fileExists(atPath: start.appending(path: path).path, isDirectory: &isFolder)
+      return exists && !isFolder.boolValue
+    }.map { "\(top)/\($0)" }
+  }
 }
 
 struct SourceFile {
@@ -49,6 +70,12 @@ struct SourceFile {
 
   /// `Sources/X/...` is of module X.
   var module: String { String(path.split(separator: "/")[1]) }
+
+  /// What its comments begin with, where they have a line for themselves.
+  var commentMark: String {
+    let endings = [".swift", ".c", ".h", ".cpp", ".hpp", ".cc"]
+    return endings.contains { path.hasSuffix($0) } ? "//" : "#"
+  }
 
   /// The folder, relative to the root.
   var folder: String { path.split(separator: "/").dropLast().joined(separator: "/") }

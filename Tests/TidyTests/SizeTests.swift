@@ -12,8 +12,10 @@ import Testing
 
   @Test func filesAreShort() {
     expectNone(
-      (Repository.code + Repository.scripts).filter { $0.lineCount > Self.linesMax && !Self.longFiles.contains($0.path) }
-        .map { "\($0.path): \($0.lineCount) lines; split it by what it owns (at most \(Self.linesMax))" })
+      (Repository.code + Repository.otherCode + Repository.scripts).filter {
+        $0.lineCount > Self.linesMax && !Self.longFiles.contains($0.path)
+      }
+      .map { "\($0.path): \($0.lineCount) lines; split it by what it owns (at most \(Self.linesMax))" })
   }
 
   // MARK: Functions
@@ -81,14 +83,20 @@ import Testing
 
   // MARK: Comments
 
-  @Test func commentsAreNarrow() { expectNone(commentComplaints(Repository.code)) }
+  @Test func commentsAreNarrow() {
+    expectNone(commentComplaints(Repository.code + Repository.otherCode + Repository.scripts))
+  }
 
   @Test func wideCommentIsFound() {
-    func sample(_ columns: Int) -> SourceFile {
-      SourceFile(path: "Sources/Sample/Sample.swift", text: "  /// " + String(repeating: "é", count: columns - 6))
+    func sample(_ path: String, _ mark: String, _ columns: Int) -> SourceFile {
+      SourceFile(path: path, text: "  \(mark) " + String(repeating: "é", count: columns - mark.count - 3))
     }
-    #expect(commentComplaints([sample(Self.commentColumnsMax)]).isEmpty)
-    #expect(commentComplaints([sample(Self.commentColumnsMax + 1)]).count == 1)
+    for (path, mark) in [
+      ("Sources/A/B.swift", "///"), ("Python/torch/B.cpp", "//"), ("Python/b.py", "#"), ("Scripts/b", "#"),
+    ] {
+      #expect(commentComplaints([sample(path, mark, Self.commentColumnsMax)]).isEmpty)
+      #expect(commentComplaints([sample(path, mark, Self.commentColumnsMax + 1)]).count == 1)
+    }
   }
 
   /// The formatter keeps code this narrow, and leaves comments alone.
@@ -96,7 +104,9 @@ import Testing
     var complaints: [String] = []
     for file in files {
       for (index, line) in file.lines.enumerated() where line.utf8.count > Self.commentColumnsMax {
-        guard line.drop(while: { $0 == " " }).hasPrefix("//"), line.count > Self.commentColumnsMax else { continue }
+        guard line.drop(while: { $0 == " " }).hasPrefix(file.commentMark), line.count > Self.commentColumnsMax else {
+          continue
+        }
         complaints.append(
           file.complaint(index, "a comment of \(line.count) columns; break the line (at most \(Self.commentColumnsMax))"))
       }
@@ -109,7 +119,7 @@ import Testing
   /// Folders with more files than one reads through, and why they have them.
   private static let largeFolders = ["docs/decisions": "numbered notes, with an index"]
 
-  @Test func foldersAreSmall() { expectNone(folderComplaints(repositoryPaths())) }
+  @Test func foldersAreSmall() { expectNone(folderComplaints(Repository.paths)) }
 
   @Test func largeFolderIsFound() {
     let paths = (0..<Self.folderFilesMax).map { "Sources/Sample/File\($0).swift" }
@@ -121,19 +131,5 @@ import Testing
     let folders = Dictionary(grouping: paths) { $0.split(separator: "/").dropLast().joined(separator: "/") }
     return folders.filter { $0.value.count > Self.folderFilesMax && Self.largeFolders[$0.key] == nil }
       .map { "\($0.key): \($0.value.count) files; sort them by subject (at most \(Self.folderFilesMax))" }.sorted()
-  }
-
-  /// Every file that is written by hand. Measured results lie in folders of their own, which have what a measurement makes.
-  private func repositoryPaths() -> [String] {
-    ["Sources", "Tests", "Examples", "Benchmarks", "Scripts", "docs"].flatMap { root -> [String] in
-      let start = Repository.root.appending(path: root)
-      return (FileManager.default.subpaths(atPath: start.path) ?? []).filter { path in
-        let parts = path.split(separator: "/")
-        if parts.contains(where: { $0.hasPrefix(".") }) || parts.contains("Results") { return false }
-        var isFolder: ObjCBool = false
-        let exists = FileManager.default.fileExists(atPath: start.appending(path: path).path, isDirectory: &isFolder)
-        return exists && !isFolder.boolValue
-      }.map { "\(root)/\($0)" }
-    }
   }
 }
