@@ -38,6 +38,59 @@ import Testing
     expectNone(complaints)
   }
 
+  // MARK: Names
+
+  @Test func architectureNamesWhatExists() throws {
+    expectNone(nameComplaints(try #require(SourceFile(path: "docs/ARCHITECTURE.md"))))
+  }
+
+  @Test func goneNameIsFound() {
+    // Written so that this file does not have the names.
+    let gone = ["Engine+No" + "where", "no" + "whereAtAll", "*No" + "whereLink", "Tests/No" + "whereTests"]
+    let there = ["Engine+Pass", "Engine.abort", "*Link", "Tests/TidyTests", "Scripts/wheel --torch", "split(color:key:)"]
+    let text = (gone + there).map { "- `\($0)`" }.joined(separator: "\n")
+    let complaints = nameComplaints(SourceFile(path: "docs/Sample.md", text: text))
+    #expect(complaints.count == gone.count && complaints.allSatisfy { $0.contains("where") }, "\(complaints)")
+  }
+
+  /// Holds what stands in backticks against the files and folders of the repository, with and without the ending, and against
+  /// the words of its code.
+  private func nameComplaints(_ document: SourceFile) -> [String] {
+    var places: Set<String> = []
+    for path in Repository.paths {
+      let parts = path.split(separator: "/")
+      for start in parts.indices {
+        for end in start..<parts.count { places.insert(parts[start...end].joined(separator: "/")) }
+        places.insert(parts[start...].joined(separator: "/").replacing(/\.[a-z]+$/, with: ""))
+      }
+    }
+    var words: Set<Substring> = []
+    for file in Repository.code + Repository.otherCode + Repository.scripts {
+      for line in file.lines { words.formUnion(Self.words(of: line)) }
+    }
+    var complaints: [String] = []
+    var isCode = false
+    for (index, line) in document.lines.enumerated() {
+      if line.hasPrefix("```") { isCode.toggle() }
+      if isCode { continue }
+      for match in line.matches(of: /`([^`]+)`/) {
+        let name = String(match.1)
+        let exists =
+          places.contains(name) || (name.hasPrefix("*") && places.contains { $0.hasSuffix(name.dropFirst()) })
+          || (!name.hasPrefix("*") && Self.words(of: name).allSatisfy(words.contains))
+        if !exists { complaints.append(document.complaint(index, "'\(name)' is no file, and not in the code")) }
+      }
+    }
+    return complaints
+  }
+
+  private static func words(of line: String) -> [Substring] {
+    line.utf8.split { byte in
+      let isWord = byte == UInt8(ascii: "_") || (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte)
+      return !isWord && !(0x61...0x7A).contains(byte)
+    }.map(Substring.init)
+  }
+
   @Test func decisionsAreIndexed() throws {
     let index = try #require(SourceFile(path: "docs/decisions/README.md"))
     let notes = Repository.files(in: ["docs/decisions"], endings: [".md"]).map { $0.path.split(separator: "/").last! }
