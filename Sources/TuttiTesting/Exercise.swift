@@ -2,6 +2,7 @@ import Foundation
 import Tutti
 import TuttiAlgorithms
 import TuttiSchedule
+import TuttiSystem
 
 /// One call of any collective, as all ranks must make it: its arguments, every rank's data, and the result it must have.
 ///
@@ -93,9 +94,8 @@ package struct Exercise: Sendable, CustomStringConvertible {
   /// The bits of element `index` of a rank's whole data, before it is cut to what the rank gives.
   private func datum(_ rank: Int, _ index: Int) -> UInt64 {
     if collective.combines { return ElementBits.bits(of: number(rank, index), type) }
-    var mixed = UInt64(rank) &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(index) &* 0xBF58_476D_1CE4_E5B9 &+ UInt64(salt)
-    mixed = (mixed ^ (mixed >> 29)) &* 0x94D0_49BB_1331_11EB
-    return (mixed ^ (mixed >> 32)) & (type.size == 8 ? .max : 1 << UInt64(type.size * 8) - 1)
+    let place = UInt64(rank) &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(index) &* 0xBF58_476D_1CE4_E5B9 &+ UInt64(salt)
+    return SeededGenerator.mixed(place) & (type.size == 8 ? .max : 1 << UInt64(type.size * 8) - 1)
   }
 
   private func number(_ rank: Int, _ index: Int) -> Int {

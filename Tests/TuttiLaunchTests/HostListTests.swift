@@ -1,6 +1,7 @@
 import Foundation
 import Patience
 import Testing
+import TuttiSystem
 
 @testable import TuttiLaunch
 
@@ -128,7 +129,7 @@ import Testing
   /// Every random text is read or refused, in a sentence of one line.
   @Test func randomTextsAreReadOrRefused() throws {
     let seed = ProcessInfo.processInfo.environment["TUTTI_TEST_SEED"].flatMap(UInt64.init) ?? UInt64.random(in: 0..<1 << 32)
-    var generator = SplitMix(state: seed)
+    var generator = SeededGenerator(seed: seed)
     let pieces = [
       "a", "b1", "@", ":", "4", "0", ",", "[", "]", "fd00::1", "%e", " ", "\t", "slots=", "max_slots=", "#", "\n", "-",
     ]
@@ -141,17 +142,5 @@ import Testing
         #expect(!host.name.isEmpty && host.name.first != "-" && (1...512).contains(host.slots), "seed \(seed): \(text)")
       }
     }
-  }
-}
-
-/// A small generator of random numbers by a seed (Steele, Lea & Flood, OOPSLA 2014).
-private struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var word = (state ^ state >> 30) &* 0xBF58_476D_1CE4_E5B9
-    word = (word ^ word >> 27) &* 0x94D0_49BB_1331_11EB
-    return word ^ word >> 31
   }
 }

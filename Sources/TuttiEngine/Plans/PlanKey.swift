@@ -60,14 +60,9 @@ package struct PlanKey: Hashable, Sendable {
   /// What stands for a list of block sizes, in a key and on the wire: a hash, the same on every host, with the top
   /// bit set, which no count has. Two lists of a job have the same one with a probability of 2^-63.
   package static func digest(ofBlocks blocks: [UInt64]) -> UInt64 {
-    // FNV-1a over words, each mixed first (splitmix64), because sizes differ in few bits.
+    // FNV-1a over words, each mixed first, because sizes differ in few bits.
     var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-    for block in blocks {
-      var mixed = block &+ 0x9E37_79B9_7F4A_7C15
-      mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-      mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-      hash = (hash ^ (mixed ^ (mixed >> 31))) &* 0x0000_0100_0000_01B3
-    }
+    for block in blocks { hash = (hash ^ CallHash.mixed(block)) &* 0x0000_0100_0000_01B3 }
     return hash | 1 << 63
   }
 

@@ -19,6 +19,13 @@ struct PlanCacheTests {
     PlanKey(collective: .allReduce, algorithm: 0, dataType: 0, inPlace: false, count: UInt64(count))
   }
 
+  /// Digests travel between hosts, whose builds may differ.
+  @Test func digestsStayWhatTheyAre() {
+    #expect(PlanKey.digest(ofBlocks: []) == 0xCBF2_9CE4_8422_2325)
+    #expect(PlanKey.digest(ofBlocks: [0]) == 0xD01E_5F38_B9A2_547E)
+    #expect(PlanKey.digest(ofBlocks: [1, 2, 3]) == 0x9CC7_7043_4534_6091)
+  }
+
   @Test func leastRecentlyUsedGoesFirst() throws {
     let size = try plan().bytes
     var cache = PlanCache(bytesMax: 10 * size)
