@@ -127,7 +127,7 @@ let package = Package(
         "TuttiChoice", "TuttiAlgorithms", "TuttiSchedule", "TuttiTopology", "TuttiTopologyFiles", "TuttiSystem",
         "SchemaValidator",
       ]),
-    .testTarget(name: "TuttiSystemTests", dependencies: ["TuttiSystem", "TuttiTopology"]),
+    .testTarget(name: "TuttiSystemTests", dependencies: ["TuttiSystem", "TuttiTopology", "CTuttiLinux"]),
     .testTarget(
       name: "TuttiTransportTests",
       dependencies: [

@@ -16,14 +16,8 @@ package final class SharedMemoryRegion: @unchecked Sendable {
   /// - Throws: `.transport` when the descriptor is not a sealed region of the expected size, so that a peer cannot shrink it
   ///   later.
   package init(mapping descriptor: Int32, geometry: SharedMemoryGeometry, writable: Bool) throws(FailureReport) {
-    var status = stat()
-    try systemCall("fstat") { fstat(descriptor, &status) }
-    guard Int(status.st_size) == geometry.regionBytes, tutti_is_sealed(descriptor) != 0 else {
-      throw FailureReport(
-        .transport,
-        "a peer offered a shared memory region of \(status.st_size) bytes where \(geometry.regionBytes) sealed ones are expected",
-        advice: "All ranks of a job must run the same version of Tutti", transport: "shm")
-    }
+    try SealedMemory.check(
+      descriptor, bytes: UInt64(geometry.regionBytes), what: "the shared memory region of a peer", transport: "shm")
     let protection = writable ? PROT_READ | PROT_WRITE : PROT_READ
     guard let base = mmap(nil, geometry.regionBytes, protection, MAP_SHARED, descriptor, 0), base != MAP_FAILED else {
       throw FailureReport(
@@ -121,7 +115,7 @@ package final class SharedMemoryEndpoint: Sendable {
     if let registered { descriptors.append(registered.descriptor) }
     try systemCall("sendmsg", advice: "The system does not pass descriptors between these ranks: choose the transport tcp") {
       withUnsafeBytes(of: &words) {
-        tutti_send_descriptors(socket, $0.baseAddress!, $0.count, descriptors, Int32(descriptors.count))
+        Sockets.sendDescriptors(descriptors, with: UnsafeRawBufferPointer($0), over: socket)
       }
     }
   }
@@ -137,35 +131,30 @@ package final class SharedMemoryEndpoint: Sendable {
     var words = Introduction(
       rank: 0, localIndex: 0, localRankCount: 0, windowBytes: 0, registeredBytes: 0, probeAddress: 0,
       probe: 0)
-    var descriptors: [Int32] = [-1, -1, -1, -1]
-    var count: Int32 = 0
     let size = MemoryLayout<Introduction>.size
-    let received = withUnsafeMutableBytes(of: &words) {
-      tutti_receive_descriptors(socket, $0.baseAddress!, size, &descriptors, &count)
-    }
-    if received < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) { return nil }
     // The link takes all descriptors except the region's, whose mapping outlives it.
-    var isKept = false
-    defer {
-      for index in 0..<Int(count) where !isKept || index == 0 { tutti_close(descriptors[index]) }
-    }
-    guard received == size, count == (words.registeredBytes == 0 ? 2 : 3), words.magic == Introduction.magic,
+    let (received, descriptors, code) = withUnsafeMutableBytes(of: &words) { Sockets.receiveDescriptors(socket, into: $0) }
+    if received < 0 && (code == EAGAIN || code == EWOULDBLOCK) { return nil }
+    guard received == size, descriptors.count == (words.registeredBytes == 0 ? 2 : 3), words.magic == Introduction.magic,
       Int(words.rank) == peer,
       Int(words.localRankCount) == region.geometry.rankCount, Int(words.windowBytes) == region.geometry.windowBytes,
-      Int(words.localIndex) == place, place != localIndex, tutti_is_eventfd(descriptors[1]) != 0
+      Int(words.localIndex) == place, place != localIndex, tutti_is_eventfd(descriptors[1].raw) != 0
     else {
       throw FailureReport(
         received == 0 ? .peerLost : .transport, rank: rank, peer: peer,
         "rank \(peer) closed the connection or sent a malformed introduction while a shared memory link was opened",
         advice: "All ranks of a job must run the same version of Tutti", transport: "shm")
     }
-    let theirs = try SharedMemoryRegion(mapping: descriptors[0], geometry: region.geometry, writable: false)
-    if count == 3 { try checkRegistered(descriptors[2], words.registeredBytes, peer) }
-    isKept = true
+    let theirs = try SharedMemoryRegion(mapping: descriptors[0].raw, geometry: region.geometry, writable: false)
+    let registered = descriptors.count == 3 ? descriptors[2] : nil
+    if let registered {
+      try SealedMemory.check(
+        registered.raw, bytes: words.registeredBytes, what: "the registered memory of rank \(peer)", rank: rank, peer: peer,
+        transport: "shm")
+    }
     return SharedMemoryLink(
-      peer: peer, endpoint: self, peerRegion: theirs, peerIndex: place, peerDoorbell: OwnedDescriptor(descriptors[1]),
-      peerMemory: count == 3
-        ? PeerMemory(descriptor: OwnedDescriptor(descriptors[2]), capacity: Int(words.registeredBytes)) : nil,
+      peer: peer, endpoint: self, peerRegion: theirs, peerIndex: place, peerDoorbell: descriptors[1].take(),
+      peerMemory: registered.map { PeerMemory(descriptor: $0.take(), capacity: Int(words.registeredBytes)) },
       peerProcess: readableProcess(behind: socket, words))
   }
 
@@ -181,16 +170,5 @@ package final class SharedMemoryEndpoint: Sendable {
     let process = SharedMemoryLink.PeerProcess(pid: pid, probeAddress: words.probeAddress, probe: words.probe)
     var number: UInt64 = 0
     return process.read(words.probeAddress, into: &number, bytes: 8) == 0 ? process : nil
-  }
-
-  /// Checks that a peer cannot shrink what this rank will map.
-  private func checkRegistered(_ descriptor: Int32, _ bytes: UInt64, _ peer: Int) throws(FailureReport) {
-    var status = stat()
-    try systemCall("fstat") { fstat(descriptor, &status) }
-    if bytes <= UInt64(Int.max), Int(status.st_size) == Int(bytes), tutti_is_sealed(descriptor) != 0 { return }
-    throw FailureReport(
-      .transport, rank: rank, peer: peer,
-      "rank \(peer) offered registered memory that is not sealed, or not of \(bytes) bytes",
-      advice: "All ranks of a job must run the same version of Tutti", transport: "shm")
   }
 }

@@ -3,7 +3,6 @@ import TuttiSystem
 import TuttiTransport
 import TuttiTopology
 import CTuttiFork
-import CTuttiLinux
 import Glibc
 import Testing
 
@@ -48,9 +47,8 @@ import Testing
         return 101
       }
       var byte: UInt8 = 0
-      var descriptors: [Int32] = [-1, -1, -1, -1]
-      var count: Int32 = 0
-      return tutti_receive_descriptors(socket.raw, &byte, 1, &descriptors, &count) == 0 ? 100 : count
+      let (bytes, descriptors, _) = withUnsafeMutableBytes(of: &byte) { Sockets.receiveDescriptors(socket.raw, into: $0) }
+      return bytes == 0 ? 100 : Int32(descriptors.count)
     }
   }
 

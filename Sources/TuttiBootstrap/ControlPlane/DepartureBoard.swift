@@ -42,13 +42,7 @@ final class DepartureBoard: DepartureMarks, @unchecked Sendable {
   /// - Throws: `.transport` for what is no board; `.resources` when it cannot be mapped.
   init(_ memory: consuming OwnedDescriptor, rankCount: Int) throws(FailureReport) {
     let descriptor = memory.raw
-    var status = stat()
-    // Sealed, so that nobody can shrink it: a look at it would then end this process.
-    guard fstat(descriptor, &status) == 0, status.st_size >= rankCount, tutti_is_sealed(descriptor) != 0 else {
-      throw FailureReport(
-        .transport, "the memory that came for the departure board is not sealed, or smaller than \(rankCount) bytes",
-        advice: "All ranks of a job must run the same version of Tutti")
-    }
+    try SealedMemory.check(descriptor, bytes: UInt64(rankCount), what: "the memory that came for the departure board")
     guard let bytes = mmap(nil, rankCount, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0), bytes != MAP_FAILED else {
       throw FailureReport(
         .resources, "mmap of the \(rankCount) bytes that the ranks of this host share failed",
@@ -76,8 +70,7 @@ final class DepartureBoard: DepartureMarks, @unchecked Sendable {
 
   /// Sends the board to a rank of this host over `socket`.
   func send(over socket: Int32) {
-    var one: UInt8 = 1
-    withUnsafePointer(to: memory.raw) { _ = tutti_send_descriptors(socket, &one, 1, $0, 1) }
+    withUnsafeBytes(of: 1 as UInt8) { _ = Sockets.sendDescriptors([memory.raw], with: $0, over: socket) }
   }
 
   /// Receives the board from `maker`, the rank that made it.
@@ -85,16 +78,15 @@ final class DepartureBoard: DepartureMarks, @unchecked Sendable {
     from socket: Int32, maker: MemberRecord, rankCount: Int, deadline: UInt64, clock: MonotonicClock
   ) throws(FailureReport) -> DepartureBoard {
     var byte: UInt8 = 0
-    var descriptors: [Int32] = [-1, -1, -1, -1]
-    var count: Int32 = 0
-    guard Sockets.wait(socket, for: POLLIN, until: deadline, clock: clock),
-      tutti_receive_descriptors(socket, &byte, 1, &descriptors, &count) == 1, count == 1
-    else {
-      for descriptor in descriptors.prefix(Int(count)) { tutti_close(descriptor) }
+    var descriptors: [PassedDescriptor] = []
+    if Sockets.wait(socket, for: POLLIN, until: deadline, clock: clock) {
+      descriptors = withUnsafeMutableBytes(of: &byte) { Sockets.receiveDescriptors(socket, into: $0).descriptors }
+    }
+    guard descriptors.count == 1 else {
       throw FailureReport(
         .peerLost, peer: maker.rank, "\(maker.description) did not pass on the memory that the ranks of its host share",
         advice: "Look at that rank's own output: it has ended, or is stopped")
     }
-    return try DepartureBoard(OwnedDescriptor(descriptors[0]), rankCount: rankCount)
+    return try DepartureBoard(descriptors[0].take(), rankCount: rankCount)
   }
 }

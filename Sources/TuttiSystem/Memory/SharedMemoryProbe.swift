@@ -23,11 +23,9 @@ package enum SharedMemoryProbe {
   private static let mark: UInt64 = 0x6974_7475
 
   private static func tryAll() throws(FailureReport) {
-    let memory = try attempt("memfd_create") { tutti_memfd("tutti-probe", bytes) }
-    defer { tutti_close(memory) }
-    let doorbell = try attempt("eventfd") { tutti_eventfd() }
-    defer { tutti_close(doorbell) }
-    let own = try map(memory, PROT_READ | PROT_WRITE)
+    let memory = OwnedDescriptor(try attempt("memfd_create") { tutti_memfd("tutti-probe", bytes) })
+    let doorbell = OwnedDescriptor(try attempt("eventfd") { tutti_eventfd() })
+    let own = try map(memory.raw, PROT_READ | PROT_WRITE)
     defer { munmap(own, bytes) }
     own.storeBytes(of: mark, as: UInt64.self)
 
@@ -36,16 +34,18 @@ package enum SharedMemoryProbe {
     try attempt("socketpair") { socketpair(AF_UNIX, kind, 0, &sockets) }
     defer { for socket in sockets { close(socket) } }
     var byte: UInt8 = 1
-    let descriptors = [memory, doorbell]
-    try attempt("sendmsg with descriptors") { tutti_send_descriptors(sockets[0], &byte, 1, descriptors, 2) }
-    var received: [Int32] = [-1, -1, -1, -1]
-    var count: Int32 = 0
-    try attempt("recvmsg with descriptors") { tutti_receive_descriptors(sockets[1], &byte, 1, &received, &count) }
-    defer { for descriptor in received.prefix(Int(count)) { tutti_close(descriptor) } }
-    guard count == 2, tutti_is_sealed(received[0]) != 0 else {
+    let descriptors = [memory.raw, doorbell.raw]
+    try attempt("sendmsg with descriptors") {
+      withUnsafeBytes(of: byte) { Sockets.sendDescriptors(descriptors, with: $0, over: sockets[0]) }
+    }
+    let (count, received, code) = withUnsafeMutableBytes(of: &byte) { Sockets.receiveDescriptors(sockets[1], into: $0) }
+    if count < 0 { throw FailureReport(.transport, "recvmsg with descriptors", systemError: code) }
+    guard received.count == 2 else {
       throw FailureReport(.transport, "descriptors passed over a Unix socket do not arrive")
     }
-    let theirs = try map(received[0], PROT_READ)
+    let passed = received[0].take()
+    try SealedMemory.check(passed.raw, bytes: UInt64(bytes), what: "what was passed over a Unix socket")
+    let theirs = try map(passed.raw, PROT_READ)
     defer { munmap(theirs, bytes) }
     guard theirs.load(as: UInt64.self) == mark else {
       throw FailureReport(.transport, "mmap: a second mapping shows other memory")
