@@ -8,6 +8,8 @@ enum Catalog {
   static let types = DataType.allCases.map(\.name)
   static let operations = ReduceOp.allCases.map(\.name)
   static let transports = TransportChoice.allCases.map(\.name)
+  /// Those that join processes.
+  static let processTransports = transports.filter { $0 != TransportChoice.inProcess.name }
   static let formats = ["table", "json", "csv"]
 
   /// The algorithms for a collective, in the registry's order.

@@ -21,7 +21,9 @@ struct RunCommand: ParsableCommand {
     let configuration = try options.configuration()
     do {
       // Rank 0 writes it, where it runs.
-      if let path = configuration.output, !options.placement.areGiven || options.launched { _ = try OutputFile(path: path) }
+      if let path = configuration.output, !options.start.placement.areGiven || options.start.launched {
+        _ = try OutputFile(path: path)
+      }
       try run(configuration)
     } catch let failure as CommandFailure {
       Terminal.error("collbench: \(failure)")
@@ -30,8 +32,8 @@ struct RunCommand: ParsableCommand {
   }
 
   private func run(_ configuration: RunConfiguration) throws {
-    if options.launched { return try runLaunchedRank(configuration, checksMemory: false) }
-    guard let start = try LocalOrHosts(options.ranks, options.placement) else {
+    if options.start.launched { return try runLaunchedRank(configuration, checksMemory: false) }
+    guard let start = try LocalOrHosts(options.start.ranks, options.start.placement) else {
       guard configuration.transport != .inProcess else {
         throw CommandFailure("--transport inprocess joins the threads of one process: give --ranks N.")
       }

@@ -7,9 +7,6 @@ import TuttiTransport
 
 // Checks what was typed: everything that can be known to be wrong before a rank starts is refused here.
 
-/// How many processes one `--ranks` may start.
-let ranksMax = 512
-
 /// What `--bits` asks for; nil where nothing was asked for.
 func resultBits(_ name: String?) throws -> ResultBits? {
   guard let name else { return nil }
@@ -43,7 +40,7 @@ extension RunOptions {
     if unaligned && !subject.carriesData {
       throw ValidationError("\(subject.name) carries no data: leave --unaligned out.")
     }
-    if registered && ranks == 1 {
+    if registered && start.ranks == 1 {
       throw ValidationError("--registered: there is no other rank that could reach the memory of one.")
     }
     let configuration = RunConfiguration(
@@ -51,11 +48,11 @@ extension RunOptions {
       sizes: try sizeList(for: subject, largest: elements.map(\.type).max { $0.size < $1.size } ?? .float64),
       elements: elements, root: try root(for: subject), iterations: iterations, duration: duration, warmup: warmup,
       backToBack: backToBack, inPlace: inPlace, registered: registered, unaligned: unaligned, check: !noCheck,
-      format: format, output: output, topology: try jobTopology(), bits: try resultBits(bits), tls: tls ? true : nil,
+      format: format, output: output, topology: try jobTopology(), bits: try resultBits(bits), tls: start.tls ? true : nil,
       timeout: timeout)
-    if !launched, let hosts = try placement.list(ranks: ranks) { try check(hosts, configuration) }
+    if !start.launched, let hosts = try start.placement.list(ranks: start.ranks) { try check(hosts, configuration) }
     // The launcher has checked the memory already; by now its other ranks may have taken theirs.
-    if let ranks, !launched {
+    if let ranks = start.ranks, !start.launched {
       if let obstacle = configuration.rootObstacle(rankCount: ranks) { throw ValidationError(obstacle) }
       if let obstacle = configuration.memoryObstacle(ranks: 0..<ranks, rankCount: ranks) { throw ValidationError(obstacle) }
     }
@@ -73,10 +70,10 @@ extension RunOptions {
         "--registered: peers reach no memory over \(choice.name): choose --transport \(others { $0.memory != .none }) or auto, "
           + "or leave --registered out.")
     }
-    if tls && choice == .inProcess {
+    if start.tls && choice == .inProcess {
       throw ValidationError("--tls: nothing leaves the process over --transport inprocess: leave --tls out.")
     }
-    if tls && !candidates.contains(where: \.isConfidential) {
+    if start.tls && !candidates.contains(where: \.isConfidential) {
       throw ValidationError(
         "--tls: \(choice.name) is never encrypted: choose --transport \(others(\.isConfidential)) or auto, or leave --tls out."
       )
@@ -145,7 +142,7 @@ extension RunOptions {
   private func jobTopology() throws -> JobTopology? {
     guard let topology else { return nil }
     let described = JobTopology(try describedTopology(in: topology))
-    if let ranks, ranks != described.rankCount {
+    if let ranks = start.ranks, ranks != described.rankCount {
       throw ValidationError(
         "--topology \(topology): \(described.name) has \(described.rankCount) ranks, and --ranks is \(ranks).")
     }
@@ -164,9 +161,6 @@ extension RunOptions {
   }
 
   private func checkCounts() throws {
-    if let ranks, !(1...ranksMax).contains(ranks) {
-      throw ValidationError("--ranks \(ranks): must be from 1 to \(ranksMax).")
-    }
     if let iterations, !(1...10_000_000).contains(iterations) {
       throw ValidationError("--iterations \(iterations): must be from 1 to 10000000.")
     }
@@ -181,9 +175,7 @@ extension RunOptions {
         throw ValidationError("--duration and --iterations exclude each other: give one or the other.")
       }
     }
-    guard timeout > 0, timeout <= 1e6 else {
-      throw ValidationError("--timeout \(timeout): must be more than 0 and at most 1000000 seconds.")
-    }
+    try checkTimeout(timeout)
     if output == "" { throw ValidationError("--output: must name a file.") }
   }
 

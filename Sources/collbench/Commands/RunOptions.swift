@@ -6,16 +6,10 @@ struct RunOptions: ParsableArguments {
   @Argument(help: "What to run: \(Catalog.subjects.joined(separator: ", ")).")
   var collective: String
 
-  @Option(help: "Start this many local processes (1 to \(ranksMax)). Without it: one rank of whatever launched collbench.")
-  var ranks: Int?
-
-  @OptionGroup(title: "Hosts") var placement: HostOptions
+  @OptionGroup var start: RankOptions
 
   @Option(help: "One of \(Catalog.transports.joined(separator: ", ")).")
   var transport = "auto"
-
-  @Flag(help: "Connections over TCP speak TLS 1.3, as with TUTTI_TLS=1 (docs/SECURITY.md).")
-  var tls = false
 
   @Option(help: "A name from 'collbench list', 'auto' (the library chooses) or 'all' (each in turn).")
   var algorithm = "auto"
@@ -90,8 +84,4 @@ struct RunOptions: ParsableArguments {
 
   @Option(help: "Seconds an operation may take before it fails on every rank.")
   var timeout = 60.0
-
-  /// collbench sets this when it starts itself: this process is one of the ranks that `--ranks` or `--hosts` asks for.
-  @Flag(help: .private)
-  var launched = false
 }

@@ -6,34 +6,19 @@ import TuttiLaunch
 
 /// How a command that runs in a job comes to its ranks, and as which of them this process takes part.
 struct JobOptions: ParsableArguments {
-  @Option(help: "Start this many local processes (1 to \(ranksMax)). Without it: one rank of whatever launched collbench.")
-  var ranks: Int?
+  @OptionGroup var start: RankOptions
 
-  @OptionGroup(title: "Hosts") var placement: HostOptions
-
-  @Option(help: "One of auto, shm, rdma, tcp.")
+  @Option(help: "One of \(Catalog.processTransports.joined(separator: ", ")).")
   var transport = "auto"
-
-  @Flag(help: "Connections over TCP speak TLS 1.3, as with TUTTI_TLS=1 (docs/SECURITY.md).")
-  var tls = false
 
   @Option(help: "Seconds that one step may take before it fails on every rank.")
   var timeout = 60.0
 
-  /// collbench sets this when it starts itself: this process is one of the ranks that `--ranks` or `--hosts` asks for.
-  @Flag(help: .private)
-  var launched = false
-
   func validate() throws {
-    if let ranks, !(1...ranksMax).contains(ranks) {
-      throw ValidationError("--ranks \(ranks): must be from 1 to \(ranksMax).")
+    try checkTimeout(timeout)
+    guard Catalog.processTransports.contains(transport) else {
+      throw ValidationError(unknown("transport", transport, known: Catalog.processTransports))
     }
-    guard timeout > 0, timeout <= 1e6 else {
-      throw ValidationError("--timeout \(timeout): must be more than 0 and at most 1000000 seconds.")
-    }
-    let known = Catalog.transports.filter { $0 != TransportChoice.inProcess.name }
-    guard known.contains(transport) else { throw ValidationError(unknown("transport", transport, known: known)) }
-    if !launched { _ = try placement.list(ranks: ranks) }
   }
 
   /// Runs `body` as a rank of the job, or starts the ranks, each of which then does so.
@@ -41,8 +26,8 @@ struct JobOptions: ParsableArguments {
   /// - Throws: `ExitCode`, once what is wrong has been said.
   func run(_ body: (Communicator) throws -> Void) throws {
     do {
-      if !launched, let start = try LocalOrHosts(ranks, placement) { return try launch(start) }
-      guard launched || isLaunched else { throw CommandFailure(noRanks) }
+      if !start.launched, let ranks = try LocalOrHosts(start.ranks, start.placement) { return try launch(ranks) }
+      guard start.launched || isLaunched else { throw CommandFailure(noRanks) }
     } catch let failure as CommandFailure {
       Terminal.error("collbench: \(failure)")
       throw ExitCode.failure
@@ -50,30 +35,23 @@ struct JobOptions: ParsableArguments {
     try runRank(body)
   }
 
-  private func launch(_ start: LocalOrHosts) throws {
-    try refuseToLaunchFromRank(start.flag)
-    let status = try start.launchThisProgram(finishLimit: .seconds(Int(timeout.rounded(.up)))).status
+  private func launch(_ ranks: LocalOrHosts) throws {
+    try refuseToLaunchFromRank(ranks.flag)
+    let status = try ranks.launchThisProgram(finishLimit: .seconds(Int(timeout.rounded(.up)))).status
     if status != 0 { throw ExitCode(status) }
   }
 
   private func runRank(_ body: (Communicator) throws -> Void) throws {
-    Lifeline.hold()
-    StandardStream.outliveReaders()
     var options = CommunicatorOptions()
     options.transport = TransportChoice(name: transport) ?? .auto
-    if tls { options.tls = true }
+    if start.tls { options.tls = true }
     options.timeout = .nanoseconds(Int64(timeout * 1e9))
-    let communicator: Communicator
-    do { communicator = try Communicator.join(options: options) } catch {
-      Terminal.error(errorLine(rank: launchedRank, "\(error)"))
-      throw ExitCode.failure
-    }
-    defer { communicator.close() }
-    do { try body(communicator) } catch {
-      Terminal.error(errorLine(rank: "\(communicator.rank)", "\(error)"))
-      // The others may still be waiting for this rank when the failure is this program's own.
-      if !(error is TuttiError) { communicator.abort("collbench failed on rank \(communicator.rank): \(error)") }
-      throw ExitCode.failure
+    try joined(options: options) { communicator in
+      defer { communicator.close() }
+      do { try body(communicator) } catch {
+        communicator.fail(error)
+        throw ExitCode.failure
+      }
     }
   }
 }

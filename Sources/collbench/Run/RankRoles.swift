@@ -10,22 +10,13 @@ import TuttiLaunch
 /// - Parameter checksMemory: Whether to check that there is enough memory. Where the launcher has checked, its other ranks
 ///   may have taken theirs by now.
 func runLaunchedRank(_ configuration: RunConfiguration, checksMemory: Bool) throws {
-  Lifeline.hold()
-  StandardStream.outliveReaders()
   var options = CommunicatorOptions()
   options.transport = configuration.transport
   options.timeout = configuration.timeoutDuration
   options.topology = configuration.topology
   options.tls = configuration.tls
   options.bits = configuration.bits
-  let communicator: Communicator
-  do {
-    communicator = try Communicator.join(options: options)
-  } catch {
-    Terminal.error(errorLine(rank: launchedRank, "\(error)"))
-    throw ExitCode.failure
-  }
-  try runRank(communicator, configuration, checksMemory: checksMemory).exit()
+  try joined(options: options) { try runRank($0, configuration, checksMemory: checksMemory).exit() }
 }
 
 /// Runs the ranks as threads of this process.
@@ -143,9 +134,7 @@ private func runRank(_ communicator: Communicator, _ configuration: RunConfigura
     return .failure
   } catch {
     if rank == 0 { Progress.clear() }
-    Terminal.error(errorLine(rank: "\(rank)", "\(error)"))
-    // The others may still be waiting for this rank when the failure is this program's own.
-    if !(error is TuttiError) { communicator.abort("collbench failed on rank \(rank): \(error)") }
+    communicator.fail(error)
     return .failure
   }
 }

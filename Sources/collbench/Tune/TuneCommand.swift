@@ -54,7 +54,9 @@ struct TuneCommand: ParsableCommand {
       return bytes
     }
     guard (1...1000).contains(rounds) else { throw ValidationError("--rounds \(rounds): must be from 1 to 1000.") }
-    if let ranks = job.ranks, ranks < 2 { throw ValidationError("--ranks \(ranks): a rank alone has nothing to choose.") }
+    if let ranks = job.start.ranks, ranks < 2 {
+      throw ValidationError("--ranks \(ranks): a rank alone has nothing to choose.")
+    }
     let chosen = subjects.isEmpty ? Collective.allCases : Collective.allCases.filter(subjects.contains)
     return (chosen, Set(sizes).sorted())
   }
@@ -62,7 +64,7 @@ struct TuneCommand: ParsableCommand {
   func run() throws {
     let (collectives, sizes) = try plan()
     // Before ranks are started, which would say it one by one.
-    if !job.launched, job.ranks != nil {
+    if !job.start.launched, job.start.ranks != nil {
       do throws(CommandFailure) { _ = try TuningTarget(output) } catch {
         Terminal.error("collbench: \(error)")
         throw ExitCode.failure
