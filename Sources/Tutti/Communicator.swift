@@ -189,7 +189,7 @@ public struct OperationInfo: Sendable, Hashable {
 public enum DataPath: String, Sendable, Hashable {
   /// Its sender copies it into shared memory, where its receiver reads it.
   case windows
-  /// The same, with stores that go past the caches of the sender's core.
+  /// Its sender copies it there past the caches of its core.
   case streamedWindows = "streamed-windows"
   /// Its receiver copies it from the memory of its sender's process.
   case singleCopy = "single-copy"

@@ -76,6 +76,9 @@ public struct Work: Sendable {
   private static let turnNanoseconds: UInt64 = 3_600_000_000_000
 
   /// Makes progress until the operation has ended, for at most `nanoseconds`. Returns whether it has ended.
+  ///
+  /// A function of its own: waiting for a collective or a transfer has nothing to do with what makes the others.
+  @inline(never)
   func drive(atMost nanoseconds: UInt64) throws(FailureReport) -> Bool {
     switch WorkNumber(number) {
     case .collective, .transfer: try communicator.engine.wait(for: number, atMost: nanoseconds)

@@ -49,12 +49,12 @@ import Testing
     let gone = ["Engine+No" + "where", "no" + "whereAtAll", "*No" + "whereLink", "Tests/No" + "whereTests"]
     let there = ["Engine+Pass", "Engine.abort", "*Link", "Tests/TidyTests", "Scripts/wheel --torch", "split(color:key:)"]
     let text = (gone + there).map { "- `\($0)`" }.joined(separator: "\n")
-    let complaints = nameComplaints(SourceFile(path: "docs/Sample.md", text: text))
+    let complaints = nameComplaints(SourceFile(path: "Sample.md", text: text))
     #expect(complaints.count == gone.count && complaints.allSatisfy { $0.contains("where") }, "\(complaints)")
   }
 
-  /// Holds what stands in backticks against the files and folders of the repository, with and without the ending, and against
-  /// the words of its code.
+  /// Holds what stands in backticks against the files and folders of the repository, with and without the ending, and
+  /// against the words of its code.
   private func nameComplaints(_ document: SourceFile) -> [String] {
     var places: Set<String> = []
     for path in Repository.paths {

@@ -5,8 +5,8 @@ import Tutti
 /// nothing with `collbench`: where the two agree, what collbench reports is what a program gets
 /// (`./Benchmarks/gates --only agreement`).
 ///
-/// usage: `own-program shm|tcp BYTES[,BYTES...] ITERATIONS`, once a rank, with `TUTTI_RANK`, `TUTTI_SIZE`, `TUTTI_RENDEZVOUS`
-/// and `TUTTI_SECRET` set. Several sizes take turns, call by call, as in programs whose messages differ
+/// usage: `own-program shm|tcp BYTES[,BYTES...] ITERATIONS`, once a rank, with `TUTTI_RANK`, `TUTTI_SIZE`,
+/// `TUTTI_RENDEZVOUS` and `TUTTI_SECRET` set. Several sizes take turns, call by call, as in programs whose messages differ
 /// (`./Benchmarks/gates --only sizes`). Rank 0 prints `own TRANSPORT BYTES MICROSECONDS`: the median over iterations of the
 /// slowest rank's.
 @main

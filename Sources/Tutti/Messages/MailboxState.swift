@@ -111,8 +111,8 @@ struct MailboxState {
 
   /// The limit of the receives that a message of `peer` may be for which is over first; nil where there are none.
   ///
-  /// - Parameter rank: This rank, which is not to blame where a receive would take a message of any rank: such a receive does
-  ///   not limit how long this rank waits for itself. nil where there are no other ranks.
+  /// - Parameter rank: This rank, which is not to blame where a receive would take a message of any rank: such a receive
+  ///   does not limit how long this rank waits for itself. nil where there are no other ranks.
   func limit(for peer: Int, rank: Int?) -> TimeLimit? {
     let receives = waiting.lazy.filter { $0.source == nil || $0.source == peer }
     if receives.isEmpty { return nil }

@@ -4,7 +4,8 @@ import TuttiSharedMemory
 import TuttiTCP
 import TuttiTransport
 
-// The list of transports, and the names that Swift programs have for them. C's and Python's are in `tutti.h` and `_enums.py`.
+// The list of transports, and the names that Swift programs have for them. C's and Python's are in `tutti.h` and
+// `_enums.py`.
 
 enum BuiltInTransports {
   /// The transports that processes can join with, in the order in which tools list them. `auto` prefers the quicker medium.

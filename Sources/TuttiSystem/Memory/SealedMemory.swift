@@ -3,8 +3,8 @@ import Glibc
 
 /// Memory of another process, behind a descriptor that it passed (memfd_create(2)).
 package enum SealedMemory {
-  /// Makes sure that what a peer passed is memory of so many bytes that nobody can shrink: a look at pages that are gone would
-  /// end this process.
+  /// Makes sure that what a peer passed is memory of so many bytes that nobody can shrink: a look at pages that are gone
+  /// would end this process.
   ///
   /// - Parameter what: What it is, for the message: `the memory that came for the departure board`.
   /// - Throws: `.transport`.

@@ -5,7 +5,7 @@ import Glibc
 // owner from the start, so that none is left open whatever is wrong with a message.
 
 extension Sockets {
-  /// As many descriptors as a message brings; what is beyond is closed.
+  /// The descriptors that one message may bring; any beyond are closed.
   package static let descriptorsMax = 4
 
   /// Sends `bytes`, and copies of descriptors with them. Does not block on a fresh socket.
@@ -20,8 +20,8 @@ extension Sockets {
 
   /// Receives bytes, and the descriptors that came with them.
   ///
-  /// - Returns: How many bytes, 0 at the end of the stream and less than 0 for a failure, as recvmsg(2); the descriptors; and
-  ///   `errno` after a failure.
+  /// - Returns: How many bytes, 0 at the end of the stream and less than 0 for a failure, as recvmsg(2); the descriptors;
+  ///   and `errno` after a failure.
   package static func receiveDescriptors(
     _ socket: Int32, into bytes: UnsafeMutableRawBufferPointer
   ) -> (bytes: Int, descriptors: [PassedDescriptor], systemError: Int32) {

@@ -58,8 +58,8 @@ struct JobOptions: ParsableArguments {
 
 /// Refuses `--ranks`, or what else starts ranks, in a process that is a rank already.
 ///
-/// Only Tutti's own variables say so. RANK may be a shell's own, and `srun -n 1` or mpirun may have started one process a host,
-/// which starts its ranks.
+/// Only Tutti's own variables say so. RANK may be a shell's own, and `srun -n 1` or mpirun may have started one process a
+/// host, which starts its ranks.
 func refuseToLaunchFromRank(_ flag: String) throws(CommandFailure) {
   let identity = ["TUTTI_RANK", "TUTTI_SIZE"]
   guard let variable = identity.first(where: isSet) else { return }

@@ -131,7 +131,7 @@ import TuttiSystem
     for ending in ended {
       let error = try #require(ending.error)
       #expect(error.code == .mismatch)
-      let says = [1000, 1001].contains { error.message.contains("another one, of \($0) elements, and does not answer") }
+      let says = [1000, 1001].contains { error.message.contains("another one, of \($0) elements, but does not say which") }
       #expect(says, "\(error)")
       expectReadable(error)
     }

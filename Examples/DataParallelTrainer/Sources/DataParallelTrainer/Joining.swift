@@ -44,7 +44,8 @@ extension JobOptions {
   }
 
   /// The variable that says this process is a rank of Tutti already; nil where none does. Other launchers' variables refuse
-  /// no `--ranks`: RANK may be a shell's own, and mpirun and srun may have started one process a host, which starts its ranks.
+  /// no `--ranks`: RANK may be a shell's own, and mpirun and srun may have started one process a host, which starts its
+  /// ranks.
   private static var rankVariable: String? {
     ["TUTTI_RANK", "TUTTI_SIZE"].first { !(ProcessInfo.processInfo.environment[$0] ?? "").isEmpty }
   }
