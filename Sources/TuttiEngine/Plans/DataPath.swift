@@ -27,7 +27,7 @@ struct DataPath {
   /// Whether a comparison has ended.
   private(set) var hasCompared = false
   /// What the fastest operation of each way took in this comparison.
-  private var fastest: (UInt64, UInt64, UInt64) = (.max, .max, .max)
+  private var fastest = InlineArray<3, UInt64>(repeating: .max)
 
   /// The first comparison begins with this operation: those before it touch memory and open links, and tell nothing.
   static let settlingOperations = 4
@@ -61,7 +61,7 @@ struct DataPath {
       operationsLeft -= 1
       if operationsLeft > 0 { return false }
       turn = 0
-      fastest = (.max, .max, .max)
+      fastest = InlineArray(repeating: .max)
     }
     way = candidates.way(at: turn / Self.runLength % candidates.count)
     return true
@@ -71,7 +71,7 @@ struct DataPath {
   mutating func end(nanoseconds: UInt64) {
     // What is allowed has changed meanwhile.
     if turn < 0 { return }
-    if turn % Self.runLength > 0 { self[way] = min(self[way], nanoseconds) }
+    if turn % Self.runLength > 0 { fastest[way.index] = min(fastest[way.index], nanoseconds) }
     turn += 1
     if turn == comparisonLength { decide() }
   }
@@ -87,9 +87,9 @@ struct DataPath {
     var best = kept
     for index in 0..<candidates.count {
       let other = candidates.way(at: index)
-      if self[other] < self[best] { best = other }
+      if fastest[other.index] < fastest[best.index] { best = other }
     }
-    if self[best] / 100 * (100 + Self.marginHundredths) < self[kept] / 100 * 100 {
+    if fastest[best.index] / 100 * (100 + Self.marginHundredths) < fastest[kept.index] / 100 * 100 {
       kept = best
       interval = Self.intervalMin
     } else {
@@ -100,23 +100,11 @@ struct DataPath {
     operationsLeft = interval
     turn = -1
   }
+}
 
-  private subscript(way: SegmentWay) -> UInt64 {
-    get {
-      switch way {
-      case .window: fastest.0
-      case .streamedWindow: fastest.1
-      case .held: fastest.2
-      }
-    }
-    set {
-      switch way {
-      case .window: fastest.0 = newValue
-      case .streamedWindow: fastest.1 = newValue
-      case .held: fastest.2 = newValue
-      }
-    }
-  }
+extension SegmentWay {
+  /// Its place among all ways.
+  fileprivate var index: Int { Int(rawValue) }
 }
 
 /// The calls that share a ``DataPath``: of one collective and algorithm, and of about one size.

@@ -1,5 +1,6 @@
 import Tutti
 import TuttiSchedule
+import TuttiTransport
 
 /// What one run measures: every flag, checked. All ranks hold equal configurations.
 struct RunConfiguration: Sendable {
@@ -113,13 +114,12 @@ struct RunConfiguration: Sendable {
   /// How many operations more the library needs to find out how large segments travel best, each of which takes so many
   /// nanoseconds; no more than there is time for.
   func settling(bytes: Int, nanoseconds: Double) -> Int {
-    if warmup != nil || bytes < Self.settlingBytesMin { return 0 }
+    if warmup != nil || bytes < InPlace.segmentBytesMin { return 0 }
     return max(0, min(Self.settlingOperations - warmup(bytes: bytes), Int(Self.settlingNanoseconds / max(1, nanoseconds))))
   }
 
   private static let settlingOperations = 32
   private static let settlingNanoseconds = 300e6
-  private static let settlingBytesMin = 16 << 10
 
   /// The heap bytes of some ranks' buffers at the largest size. They are fewer where a rank gives or gets only a block, or
   /// nothing.
