@@ -206,10 +206,18 @@ extension Communicator {
     if memory.count < 0 || memory.count > Self.countMax {
       throw memory.count == RawMemory.wrongLayout ? badLayout(memory.type) : badCount(memory.count)
     }
+    if memory.address == nil && memory.count > 0 { throw nilMemory(memory, isSend: isSend) }
     return TransferRequest(
       isSend: isSend, peer: peer, memory: memory.address ?? Self.nowhere,
-      count: memory.address == nil ? 0 : UInt64(bitPattern: Int64(memory.count)), elementBytes: memory.type.size,
+      count: UInt64(bitPattern: Int64(memory.count)), elementBytes: memory.type.size,
       dataType: memory.type.rawValue, limit: TimeLimit(nanoseconds: timeout.map(Self.nanoseconds) ?? defaultTimeout))
+  }
+
+  @inline(never)
+  private func nilMemory(_ memory: RawMemory, isSend: Bool) -> FailureReport {
+    refused(
+      "the memory of \(memory.count) elements to \(isSend ? "send" : "receive") is nil on rank \(rank)",
+      "Give this rank memory for them, or a count of 0")
   }
 
   @inline(never)

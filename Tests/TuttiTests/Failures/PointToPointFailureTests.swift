@@ -50,6 +50,32 @@ import TuttiTransport
     }
   }
 
+  /// Elements that are nowhere are refused, in every call; none of them are none.
+  @Test func nilMemoryIsRefused() throws {
+    try withRanks(2) { communicator in
+      let peer = 1 - communicator.rank
+      let (nowhere, nothing) = (RawMemory(nil, count: 3, type: .float32), RawMemory(nil, count: 0, type: .float32))
+      let refusals = [
+        Self.error { () throws(TuttiError) in try communicator.send(nowhere, to: peer) },
+        Self.error { () throws(TuttiError) in try communicator.receive(into: nowhere, from: peer) },
+        Self.error { () throws(TuttiError) in _ = try communicator.startSend(nowhere, to: peer) },
+        Self.error { () throws(TuttiError) in _ = try communicator.startReceive(into: nowhere, from: peer) },
+        Self.error { () throws(TuttiError) in try communicator.sendReceive(nowhere, to: peer, into: nothing, from: peer) },
+        Self.error { () throws(TuttiError) in try communicator.sendReceive(nothing, to: peer, into: nowhere, from: peer) },
+        Self.error { () throws(TuttiError) in try communicator.send(nowhere, to: peer, tag: 1) },
+        Self.error { () throws(TuttiError) in _ = try communicator.startSend(nowhere, to: peer, tag: 1) },
+        Self.error { () throws(TuttiError) in try communicator.receive(into: nowhere, from: .rank(peer), tag: 1) },
+        Self.error { () throws(TuttiError) in _ = try communicator.startReceive(into: nowhere, from: .any, tag: 1) },
+      ]
+      for (index, refused) in refusals.enumerated() {
+        let refused = try #require(refused, "call \(index)")
+        #expect(refused.code == .invalidArgument && refused.message.contains("is nil on rank"), "\(refused)")
+        expectReadable(refused)
+      }
+      try communicator.sendReceive(nothing, to: peer, into: nothing, from: peer)
+    }
+  }
+
   /// So many can be in flight, and one more is refused without harm.
   @Test func crowdingIsRefused() throws {
     let communicators = try makeCommunicators(2)
