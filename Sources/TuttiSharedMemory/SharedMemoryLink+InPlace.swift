@@ -120,7 +120,7 @@ extension SharedMemoryLink {
         return nil
       }
       guard let memory, bytes <= segmentBytesMax else {
-        failCorrupt()
+        failCorrupt(bytes <= segmentBytesMax ? .outsideRegisteredMemory : .tooLong, bytes)
         return nil
       }
       state.pointee.arrival.borrowed = true
@@ -130,7 +130,7 @@ extension SharedMemoryLink {
     guard sequence <= state.pointee.granted, word(entry).pointee.load(ordering: .relaxed) == sequence,
       entry.load(fromByteOffset: 16, as: UInt64.self) == UInt64(bytes)
     else {
-      failCorrupt()
+      failCorrupt(.notGranted, bytes)
       return nil
     }
     state.pointee.arrival.placed = true
@@ -145,7 +145,7 @@ extension SharedMemoryLink {
   ) -> UnsafeRawPointer? {
     if state.pointee.fetched != sequence {
       guard let peerProcess, bytes <= segmentBytesMax else {
-        failCorrupt()
+        failCorrupt(bytes <= segmentBytesMax ? .unreachable : .tooLong, bytes)
         return nil
       }
       let line = state.pointee.incoming + Self.slotIndex(sequence) * SharedMemoryGeometry.slotBytes

@@ -389,7 +389,7 @@ package final class SharedMemoryLink: InPlaceLink {
         payload = found
       } else {
         guard bytes <= segmentBytesMax, reference <= UInt64(peerRegion.geometry.regionBytes - bytes) else {
-          failCorrupt()
+          failCorrupt(bytes <= segmentBytesMax ? .outsideRegion : .tooLong, bytes)
           return nil
         }
         payload = UnsafeRawPointer(peerRegion.base + Int(reference))
@@ -400,15 +400,6 @@ package final class SharedMemoryLink: InPlaceLink {
     arrival.pointee.payload = payload
     arrival.pointee.bytes = bytes
     return UnsafePointer(arrival)
-  }
-
-  /// Fails the link because the peer published something impossible.
-  @inline(never)
-  func failCorrupt() {
-    fail(
-      FailureReport(
-        .transport, rank: endpoint.rank, peer: peer, "rank \(peer) published a segment outside its shared memory region",
-        advice: "Something has overwritten memory of that process: look for the defect in its program", transport: "shm"))
   }
 
   package override func consume(_ lane: Int) {

@@ -19,9 +19,11 @@ import TuttiTransport
     let bystander: SharedMemoryLink
     var region: SharedMemoryRegion { endpoints[1].region }
 
-    init() throws {
+    init(settings: PathSettings = PathSettings()) throws {
       let geometry = geometry
-      let endpoints = try (0..<3).map { try SharedMemoryEndpoint(rank: 10 + $0, localIndex: $0, geometry: geometry) }
+      let endpoints = try (0..<3).map {
+        try SharedMemoryEndpoint(rank: 10 + $0, localIndex: $0, geometry: geometry, settings: settings)
+      }
       self.endpoints = endpoints
       victim = try Self.link(endpoints, to: 1)
       bystander = try Self.link(endpoints, to: 2)
@@ -112,6 +114,34 @@ import TuttiTransport
       #expect(failure.peer == Self.hostile && failure.message.contains("rank \(Self.hostile)"), "seed \(seed): \(failure)")
     }
     #expect(scene.bystander.failure == nil, "seed \(seed)")
+  }
+
+  /// What each impossible segment is said to be: the word that stands for its payload, its bytes, and words of the error.
+  private static let impossible: [(reference: UInt64, bytes: Int, words: String)] = {
+    let geometry = SharedMemoryGeometry(rankCount: 3, windowBytesMax: 16_384)
+    let (end, longest) = (UInt64(geometry.regionBytes), geometry.windowBytes)
+    return [
+      (end - 999, 1000, "of 1000 bytes outside its shared memory region"),
+      (0, longest + 1, "of \(longest + 1) bytes where at most \(longest) fit"),
+      (SharedMemoryGeometry.Reference.registered, 1000, "outside the memory that it has registered"),
+      (SharedMemoryGeometry.Reference.placed, 1000, "that rank 10 has not granted it"),
+      (SharedMemoryGeometry.Reference.address | 4096, 1000, "as an address of its process"),
+    ]
+  }()
+
+  @Test("the error says what is impossible about a segment", arguments: impossible.indices)
+  func impossibleIsNamed(index: Int) throws {
+    let (reference, bytes, words) = Self.impossible[index]
+    let scene = try Scene()
+    let line = scene.geometry.slots(peer: 0, lane: 0)
+    scene.region.word(line + 24).pointee.store(UInt64(bytes), ordering: .relaxed)
+    scene.region.word(line + 32).pointee.store(reference, ordering: .relaxed)
+    scene.region.word(line).pointee.store(1, ordering: .releasing)
+    #expect(scene.victim.peek(0) == nil)
+    let failure = try #require(scene.victim.failure)
+    #expect(failure.message.contains(words), "\(failure)")
+    expectNamed(scene, 0)
+    scene.close()
   }
 
   @Test("words written between the victim's calls") func between() throws {
