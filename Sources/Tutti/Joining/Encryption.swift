@@ -25,7 +25,8 @@ extension CommunicatorOptions {
       throw FailureReport(
         .configuration,
         "TLS was asked for, and this job's secret is left in a store, where others may read it or replace it",
-        advice: "Set TUTTI_SECRET or TUTTI_SECRET_FILE on every rank (openssl rand -hex 32), or turn TLS off (TUTTI_TLS)")
+        advice:
+          "Set TUTTI_SECRET or TUTTI_SECRET_FILE on every rank (openssl rand -hex 32), or \(EncryptionWords.turnOff)")
     }
     let encrypting = try secret.encrypting()
     try TLSLibrary.load(environment)

@@ -27,7 +27,7 @@ struct OfferedTransports: Sendable {
       throw FailureReport(
         .configuration, rank: request.rank,
         "\(open.kind.name) was asked for, and TLS as well, but \(open.kind.name) is never encrypted",
-        advice: "Choose the transport auto, or turn TLS off (TUTTI_TLS)", transport: open.kind.name)
+        advice: "Choose the transport auto, or \(EncryptionWords.turnOff)", transport: open.kind.name)
     }
     renounced =
       transports.count == chosen.count

@@ -247,9 +247,7 @@ final class HandshakeAcceptor: @unchecked Sendable {
     case .wrongSecret: "did not prove the job's secret"
     case .unknownCommunicator: "asked for a communicator that is not here"
     case .wrongRank: "asked for a rank or role that is not here"
-    case .otherEncryption:
-      policy.tls == nil
-        ? "speaks TLS (TUTTI_TLS=1), and this rank does not" : "does not speak TLS (TUTTI_TLS=1), as this rank does"
+    case .otherEncryption: EncryptionWords.difference(peerSpeaks: policy.tls == nil, from: "this rank")
     }
   }
 }

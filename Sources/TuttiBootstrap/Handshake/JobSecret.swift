@@ -38,8 +38,9 @@ package struct JobSecret: Sendable {
   package func encrypting() throws(FailureReport) -> JobSecret {
     guard isAuthenticated else {
       throw FailureReport(
-        .configuration, "TLS was asked for (TUTTI_TLS=1), and this job has no secret that keys could come from",
-        advice: "Set TUTTI_SECRET or TUTTI_SECRET_FILE on every rank (openssl rand -hex 32), or unset TUTTI_TLS")
+        .configuration, "TLS was asked for (\(EncryptionWords.asked)), and this job has no secret that keys could come from",
+        advice:
+          "Set TUTTI_SECRET or TUTTI_SECRET_FILE on every rank (openssl rand -hex 32), or \(EncryptionWords.turnOff)")
     }
     return JobSecret(bytes: bytes, origin: origin, isAuthenticated: true, job: job, isEncrypting: true)
   }

@@ -18,10 +18,8 @@ extension RendezvousLeader {
   func encryptionReport(_ hello: HandshakeHello) -> FailureReport {
     FailureReport(
       .configuration, rank: 0, peer: hello.from,
-      hello.isEncrypting
-        ? "rank \(hello.from) speaks TLS (TUTTI_TLS=1), and rank 0 does not"
-        : "rank \(hello.from) does not speak TLS, and rank 0 does (TUTTI_TLS=1)",
-      advice: "Set TUTTI_TLS to the same value on every rank")
+      "rank \(hello.from) \(EncryptionWords.difference(peerSpeaks: hello.isEncrypting, from: "rank 0"))",
+      advice: EncryptionWords.agree)
   }
 
   func refuseLost(_ peer: Int) throws(FailureReport) {

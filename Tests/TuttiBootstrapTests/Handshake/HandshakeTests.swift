@@ -24,6 +24,23 @@ import TuttiSystem
       nonce: Handshake.freshNonce())
   }
 
+  /// Whoever has no rank, such as a store and who asks it, is not called by a number.
+  @Test(arguments: [testSecret, .unauthenticated])
+  func failuresAreNamedWithoutRanks(secret: JobSecret) {
+    let failures: [HandshakeDialer.Failure] =
+      [.closedBeforeAnswer(0), .broken(32), .silent, .cancelled, .stranger, .version(3), .unproven, .insecure("no")]
+      + HandshakeVerdict.allCases.map { .refused($0) }
+    for failure in failures {
+      let report = HandshakeFailureText.report(
+        failure, rank: -1, peer: -1, what: "the store at here:1", secret: secret.bound(to: "a"))
+      let text = report.description
+      #expect(text.hasPrefix("the store at here:1") || failure == .cancelled, "\(text)")
+      #expect(!text.contains("-1") && !text.contains("this rank"), "\(text)")
+      let named = HandshakeFailureText.report(failure, rank: 3, peer: 2, what: "rank 2", secret: secret).description
+      #expect(named.hasPrefix("rank 3: ") && !named.contains("process"), "\(named)")
+    }
+  }
+
   /// Feeds all of `bytes` as the machine asks for them; the last event.
   func feed(_ machine: inout ListenerHandshake, _ bytes: [UInt8]) -> ListenerHandshake.Event {
     var rest = bytes[...]

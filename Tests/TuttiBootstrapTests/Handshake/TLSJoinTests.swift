@@ -80,7 +80,9 @@ extension OverSockets {
           continue
         }
         #expect(failure.code == .configuration, "rank \(rank): \(failure)")
-        #expect(failure.message.contains("TLS") && failure.advice.contains("TUTTI_TLS"), "rank \(rank): \(failure)")
+        #expect(failure.message.contains(" TLS"), "rank \(rank): \(failure)")
+        #expect(failure.message.contains("(TUTTI_TLS=1, or the option tls)"), "rank \(rank): \(failure)")
+        #expect(failure.advice.contains("TUTTI_TLS to the same value on every rank, or the option"), "\(failure)")
       }
       guard case .failure(let failure) = joined[0]! else { return }
       #expect(odd == 0 || failure.peer == odd, "\(failure)")
