@@ -15,8 +15,10 @@ package struct MemberRecord: Hashable, Sendable {
   /// What the layers above tell each other: bytes that nobody looks into here.
   package var note: [UInt8] = []
 
-  /// More than any note has, which is at most a file of a mebibyte and a few bytes.
+  /// The most bytes of rank 0's note, which may hold a file of a mebibyte.
   static let noteBytesMax = 4 << 20
+  /// The most bytes of another rank's note: rank 0 takes in one of every rank.
+  static let requestNoteBytesMax = 64 << 10
   /// More than any host has: the list of a host with many bridges is not cut.
   static let addressesMax = 1024
 

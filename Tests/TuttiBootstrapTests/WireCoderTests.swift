@@ -105,6 +105,32 @@ import Testing
     #expect(throws: MalformedMessage("transports")) { try decode([], count: TransportOffer.countMax + 1) }
   }
 
+  /// A request of which every part is as large as it may be is one that rank 0 reads.
+  @Test func largestRequestFits() throws {
+    let text = { String(repeating: "n", count: $0) }
+    let offer = TransportOffer(
+      TransportKind(text(TransportKind.nameBytesMax)), [UInt8](repeating: 1, count: TransportOffer.bytesMax))
+    var member = Self.member
+    let host = text(HostIdentity.textBytesMax)
+    member.facts = RankFacts(
+      rank: 1, process: member.process, host: HostIdentity(name: host, identity: host),
+      abilities: HostAbilities(memoryObstacle: text(128), watchObstacle: text(128), user: 7, userNamespace: 8),
+      offers: Array(repeating: offer, count: TransportOffer.countMax))
+    member.addresses = Array(repeating: .ipv6(1, 2, port: 3), count: MemberRecord.addressesMax)
+    member.unixName = text(SocketAddress.abstractNameBytesMax)
+    member.processors = ProcessorAllowance(
+      inherited: ProcessorSet(words: Array(repeating: .max, count: ProcessorSet.wordsMax)), quota: member.processors.quota)
+    member.note = [UInt8](repeating: 3, count: MemberRecord.requestNoteBytesMax)
+    let settings = (0..<JoinRequest.settingsMax).map { index in
+      (String(text(JoinRequest.settingBytesMax).dropLast(2)) + String(10 + index), text(JoinRequest.settingBytesMax))
+    }
+    let request = JoinRequest(
+      rankCount: 4, member: member, settings: Dictionary(uniqueKeysWithValues: settings), patienceMilliseconds: 99)
+    let bytes = RendezvousMessage.request(request).bytes
+    #expect(bytes.count <= RendezvousMessage.requestBytesMax, "\(bytes.count) bytes")
+    #expect(try RendezvousMessage(bytes).bytes == bytes)
+  }
+
   @Test func ranksOutsideTheGroupAreRefused() {
     #expect(throws: MalformedMessage.self) {
       try ControlMessage(ControlMessage.question(id: 1, asker: 1, target: 4, operationNumber: 0).bytes, rankCount: 4)

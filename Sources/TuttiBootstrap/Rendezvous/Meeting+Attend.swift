@@ -11,8 +11,8 @@ extension Meeting {
   ///   - secret: What every connection proves; nil for a secret that rank 0 draws and leaves in the store where they meet.
   ///   - settings: Names and values that must be equal on all ranks; at most 64, each text at most 256 bytes.
   ///   - offers: What each transport that this rank may use tells the other ranks.
-  ///   - note: Bytes that the caller's layer gives to the same layer on the other ranks; a few kilobytes at most, except
-  ///     on rank 0.
+  ///   - note: Bytes that the caller's layer gives to the same layer on the other ranks; at most 64 KiB, and 4 MiB on
+  ///     rank 0.
   ///   - abilities: What this process may do on its host.
   ///   - deadline: Nanoseconds of `clock`, for the whole join; the earliest of all ranks' counts. Rank 0's reason may come a
   ///     second later.
@@ -29,6 +29,7 @@ extension Meeting {
   ) throws(FailureReport) -> Meeting {
     precondition(secret != nil || identity.rendezvous == nil, "only a store can tell a secret")
     try checkBounds(settings, identity.rank)
+    try checkNote(note, identity.rank)
     precondition(offers.count <= TransportOffer.countMax, "more than \(TransportOffer.countMax) transports are offered")
     let facts = RankFacts(
       rank: identity.rank, process: .current(), host: .current(), abilities: abilities, offers: offers)
@@ -56,6 +57,15 @@ extension Meeting {
         .configuration, rank: rank, "too many settings to agree on, or one is too long",
         advice: "At most \(JoinRequest.settingsMax) settings of \(JoinRequest.settingBytesMax) bytes each")
     }
+  }
+
+  private static func checkNote(_ note: [UInt8], _ rank: Int) throws(FailureReport) {
+    let most = rank == 0 ? MemberRecord.noteBytesMax : MemberRecord.requestNoteBytesMax
+    if note.count <= most { return }
+    throw FailureReport(
+      .configuration, rank: rank,
+      "rank \(rank) has a note of \(note.count) bytes for the other ranks, and at most \(most) can be sent",
+      advice: "Give the other ranks less to read, such as a shorter tuning profile")
   }
 }
 

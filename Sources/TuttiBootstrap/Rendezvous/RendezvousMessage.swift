@@ -57,8 +57,8 @@ enum RendezvousMessage {
   /// From rank 0: all are attached.
   case begin
 
-  /// The largest frame rank 0 accepts.
-  static let requestBytesMax = 65536
+  /// The largest frame rank 0 accepts: a request of which every part is as large as it may be fits.
+  static let requestBytesMax = 256 << 10
   /// The largest frame rank 0 sends: a table of 65,536 ranks, each with as many addresses and rails as it may have.
   static let tableBytesMax = 256 << 20
 

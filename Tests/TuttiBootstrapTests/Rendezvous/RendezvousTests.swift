@@ -28,6 +28,35 @@ extension OverSockets {
 
     static func loopbackRendezvous() throws -> RendezvousAddress { .tcp(host: "127.0.0.1", port: try freePort()) }
 
+    /// The largest notes reach every rank, and a larger one is refused on the rank that has it, before it meets anybody.
+    @Test func notesAreBounded() throws {
+      @Sendable func attend(
+        _ rank: Int, _ rankCount: Int, note: Int, _ place: RendezvousAddress
+      ) throws(FailureReport) -> Meeting {
+        try Meeting.attend(
+          identity: identity(rank, rankCount, place), secret: testSecret, offers: testOffers,
+          note: [UInt8](repeating: UInt8(rank), count: note), deadline: Patience.deadline(seconds: 20))
+      }
+      let most = [MemberRecord.noteBytesMax, MemberRecord.requestNoteBytesMax, MemberRecord.requestNoteBytesMax]
+      let place = freshRendezvous()
+      let sizes = try runRanks(0..<3, seconds: 30) { rank throws(FailureReport) in
+        let meeting = try attend(rank, 3, note: most[rank], place)
+        let sizes = meeting.members.map(\.note.count)
+        try meeting.begin().leave()
+        return sizes
+      }
+      for rank in 0..<3 { #expect(try sizes[rank]?.get() == most) }
+      for (rank, rankCount) in [(0, 1), (0, 2), (1, 2)] {
+        let started = monotonicNanoseconds()
+        let report = #expect(throws: FailureReport.self) {
+          try attend(rank, rankCount, note: most[rank] + 1, freshRendezvous())
+        }
+        #expect(report?.code == .configuration && report?.rank == rank)
+        #expect(report?.message.contains("\(most[rank] + 1) bytes") == true, "\(String(describing: report))")
+        #expect(monotonicNanoseconds() - started < 5 * UInt64(Patience.factor) * Clock.second)
+      }
+    }
+
     @Test(arguments: ["127.0.0.1", "localhost", "::1", "name"])
     func joinsOverTCP(_ host: String) throws {
       var host = host
