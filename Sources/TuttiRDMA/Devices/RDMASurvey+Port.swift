@@ -39,8 +39,8 @@ extension RDMASurvey.Port {
     return "no IP address\(interface) but link-local ones: librdmacm connects by address"
   }
 
-  /// Whether this GID index is why the port cannot be used.
-  func isUnmet(_ wanted: Int) -> Bool { stateObstacle == nil && obstacle != nil && chosenGID == nil }
+  /// Whether the port cannot be used because it lacks the GID that was asked for, and for nothing else. Asked where one was.
+  var lacksWantedGID: Bool { stateObstacle == nil && obstacle != nil && chosenGID == nil }
 }
 
 extension RDMASurvey.GID {

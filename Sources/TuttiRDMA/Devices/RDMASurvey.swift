@@ -177,7 +177,7 @@ package struct RDMASurvey: Sendable {
   private func unmetGID(_ settings: RDMASettings) -> FailureReport? {
     guard let wanted = settings.gidIndex else { return nil }
     for device in devices where device.obstacle == nil {
-      guard let port = device.ports.first(where: { $0.isUnmet(wanted) }), let obstacle = port.obstacle else { continue }
+      guard let port = device.ports.first(where: \.lacksWantedGID), let obstacle = port.obstacle else { continue }
       return FailureReport(
         .configuration, "TUTTI_RDMA_GID_INDEX=\(wanted) cannot be met on any port: \(device.name) \(port.named(obstacle))",
         advice: "See the GIDs with collbench list, or unset it to have one chosen", transport: "rdma")
