@@ -26,7 +26,10 @@ _NO_COLOR = -(1 << 63)
 
 
 class Started(Collectives[Work]):
-    """The calls of a communicator, started: each returns at once with a `Work`. Had as `communicator.start`."""
+    """The calls of a communicator, started: each returns at once with a `Work`. Had as `communicator.start`.
+
+    Opening links takes time all the same, and with `checks_strictly` a start waits until all ranks have made it.
+    """
 
     def __init__(self, owner: Communicator):
         self._owner = owner
@@ -304,7 +307,8 @@ class Communicator(Collectives[None]):
     def close(self) -> None:
         """Ends this rank's membership, after its last operation: later calls raise TuttiError. Idempotent.
 
-        Blocks until what was sent is on its way, a second at most. Peers do not take it for a death.
+        Blocks until what was sent has arrived, for a second at most in which nothing arrives, and a minute in all. Peers
+        do not take it for a death.
         """
         check(library.tutti_comm_close(self._handle))
 

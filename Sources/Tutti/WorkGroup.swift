@@ -1,7 +1,9 @@
 /// Several started operations as one: of one communicator or of several, in any mixture.
 ///
 /// A start does not wait for another rank's, so operations need no bracket around them, as NCCL's do, to keep them from
-/// waiting for each other: start them, and wait for the group.
+/// waiting for each other: start them, and wait for the group. The exception is ``CommunicatorOptions/checksStrictly``: the
+/// start of a collective then waits until all ranks have started it, so collectives of several communicators are started in
+/// the same order everywhere.
 ///
 /// ```swift
 /// let exchange = WorkGroup([

@@ -331,7 +331,7 @@ tutti_code tutti_work_when_ended(
 //
 // In all of them:
 // - work: NULL to return when the operation has ended on this rank. Otherwise it is started, and `work` is given the
-//   operation: the call returns at once, but for opening links.
+//   operation: the call returns at once, but for opening links; with `checks_strictly`, once all ranks have started it.
 // - options: NULL, or the limit of time and algorithm of this call.
 // - input and output: apart from each other, or in place: where both are all the data, the same address; where one is a
 //   part of the other, this rank's block of the whole.
