@@ -16,7 +16,7 @@ struct ExplainCommand: ParsableCommand {
           every algorithm on the hosts and links of a topology file, the fastest first
       collbench explain broadcast --bytes 64K --ranks 16 --hosts 4
           four hosts of four ranks, each with one link of 10 Gb/s
-      collbench explain all-reduce --bytes 8 --topology Topologies/rail-pod-1024.yaml --json | jq .chosen
+      collbench explain all-reduce --bytes 8 --topology Topologies/rail-pod-1024.yaml --format json | jq .chosen
 
       Times are for a job that has the network and its processors for itself.
       """)
@@ -48,10 +48,23 @@ struct ExplainCommand: ParsableCommand {
   @Option(help: "What floating-point results may depend on: \(ResultBits.allCases.map(\.name).joined(separator: ", ")).")
   var bits = ResultBits.class.name
 
-  @Flag(help: "Write JSON instead of a table.")
+  private static let formats = ["table", "json"]
+
+  @Option(help: "One of \(formats.joined(separator: ", ")). (default: table)")
+  var format: String?
+
+  @Flag(help: "The same as --format json.")
   var json = false
 
-  func validate() throws { _ = try call() }
+  func validate() throws {
+    _ = try call()
+    if let format, !Self.formats.contains(format) {
+      throw ValidationError(unknown("format", format, known: Self.formats))
+    }
+    if json, let format, format != "json" {
+      throw ValidationError("--json and --format \(format) contradict each other: leave one of the two out.")
+    }
+  }
 
   func run() throws {
     let call = try call()
@@ -68,7 +81,8 @@ struct ExplainCommand: ParsableCommand {
       by: bits.tree(for: plain.grouping),
       among: AlgorithmRegistry.candidates(for: plain.grouping, inRankOrder: bits == .canonical)
     ).explain(call.collective, bytes: call.bytes)
-    try Terminal.write(json ? explanation.json(described, TuningInfo(tuning)).text() + "\n" : explanation.text)
+    let isJSON = json || format == "json"
+    try Terminal.write(isJSON ? explanation.json(described, TuningInfo(tuning)).text() + "\n" : explanation.text)
   }
 
   /// Checks what was asked for.

@@ -17,7 +17,7 @@ import Testing
 
   @Test func jsonHasEveryCandidate() async throws {
     let file = "\(Self.topologies)/ethernet-4.yaml"
-    let outcome = try await Tool.run("explain all-reduce --bytes 16M --topology \(file) --json --bits any")
+    let outcome = try await Tool.run("explain all-reduce --bytes 16M --topology \(file) --format json --bits any")
     #expect(outcome.status == 0)
     let object = try parse(outcome.output)
     #expect(object["collective"] as? String == "all-reduce" && object["bytes"] as? Int == 16 << 20)
@@ -35,11 +35,11 @@ import Testing
   }
 
   @Test func hostsNeedNoFile() async throws {
-    let several = try parse(try await Tool.run("explain all-reduce --bytes 64K --ranks 5 --hosts 2 --json").output)
+    let several = try parse(try await Tool.run("explain all-reduce --bytes 64K --ranks 5 --hosts 2 --format json").output)
     #expect(several["levels"] as? [String] == ["host", "rank"] && several["topology"] is NSNull)
     let one = try await Tool.run("explain all-reduce --bytes 64K --ranks 4")
     #expect(one.output.contains("two-shot") && !one.output.contains("hierarchical"))
-    let apart = try parse(try await Tool.run("explain gather --bytes 8 --ranks 3 --hosts 3 --json").output)
+    let apart = try parse(try await Tool.run("explain gather --bytes 8 --ranks 3 --hosts 3 --format json").output)
     #expect(apart["levels"] as? [String] == ["network"] && apart["chosen"] as? String == "direct")
     let barrier = try await Tool.run("explain barrier --ranks 8 --hosts 2")
     #expect(barrier.status == 0 && barrier.output.hasPrefix("# barrier, 0 bytes, 8 ranks"))
@@ -57,12 +57,28 @@ import Testing
     ("all-reduce --bytes 8 --ranks 2 --topology x.yaml", ["leave --ranks, --hosts and --processors out"]),
     ("all-reduce --bytes 8 --topology /nonexistent.yaml", ["/nonexistent.yaml: No such file or directory"]),
     ("all-reduce --bytes 8 --topology /tmp", ["/tmp: Is a directory"]),
+    ("barrier --ranks 2 --format jsn", ["unknown format 'jsn'", "Did you mean 'json'?"]),
+    ("barrier --ranks 2 --format table --json", ["--json and --format table contradict each other"]),
   ])
   func mistakesAreRefused(_ arguments: String, _ says: [String]) async throws {
     let outcome = try await Tool.run("explain " + arguments, limit: 20)
     #expect(outcome.status == 1 || outcome.status == 64)
     #expect(outcome.output == "")
     for text in says { #expect(outcome.errors.contains(text), "\(outcome.errors)") }
+  }
+
+  @Test func formatIsChosenAsElsewhere() async throws {
+    let command = "explain barrier --ranks 8 --hosts 2"
+    let json = try await Tool.run(command + " --format json")
+    #expect(json.status == 0)
+    #expect(try parse(json.output)["collective"] as? String == "barrier")
+    for arguments in [" --json", " --json --format json"] {
+      let same = try await Tool.run(command + arguments)
+      #expect(same.output == json.output)
+    }
+    let table = try await Tool.run(command + " --format table")
+    let plain = try await Tool.run(command)
+    #expect(table.status == 0 && table.output == plain.output)
   }
 
   @Test func helpHasExamples() async throws {
