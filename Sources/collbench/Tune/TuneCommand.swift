@@ -3,6 +3,8 @@ import Glibc
 import Tutti
 import TuttiChoice
 import TuttiSchedule
+import TuttiSystem
+import TuttiTopology
 
 /// `collbench tune` measures all algorithms on the running job, and writes what they took as a tuning profile.
 struct TuneCommand: ParsableCommand {
@@ -65,21 +67,21 @@ struct TuneCommand: ParsableCommand {
     let (collectives, sizes) = try plan()
     // Before ranks are started, which would say it one by one.
     if !job.start.launched, job.start.ranks != nil {
-      do throws(CommandFailure) { _ = try TuningTarget(output) } catch {
+      do throws(CommandFailure) { _ = try TuningTarget(output, families: [.current()]) } catch {
         Terminal.error("collbench: \(error)")
         throw ExitCode.failure
       }
     }
     try job.run { communicator in
       guard communicator.rankCount > 1 else { throw CommandFailure("a rank alone has nothing to choose: start at least 2") }
-      let target = communicator.rank == 0 ? try TuningTarget(output) : nil
+      let target = communicator.rank == 0 ? try TuningTarget(output, families: communicator.processorFamilies) : nil
       let run = TuningRun(communicator, collectives, sizes, rounds: rounds, timeout: job.timeout)
       try run.checkMemory()
       let announcement = try run.announcement()
       if communicator.rank == 0 { Terminal.error(announcement) }
       let tables = try run.measure()
       guard let target else { return }
-      let profile = try target.write(tables, rounds: rounds, families: communicator.processorFamilies)
+      let profile = try target.write(tables, rounds: rounds)
       Terminal.error("collbench: wrote \(target.path)")
       try Terminal.write(TuningGains(communicator, profile, tables, .file(target.path)).text)
     }

@@ -9,12 +9,16 @@ import TuttiTopology
 struct TuningTarget {
   let path: String
   private let known: TuningProfile?
+  /// That of all ranks; nil where they differ.
+  private let family: ProcessorFamily?
   private let file: OutputFile
 
-  /// - Parameter output: nil for the path where jobs look.
+  /// - Parameters:
+  ///   - output: nil for the path where jobs look.
+  ///   - families: Those of all ranks.
   /// - Throws: ``CommandFailure`` where nothing could be written there, so that nobody measures in vain: also where the file
-  ///   has something else in it.
-  init(_ output: String?) throws(CommandFailure) {
+  ///   has something else in it, or is for other processors.
+  init(_ output: String?, families: Set<ProcessorFamily>) throws(CommandFailure) {
     if let output {
       path = output
     } else {
@@ -26,6 +30,12 @@ struct TuningTarget {
     }
     file = try OutputFile(path: path)
     known = try Self.read(path)
+    family = families.count == 1 ? families.first : nil
+    guard let known, known.family != family else { return }
+    let theirs = known.family.map { "is for \($0.title)" } ?? "does not say which processors it is for"
+    throw CommandFailure(
+      "\(path) \(theirs), and the ranks run on \(families.map(\.title).sorted().joined(separator: " and ")): "
+        + "move it away, or give another --output")
   }
 
   /// What the file has; nil where it is not there, and for a pipe or a device, which have nothing in them that should stay.
@@ -54,17 +64,8 @@ struct TuningTarget {
   }
 
   /// Writes what the file has, with these tables in place of those of the same shape and collective.
-  ///
-  /// - Parameter families: Those of all ranks.
-  func write(
-    _ tables: [TuningTable], rounds: Int, families: Set<ProcessorFamily>
-  ) throws(CommandFailure) -> TuningProfile {
+  func write(_ tables: [TuningTable], rounds: Int) throws(CommandFailure) -> TuningProfile {
     let system = SystemFacts.current()
-    let family = families.count == 1 ? families.first : nil
-    if let known, known.family != family {
-      let other = known.family?.title ?? "any processor"
-      throw CommandFailure("\(path) is for \(other), which these ranks are not: move it away, or give another --output")
-    }
     var profile = known ?? TuningProfile(name: system.host, family: family)
     profile.measured =
       "collbench tune \(toolVersion): \(rounds) round\(rounds == 1 ? "" : "s") on \(system.cpu), \(system.kernel)"

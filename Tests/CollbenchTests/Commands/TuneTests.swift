@@ -73,7 +73,7 @@ import Testing
     #expect(
       table.output.contains(
         "# tuning profile: mine (measured: by hand)\n# auto: recursive-doubling: the least measured time\n"))
-    let any = try parse(try await Tool.run(command + " --bits any --json").output)
+    let any = try parse(try await Tool.run(command + " --bits any --format json").output)
     #expect(any["chosen"] as? String == "ring")
     #expect((any["tuning"] as? Object)?["source"] as? String == file)
     let candidates = try #require(any["candidates"] as? [Object])
@@ -102,6 +102,48 @@ import Testing
     let outcome = try await Tool.run(command)
     #expect(outcome.status == status && outcome.errors.contains(says), "\(outcome)")
     #expect(outcome.output == "")
+  }
+
+  @Test("a file for other processors is refused before anything is measured", arguments: [true, false])
+  func refusesOtherProcessors(startsRanks: Bool) async throws {
+    let folder = try Folder()
+    let file = "\(folder.path)/x.yaml"
+    let list = try parse(try await Tool.run("list --format json", environment: ["TUTTI_TUNING": "none"]).output)
+    let own = try #require((list["processors"] as? Object)?["family"] as? String)
+    let (other, title) = own == "amd-zen3" ? ("arm-neoverse-v1", "Arm Neoverse V1") : ("amd-zen3", "AMD Zen 3")
+    for (line, says) in [
+      ("processor: \(other)\n", "x.yaml is for \(title), and the ranks run on "),
+      ("", "x.yaml does not say which processors it is for, and the ranks run on "),
+    ] {
+      let text = "version: 1\nname: theirs\n\(line)"
+      try text.write(toFile: file, atomically: true, encoding: .utf8)
+      let command = "tune barrier --output \(file)"
+      let outcome =
+        startsRanks
+        ? try await Tool.run(command + " --ranks 2", environment: ["TUTTI_TUNING": "none"])
+        : try await Self.runAsRanks(command)
+      #expect(outcome.status == 1 && outcome.errors.contains(says), "\(outcome.errors)")
+      #expect(!outcome.errors.contains("measuring"), "\(outcome.errors)")
+      #expect(try folder.read(file) == text)
+    }
+  }
+
+  /// Runs a command as each of two ranks that another program has started. Returns how rank 0 ended.
+  private static func runAsRanks(_ command: String) async throws -> Outcome {
+    let name = UUID().uuidString
+    @Sendable func run(_ rank: Int) async throws -> Outcome {
+      try await Tool.run(
+        command,
+        environment: [
+          "TUTTI_TUNING": "none", "TUTTI_RANK": "\(rank)", "TUTTI_SIZE": "2", "TUTTI_RENDEZVOUS": "unix:@tutti-\(name)",
+          "TUTTI_SECRET": name,
+        ])
+    }
+    async let first = run(0)
+    async let second = run(1)
+    let (outcome, other) = (try await first, try await second)
+    #expect(other.status == 1, "\(other.errors)")
+    return outcome
   }
 
   @Test("a file with something else in it stays") func keepsFiles() async throws {
