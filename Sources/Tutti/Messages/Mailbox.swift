@@ -22,13 +22,6 @@ final class Mailbox: Sendable {
   private let sending = Lock(())
   private let changed = WakeWord()
 
-  private struct Listening {
-    /// An envelope is awaited, or being looked at.
-    var isBusy = false
-    /// The ticket of the transfer that receives the envelope.
-    var ticket: UInt64?
-  }
-
   init(_ member: CommunicatorMember, defaultTimeout: UInt64) {
     self.member = member
     self.defaultTimeout = defaultTimeout
@@ -75,23 +68,31 @@ final class Mailbox: Sendable {
   ) throws(FailureReport) -> UInt64 {
     if let failure = engine.failure { throw failure }
     let limit = engine.begun(limit)
-    let (receive, found) = state.withLock { state in
+    let (receive, found, hasArrived) = state.withLock { state in
       let receive = PostedReceive(
         number: state.makeNumber(), source: source, tag: tag, memory: memory, limit: limit,
         owner: owner, onMatch: onMatch)
       let found = state.post(receive)
-      // One that is still on its way is delivered when it has arrived.
-      return (receive, found?.hasArrived == true ? found : nil)
+      return (receive, found, found?.hasArrived == true)
     }
     if let found {
-      try deliver(found, to: receive)
+      // One that is still on its way is delivered when it has arrived.
+      if hasArrived { try deliver(found, to: receive) } else { hasten(found, for: receive) }
       return receive.number
     }
     do throws(FailureReport) { for peer in peers(of: source) { try listen(to: peer) } } catch {
       state.withLock { $0.withdraw(receive.number) }
+      // Nobody misses its limit any more. What fails here fails for the receives that need it.
+      for peer in peers(of: source) { _ = try? listen(to: peer) }
       throw error
     }
     return receive.number
+  }
+
+  /// Gives the rest of a kept message the limit of the receive that has claimed it.
+  private func hasten(_ message: UnexpectedMessage, for receive: PostedReceive) {
+    guard let ticket = message.ticket else { preconditionFailure("a message on its way has a transfer") }
+    engine.setLimit(receive.limit, of: ticket, isOptional: false)
   }
 
   private func peers(of source: Int?) -> ClosedRange<Int> { source.map { $0...$0 } ?? 0...member.rankCount - 1 }
@@ -99,28 +100,44 @@ final class Mailbox: Sendable {
   /// Receives the next envelope of a peer, if a receive waits for one and it is not being received already. Its limit is
   /// the earliest of those of the receives that wait. Where all of these take a message from any rank, the peer may leave.
   private func listen(to peer: Int) throws(FailureReport) {
+    // Before the look, because it takes time, in which a receive with an earlier limit may be started.
+    if let limit = wish(for: peer).limit { try engine.openLink(to: peer, within: limit) }
+    guard listening.withLock({ $0[peer].beginLook() }) else { return }
+    var started: (memory: EnvelopeMemory, ticket: UInt64)?
+    repeat {
+      do throws(FailureReport) { started = try look(for: peer) ?? started } catch {
+        // A receive that was started meanwhile would wait for an envelope that nobody receives.
+        throw listening.withLock({ $0[peer].failLook() }) ? member.giveUp(error) : error
+      }
+    } while listening.withLock({ $0[peer].endLook() })
+    // After the look: a handler may be called at once, and wait for a receive that needs a look of its own.
+    if let (memory, ticket) = started { engine.notify(ticket) { [self] in take(memory, ticket, from: peer) } }
+  }
+
+  /// The earliest limit of the receives that wait for a message of `peer`, nil where none does, and whether the peer may
+  /// leave.
+  private func wish(for peer: Int) -> (limit: TimeLimit?, isOptional: Bool) {
     let own = member.rankCount > 1 ? member.rank : nil
-    let (earliest, isOptional) = state.withLock { ($0.limit(for: peer, rank: own), !$0.isNamed(peer)) }
-    let ticket = listening.withLock { listening -> UInt64? in
-      if listening[peer].isBusy { return listening[peer].ticket }
-      if earliest == nil { return nil }
-      listening[peer].isBusy = true
-      return 0
-    }
-    guard let ticket else { return }
+    return state.withLock { ($0.limit(for: peer, rank: own), !$0.isNamed(peer)) }
+  }
+
+  /// - Returns: The transfer of an envelope, where one was started.
+  private func look(for peer: Int) throws(FailureReport) -> (memory: EnvelopeMemory, ticket: UInt64)? {
+    let (earliest, isOptional) = wish(for: peer)
     // An envelope that nobody waits for any more may still come.
     let limit = earliest ?? TimeLimit(nanoseconds: TimeLimit.never)
-    if ticket != 0 { return engine.setLimit(limit, of: ticket, isOptional: isOptional) }
-    let memory = EnvelopeMemory()
-    do throws(FailureReport) {
-      let begun = try engine.begin(
-        transfer(isSend: false, peer, memory, limit), owner: memory, isOptional: isOptional)
-      listening.withLock { $0[peer].ticket = begun }
-      engine.notify(begun) { [self] in take(memory, begun, from: peer) }
-    } catch {
-      listening.withLock { $0[peer] = Listening() }
-      throw error
+    let known = listening.withLock { $0[peer] }
+    if known.isBusy {
+      if let ticket = known.ticket { engine.setLimit(limit, of: ticket, isOptional: isOptional) }
+      return nil
     }
+    if earliest == nil { return nil }
+    listening.withLock { $0[peer].beginTransfer() }
+    let memory = EnvelopeMemory()
+    let ticket = try engine.begin(
+      transfer(isSend: false, peer, memory, limit), owner: memory, isOptional: isOptional)
+    listening.withLock { $0[peer].note(ticket) }
+    return (memory, ticket)
   }
 
   /// Handles the end of an envelope's transfer: the envelope has been received, or never will be.
@@ -135,7 +152,7 @@ final class Mailbox: Sendable {
       let receive = state.withLock { $0.match(envelope, from: peer) }
       let finish = try receive.map { receive throws(FailureReport) in try accept(envelope, memory, from: peer, receive) }
       if receive == nil { try keep(envelope, memory, from: peer) }
-      listening.withLock { $0[peer] = Listening() }
+      listening.withLock { $0[peer].endTransfer() }
       // A receive from any rank no longer waits for the other peers, whose limits change before its waiter goes on.
       let isFromAny = receive.map { $0.source == nil } ?? false
       for other in peers(of: isFromAny ? nil : peer) { try listen(to: other) }
@@ -167,8 +184,9 @@ final class Mailbox: Sendable {
 
   /// Keeps a message that no receive waits for.
   private func keep(_ envelope: Envelope, _ memory: EnvelopeMemory, from peer: Int) throws(FailureReport) {
-    let bytes = state.withLock { $0.keptBytes }
-    if envelope.messageBytes > Self.keptBytesMax - bytes {
+    // In one step, because messages of two peers may come at the same time.
+    let fullBytes: Int? = state.withLock { $0.reserve(envelope.messageBytes) ? nil : $0.keptBytes }
+    if let bytes = fullBytes {
       throw FailureReport(
         .resources, rank: member.rank, peer: peer,
         "rank \(peer) sent \(envelope.description), for which no receive was started, and there is no room to keep it: "
@@ -185,6 +203,7 @@ final class Mailbox: Sendable {
     let ticket = try receiveMessage(
       envelope, from: peer, into: destination, limit: TimeLimit(nanoseconds: defaultTimeout),
       owner: message.memory)
+    message.ticket = ticket
     try keepOrDeliver(message)
     nonisolated(unsafe) let arriving = message  // Only handlers under the lock change it.
     engine.notify(ticket) { [self] in engine.isDone(ticket) ? arrive(arriving) : fail() }
@@ -193,11 +212,14 @@ final class Mailbox: Sendable {
   /// Files a message, or gives it to a receive that was started meanwhile.
   private func keepOrDeliver(_ message: UnexpectedMessage) throws(FailureReport) {
     let claimant = state.withLock { state -> PostedReceive? in
-      message.claimant = state.match(message.envelope, from: message.peer)
+      let claimant = state.match(message.envelope, from: message.peer)
+      if let claimant { state.claim(message, for: claimant) }
       state.keep(message)
-      return message.hasArrived ? message.claimant : nil
+      return claimant
     }
-    if let claimant { try deliver(message, to: claimant) }
+    guard let claimant else { return }
+    // Nothing is told yet of the arrival of one that is on its way.
+    if message.hasArrived { try deliver(message, to: claimant) } else { hasten(message, for: claimant) }
   }
 
   /// Notes that a kept message has arrived whole, and delivers it where a receive has claimed it.
@@ -261,6 +283,9 @@ final class Mailbox: Sendable {
     changed.wake()
     for handler in handlers { handler() }
   }
+
+  /// Bytes of the messages that are kept.
+  var keptBytes: Int { state.withLock { $0.keptBytes } }
 
   func isDone(_ number: UInt64) -> Bool { state.withLock { $0.pending[number] == nil } }
 

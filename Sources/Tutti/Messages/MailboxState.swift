@@ -24,6 +24,8 @@ final class UnexpectedMessage {
   let envelope: Envelope
   let memory: TuttiBuffer<UInt8>
   var hasArrived: Bool
+  /// The ticket of the transfer that receives it; nil for one that came inside its envelope.
+  var ticket: UInt64?
   /// The receive that takes it, once it has arrived.
   var claimant: PostedReceive?
 
@@ -44,7 +46,7 @@ struct MailboxState {
   private(set) var waiting: [PostedReceive] = []
   /// Messages that no receive has met, or whose claimant still waits for the rest of them, in the order they came.
   private(set) var kept: [UnexpectedMessage] = []
-  /// Bytes of all of `kept`.
+  /// Bytes of all of `kept`, and of those that have room and are about to be kept.
   private(set) var keptBytes = 0
   /// The receives that have not ended, with the handlers of their ends.
   private(set) var pending: [UInt64: [@Sendable () -> Void]] = [:]
@@ -65,8 +67,14 @@ struct MailboxState {
       waiting.append(receive)
       return nil
     }
-    kept[index].claimant = receive
+    claim(kept[index], for: receive)
     return kept[index]
+  }
+
+  /// Gives a message to a receive, which waits for the transfer of what is still on its way.
+  mutating func claim(_ message: UnexpectedMessage, for receive: PostedReceive) {
+    message.claimant = receive
+    if !message.hasArrived { tickets[receive.number] = message.ticket }
   }
 
   /// Takes back a receive that could not be started.
@@ -80,9 +88,17 @@ struct MailboxState {
     waiting.firstIndex { $0.accepts(envelope.tag, from: peer) }.map { waiting.remove(at: $0) }
   }
 
+  /// Takes room for a message that is to be kept. Returns whether there is any.
+  mutating func reserve(_ bytes: Int) -> Bool {
+    guard bytes <= Mailbox.keptBytesMax - keptBytes else { return false }
+    keptBytes += bytes
+    return true
+  }
+
+  /// Keeps a message, for which there is room.
   mutating func keep(_ message: UnexpectedMessage) {
+    assert(message.envelope.messageBytes <= keptBytes, "room is reserved before a message is received")
     kept.append(message)
-    keptBytes += message.envelope.messageBytes
   }
 
   /// Drops a message that its claimant has received.

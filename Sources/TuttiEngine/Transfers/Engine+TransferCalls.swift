@@ -68,6 +68,16 @@ extension Engine {
     return ticket
   }
 
+  /// Opens the link to `peer`, where this rank has to dial it and no thread does so already. What is then started with that
+  /// peer waits for nobody.
+  package func openLink(to peer: Int, within limit: TimeLimit) throws(FailureReport) {
+    lock.lock()
+    defer { lock.unlock() }
+    if hasFailed.load(ordering: .acquiring) { throw failure! }
+    var limit = limit
+    if peer != rank && core.pointee.links[peer] == nil { try dial(peer, &limit) }
+  }
+
   /// Gives a started receive another limit, which begins now unless it has begun, and says whether its peer may leave; one
   /// that has ended is left alone.
   package func setLimit(_ limit: TimeLimit, of ticket: UInt64, isOptional: Bool) {
@@ -79,7 +89,9 @@ extension Engine {
     let transfer = transfers.pointee.record(TicketTable.index(ticket))
     let isEarlier = transfer.pointee.limit.deadline == 0 || limit.deadline < transfer.pointee.limit.deadline
     transfer.pointee.limit = limit
-    transfers.pointee.queue(transfer.pointee.peer, isSend: false).pointee.optional = isOptional ? ticket : 0
+    // Another receive of the same peer may be the optional one.
+    let queue = transfers.pointee.queue(transfer.pointee.peer, isSend: false)
+    if isOptional { queue.pointee.optional = ticket } else if queue.pointee.optional == ticket { queue.pointee.optional = 0 }
     transfers.pointee.nextDeadline = 0
     // A driver that sleeps has set its alarm by the old limit.
     if isEarlier { doorbell.ring() }
@@ -92,20 +104,20 @@ extension Engine {
   private func prepare(_ request: TransferRequest, room: Int) throws(FailureReport) -> TimeLimit {
     if hasFailed.load(ordering: .acquiring) { throw failure! }
     var limit = request.limit
-    if request.peer != rank && core.pointee.links[request.peer] == nil { try openLink(for: request, &limit) }
+    if request.peer != rank && core.pointee.links[request.peer] == nil { try dial(request.peer, &limit) }
     if !transfers.pointee.hasRoom(for: room) { throw crowded() }
     return limit
   }
 
   @inline(never)
-  private func openLink(for request: TransferRequest, _ limit: inout TimeLimit) throws(FailureReport) {
+  private func dial(_ peer: Int, _ limit: inout TimeLimit) throws(FailureReport) {
     takeInLinks()
-    if core.pointee.links[request.peer] != nil { return }
+    if core.pointee.links[peer] != nil { return }
     limit.begin(at: ownTime())
     let deadline = limit.deadline &+ core.pointee.stoppedTime
     lock.unlock()
     do throws(FailureReport) {
-      try links.openLink(to: request.peer, deadline: deadline, giveUp: { failure })
+      try links.openLink(to: peer, deadline: deadline, giveUp: { failure })
     } catch {
       let failure = report(delegate.cause(of: error))
       lock.lock()

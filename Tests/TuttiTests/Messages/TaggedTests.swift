@@ -2,6 +2,7 @@ import Foundation
 import Patience
 import Synchronization
 import Testing
+import TuttiEngine
 import TuttiSystem
 import TuttiTesting
 import TuttiTransport
@@ -228,6 +229,79 @@ import TuttiTransport
       let error = try #require(ending.error)
       #expect(error.code == .timeout && error.message.contains("timed out after 0.4 s") && error.peer == 0, "\(error)")
     }
+  }
+
+  /// A receive that claims a kept message, of which the rest does not come, ends at its own limit, not the communicator's.
+  @Test(arguments: Fabric.allCases)
+  func limitOfKeptMessageIsKept(fabric: Fabric) throws {
+    let communicators = try makeCommunicators(2, fabric, timeout: .seconds(20 * slowness))
+    let ended = try endings(communicators) { communicator throws(TuttiError) in
+      if communicator.rank == 0 {
+        // The envelope of a message, and nothing after it.
+        let memory = EnvelopeMemory()
+        Envelope(tag: 1, count: 1000, type: .int32).write(to: memory, message: nil)
+        let request = TransferRequest(
+          isSend: true, peer: 1, memory: memory.bytes, count: 1, elementBytes: Envelope.byteCount,
+          dataType: ForeignElements.envelope.rawValue, limit: TimeLimit(nanoseconds: TimeLimit.never))
+        do throws(FailureReport) { _ = try communicator.engine.begin(request, owner: memory) } catch {
+          throw TuttiError(error)
+        }
+        try communicator.barrier()
+      } else {
+        let one = TuttiBuffer<Int32>(count: 1, repeating: 0)
+        _ = try communicator.startReceive(into: one, from: .rank(0), tag: 2)
+        let deadline = ContinuousClock.now + .seconds(Patience.seconds(10))
+        while communicator.mailbox.keptBytes == 0, ContinuousClock.now < deadline { usleep(1000) }
+        #expect(communicator.mailbox.keptBytes == 4000)
+        let rest = TuttiBuffer<Int32>(count: 1000, repeating: 0)
+        try communicator.receive(into: rest, from: .rank(0), tag: 1, timeout: .milliseconds(300))
+      }
+    }
+    let error = try #require(ended[1].error)
+    #expect(error.code == .timeout && error.message.contains("timed out after 0.3 s") && error.peer == 0, "\(error)")
+  }
+
+  /// Of two receives that are started at the same time, the one whose limit is over first ends both, whichever of them
+  /// starts the transfer.
+  @Test func earlierLimitWinsTheRace() throws {
+    for turn in 0..<200 {
+      let communicator = try makeCommunicators(1)[0]
+      let ready = Atomic(0)
+      try onThreads(2) { index in
+        let one = TuttiBuffer<Int32>(count: 1, repeating: 0)
+        ready.wrappingAdd(1, ordering: .acquiringAndReleasing)
+        while ready.load(ordering: .acquiring) < 2 {}
+        // The other one may have ended already.
+        _ = try? communicator.startReceive(
+          into: one, from: .rank(0), tag: index, timeout: index == 0 ? .seconds(3600) : .milliseconds(5))
+      }
+      let deadline = ContinuousClock.now + .seconds(Patience.seconds(10))
+      while communicator.engine.failure == nil, ContinuousClock.now < deadline { usleep(500) }
+      try #require(communicator.engine.failure?.code == .timeout, "turn \(turn)")
+    }
+  }
+
+  /// Whoever comes during a look leaves word, and then the look is repeated, or its failure is everybody's.
+  @Test func looksAreOneAtATime() {
+    var listening = Listening()
+    #expect(listening.beginLook() && !listening.beginLook() && !listening.beginLook())
+    #expect(listening.endLook() && !listening.endLook())
+    #expect(listening.beginLook())
+    listening.beginTransfer()
+    listening.note(7)
+    listening.endTransfer()
+    #expect(!listening.isBusy && listening.ticket == nil && !listening.beginLook())
+    #expect(listening.failLook())
+    #expect(listening.beginLook() && !listening.failLook())
+    #expect(listening.beginLook() && !listening.endLook())
+  }
+
+  /// The room for a message is taken where it is looked for, so two that come at the same time do not get the same.
+  @Test func roomIsTakenInOneStep() {
+    var state = MailboxState()
+    let half = Mailbox.keptBytesMax / 2
+    #expect(state.reserve(half + 1) && !state.reserve(half) && state.reserve(half - 1) && !state.reserve(1))
+    #expect(state.keptBytes == Mailbox.keptBytesMax && state.reserve(0))
   }
 
   /// The death of a rank ends a receive from any.
