@@ -119,7 +119,8 @@ import Testing
     member.addresses = Array(repeating: .ipv6(1, 2, port: 3), count: MemberRecord.addressesMax)
     member.unixName = text(SocketAddress.abstractNameBytesMax)
     member.processors = ProcessorAllowance(
-      inherited: ProcessorSet(words: Array(repeating: .max, count: ProcessorSet.wordsMax)), quota: member.processors.quota)
+      inherited: ProcessorSet(words: [UInt64](repeating: .max, count: ProcessorSet.wordsMax)), quota: member.processors.quota
+    )
     member.note = [UInt8](repeating: 3, count: MemberRecord.requestNoteBytesMax)
     let settings = (0..<JoinRequest.settingsMax).map { index in
       (String(text(JoinRequest.settingBytesMax).dropLast(2)) + String(10 + index), text(JoinRequest.settingBytesMax))

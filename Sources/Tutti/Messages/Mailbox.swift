@@ -105,7 +105,7 @@ final class Mailbox: Sendable {
     guard listening.withLock({ $0[peer].beginLook() }) else { return }
     var started: (memory: EnvelopeMemory, ticket: UInt64)?
     repeat {
-      do throws(FailureReport) { started = try look(for: peer) ?? started } catch {
+      do throws(FailureReport) { if let begun = try look(for: peer) { started = begun } } catch {
         // A receive that was started meanwhile would wait for an envelope that nobody receives.
         throw listening.withLock({ $0[peer].failLook() }) ? member.giveUp(error) : error
       }

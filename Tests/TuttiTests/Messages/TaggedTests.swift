@@ -284,24 +284,28 @@ import TuttiTransport
   /// Whoever comes during a look leaves word, and then the look is repeated, or its failure is everybody's.
   @Test func looksAreOneAtATime() {
     var listening = Listening()
-    #expect(listening.beginLook() && !listening.beginLook() && !listening.beginLook())
-    #expect(listening.endLook() && !listening.endLook())
-    #expect(listening.beginLook())
+    let begun = [listening.beginLook(), listening.beginLook(), listening.beginLook()]
+    #expect(begun == [true, false, false])
+    let again = [listening.endLook(), listening.endLook()]
+    #expect(again == [true, false])
+    let third = listening.beginLook()
     listening.beginTransfer()
     listening.note(7)
     listening.endTransfer()
-    #expect(!listening.isBusy && listening.ticket == nil && !listening.beginLook())
-    #expect(listening.failLook())
-    #expect(listening.beginLook() && !listening.failLook())
-    #expect(listening.beginLook() && !listening.endLook())
+    #expect(third && !listening.isBusy && listening.ticket == nil)
+    let relied = [listening.beginLook(), listening.failLook(), listening.beginLook(), listening.failLook()]
+    #expect(relied == [false, true, true, false])
+    let last = [listening.beginLook(), listening.endLook()]
+    #expect(last == [true, false])
   }
 
   /// The room for a message is taken where it is looked for, so two that come at the same time do not get the same.
   @Test func roomIsTakenInOneStep() {
     var state = MailboxState()
     let half = Mailbox.keptBytesMax / 2
-    #expect(state.reserve(half + 1) && !state.reserve(half) && state.reserve(half - 1) && !state.reserve(1))
-    #expect(state.keptBytes == Mailbox.keptBytesMax && state.reserve(0))
+    let reserved = [half + 1, half, half - 1, 1, 0].map { state.reserve($0) }
+    #expect(reserved == [true, false, true, false, true])
+    #expect(state.keptBytes == Mailbox.keptBytesMax)
   }
 
   /// The death of a rank ends a receive from any.

@@ -132,7 +132,8 @@ import TuttiTransport
   @Test("the error says what is impossible about a segment", arguments: impossible.indices)
   func impossibleIsNamed(index: Int) throws {
     let (reference, bytes, words) = Self.impossible[index]
-    let scene = try Scene()
+    // With single copies off, this rank reads no other process, and the peer must not send it there.
+    let scene = try Scene(settings: PathSettings(singleCopy: .off))
     let line = scene.geometry.slots(peer: 0, lane: 0)
     scene.region.word(line + 24).pointee.store(UInt64(bytes), ordering: .relaxed)
     scene.region.word(line + 32).pointee.store(reference, ordering: .relaxed)
