@@ -1,3 +1,4 @@
+import TuttiSystem
 import TuttiTopology
 
 // Which transport carries data between which ranks, from what all ranks know of each other: pure, so all decide alike. For
@@ -11,8 +12,12 @@ package struct LinkChoice: Sendable {
   package let transports: [any Transport]
   /// Whether the user asked for the only one by name. Then it is an error when it cannot be used.
   package let isNamed: Bool
-  /// For each transport and rank, the numbers of its grounds, ascending.
+  /// For each rank the number of its kind. Transports are asked once for each kind, because the ranks of a host are mostly
+  /// of one.
+  private let kinds: [Int]
+  /// For each transport and kind, the numbers of its grounds, ascending.
   private let grounds: [[[Int]]]
+  private let isOneHost: Bool
   /// For each transport, whether some pair of ranks uses it.
   private let used: [Bool]
 
@@ -22,10 +27,13 @@ package struct LinkChoice: Sendable {
     self.ranks = ranks
     self.transports = transports
     self.isNamed = isNamed
+    isOneHost = ranks.allSatisfy { $0.host == ranks[0].host }
+    let (kinds, examples) = Self.kinds(of: ranks)
+    self.kinds = kinds
     var numbers: [TransportGround: Int] = [:]
     grounds = transports.map { transport in
       numbers.removeAll(keepingCapacity: true)
-      return ranks.map { rank in
+      return examples.map { rank in
         transport.grounds(of: rank, isNamed: isNamed).map { ground in
           let number = numbers[ground] ?? numbers.count
           numbers[ground] = number
@@ -33,14 +41,48 @@ package struct LinkChoice: Sendable {
         }.sorted()
       }
     }
-    used = LinkSurvey(grounds, rankCount: ranks.count).used
+    used = LinkSurvey(grounds, Self.count(kinds, of: examples.count)).used
+  }
+
+  /// Ranks of one kind differ in nothing that their grounds may depend on.
+  private struct Kind: Hashable {
+    let host: HostIdentity
+    let abilities: HostAbilities
+    let offers: [TransportOffer]
+
+    init(_ rank: RankFacts) { (host, abilities, offers) = (rank.host, rank.abilities, rank.offers) }
+  }
+
+  /// The kind of each rank, by number, and the first rank of each kind.
+  private static func kinds(of ranks: [RankFacts]) -> (numbers: [Int], examples: [RankFacts]) {
+    var known: [Kind: Int] = [:]
+    var examples: [RankFacts] = []
+    var last: (kind: Kind, number: Int)?
+    let numbers = ranks.map { rank in
+      let kind = Kind(rank)
+      // Neighbours are mostly of one kind, and often have its memory in common: then this compares addresses.
+      if let last, last.kind == kind { return last.number }
+      let number = known[kind] ?? examples.count
+      if number == examples.count {
+        known[kind] = number
+        examples.append(rank)
+      }
+      last = (kind, number)
+      return number
+    }
+    return (numbers, examples)
+  }
+
+  /// How many of these ranks are of each kind.
+  private static func count(_ kinds: some Sequence<Int>, of kindCount: Int) -> [Int] {
+    kinds.reduce(into: [Int](repeating: 0, count: kindCount)) { $0[$1] += 1 }
   }
 
   // MARK: Pairs
 
   /// The index in ``transports`` of the one that two ranks use; nil when none will do.
   private func carrier(_ one: Int, _ other: Int) -> Int? {
-    transports.indices.first { LinkSurvey.meet(grounds[$0][one], grounds[$0][other]) }
+    transports.indices.first { LinkSurvey.meet(grounds[$0][kinds[one]], grounds[$0][kinds[other]]) }
   }
 
   private func index(of kind: TransportKind) -> Int? { transports.firstIndex { $0.kind == kind } }
@@ -50,7 +92,16 @@ package struct LinkChoice: Sendable {
 
   /// The ranks that this one has links to over a transport, ascending.
   package func peers(over kind: TransportKind) -> [Int] {
-    ranks.indices.filter { $0 != rank && transport(to: $0)?.kind == kind }
+    guard let index = index(of: kind) else { return [] }
+    // The same for all peers of a kind.
+    var isCarrier: [Int: Bool] = [:]
+    return ranks.indices.filter { peer in
+      guard peer != rank else { return false }
+      if let known = isCarrier[kinds[peer]] { return known }
+      let carries = carrier(rank, peer) == index
+      isCarrier[kinds[peer]] = carries
+      return carries
+    }
   }
 
   // MARK: Groups
@@ -58,14 +109,17 @@ package struct LinkChoice: Sendable {
   /// The ranks that this one meets on a transport's grounds, itself among them, ascending; empty where it meets nobody.
   package func group(over kind: TransportKind) -> [Int] {
     guard let index = index(of: kind) else { return [] }
-    let group = ranks.indices.filter { LinkSurvey.meet(grounds[index][rank], grounds[index][$0]) }
+    let meets = grounds[index].map { LinkSurvey.meet(grounds[index][kinds[rank]], $0) }
+    let group = ranks.indices.filter { meets[kinds[$0]] }
     return group.count > 1 ? group : []
   }
 
   /// How many ranks meet over a transport: equal on all ranks.
   private func use(_ index: Int) -> TransportUse {
     var sizes: [Int: Int] = [:]
-    for ground in grounds[index].joined() { sizes[ground, default: 0] += 1 }
+    for (kind, count) in Self.count(kinds, of: grounds[index].count).enumerated() {
+      for ground in grounds[index][kind] { sizes[ground, default: 0] += count }
+    }
     return TransportUse(rankCount: ranks.count, groupSizes: sizes.values.filter { $0 > 1 })
   }
 
@@ -76,7 +130,6 @@ package struct LinkChoice: Sendable {
 
   /// The slowest medium that some pair uses, which bounds the speed of the whole. Equal on all ranks.
   package var medium: Medium {
-    let isOneHost = ranks.allSatisfy { $0.host == ranks[0].host }
     let media = transports.indices.filter { used[$0] }.map { transports[$0].medium(isOneHost: isOneHost) }
     return media.max() ?? (isOneHost ? .loopback : .network)
   }
@@ -86,7 +139,7 @@ package struct LinkChoice: Sendable {
   package func medium(inside groups: [some Collection<Int>]) -> Medium {
     var slowest = Medium.sharedMemory
     for group in groups where group.count > 1 {
-      let survey = LinkSurvey(grounds.map { grounds in group.map { grounds[$0] } }, rankCount: group.count)
+      let survey = LinkSurvey(grounds, Self.count(group.lazy.map { kinds[$0] }, of: grounds.first?.count ?? 0))
       let isOneHost = group.allSatisfy { ranks[$0].host == ranks[group.first!].host }
       let media = transports.indices.filter { survey.used[$0] }.map { transports[$0].medium(isOneHost: isOneHost) }
       slowest = max(slowest, media.max() ?? (isOneHost ? .loopback : .network))
@@ -109,10 +162,10 @@ package struct LinkChoice: Sendable {
     guard let last = index(of: kind) else { return nil }
     // Ranks with equal grounds differ at most in those of other transports; most often all are equal.
     let candidates = candidates ?? Array(ranks.indices)
-    let groups = Dictionary(grouping: candidates) { grounds[last][$0] }
+    let groups = Dictionary(grouping: candidates) { grounds[last][kinds[$0]] }
     var apart: [[Int]: [[Int]]] = [:]
     for rank in candidates {
-      let own = grounds[last][rank]
+      let own = grounds[last][kinds[rank]]
       let others = apart[own] ?? groups.filter { !LinkSurvey.meet(own, $0.key) }.map(\.value)
       apart[own] = others
       let peers = others.compactMap { group in group.first { $0 > rank && carrier(rank, $0).map { $0 > last } ?? true } }
@@ -140,19 +193,23 @@ struct LinkSurvey {
     var lists: [[Int]: Int] = [:]
   }
 
-  init(_ grounds: [[[Int]]], rankCount: Int) {
+  /// - Parameters:
+  ///   - grounds: For each transport and kind of rank.
+  ///   - counts: How many ranks are of each kind. Kinds without ranks do not count.
+  init(_ grounds: [[[Int]]], _ counts: [Int]) {
     self.grounds = grounds
     used = grounds.map { _ in false }
-    let distinct = grounds.map { Set($0).count }
+    let present = counts.indices.filter { counts[$0] > 0 }
+    let distinct = grounds.map { grounds in Set(present.map { grounds[$0] }).count }
     finest = distinct.indices.max { distinct[$0] < distinct[$1] } ?? 0
     if grounds.isEmpty { return }
     var classes: [[[Int]]: Class] = [:]
-    for rank in 0..<rankCount {
-      let key = grounds.indices.map { $0 == finest ? [] : grounds[$0][rank] }
+    for kind in present {
+      let key = grounds.indices.map { $0 == finest ? [] : grounds[$0][kind] }
       var found = classes[key] ?? Class(grounds: key)
-      found.rankCount += 1
-      for ground in grounds[finest][rank] { found.members[ground, default: 0] += 1 }
-      found.lists[grounds[finest][rank], default: 0] += 1
+      found.rankCount += counts[kind]
+      for ground in grounds[finest][kind] { found.members[ground, default: 0] += counts[kind] }
+      found.lists[grounds[finest][kind], default: 0] += counts[kind]
       classes[key] = found
     }
     let all = Array(classes.values)

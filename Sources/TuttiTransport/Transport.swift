@@ -41,7 +41,7 @@ package protocol Transport: Sendable {
   // MARK: All ranks
 
   /// The grounds on which a rank can be met. Two ranks can use the transport with each other when they have a ground in
-  /// common.
+  /// common. They depend on the rank's host, abilities and offers alone: ranks that are alike in these are asked about once.
   ///
   /// - Parameter isNamed: Whether the transport was asked for by name, and nothing else will do.
   /// - Returns: Nothing for a rank that does not offer it.

@@ -175,7 +175,8 @@ import Testing
           rank: rank, process: ProcessIdentity(pid: Int32(100 + rank), startTime: 1, namespace: 1),
           host: HostIdentity(name: "host-\(text.prefix(1))", identity: String(text.prefix(1))),
           abilities: HostAbilities(user: 0, userNamespace: 0), offers: []),
-        addresses: [], unixName: "", processors: ProcessorAllowance(inherited: processors(String(text.dropFirst(2)))))
+        addresses: [], listenerNumber: .meeting,
+        processors: ProcessorAllowance(inherited: processors(String(text.dropFirst(2)))))
     }
   }
 
@@ -229,9 +230,9 @@ import Testing
   @Test func containersShareTheirMachine() {
     var members = members(["a 0-1", "a 0-1", "b 0-1", "b 0-1"])
     let allowances = members.map(\.processors)
-    for rank in members.indices { members[rank].host.identity = "boot/\(rank / 2)" }
+    for rank in members.indices { members[rank].facts.host = HostIdentity(name: "", identity: "boot/\(rank / 2)") }
     #expect(HostLoad.ofMachines(members, allowances).values.map(\.isOversubscribed) == [true])
-    for rank in members.indices { members[rank].host.identity = "boot\(rank / 2)/1" }
+    for rank in members.indices { members[rank].facts.host = HostIdentity(name: "", identity: "boot\(rank / 2)/1") }
     #expect(HostLoad.ofMachines(members, allowances).values.map(\.isOversubscribed) == [false, false])
   }
 

@@ -12,7 +12,7 @@ import Testing
       host: HostIdentity(name: "host-ä", identity: "boot/1"),
       abilities: HostAbilities(memoryObstacle: "memfd_create: no", watchObstacle: "", user: 7, userNamespace: 8),
       offers: [TransportOffer(TransportKind("one"), [1, 2, 3]), TransportOffer(TransportKind("another"), [])]),
-    addresses: [.ipv4(0x0A00_0001, port: 80), .ipv6(1, 2, port: 3)], unixName: "tutti-x",
+    addresses: [.ipv4(0x0A00_0001, port: 80), .ipv6(1, 2, port: 80)], listenerNumber: CommunicatorID(high: 3, low: 4),
     processors: ProcessorAllowance(
       inherited: ProcessorSet(list: "0-3,70")!,
       quota: ProcessorQuota(quotaMicroseconds: 150_000, periodMicroseconds: 100_000, group: 7)))
@@ -83,7 +83,8 @@ import Testing
       // Without offers, their count is the only one of four zeros behind what the process may do.
       var head = WireEncoder()
       head.put(UInt32(member.rank))
-      member.process.encode(into: &head)
+      member.encodeOwn(into: &head)
+      head.put(member.process.namespace)
       member.host.encode(into: &head)
       member.abilities.encode(into: &head)
       var list = WireEncoder()
@@ -117,7 +118,6 @@ import Testing
       abilities: HostAbilities(memoryObstacle: text(128), watchObstacle: text(128), user: 7, userNamespace: 8),
       offers: Array(repeating: offer, count: TransportOffer.countMax))
     member.addresses = Array(repeating: .ipv6(1, 2, port: 3), count: MemberRecord.addressesMax)
-    member.unixName = text(SocketAddress.abstractNameBytesMax)
     member.processors = ProcessorAllowance(
       inherited: ProcessorSet(words: [UInt64](repeating: .max, count: ProcessorSet.wordsMax)), quota: member.processors.quota
     )

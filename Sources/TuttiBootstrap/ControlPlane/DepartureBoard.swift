@@ -73,9 +73,9 @@ final class DepartureBoard: DepartureMarks, @unchecked Sendable {
     withUnsafeBytes(of: 1 as UInt8) { _ = Sockets.sendDescriptors([memory.raw], with: $0, over: socket) }
   }
 
-  /// Receives the board from `maker`, the rank that made it.
+  /// Receives the board from `source`, a rank that has it.
   static func receive(
-    from socket: Int32, maker: MemberRecord, rankCount: Int, deadline: UInt64, clock: MonotonicClock
+    from socket: Int32, source: MemberRecord, rankCount: Int, deadline: UInt64, clock: MonotonicClock
   ) throws(FailureReport) -> DepartureBoard {
     var byte: UInt8 = 0
     var descriptors: [PassedDescriptor] = []
@@ -84,7 +84,7 @@ final class DepartureBoard: DepartureMarks, @unchecked Sendable {
     }
     guard descriptors.count == 1 else {
       throw FailureReport(
-        .peerLost, peer: maker.rank, "\(maker.description) did not pass on the memory that the ranks of its host share",
+        .peerLost, peer: source.rank, "\(source.description) did not pass on the memory that the ranks of its host share",
         advice: "Look at that rank's own output: it has ended, or is stopped")
     }
     return try DepartureBoard(descriptors[0].take(), rankCount: rankCount)

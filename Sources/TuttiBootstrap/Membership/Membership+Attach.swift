@@ -1,3 +1,5 @@
+import CTuttiLinux
+import Glibc
 import TuttiSystem
 
 // What a membership needs before it stands, once its members are known: the departure board of its host, and its edges of
@@ -9,23 +11,36 @@ extension Membership {
     members.indices.filter { sharesMemory(with: $0) }
   }
 
-  /// Makes the departure board where this rank is the lowest of those that share memory. It does so before it accepts the
-  /// others, who come for it. A rank that shares no memory has no board, and learns of ends by control connections alone.
+  /// Makes the departure board where this rank is the lowest of those that share memory. A rank that shares no memory has no
+  /// board, and learns of ends by control connections alone.
   func makeBoard() throws(FailureReport) {
     let local = localRanks
     guard local.count > 1, local[0] == rank else { return }
-    let board = try DepartureBoard(rankCount: rankCount)
-    state.withLock { $0.put(board) }
+    put(try DepartureBoard(rankCount: rankCount))
   }
 
-  /// Fetches the departure board from the rank that made it.
+  /// Fetches the departure board from the rank above this one in a tree of the ranks that share memory, so that none
+  /// passes it on more than twice. That one has it, or is about to get it: the lowest has made it.
   func fetchBoard(deadline: UInt64) throws(FailureReport) {
     let local = localRanks
-    guard local.count > 1, local[0] != rank else { return }
-    let socket = try dial(local[0], .departureBoard, over: .ownUser, deadline: deadline)
-    let board = try DepartureBoard.receive(
-      from: socket.raw, maker: members[local[0]], rankCount: rankCount, deadline: deadline, clock: clock)
-    state.withLock { $0.put(board) }
+    guard local.count > 1, let place = local.firstIndex(of: rank),
+      let above = ControlTree(rankCount: local.count).parent(of: place)
+    else { return }
+    let source = local[above]
+    let socket = try dial(source, .departureBoard, over: .ownUser, deadline: deadline)
+    put(
+      try DepartureBoard.receive(
+        from: socket.raw, source: members[source], rankCount: rankCount, deadline: deadline, clock: clock))
+  }
+
+  /// Takes the departure board, and passes it on to those that have come for it.
+  private func put(_ board: DepartureBoard) {
+    state.withLock { state in
+      state.board = board
+      state.machines.board = board
+      for seeker in state.boardSeekers { board.send(over: seeker.raw) }
+      state.boardSeekers = []
+    }
   }
 
   /// Dials this rank's parent in the control tree, if it has one, and makes the connection their edge.
@@ -42,11 +57,28 @@ extension Membership {
 
   /// Whether every tree edge of this rank stands, or stood.
   var isAttached: Bool { missingNeighbours.isEmpty }
-}
 
-extension Membership.State {
-  fileprivate mutating func put(_ board: DepartureBoard) {
-    self.board = board
-    machines.board = board
+  /// Makes the bell that rings when an edge of the control tree comes to stand.
+  func makeNeighbourBell() throws(FailureReport) {
+    let bell = try systemCall("eventfd", advice: "Raise the limit of open files (ulimit -n)") { tutti_eventfd() }
+    state.withLock { $0.neighbourBell = PassedDescriptor(OwnedDescriptor(bell)) }
+  }
+
+  /// Waits until an edge of the control tree has come to stand, or something has come on a descriptor. May return early.
+  ///
+  /// - Parameter descriptor: nil for none.
+  /// - Returns: Whether there is input on `descriptor`, or its end.
+  func awaitNeighbour(orInputOn descriptor: Int32? = nil, until deadline: UInt64) -> Bool {
+    let bell = state.withLock { $0.neighbourBell }
+    var hasInput = false
+    _ = clock.poll(until: deadline) { milliseconds in
+      var entries = [descriptor ?? -1, bell?.raw ?? -1].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+      let count = Glibc.poll(&entries, 2, milliseconds)
+      if count < 0 { return errno == EINTR ? 0 : count }
+      hasInput = entries[0].revents != 0
+      if let bell, entries[1].revents != 0 { tutti_eventfd_drain(bell.raw) }
+      return count
+    }
+    return hasInput
   }
 }

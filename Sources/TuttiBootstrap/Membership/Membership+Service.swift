@@ -21,6 +21,7 @@ extension Membership {
         case .link, .departureBoard: return hello.from > rank ? .fine : .wrongRank
         }
       })
+    try makeNeighbourBell()
     let acceptor = try HandshakeAcceptor(policy: policy, listeners: listeners, clock: clock)
     state.withLock { $0.acceptor = acceptor }
     let watch = try DescriptorWatch(acceptor.descriptor) { [weak self] in self?.acceptorIsReady() }
@@ -36,7 +37,12 @@ extension Membership {
         case .control: attach(&state, hello.from, connection.take())
         case .departureBoard:
           // Memory is for processes of this user alone, whatever they have proven.
-          if Sockets.isOfOwnUser(connection.raw) { state.board?.send(over: connection.raw) }
+          guard Sockets.isOfOwnUser(connection.raw) else { break }
+          if let board = state.board {
+            board.send(over: connection.raw)
+          } else if state.boardSeekers.count < rankCount {
+            state.boardSeekers.append(connection)
+          }
         case .link:
           if let transport = hello.transport {
             deliveries.append(Delivery(peer: hello.from, transport: transport, connection: connection))
@@ -67,6 +73,7 @@ extension Membership {
         to: peer, connection, service, patience: patience, clock: clock, { [weak self] in self?.edgeIsReady(peer) })
     else { return }
     if !state.machines.attach(edge, to: peer) { edge.close() }
+    if let bell = state.neighbourBell { tutti_eventfd_ring(bell.raw) }
   }
 
   private func edgeIsReady(_ peer: Int) {
@@ -83,6 +90,7 @@ extension Membership {
     state.withLock { state in
       state.timer = timer
       state.origin = nil
+      state.neighbourBell = nil
     }
     let (processes, now) = (processesToWatch, clock.now())
     change { machines, after in
@@ -92,11 +100,15 @@ extension Membership {
     service.leaveAtExit(self)
   }
 
-  /// The other processes that share memory with this one and have numbers here, with the ranks that they are.
+  /// The other processes that this rank watches, of those that share memory with it and have numbers here, with the ranks
+  /// that they are.
   private var processesToWatch: [ProcessIdentity: [Int]] {
     let own = members[rank].process
-    let others = members.filter { sharesMemory(with: $0.rank) && $0.process != own && $0.process.namespace == own.namespace }
-    return Dictionary(grouping: others, by: \.process).mapValues { $0.map(\.rank) }
+    let local = members.indices.filter {
+      sharesMemory(with: $0) && members[$0].process.namespace == own.namespace
+    }
+    let watched = WatchPattern.ranks(watchedBy: rank, of: local, tree: tree).filter { members[$0].process != own }
+    return Dictionary(grouping: watched) { members[$0].process }
   }
 
   /// Asks the kernel to watch a process: that tells of its end even while forked children hold its sockets open.

@@ -93,7 +93,7 @@ extension Membership {
       var record = members[member.0]
       record.rank = number
       record.addresses = record.addresses.map { $0.withPort(member.1.port) }
-      record.unixName = MemberListeners.unixName(member.1.number)
+      record.listenerNumber = member.1.number
       return record
     }
     let isAlone = records.count == 1
@@ -103,7 +103,10 @@ extension Membership {
   }
 
   private func awaitNeighbours(deadline: UInt64) throws(FailureReport) {
-    _ = clock.wait(until: deadline) { isAttached || isGivenUp }
+    // What ends it otherwise rings no bell.
+    while !isAttached, !isGivenUp, clock.now() < deadline {
+      _ = awaitNeighbour(until: min(deadline, clock.now() + 50 * Clock.millisecond))
+    }
     let missing = missingNeighbours
     if missing.isEmpty { return }
     let (cause, origin) = state.withLock { ($0.machines.failures.firstCause, $0.origin) }

@@ -36,6 +36,11 @@ package final class Membership: ControlPlane {
     var acceptor: HandshakeAcceptor?
     var acceptorWatch: DescriptorWatch?
     var board: DepartureBoard?
+    /// Ranks that came for the board before this one had it.
+    var boardSeekers: [PassedConnection] = []
+    /// Rings when an edge of the control tree comes to stand, for the thread that waits for them. Nil before, and once all
+    /// stand.
+    var neighbourBell: PassedDescriptor?
     /// Wakes the service thread when the machines say so.
     var timer: WatchedOwner?
     var handlers: ControlHandlers?
@@ -142,6 +147,8 @@ package final class Membership: ControlPlane {
       state.timer = nil
       state.early = []
       state.board = nil
+      state.boardSeekers = []
+      state.neighbourBell = nil
       state.origin = nil
     }
   }

@@ -5,7 +5,8 @@ import TuttiSystem
 struct MemberListeners: ~Copyable {
   private var sockets: [PassedDescriptor] = []
   private(set) var addresses: [SocketAddress] = []
-  private(set) var unixName: String
+  /// What the Unix listener is named after.
+  let number: CommunicatorID
 
   /// Where to listen.
   enum Place {
@@ -26,8 +27,8 @@ struct MemberListeners: ~Copyable {
   /// - Parameter number: A number that this rank drew; its Unix listener is named after it.
   init(rank: Int, _ settings: Settings, number: CommunicatorID = .random()) throws(FailureReport) {
     let portRange = settings.portRange
-    unixName = Self.unixName(number)
-    sockets.append(PassedDescriptor(try Sockets.listen(on: .abstractUnix(unixName))))
+    self.number = number
+    sockets.append(PassedDescriptor(try Sockets.listen(on: .abstractUnix(Self.unixName(number)))))
     switch settings.place {
     case .only(let address):
       let socket = PassedDescriptor(try Self.listen(rank: rank, on: address, dualStack: false, portRange: portRange))
@@ -134,7 +135,7 @@ struct MeetingListeners {
       MemberListeners.Settings(place: place, portRange: network.portRange, advertised: network.advertised))
     let addresses = candidates.isEmpty && network.advertised.isEmpty ? [] : listeners.addresses
     let point = MeetingPoint(
-      number: number, addresses: addresses, unixName: listeners.unixName,
+      number: number, addresses: addresses, unixName: MemberListeners.unixName(listeners.number),
       secret: publishedSecret?.publishedBytes ?? [])
     return MeetingListeners(sockets: listeners.handOver(), number: number, point: point)
   }

@@ -33,7 +33,7 @@ extension Meeting {
     precondition(offers.count <= TransportOffer.countMax, "more than \(TransportOffer.countMax) transports are offered")
     let facts = RankFacts(
       rank: identity.rank, process: .current(), host: .current(), abilities: abilities, offers: offers)
-    var record = MemberRecord(facts: facts, addresses: [], unixName: "", processors: .current())
+    var record = MemberRecord(facts: facts, addresses: [], listenerNumber: .meeting, processors: .current())
     record.note = note
     if identity.rankCount == 1 {
       return Meeting(
@@ -89,7 +89,7 @@ struct MeetingWay {
       let listening = settings(try place(of: leader))
       let listeners = try MemberListeners(rank: 0, listening)
       own.member.addresses = listeners.addresses
-      own.member.unixName = listeners.unixName
+      own.member.listenerNumber = listeners.number
       let others = inOrder(requests.dropFirst().map(\.member), of: leader)
       return Meeting(
         rank: 0, members: [own.member] + others, communicator: .random(), secret: secret,
@@ -136,7 +136,7 @@ struct MeetingWay {
       let listeners = try MemberListeners(rank: identity.rank, listening)
       var request = own
       request.member.addresses = listeners.addresses
-      request.member.unixName = listeners.unixName
+      request.member.listenerNumber = listeners.number
       guest.send(.request(request))
       guard case .table(let communicator, let members) = try guest.receive(), members.count == identity.rankCount else {
         throw FailureReport(.rendezvous, rank: identity.rank, peer: 0, "rank 0 sent something other than the table of ranks")

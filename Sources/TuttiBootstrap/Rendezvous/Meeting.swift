@@ -76,7 +76,16 @@ package final class Meeting {
     try membership.makeBoard()
     try membership.startListening(takeListeners())
     try leader.announce(communicator, members)
-    while try !leader.awaitAttached(members, isOwnAttached: membership.isAttached) {}
+    while true {
+      let isOwnAttached = membership.isAttached
+      if leader.haveAllAttached(isOwnAttached: isOwnAttached) { break }
+      if isOwnAttached {
+        try leader.awaitAttached(members)
+      } else {
+        _ = membership.awaitNeighbour(orInputOn: leader.descriptor, until: leader.deadline)
+        try leader.awaitAttached(members, until: clock.now())
+      }
+    }
     leader.begin()
     try membership.establish()
     leader.close()
@@ -98,8 +107,8 @@ package final class Meeting {
   /// Waits for the children's connections, and for a word of rank 0 that they will not come.
   private func awaitChildren(of membership: Membership, _ guest: RendezvousGuest) throws(FailureReport) {
     while !membership.isAttached {
-      let limit = clock.now() + Clock.millisecond
-      if clock.now() >= deadline || Sockets.wait(guest.connection.descriptor, for: POLLIN, until: limit, clock: clock) {
+      let hasInput = membership.awaitNeighbour(orInputOn: guest.connection.descriptor, until: deadline)
+      if hasInput || clock.now() >= deadline {
         _ = try guest.receive()
         throw FailureReport(.rendezvous, rank: rank, peer: 0, "rank 0 sent something unexpected while ranks connected")
       }

@@ -15,7 +15,7 @@ final class RendezvousLeader {
   let identity: LaunchIdentity
   let clock: MonotonicClock
   let started: UInt64
-  private var deadline: UInt64
+  private(set) var deadline: UInt64
   private let acceptor: HandshakeAcceptor
   /// Tells which connections have news: looking at all of them for each would take n rounds of n looks.
   private let epoll: OwnedDescriptor
@@ -129,17 +129,20 @@ final class RendezvousLeader {
     for token in guests.keys { send(table, to: token) }
   }
 
-  /// Waits a while for every rank to have its control connections.
+  /// Readable when there is news of the others.
+  var descriptor: Int32 { epoll.raw }
+
+  /// Whether every rank has its control connections.
   ///
-  /// - Parameter isOwnAttached: Whether this rank has its own. They come on the service thread, which this wait does not
-  ///   see.
-  /// - Returns: Whether all have them.
-  func awaitAttached(_ members: [MemberRecord], isOwnAttached: Bool) throws(FailureReport) -> Bool {
-    if isOwnAttached, attachedCount == identity.rankCount - 1 { return true }
-    let pause = isOwnAttached ? deadline : min(deadline, clock.now() + Clock.millisecond)
-    let isOnTime = try pump(until: pause)
+  /// - Parameter isOwnAttached: Whether this rank has its own. They come on the service thread.
+  func haveAllAttached(isOwnAttached: Bool) -> Bool { isOwnAttached && attachedCount == identity.rankCount - 1 }
+
+  /// Takes in what the others say of their control connections.
+  ///
+  /// - Parameter limit: Until when news are waited for; nil for the deadline of the join, after which it is refused.
+  func awaitAttached(_ members: [MemberRecord], until limit: UInt64? = nil) throws(FailureReport) {
+    let isOnTime = try pump(until: min(deadline, limit ?? deadline))
     if !isOnTime, clock.now() >= deadline { try refuseAll(unattachedReport(members)) }
-    return false
   }
 
   /// Lets all begin.

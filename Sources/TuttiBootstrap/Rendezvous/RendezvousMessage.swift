@@ -76,8 +76,7 @@ enum RendezvousMessage {
     case .table(let communicator, let members):
       encoder.put(UInt8(4))
       communicator.encode(into: &encoder)
-      encoder.put(UInt32(members.count))
-      for member in members { member.encode(into: &encoder) }
+      MemberTable.encode(members, into: &encoder)
     case .refusal(let report):
       encoder.put(UInt8(5))
       report.encode(into: &encoder)
@@ -98,14 +97,7 @@ enum RendezvousMessage {
       self = .failed(try FailureReport.decode(from: &decoder))
     case 4:
       let communicator = try CommunicatorID(from: &decoder)
-      var members: [MemberRecord] = []
-      // As many as the frame has room for: its size is what is bounded.
-      for rank in 0..<(try decoder.takeCount(max: decoder.remaining, "members")) {
-        let member = try MemberRecord(from: &decoder)
-        guard member.rank == rank else { throw MalformedMessage("the order of members") }
-        members.append(member)
-      }
-      self = .table(communicator, members)
+      self = .table(communicator, try MemberTable.decode(from: &decoder))
     case 5:
       self = .refusal(try FailureReport.decode(from: &decoder))
     case 6:

@@ -78,17 +78,25 @@ import TuttiTopology
     let address = SocketAddress.ipv6(0xFD00_0000_0000_0001, 2, port: 40_000)
     let record = MemberRecord(
       facts: RankFacts(rank: 0, process: .current(), host: .current(), abilities: .current(), offers: testOffers),
-      addresses: [SocketAddress](repeating: address, count: 8), unixName: String(repeating: "n", count: 40),
-      processors: .current())
+      addresses: [SocketAddress](repeating: address, count: 8), listenerNumber: .random(), processors: .current())
     let members = (0..<rankCount).map { rank in
       var member = record
       member.rank = rank
+      member.listenerNumber = CommunicatorID(high: UInt64(rank), low: 1)
+      // Two hosts, whose ranks take turns.
+      member.facts.host = HostIdentity(name: record.host.name, identity: record.host.identity + "\(rank % 2)")
       return member
     }
     let bytes = RendezvousMessage.table(CommunicatorID(high: 1, low: 2), members).bytes
-    #expect(bytes.count < RendezvousMessage.tableBytesMax / 2)
+    // What the ranks of a host have in common is there once for each host.
+    #expect(bytes.count < rankCount * MemberTable.rowBytes + 2048, "\(bytes.count) bytes")
     guard case .table(_, let found) = try RendezvousMessage(bytes) else { throw FailureReport.missing }
     #expect(found == members)
+    // A row that has nothing in common with anybody: the first row follows the number of rows.
+    var row = bytes
+    let start = bytes.count - rankCount * MemberTable.rowBytes
+    row.replaceSubrange(start..<start + 4, with: [2, 0, 0, 0])
+    #expect(throws: MalformedMessage("common")) { _ = try RendezvousMessage(row) }
     // A count that the bytes have no room for is refused before anything is made for it.
     var hostile = Array(bytes.prefix(17 + 4))
     hostile.replaceSubrange(17..<21, with: [0xFF, 0xFF, 0xFF, 0x7F])

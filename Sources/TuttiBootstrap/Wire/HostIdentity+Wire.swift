@@ -1,20 +1,7 @@
 import TuttiSystem
 import TuttiTopology
 
-// Processes and hosts as they travel.
-
-extension ProcessIdentity {
-  func encode(into encoder: inout WireEncoder) {
-    encoder.put(pid)
-    encoder.put(startTime)
-    encoder.put(namespace)
-  }
-
-  init(from decoder: inout WireDecoder) throws(MalformedMessage) {
-    self.init(
-      pid: try decoder.take("pid"), startTime: try decoder.take("start time"), namespace: try decoder.take("namespace"))
-  }
-}
+// Hosts as they travel.
 
 extension HostIdentity {
   package func encode(into encoder: inout WireEncoder) {
