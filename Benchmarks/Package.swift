@@ -16,6 +16,11 @@ let package = Package(
         "MeasuringPrograms", .product(name: "Tutti", package: "tutti"), .product(name: "TuttiLaunch", package: "tutti"),
       ]),
     .executableTarget(name: "own-program", dependencies: [.product(name: "Tutti", package: "tutti")]),
+    .executableTarget(
+      name: "join-ranks",
+      dependencies: [
+        "MeasuringPrograms", .product(name: "Tutti", package: "tutti"), .product(name: "TuttiLaunch", package: "tutti"),
+      ]),
     .executableTarget(name: "small-calls", dependencies: [.product(name: "Tutti", package: "tutti")]),
     .executableTarget(
       name: "point-to-point", dependencies: ["MeasuringPrograms", .product(name: "Tutti", package: "tutti")]),

@@ -138,6 +138,7 @@ extension Communicator {
         advice: "Call Communicator.makeInProcess(rankCount:), or choose auto, "
           + options.transports.map(\.kind.name).joined(separator: ", "))
     }
+    var phases = JoinPhases()
     let network = try NetworkSettings.read(environment)
     let offered = try OfferedTransports(
       options, TransportRequest(environment: environment, rank: identity.rank, rankCount: identity.rankCount))
@@ -146,18 +147,15 @@ extension Communicator {
     let logger = Logger(label: "tutti")
     let catalog = try AlgorithmCatalog(options)
     let topology = options.topology?.topology
+    phases.end("settings and devices")
     defer { identity.leaveSpace() }
     let meeting = try Meeting.attend(
       identity: identity, secret: secret,
-      settings: [
-        "topology": topology.map { "\($0.name.prefix(128)) (\($0.hash))" } ?? "none", "transport": options.transport.name,
-        "TUTTI_CHECK": options.checksStrictly ? "strict" : "wire",
-        "TUTTI_BITS": catalog.bits.name,
-        "own algorithms": catalog.agreement, CPUAffinity.variable: affinity.agreement,
-      ],
+      settings: settings(options, topology, catalog, affinity),
       offers: offered.offers, note: TuningAgreement.bytes(tuning, rank: identity.rank), network: network,
       deadline: monotonicNanoseconds() &+ patience,
       notify: { logger.warning("rank \(identity.rank): \($0).") })
+    phases.end("meeting")
     let choice = offered.choice(rank: identity.rank, meeting.members)
     let layout: JobLayout
     let agreement: TuningAgreement
@@ -166,7 +164,9 @@ extension Communicator {
       try offered.check(choice)
       layout = try JobLayout(topology, hosts: meeting.members.map(\.host))
     } catch { throw meeting.refuse(error) }
+    phases.end("choice of transports")
     let membership = try meeting.begin()
+    phases.end("table and control connections")
     var tuningNotice: String?
     let member = try JoinedMember.make(
       membership, choice, layout, offered, catalog,
@@ -175,12 +175,30 @@ extension Communicator {
         tuningNotice = fitting.notice
         return fitting.tuning
       }, place: .affinity(affinity))
+    phases.end("placement and threads")
+    if identity.rank == 0 { log(phases, rankCount: identity.rankCount, logger) }
     // All ranks know this; rank 0 alone logs it.
     let told = identity.rank == 0 ? [tuning.notice, tuningNotice].compactMap { $0 } : []
     let notices =
       told + offered.notices(choice) + WatchNotices(membership.members).lines(for: identity.rank)
     for line in notices { logger.warning("rank \(identity.rank): \(line).") }
     return member
+  }
+
+  /// What must be equal on all ranks, by the name that an error gives it.
+  private static func settings(
+    _ options: CommunicatorOptions, _ topology: Topology?, _ catalog: AlgorithmCatalog, _ affinity: CPUAffinity
+  ) -> [String: String] {
+    [
+      "topology": topology.map { "\($0.name.prefix(128)) (\($0.hash))" } ?? "none", "transport": options.transport.name,
+      "TUTTI_CHECK": options.checksStrictly ? "strict" : "wire", "TUTTI_BITS": catalog.bits.name,
+      "own algorithms": catalog.agreement, CPUAffinity.variable: affinity.agreement,
+    ]
+  }
+
+  /// Says what a join has taken: at level info where somebody may wonder, and else at level debug.
+  private static func log(_ phases: JoinPhases, rankCount: Int, _ logger: Logger) {
+    logger.log(level: phases.seconds > 1 ? .info : .debug, "rank 0: \(phases.description(rankCount: rankCount)).")
   }
 
   /// The tuning for ranks of one process: the profile in their options, or else the built-in one for this machine.
