@@ -230,9 +230,9 @@ import Testing
   @Test func containersShareTheirMachine() {
     var members = members(["a 0-1", "a 0-1", "b 0-1", "b 0-1"])
     let allowances = members.map(\.processors)
-    for rank in members.indices { members[rank].facts.host = HostIdentity(name: "", identity: "boot/\(rank / 2)") }
+    for rank in members.indices { members[rank].host = HostIdentity(name: "", identity: "boot/\(rank / 2)") }
     #expect(HostLoad.ofMachines(members, allowances).values.map(\.isOversubscribed) == [true])
-    for rank in members.indices { members[rank].facts.host = HostIdentity(name: "", identity: "boot\(rank / 2)/1") }
+    for rank in members.indices { members[rank].host = HostIdentity(name: "", identity: "boot\(rank / 2)/1") }
     #expect(HostLoad.ofMachines(members, allowances).values.map(\.isOversubscribed) == [false, false])
   }
 

@@ -3,15 +3,20 @@ import TuttiSystem
 /// How long each part of a join has taken on this rank. Rank 0 logs it: there, a part ends when the last rank has come that
 /// far.
 struct JoinPhases {
-  private let began = monotonicNanoseconds()
+  private let clock: MonotonicClock
+  private let began: UInt64
   private var ended: UInt64
   private var parts: [(name: String, seconds: Double)] = []
 
-  init() { ended = began }
+  init(clock: MonotonicClock = .system) {
+    self.clock = clock
+    began = clock.now()
+    ended = began
+  }
 
   /// Ends a part, which began where the one before it ended.
   mutating func end(_ part: String) {
-    let now = monotonicNanoseconds()
+    let now = clock.now()
     parts.append((part, Double(now - ended) / 1e9))
     ended = now
   }

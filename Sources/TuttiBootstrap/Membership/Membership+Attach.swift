@@ -1,13 +1,13 @@
-import CTuttiLinux
 import Glibc
 import TuttiSystem
+import TuttiTransport
 
 // What a membership needs before it stands, once its members are known: the departure board of its host, and its edges of
 // the control tree. For joins and for splits.
 
 extension Membership {
   /// The ranks that share memory with this one, itself among them, ascending; none where it can share none.
-  private var localRanks: [Int] {
+  var localRanks: [Int] {
     members.indices.filter { sharesMemory(with: $0) }
   }
 
@@ -60,8 +60,8 @@ extension Membership {
 
   /// Makes the bell that rings when an edge of the control tree comes to stand.
   func makeNeighbourBell() throws(FailureReport) {
-    let bell = try systemCall("eventfd", advice: "Raise the limit of open files (ulimit -n)") { tutti_eventfd() }
-    state.withLock { $0.neighbourBell = PassedDescriptor(OwnedDescriptor(bell)) }
+    let bell = try Doorbell()
+    state.withLock { $0.neighbourBell = bell }
   }
 
   /// Waits until an edge of the control tree has come to stand, or something has come on a descriptor. May return early.
@@ -72,11 +72,11 @@ extension Membership {
     let bell = state.withLock { $0.neighbourBell }
     var hasInput = false
     _ = clock.poll(until: deadline) { milliseconds in
-      var entries = [descriptor ?? -1, bell?.raw ?? -1].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+      var entries = [descriptor ?? -1, bell?.descriptor ?? -1].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
       let count = Glibc.poll(&entries, 2, milliseconds)
       if count < 0 { return errno == EINTR ? 0 : count }
       hasInput = entries[0].revents != 0
-      if let bell, entries[1].revents != 0 { tutti_eventfd_drain(bell.raw) }
+      if let bell, entries[1].revents != 0 { bell.disarm() }
       return count
     }
     return hasInput

@@ -73,7 +73,7 @@ extension Membership {
         to: peer, connection, service, patience: patience, clock: clock, { [weak self] in self?.edgeIsReady(peer) })
     else { return }
     if !state.machines.attach(edge, to: peer) { edge.close() }
-    if let bell = state.neighbourBell { tutti_eventfd_ring(bell.raw) }
+    state.neighbourBell?.ring()
   }
 
   private func edgeIsReady(_ peer: Int) {
@@ -104,9 +104,7 @@ extension Membership {
   /// that they are.
   private var processesToWatch: [ProcessIdentity: [Int]] {
     let own = members[rank].process
-    let local = members.indices.filter {
-      sharesMemory(with: $0) && members[$0].process.namespace == own.namespace
-    }
+    let local = localRanks.filter { members[$0].process.namespace == own.namespace }
     let watched = WatchPattern.ranks(watchedBy: rank, of: local, tree: tree).filter { members[$0].process != own }
     return Dictionary(grouping: watched) { members[$0].process }
   }

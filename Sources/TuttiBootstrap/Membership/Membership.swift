@@ -40,7 +40,7 @@ package final class Membership: ControlPlane {
     var boardSeekers: [PassedConnection] = []
     /// Rings when an edge of the control tree comes to stand, for the thread that waits for them. Nil before, and once all
     /// stand.
-    var neighbourBell: PassedDescriptor?
+    var neighbourBell: Doorbell?
     /// Wakes the service thread when the machines say so.
     var timer: WatchedOwner?
     var handlers: ControlHandlers?

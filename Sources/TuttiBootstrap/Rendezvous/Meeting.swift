@@ -76,15 +76,9 @@ package final class Meeting {
     try membership.makeBoard()
     try membership.startListening(takeListeners())
     try leader.announce(communicator, members)
-    while true {
-      let isOwnAttached = membership.isAttached
-      if leader.haveAllAttached(isOwnAttached: isOwnAttached) { break }
-      if isOwnAttached {
-        try leader.awaitAttached(members)
-      } else {
-        _ = membership.awaitNeighbour(orInputOn: leader.descriptor, until: leader.deadline)
-        try leader.awaitAttached(members, until: clock.now())
-      }
+    while !leader.haveAllAttached(isOwnAttached: membership.isAttached) {
+      _ = membership.awaitNeighbour(orInputOn: leader.descriptor, until: leader.deadline)
+      try leader.takeAttached(members)
     }
     leader.begin()
     try membership.establish()

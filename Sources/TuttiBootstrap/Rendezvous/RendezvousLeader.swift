@@ -137,12 +137,11 @@ final class RendezvousLeader {
   /// - Parameter isOwnAttached: Whether this rank has its own. They come on the service thread.
   func haveAllAttached(isOwnAttached: Bool) -> Bool { isOwnAttached && attachedCount == identity.rankCount - 1 }
 
-  /// Takes in what the others say of their control connections.
-  ///
-  /// - Parameter limit: Until when news are waited for; nil for the deadline of the join, after which it is refused.
-  func awaitAttached(_ members: [MemberRecord], until limit: UInt64? = nil) throws(FailureReport) {
-    let isOnTime = try pump(until: min(deadline, limit ?? deadline))
-    if !isOnTime, clock.now() >= deadline { try refuseAll(unattachedReport(members)) }
+  /// Takes in what the others have said of their control connections. Refuses the join where that is nothing, and its
+  /// deadline has passed.
+  func takeAttached(_ members: [MemberRecord]) throws(FailureReport) {
+    let hasNews = try pump(until: clock.now())
+    if !hasNews, clock.now() >= deadline { try refuseAll(unattachedReport(members)) }
   }
 
   /// Lets all begin.

@@ -5,7 +5,7 @@ import TuttiSystem
 /// What ranks have in common is in it once, and a row of 34 bytes for each rank. Decoded records share the memory of what
 /// they have in common.
 ///
-///   communicator 16, number of commons 4, each common as ``MemberRecord/encodeCommon(into:)`` has it,
+///   number of commons 4, each common as ``MemberRecord/encodeCommon(into:)`` has it,
 ///   number of ranks 4, for each its common 4 and ``MemberRecord/encodeOwn(into:)`` 30
 enum MemberTable {
   static let rowBytes = 4 + MemberRecord.ownBytes

@@ -18,7 +18,8 @@ package final class Doorbell: @unchecked Sendable {
   /// - Parameter flag: Where peers look for the flag (shared memory), zero-initialised and outliving this object; nil for
   ///   memory of its own.
   package init(flag: UnsafeMutablePointer<Atomic<UInt32>>? = nil) throws(FailureReport) {
-    owner = OwnedDescriptor(try systemCall("eventfd") { tutti_eventfd() })
+    owner = OwnedDescriptor(
+      try systemCall("eventfd", advice: "Raise the limit of open files (ulimit -n)") { tutti_eventfd() })
     ownsFlag = flag == nil
     if let flag {
       parked = flag

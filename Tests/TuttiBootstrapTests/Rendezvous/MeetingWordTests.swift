@@ -84,7 +84,7 @@ import TuttiTopology
       member.rank = rank
       member.listenerNumber = CommunicatorID(high: UInt64(rank), low: 1)
       // Two hosts, whose ranks take turns.
-      member.facts.host = HostIdentity(name: record.host.name, identity: record.host.identity + "\(rank % 2)")
+      member.host = HostIdentity(name: record.host.name, identity: record.host.identity + "\(rank % 2)")
       return member
     }
     let bytes = RendezvousMessage.table(CommunicatorID(high: 1, low: 2), members).bytes
