@@ -1,6 +1,7 @@
 import Patience
 import TuttiSystem
 import Foundation
+import Synchronization
 import Testing
 import TuttiTesting
 import TuttiTransport
@@ -179,8 +180,10 @@ import TuttiTransport
   @Test(arguments: Fabric.allCases)
   func memoryIsLeftAloneAfterAFailure(fabric: Fabric) throws {
     let communicators = try makeCommunicators(3, fabric)
+    let outOfBarrier = Atomic(0)
     let ended = try endings(communicators) { communicator throws(TuttiError) in
       try communicator.barrier()
+      outOfBarrier.add(1, ordering: .relaxed)
       let bytes = 4 << 20
       let memory = UnsafeMutableRawPointer.allocate(byteCount: 2 * bytes, alignment: 64)
       defer { memory.deallocate() }
@@ -197,6 +200,8 @@ import TuttiTransport
       }
       if communicator.rank == 1 {
         Thread.sleep(forTimeInterval: 0.001)
+        // On a busy machine another rank may not have left the barrier yet, which the abort would end.
+        _ = Clock.wait(until: Patience.deadline(seconds: 10)) { outOfBarrier.load(ordering: .relaxed) == 3 }
         communicator.abort("stop")
       }
       var thrown: TuttiError?
