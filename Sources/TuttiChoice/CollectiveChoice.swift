@@ -86,13 +86,18 @@ package struct CollectiveChoice: Sendable {
   }
 
   /// The barrier where ranks outnumber the processors of their one host, and nothing was measured: each has to run as rarely
-  /// as can be, which no term says.
+  /// as can be, which no term says. Both have as many messages as the ranks need at least, and in the direct one all but one
+  /// rank wait once. But its rank 0 has a link to every other, which from some number on costs more than it saves.
   private var yielding: String? {
     guard collective == .barrier, case .oneMedium(.sharedMemory, _) = terms.model, grouping.rankCount > terms.processors,
       table == nil
     else { return nil }
-    return "direct"
+    return grouping.rankCount <= Self.directBarrierRanksMax ? "direct" : "binomial"
   }
+
+  /// On 2 processors, direct and binomial: 16 and 30 ms at 256 ranks, 53 and 76 at 512, where the first one, which opens the
+  /// links, already takes longer; at 2,048 that takes minutes directly.
+  private static let directBarrierRanksMax = 256
 
   // MARK: Weighing
 

@@ -6,10 +6,11 @@ import TuttiSystem
 @testable import TuttiLaunch
 
 /// Lists of hosts and hostfiles: what they mean, and what is said about those that mean nothing.
-@Suite struct HostListTests {
+@Suite final class HostListTests {
   private let folder = FileManager.default.temporaryDirectory.appending(path: "hosts-\(UUID().uuidString)").path
 
   init() throws { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) }
+  deinit { try? FileManager.default.removeItem(atPath: folder) }
 
   private func words(_ list: HostList) -> [String] { list.hosts.map { "\($0.destination) \($0.slots)" } }
 

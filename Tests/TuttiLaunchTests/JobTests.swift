@@ -7,10 +7,11 @@ import TuttiLaunch
 /// Jobs of shells for ranks: what ranks get from their launcher, and how the job ends.
 ///
 /// Serialized, because dispositions of signals belong to the whole process.
-@Suite(.serialized) struct JobTests {
+@Suite(.serialized) final class JobTests {
   private let folder = FileManager.default.temporaryDirectory.appending(path: "launch-\(UUID().uuidString)").path
 
   init() throws { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) }
+  deinit { try? FileManager.default.removeItem(atPath: folder) }
 
   /// Ranks that run a line of shell each, with their output in files.
   private func job(_ scripts: [String]) throws -> JobDescription {

@@ -46,10 +46,11 @@ final class HandshakeAcceptor: @unchecked Sendable {
 
   /// - Parameters:
   ///   - listeners: Listening sockets; owned from here on, also when this throws.
-  ///   - patience: Nanoseconds a connection has to prove itself.
+  ///   - patience: Nanoseconds a connection has to prove itself. Long, since a host may have many more ranks than
+  ///     processors, of which each waits seconds for its turn; that strangers are few is seen to by their number.
   ///   - openFilesMax: How many files this process may open.
   init(
-    policy: ListenerPolicy, listeners: [PassedDescriptor], clock: MonotonicClock, patience: UInt64 = 5 * Clock.second,
+    policy: ListenerPolicy, listeners: [PassedDescriptor], clock: MonotonicClock, patience: UInt64 = 60 * Clock.second,
     openFilesMax: Int = Sockets.openFilesMax
   ) throws(FailureReport) {
     precondition(listeners.count < Int(Self.firstConnectionToken) - 1)
