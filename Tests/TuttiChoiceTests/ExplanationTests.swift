@@ -56,12 +56,15 @@ import TuttiSchedule
     let large = choice.explain(.allReduce, bytes: 16 << 20)
     #expect(large.chosen == "hierarchical" && large.reason.hasSuffix("the least work in all"))
     #expect(choice.explain(.allGather, bytes: 16 << 20).reason == "the least time")
-    let crowd = AlgorithmChoice(
-      grouping: Grouping(rankCount: 6),
-      terms: ChoiceTerms(JobFacts(levels: [.init(name: "rank", medium: .sharedMemory)], processors: 2)),
-      candidates: everything)
-    let barrier = crowd.explain(.barrier, bytes: 0)
-    #expect(barrier.chosen == "direct" && barrier.reason.contains("outnumber"))
+    for (rankCount, name) in [(2, "dissemination"), (3, "direct"), (256, "direct"), (257, "binomial")] {
+      let crowd = AlgorithmChoice(
+        grouping: Grouping(rankCount: rankCount),
+        terms: ChoiceTerms(JobFacts(levels: [.init(name: "rank", medium: .sharedMemory)], processors: 2)),
+        candidates: everything.filter { $0.collective == .barrier })
+      let barrier = crowd.explain(.barrier, bytes: 0)
+      #expect(barrier.chosen == name && barrier.reason.contains("outnumber") == (rankCount > 2), "\(rankCount) ranks")
+      #expect(crowd.best(.barrier, bytes: 0) == name)
+    }
   }
 
   @Test func nobodyToChooseFrom() throws {

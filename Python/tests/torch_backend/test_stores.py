@@ -16,8 +16,8 @@ class FileTests(ProgramTests):
     def test_one_file_serves_one_job_after_the_other(self):
         for _ in range(3):
             self.finish(start("check_all_reduce(); dist.destroy_process_group()", store=self.file))
-            # PyTorch removes the file with the last rank, but now and then it does not, with gloo as well as with Tutti (2 and
-            # 4 of 70 jobs), and its documents then leave that to the user.
+            # PyTorch removes the file with the last rank, but now and then it does not, with gloo as well as with Tutti
+            # (2 and 4 of 70 jobs), and its documents then leave that to the user.
             if os.path.exists(self.file):
                 os.unlink(self.file)
 

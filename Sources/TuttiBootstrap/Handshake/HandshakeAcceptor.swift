@@ -29,6 +29,10 @@ final class HandshakeAcceptor: @unchecked Sendable {
     var securing: (hello: HandshakeHello, session: TLSSession)?
   }
 
+  /// Nanoseconds a connection has to prove itself. A host may have many more ranks than processors, of which each waits
+  /// seconds for its turn. What keeps strangers few is their number, not this.
+  static let standardPatience = 60 * Clock.second
+
   /// Readable when ``service()`` has something to do.
   var descriptor: Int32 { epoll.raw }
   private let epoll: OwnedDescriptor
@@ -46,11 +50,10 @@ final class HandshakeAcceptor: @unchecked Sendable {
 
   /// - Parameters:
   ///   - listeners: Listening sockets; owned from here on, also when this throws.
-  ///   - patience: Nanoseconds a connection has to prove itself. Long, since a host may have many more ranks than
-  ///     processors, of which each waits seconds for its turn; that strangers are few is seen to by their number.
+  ///   - patience: Nanoseconds a connection has to prove itself.
   ///   - openFilesMax: How many files this process may open.
   init(
-    policy: ListenerPolicy, listeners: [PassedDescriptor], clock: MonotonicClock, patience: UInt64 = 60 * Clock.second,
+    policy: ListenerPolicy, listeners: [PassedDescriptor], clock: MonotonicClock, patience: UInt64 = standardPatience,
     openFilesMax: Int = Sockets.openFilesMax
   ) throws(FailureReport) {
     precondition(listeners.count < Int(Self.firstConnectionToken) - 1)
