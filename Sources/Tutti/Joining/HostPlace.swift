@@ -56,7 +56,8 @@ struct HostPlace: Sendable {
       processors: confinement.processors, memoryNode: ProcessorTopology.readNodes().memoryNode(of: used))
   }
 
-  func isOversubscribed(_ host: HostIdentity) -> Bool { loads[host.machine]?.isOversubscribed ?? false }
+  /// nil where nothing is known of it.
+  func load(of host: HostIdentity) -> HostLoad? { loads[host.machine] }
 
   /// How many ranks can run at the same time on whichever of the hosts has room for the fewest: equal on all ranks.
   func runningMin(_ members: [MemberRecord]) -> Int {

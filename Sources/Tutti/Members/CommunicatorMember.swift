@@ -58,15 +58,17 @@ class CommunicatorMember: EngineDelegate, @unchecked Sendable {
   /// - Parameters:
   ///   - links: Where its links come from.
   ///   - waiting: What the transports of its links say about waiting for them.
-  ///   - isOversubscribed: Whether the host's ranks outnumber the processors they may use.
+  ///   - load: How many ranks compete for the host's processors; nil where that is not known.
   ///   - processors: What this rank is confined to; nil when it is not.
   final func activate(
-    links: any LinkSource, doorbell: Doorbell, waiting: WaitingHints = WaitingHints(), isOversubscribed: Bool,
+    links: any LinkSource, doorbell: Doorbell, waiting: WaitingHints = WaitingHints(), load: HostLoad?,
     processors: ProcessorSet? = nil
   ) {
     engineStorage = Engine(
-      rank: rank, rankCount: rankCount, doorbell: doorbell, isOversubscribed: isOversubscribed, processors: processors,
-      registeredMemory: registeredMemory, waiting: waiting, links: links, planner: planner, delegate: self)
+      rank: rank, rankCount: rankCount, doorbell: doorbell, isOversubscribed: load?.isOversubscribed ?? false,
+      processors: processors, registeredMemory: registeredMemory, waiting: waiting,
+      stallNanoseconds: Engine.stallNanoseconds(ranksPerProcessor: load?.ranksPerProcessor ?? 1), links: links,
+      planner: planner, delegate: self)
     controlPlane.activate(
       ControlHandlers(
         onConnection: { [weak self] peer, transport, socket in self?.accept(from: peer, transport, socket) },

@@ -139,7 +139,7 @@ final class InProcessGroup: Sendable {
     }
     group.admit(members)
     for member in members {
-      member.activate(links: member.links, doorbell: member.links.doorbell, isOversubscribed: load.isOversubscribed)
+      member.activate(links: member.links, doorbell: member.links.doorbell, load: load)
     }
     return members
   }

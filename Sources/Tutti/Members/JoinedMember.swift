@@ -62,7 +62,7 @@ final class JoinedMember: CommunicatorMember, SplittingMember, @unchecked Sendab
       let member = JoinedMember(membership, offered, links, layout, policy, place)
       member.activate(
         links: links, doorbell: links.doorbell, waiting: links.waiting,
-        isOversubscribed: place.isOversubscribed(membership.members[membership.rank].host), processors: place.processors)
+        load: place.load(of: membership.members[membership.rank].host), processors: place.processors)
       return member
     } catch {
       membership.report(error)

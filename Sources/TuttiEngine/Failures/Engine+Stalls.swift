@@ -21,6 +21,15 @@ struct StallWatch {
 extension Engine {
   /// How long an operation stays where it is before other ranks are first asked, unless it is given otherwise.
   package static let usualStallNanoseconds: UInt64 = 500_000_000
+  /// As many ranks on a processor still get their turns often enough for the usual time.
+  private static let usualRanksPerProcessor = 16
+
+  /// The stall time where ranks take turns. An operation of very many stays where it is because each of them waits for its
+  /// turn, and questions would only add to that.
+  package static func stallNanoseconds(ranksPerProcessor: Int) -> UInt64 {
+    usualStallNanoseconds * UInt64(max(1, ranksPerProcessor / usualRanksPerProcessor))
+  }
+
   /// The longest time between two rounds of questions, as a multiple of the stall time.
   private static let longestPause: UInt64 = 16
   /// Ranks that are asked in one round: each question passes all ranks on its way through the control tree.

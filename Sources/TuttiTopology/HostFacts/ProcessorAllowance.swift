@@ -21,6 +21,9 @@ package struct HostLoad: Hashable, Sendable {
   /// Ranks must take turns: one that spins may keep the one it waits for off its processor.
   package var isOversubscribed: Bool { running < ranks }
 
+  /// How many ranks take turns on a processor, at least 1.
+  package var ranksPerProcessor: Int { max(1, ranks / running) }
+
   /// The load of ranks that may each use these processors.
   ///
   /// Ranks compete for the union of what they may use, and so do those among them that are confined to a part of it.

@@ -25,7 +25,9 @@ import Testing
   @Test func aReaderThatLeavesIsNoFailure() async throws {
     let arguments = ["-c", "\(Tool.path) \(Self.hosts) --min-bytes 8 --max-bytes 1M | head -n 3; echo ${PIPESTATUS[0]}"]
     let outcome = try await Running("/bin/bash", arguments).outcome(limit: 60)
-    #expect(outcome.output.split(separator: "\n").last == "141" && outcome.errors == "", "\(outcome.errors)")
+    // On a busy machine it says that it waits for its agent.
+    let complaints = outcome.errors.split(separator: "\n").filter { !$0.contains("hosts have answered") }
+    #expect(outcome.output.split(separator: "\n").last == "141" && complaints.isEmpty, "\(outcome.errors)")
   }
 
   @Test func resultsThatDoNotArriveAreAFailure() async throws {

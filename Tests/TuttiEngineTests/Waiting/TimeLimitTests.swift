@@ -106,6 +106,11 @@ struct TimeLimitTests {
     return (try #require(failure), end, delegate.asked.withLock { $0 }, delegate.polled.withLock { $0 })
   }
 
+  @Test("ranks that take turns on a processor are asked later", arguments: [(1, 1), (16, 1), (31, 1), (32, 2), (1024, 64)])
+  func crowdedStall(ranksPerProcessor: Int, times: UInt64) {
+    #expect(Engine.stallNanoseconds(ranksPerProcessor: ranksPerProcessor) == times * Engine.usualStallNanoseconds)
+  }
+
   /// The other ranks are asked before the time is over, once, and the answer is what is thrown.
   @Test func peersAreAskedBeforeTheEnd() throws {
     let (failure, end, asked, _) = try wait(FakeTime())
