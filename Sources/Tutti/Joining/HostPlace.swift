@@ -56,7 +56,7 @@ struct HostPlace: Sendable {
       processors: confinement.processors, memoryNode: ProcessorTopology.readNodes().memoryNode(of: used))
   }
 
-  /// nil where nothing is known of it.
+  /// How many ranks compete for the processors of a host; nil where that is not known.
   func load(of host: HostIdentity) -> HostLoad? { loads[host.machine] }
 
   /// How many ranks can run at the same time on whichever of the hosts has room for the fewest: equal on all ranks.

@@ -21,7 +21,7 @@ struct StallWatch {
 extension Engine {
   /// How long an operation stays where it is before other ranks are first asked, unless it is given otherwise.
   package static let usualStallNanoseconds: UInt64 = 500_000_000
-  /// As many ranks on a processor still get their turns often enough for the usual time.
+  /// The most ranks on a processor that still get their turns often enough for the usual time.
   private static let usualRanksPerProcessor = 16
 
   /// The stall time where ranks take turns. An operation of very many stays where it is because each of them waits for its
