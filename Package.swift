@@ -44,6 +44,8 @@ let package = Package(
     .target(name: "CTuttiVerbs", cSettings: [.define("TUTTI_RDMA", .when(traits: ["RDMA"]))]),
     // TLS by the system's libssl, which is opened at run time.
     .target(name: "CTuttiTLS", dependencies: ["CTuttiLinux"], linkerSettings: [.linkedLibrary("dl")]),
+    // The launcher's PMIx by the system's libpmix, which is opened at run time.
+    .target(name: "CTuttiPMIx", linkerSettings: [.linkedLibrary("dl")]),
     .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"]), .yum(["openssl-devel"])]),
 
     // What the operating system gives.
@@ -65,7 +67,8 @@ let package = Package(
       ]),
 
     // Finding each other, trusting each other, failing together.
-    .target(name: "TuttiBootstrap", dependencies: ["TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux"]),
+    .target(
+      name: "TuttiBootstrap", dependencies: ["TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux", "CTuttiPMIx"]),
 
     .target(
       name: "Tutti",

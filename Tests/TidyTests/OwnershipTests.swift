@@ -59,7 +59,7 @@ import Testing
     "ChildProcess.swift descriptors": "numbers that the caller keeps open until the child is started",
     "ChildStarter.swift lifeline": "open as long as the process lives",
     "DescriptorWatch.swift descriptor": "its owner cancels the watch before it closes it",
-    "PMIRendezvous.swift descriptor": "the launcher's, until a client takes it over",
+    "PMIClient.swift descriptor": "the launcher's, until a client takes it over",
     "FramedConnection.swift descriptor": "`connection` beside it",
     "HandshakeDialer.swift socket": "the caller, for the time of a handshake",
   ]

@@ -18,7 +18,7 @@ import Testing
     "TuttiRDMA": ["TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux", "CTuttiVerbs"],
     // Never an algorithm or a transport: it knows plans and links.
     "TuttiEngine": ["TuttiSchedule", "TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiKernels", "CTuttiLinux"],
-    "TuttiBootstrap": ["TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux"],
+    "TuttiBootstrap": ["TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux", "CTuttiPMIx"],
     "Tutti": [
       "TuttiSchedule", "TuttiAlgorithms", "TuttiTopology", "TuttiTopologyFiles", "TuttiChoice", "TuttiSystem",
       "TuttiTransport", "TuttiTCP",

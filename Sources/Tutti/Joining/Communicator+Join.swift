@@ -35,6 +35,7 @@ extension Communicator {
     do throws(FailureReport) {
       let environment = environment ?? processEnvironment()
       let identity = try LaunchIdentity.read(environment)
+      defer { identity.leaveSpace() }
       return try join(
         identity, identity.readSecret(environment), CPUAffinity.read(environment), environment, options)
     } catch { throw TuttiError(error) }
@@ -148,7 +149,6 @@ extension Communicator {
     let catalog = try AlgorithmCatalog(options)
     let topology = options.topology?.topology
     phases.end("settings and devices")
-    defer { identity.leaveSpace() }
     let meeting = try Meeting.attend(
       identity: identity, secret: secret,
       settings: settings(options, topology, catalog, affinity),

@@ -9,15 +9,19 @@ struct LaunchFamily: Sendable {
   let size: String?
   /// Variables that together name the job, where all of them are set.
   let job: [String]
+  /// Whether its ranks may meet over PMIx.
+  var speaksPMIx = false
 
   static let slurmRank = "SLURM_PROCID"
   static let common = LaunchFamily(name: "the launcher", rank: "RANK", size: "WORLD_SIZE", job: ["TORCHELASTIC_RUN_ID"])
   static let openMPI = LaunchFamily(
-    name: "Open MPI", rank: "OMPI_COMM_WORLD_RANK", size: "OMPI_COMM_WORLD_SIZE", job: ["PMIX_NAMESPACE"])
+    name: "Open MPI", rank: "OMPI_COMM_WORLD_RANK", size: "OMPI_COMM_WORLD_SIZE", job: ["PMIX_NAMESPACE"],
+    speaksPMIx: true)
   static let pmi = LaunchFamily(name: "the PMI launcher", rank: "PMI_RANK", size: "PMI_SIZE", job: ["PMI_JOBID"])
   static let slurm = LaunchFamily(
-    name: "Slurm", rank: slurmRank, size: "SLURM_STEP_NUM_TASKS", job: ["SLURM_JOB_ID", "SLURM_STEP_ID"])
-  static let prrte = LaunchFamily(name: "PRRTE", rank: "PMIX_RANK", size: nil, job: ["PMIX_NAMESPACE"])
+    name: "Slurm", rank: slurmRank, size: "SLURM_STEP_NUM_TASKS", job: ["SLURM_JOB_ID", "SLURM_STEP_ID"],
+    speaksPMIx: true)
+  static let prrte = LaunchFamily(name: "PRRTE", rank: "PMIX_RANK", size: nil, job: ["PMIX_NAMESPACE"], speaksPMIx: true)
   static let kubernetes = LaunchFamily(name: "Kubernetes", rank: "JOB_COMPLETION_INDEX", size: nil, job: [])
 
   /// By precedence. Launchers nest, and the inner one's ranks count: `salloc mpirun` leaves Slurm's variables of a step

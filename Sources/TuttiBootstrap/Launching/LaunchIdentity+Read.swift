@@ -1,6 +1,7 @@
 import TuttiSystem
 
-// Who this process is, by its environment alone: nothing is opened, and no other host is asked.
+// Who this process is, by its environment: no other host is asked. A launcher that tells by PMIx where ranks meet needs its
+// library, and one that does not tell the number of ranks is asked for it.
 
 extension LaunchIdentity {
   static let own = ["TUTTI_RANK", "TUTTI_SIZE", "TUTTI_RENDEZVOUS"]
@@ -10,15 +11,22 @@ extension LaunchIdentity {
   /// `TUTTI_RANK`, `TUTTI_SIZE` and `TUTTI_RENDEZVOUS` say it all. Without `TUTTI_RANK` the launcher's variables give rank
   /// and size, and `TUTTI_RENDEZVOUS`, or else the launcher, says where the ranks meet. See `docs/LAUNCHING.md`.
   ///
+  /// - Parameters:
+  ///   - pmix: What speaks with a launcher's PMIx server.
+  ///   - claims: Which of the launcher's connections have been used.
   /// - Throws: `.configuration` when variables are missing, malformed or contradict each other; the message names the
-  ///   variable and its value, the advice what to set.
-  package static func read(_ environment: [String: String]) throws(FailureReport) -> LaunchIdentity {
+  ///   variable and its value, the advice what to set. `.rendezvous` when the launcher must be asked, and does not answer.
+  package static func read(
+    _ environment: [String: String], pmix: any PMIxServer = PMIxLibrary(), claims: LauncherClaims = .process
+  ) throws(FailureReport) -> LaunchIdentity {
     let variables = EnvironmentReader(environment)
     if variables["TUTTI_RANK"] != nil {
       try variables.requireAll(own)
       return try readOwn(variables)
     }
-    if let family = LaunchFamily.find(variables) { return try read(variables, family) }
+    if let family = LaunchFamily.find(variables) {
+      return try LaunchReading(environment, variables, family, pmix, claims).identity()
+    }
     if variables.hasAny(own) {
       try variables.requireAll(own)
     }
@@ -44,79 +52,11 @@ extension LaunchIdentity {
     return LaunchIdentity(
       rank: rank, rankCount: rankCount, rendezvous: rendezvous, source: own.joined(separator: ", "))
   }
-
-  private static func read(
-    _ variables: EnvironmentReader, _ family: LaunchFamily
-  ) throws(FailureReport) -> LaunchIdentity {
-    if family.size == nil, variables["TUTTI_SIZE"] == nil {
-      throw FailureReport(
-        .configuration, "\(family.name) tells this process its rank (\(family.rank)), but not the number of ranks",
-        advice: "Set TUTTI_SIZE to it, and TUTTI_RENDEZVOUS to host:port of rank 0, on every rank")
-    }
-    let (rank, rankCount) = try variables.rankAndCount(family.rank, family.size ?? "TUTTI_SIZE")
-    if let size = family.size, variables["TUTTI_SIZE"] != nil {
-      try variables.refuseContradiction(rankCount, size, "TUTTI_SIZE")
-    }
-    let job = family.jobName(variables)
-    if variables["TUTTI_RENDEZVOUS"] != nil {
-      return LaunchIdentity(
-        rank: rank, rankCount: rankCount, rendezvous: try variables.rendezvous(rank: rank),
-        source: "\(family.source), TUTTI_RENDEZVOUS", job: job)
-    }
-    switch family.rank {
-    case LaunchFamily.common.rank:
-      let (rendezvous, source) = try readMaster(variables, rank)
-      return LaunchIdentity(rank: rank, rankCount: rankCount, rendezvous: rendezvous, source: source, job: job)
-    case LaunchFamily.slurm.rank:
-      return LaunchIdentity(
-        rank: rank, rankCount: rankCount, rendezvous: try SlurmStep.rendezvous(variables, rank: rank),
-        source: "\(family.source), SLURM_STEP_NODELIST", job: job)
-    case LaunchFamily.pmi.rank where variables["PMI_FD"] != nil:
-      let space = PMIRendezvous(descriptor: Int32(try variables.integer("PMI_FD", 0...Int(Int32.max))))
-      guard let key = MeetingPlace.key("main") else { preconditionFailure("a plain name") }
-      return LaunchIdentity(
-        rank: rank, rankCount: rankCount, place: .store(space, key: key), source: "\(family.source), PMI_FD", job: job,
-        space: space)
-    default:
-      throw FailureReport(
-        .configuration, rank: rank,
-        "\(family.name) started this process as rank \(rank) of \(rankCount) (\(family.source)), but nothing says where the "
-          + "ranks meet",
-        advice: "Set TUTTI_RENDEZVOUS to host:port of rank 0, the same on every rank"
-          + (family.rank == LaunchFamily.openMPI.rank ? " (mpirun -x TUTTI_RENDEZVOUS -x TUTTI_SECRET ...)" : ""))
-    }
-  }
-
-  private static func readMaster(
-    _ variables: EnvironmentReader, _ rank: Int
-  ) throws(FailureReport) -> (RendezvousAddress, source: String) {
-    try variables.requireAll(["RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"])
-    var port = try variables.integer("MASTER_PORT", 1...65535)
-    var source = "RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT"
-    if variables["TORCHELASTIC_RUN_ID"] != nil {
-      // torchrun's agent listens on MASTER_PORT itself for as long as the job runs.
-      guard port < 65535 else {
-        throw FailureReport(
-          .configuration, rank: rank, "MASTER_PORT=65535 leaves no port above it, and torchrun itself holds that one",
-          advice: "Start torchrun with a smaller --master-port, or set TUTTI_RENDEZVOUS")
-      }
-      port += 1
-      source += " + 1 (TORCHELASTIC_RUN_ID is set: torchrun holds MASTER_PORT)"
-    }
-    let address = variables["MASTER_ADDR"] ?? ""
-    let text = address.contains(":") && !address.hasPrefix("[") ? "[\(address)]:\(port)" : "\(address):\(port)"
-    guard let rendezvous = RendezvousAddress(text), case .tcp = rendezvous else {
-      throw FailureReport(
-        .configuration, rank: rank, "MASTER_ADDR=\"\(address)\" is not a host name or address",
-        advice: "Set it to the host name or address of rank 0, without a port")
-    }
-    return (rendezvous, source)
-  }
 }
 
 extension EnvironmentReader {
   /// Where the ranks meet, as `TUTTI_RENDEZVOUS` has it.
-  fileprivate func rendezvous(rank: Int) throws(FailureReport) -> RendezvousAddress {
+  func rendezvous(rank: Int) throws(FailureReport) -> RendezvousAddress {
     let text = self["TUTTI_RENDEZVOUS"] ?? ""
     if let rendezvous = RendezvousAddress(text) { return rendezvous }
     throw FailureReport(

@@ -10,11 +10,11 @@ package struct LaunchIdentity: Sendable {
   package let source: String
   /// What the launcher calls the job; nil where it has no name. Part of the key that connections are proven with.
   package let job: String?
-  /// The launcher's key-value space, when ``place`` is there.
-  private let space: PMIRendezvous?
+  /// The launcher's key-value space, when ``place`` is there, or when the launcher told there how many ranks there are.
+  private let space: LauncherSpace?
 
   package init(
-    rank: Int, rankCount: Int, place: MeetingPlace, source: String, job: String? = nil, space: PMIRendezvous? = nil
+    rank: Int, rankCount: Int, place: MeetingPlace, source: String, job: String? = nil, space: LauncherSpace? = nil
   ) {
     precondition((1...JobSize.ranksMax).contains(rankCount) && (0..<rankCount).contains(rank))
     self.rank = rank
@@ -37,14 +37,14 @@ package struct LaunchIdentity: Sendable {
   /// - Returns: nil when the environment has none and the launcher's key-value space can carry one: rank 0 draws it.
   /// - Throws: As ``JobSecret/read(_:job:)``; the advice says what this launcher can do about it.
   package func readSecret(_ environment: [String: String]) throws(FailureReport) -> JobSecret? {
-    if space != nil, !JobSecret.isSet(in: environment) { return nil }
+    if space != nil, rendezvous == nil, !JobSecret.isSet(in: environment) { return nil }
     do throws(FailureReport) {
       return try JobSecret.read(environment, job: job)
     } catch {
       guard error.code == .authentication, source.hasPrefix(LaunchFamily.slurmRank) else { throw error }
       throw FailureReport(
         error.code, rank: rank, error.message,
-        advice: error.advice + ". With srun --mpi=pmi2, Slurm carries one to the ranks")
+        advice: error.advice + ". With srun --mpi=pmi2 or --mpi=pmix, Slurm carries one to the ranks")
     }
   }
 

@@ -7,7 +7,7 @@ import TuttiSystem
 /// EuroMPI 2010). MPICH's and Intel MPI's launchers and Slurm's plugin pmi2 answer.
 ///
 /// One thread's at a time. Every wait has a limit; after an error the connection is of no more use.
-final class PMIClient {
+final class PMIClient: LauncherClient {
   private let socket: OwnedDescriptor
   private let clock: MonotonicClock
   private var received: [UInt8] = []
@@ -34,6 +34,23 @@ final class PMIClient {
     _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
     self.clock = clock
   }
+
+  /// The space of a job whose launcher speaks PMI over this descriptor.
+  ///
+  /// The launcher knows one connection for each process, and none after its end: a process meets over PMI once.
+  package static func space(
+    descriptor: Int32, claims: LauncherClaims = .process, clock: MonotonicClock = .system
+  ) -> LauncherSpace {
+    LauncherSpace("PMI", clock: clock) { deadline throws(FailureReport) in
+      try claims.claim("PMI_FD=\(descriptor)", over: "PMI")
+      let client = try PMIClient(descriptor: descriptor, clock: clock)
+      try client.begin(deadline: deadline)
+      return client
+    }
+  }
+
+  /// An answer that did not come may come yet, in place of the next one.
+  var outlivesErrors: Bool { false }
 
   /// Introduces this process, and learns the name of the job's space.
   func begin(deadline: UInt64) throws(FailureReport) {

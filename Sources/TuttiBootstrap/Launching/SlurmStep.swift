@@ -21,7 +21,8 @@ enum SlurmStep {
   /// its number gives, so that steps on one node rarely share one.
   static func rendezvous(_ variables: EnvironmentReader, rank: Int) throws(FailureReport) -> RendezvousAddress {
     let advice =
-      "Set TUTTI_RENDEZVOUS to host:port of rank 0, the same on every rank, or start the ranks with srun --mpi=pmi2"
+      "Set TUTTI_RENDEZVOUS to host:port of rank 0, the same on every rank, or start the ranks with srun --mpi=pmi2 "
+      + "or --mpi=pmix"
     let distribution = variables["SLURM_DISTRIBUTION"] ?? ""
     if distribution.split(whereSeparator: { ":,".contains($0) }).contains("arbitrary") {
       throw FailureReport(

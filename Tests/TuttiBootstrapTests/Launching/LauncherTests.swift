@@ -91,6 +91,14 @@ import TuttiSystem
   @Test(
     arguments: [
       (openMPI, ["rank 2 of 4", "TUTTI_RENDEZVOUS", "mpirun -x"]),
+      (
+        merged(openMPI, ["PMIX_SERVER_URI2": "u", "TUTTI_PMIX_LIBRARY": "/no/libpmix.so"]),
+        ["rank 2", "/no/libpmix.so", "No such file", "TUTTI_PMIX_LIBRARY"]
+      ),
+      (
+        merged(openMPI, ["PMIX_SERVER_URI2": "u", "TUTTI_PMIX_LIBRARY": "libc.so.6"]),
+        ["libc.so.6 has no PMIx_Init", "unset it"]
+      ),
       (["PMI_RANK": "0", "PMI_SIZE": "2"], ["where the ranks meet", "TUTTI_RENDEZVOUS"]),
       (merged(hydra, ["PMI_FD": "x"]), ["PMI_FD=\"x\""]),
       (merged(hydra, ["PMI_SIZE": "3"]), ["PMI_RANK=3", "PMI_SIZE=3"]),

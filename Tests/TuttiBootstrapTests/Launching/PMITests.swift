@@ -89,8 +89,8 @@ private final class PMILauncher: Sendable {
 
 extension OverSockets {
   @Suite struct PMITests {
-    private static func rendezvous(_ launcher: PMILauncher) throws -> PMIRendezvous {
-      PMIRendezvous(descriptor: try launcher.connect(), claims: PMIClaims())
+    private static func rendezvous(_ launcher: PMILauncher) throws -> LauncherSpace {
+      PMIClient.space(descriptor: try launcher.connect(), claims: LauncherClaims())
     }
 
     @Test(arguments: [2, 5]) func ranksMeetOverPMI(_ rankCount: Int) throws {
@@ -137,7 +137,7 @@ extension OverSockets {
       var ends: [Int32] = [0, 0]
       try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0)
       defer { close(ends[1]) }
-      let space = PMIRendezvous(descriptor: ends[0], claims: PMIClaims())
+      let space = PMIClient.space(descriptor: ends[0], claims: LauncherClaims())
       let error = #expect(throws: FailureReport.self) { try space.get("tutti-main", timeout: .milliseconds(100)) }
       #expect(error?.message.contains("did not answer init in time") == true)
       // Nor does the goodbye wait for it.
@@ -148,7 +148,7 @@ extension OverSockets {
       var ends: [Int32] = [0, 0]
       try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0)
       close(ends[1])
-      let space = PMIRendezvous(descriptor: ends[0], claims: PMIClaims())
+      let space = PMIClient.space(descriptor: ends[0], claims: LauncherClaims())
       let error = #expect(throws: FailureReport.self) { try space.get("tutti-main", timeout: .seconds(5)) }
       #expect(error?.message.contains("closed its PMI connection") == true)
     }
@@ -156,18 +156,18 @@ extension OverSockets {
     @Test func aDescriptorThatIsNoSocketIsLeftAlone() throws {
       let file = open("/dev/null", O_RDONLY | O_CLOEXEC)
       defer { close(file) }
-      let space = PMIRendezvous(descriptor: file, claims: PMIClaims())
+      let space = PMIClient.space(descriptor: file, claims: LauncherClaims())
       let error = #expect(throws: FailureReport.self) { try space.get("tutti-main", timeout: .seconds(5)) }
       #expect(error?.message.contains("PMI_FD=\(file)") == true)
       #expect(fcntl(file, F_GETFD) >= 0)
     }
 
     @Test func aProcessMeetsOverPMIOnce() throws {
-      let claims = PMIClaims()
+      let claims = LauncherClaims()
       let descriptor = try PMILauncher(1).connect()
-      let first = PMIRendezvous(descriptor: descriptor, claims: claims)
+      let first = PMIClient.space(descriptor: descriptor, claims: claims)
       try first.put([0x61], for: "tutti-main", timeout: .seconds(5))
-      let second = PMIRendezvous(descriptor: descriptor, claims: claims)
+      let second = PMIClient.space(descriptor: descriptor, claims: claims)
       let error = #expect(throws: FailureReport.self) { try second.put([0x61], for: "x", timeout: .seconds(5)) }
       #expect(error?.message.contains("joined over PMI before") == true)
       first.finalize()

@@ -18,10 +18,6 @@ struct StoreAccess: Sendable {
     case failure(String)
   }
 
-  private final class Answer<Value: Sendable>: Sendable {
-    let value = Lock<Outcome<Value>?>(nil)
-  }
-
   func put(_ value: [UInt8], deadline: UInt64) throws(FailureReport) {
     let key = key
     try call("store rank 0's address", until: deadline) { store, timeout in
@@ -69,19 +65,18 @@ struct StoreAccess: Sendable {
   ) throws(FailureReport) -> Value {
     let started = clock.now()
     let timeout = Duration.nanoseconds(Int64(clamping: max(deadline, started) - started))
-    let answer = Answer<Value>()
     let store = store
-    try startDetachedThread("tutti-store", rank: rank, orElse: "cannot start a thread to ask the rendezvous") {
-      let outcome: Outcome<Value>
+    let outcome: Outcome<Value>? = try limitedCall(
+      "tutti-store", until: max(deadline, started) + Self.grace, clock: clock, rank: rank,
+      orElse: "cannot start a thread to ask the rendezvous"
+    ) {
       do {
-        outcome = .value(try body(store, timeout))
+        return .value(try body(store, timeout))
       } catch {
-        outcome = .failure(Self.text(of: error))
+        return .failure(Self.text(of: error))
       }
-      answer.value.withLock { $0 = outcome }
     }
-    _ = clock.wait(until: max(deadline, started) + Self.grace) { answer.value.withLock { $0 != nil } }
-    switch answer.value.withLock({ $0 }) {
+    switch outcome {
     case .value(let value):
       return value
     case .failure(let text):
