@@ -61,7 +61,7 @@ func withRanks(
 ) throws {
   let communicators = try makeCommunicators(rankCount, fabric, faults: faults, timeout: timeout)
   do {
-    try TuttiTesting.onThreads(rankCount) { rank in
+    try TuttiTesting.onThreads(rankCount, timeout: Patience.seconds(180)) { rank in
       try body(communicators[rank])
       communicators[rank].close()
     }

@@ -144,8 +144,15 @@ extension Communicator {
   func makeArray<Element: TuttiElement>(
     count: Int, from values: [Element], _ body: (RawMemory, RawMemory) throws(TuttiError) -> Void
   ) throws(TuttiError) -> [Element] {
+    guard count > 0 else {
+      // The standard library would write the count into storage that all empty arrays share.
+      try values.withRawMemory { input in
+        self.result { () throws(TuttiError) in try body(input, RawMemory(nil, count: count, of: Element.self)) }
+      }.get()
+      return []
+    }
     var failure: TuttiError?
-    let result = [Element](unsafeUninitializedCapacity: max(count, 0)) { buffer, initializedCount in
+    let result = [Element](unsafeUninitializedCapacity: count) { buffer, initializedCount in
       values.withRawMemory { input in
         do throws(TuttiError) {
           try body(input, RawMemory(buffer.baseAddress, count: count, of: Element.self))

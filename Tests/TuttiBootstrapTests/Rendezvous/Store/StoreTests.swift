@@ -204,7 +204,7 @@ extension OverSockets {
       let results = try runRanks(0..<2) { rank throws(FailureReport) in try Self.join(rank, 2, store, seconds: 0.6) }
       let seconds = Double(monotonicNanoseconds() - start) / 1e9
       if manner == .losesLater { return try Self.check(results, 2) }
-      #expect(seconds < 5, "\(manner) took \(seconds) s")
+      #expect(seconds < Patience.seconds(5), "\(manner) took \(seconds) s")
       let (leader, guest) = (Self.failure(results[0]), Self.failure(results[1]))
       #expect(leader?.code == .rendezvous && guest?.code == .rendezvous, "\(String(describing: guest))")
       let expected: String =
