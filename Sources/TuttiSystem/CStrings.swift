@@ -13,3 +13,10 @@ package func withCStrings<Result, Failure: Error>(
   }
   return try body(pointers)
 }
+
+extension String {
+  /// What a buffer of C holds up to its first null.
+  package init(untilNull buffer: [CChar]) {
+    self.init(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+}

@@ -7,7 +7,7 @@ extension HostIdentity {
   package static func current() -> HostIdentity {
     var buffer = [CChar](repeating: 0, count: 256)
     gethostname(&buffer, buffer.count - 1)
-    let name = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    let name = String(untilNull: buffer)
     let boot = readSmallFile("/proc/sys/kernel/random/boot_id")?.split(separator: "\n").first.map(String.init)
     return HostIdentity(name: name, identity: "\(boot ?? name)/\(namespaceInode("net"))")
   }

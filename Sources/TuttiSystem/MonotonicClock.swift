@@ -32,6 +32,12 @@ package struct MonotonicClock: Sendable {
     return read()
   }
 
+  /// The time when `timeout` from now is over; now where it is negative.
+  package func deadline(after timeout: Duration) -> UInt64 {
+    let (seconds, attoseconds) = max(timeout, .zero).components
+    return now() &+ UInt64(min(seconds, 1 << 30)) * Clock.second &+ UInt64(attoseconds / 1_000_000_000)
+  }
+
   /// Lets `nanoseconds` pass, or less when a signal comes.
   package func pause(_ nanoseconds: UInt64) {
     if let sleep { sleep(nanoseconds) } else { Clock.pause(nanoseconds) }

@@ -61,7 +61,7 @@ func withRanks(
 ) throws {
   let communicators = try makeCommunicators(rankCount, fabric, faults: faults, timeout: timeout)
   do {
-    try TuttiTesting.onThreads(rankCount, timeout: Patience.seconds(180)) { rank in
+    try onThreads(rankCount) { rank in
       try body(communicators[rank])
       communicators[rank].close()
     }
@@ -95,7 +95,7 @@ func environment(_ rank: Int, _ rankCount: Int, _ rendezvous: String) -> [String
 }
 
 /// Runs `body(0)...body(count - 1)` on threads and waits for all, at most three minutes times slowness.
-func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) throws {
+func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) throws -> Void) throws {
   try TuttiTesting.onThreads(count, timeout: Patience.seconds(180), body)
 }
 

@@ -17,13 +17,11 @@ struct LaunchReading {
   }
 
   func identity() throws(FailureReport) -> LaunchIdentity {
-    guard let size = family.size ?? (variables["TUTTI_SIZE"] == nil ? nil : "TUTTI_SIZE") else {
+    guard let size = family.size ?? (variables.hasAny(["TUTTI_SIZE"]) ? "TUTTI_SIZE" : nil) else {
       return try identityWithoutSize()
     }
     let (rank, rankCount) = try variables.rankAndCount(family.rank, size)
-    if family.size != nil, variables["TUTTI_SIZE"] != nil {
-      try variables.refuseContradiction(rankCount, size, "TUTTI_SIZE")
-    }
+    try variables.refuseContradiction(rankCount, size, "TUTTI_SIZE")
     let (place, source, space) = try place(rank: rank, rankCount: rankCount)
     return LaunchIdentity(
       rank: rank, rankCount: rankCount, place: place, source: "\(family.rank), \(size), \(source)",

@@ -51,7 +51,7 @@ package final class LauncherSpace: Rendezvous {
   }
 
   package func put(_ value: [UInt8], for key: String, timeout: Duration) throws {
-    let deadline = deadline(timeout)
+    let deadline = clock.deadline(after: timeout)
     try use(deadline) { client throws(FailureReport) in
       try client.put(String(decoding: value, as: UTF8.self), for: key, deadline: deadline)
       try client.barrier(deadline: deadline)
@@ -59,14 +59,14 @@ package final class LauncherSpace: Rendezvous {
   }
 
   package func get(_ key: String, timeout: Duration) throws -> [UInt8]? {
-    let deadline = deadline(timeout)
+    let deadline = clock.deadline(after: timeout)
     return try use(deadline) { client throws(FailureReport) in
       try client.get(key, deadline: deadline).map { Array($0.utf8) }
     }
   }
 
   package func wait(for key: String, timeout: Duration) throws -> [UInt8]? {
-    let deadline = deadline(timeout)
+    let deadline = clock.deadline(after: timeout)
     return try use(deadline) { client throws(FailureReport) in
       try client.barrier(deadline: deadline)
       return try client.get(key, deadline: deadline).map { Array($0.utf8) }
@@ -86,11 +86,6 @@ package final class LauncherSpace: Rendezvous {
     }
     // A launcher that does not answer has other troubles than this process's goodbye.
     try? box?.client.finalize(deadline: clock.now() + Self.goodbyePatience)
-  }
-
-  private func deadline(_ timeout: Duration) -> UInt64 {
-    let (seconds, attoseconds) = max(timeout, .zero).components
-    return clock.now() &+ UInt64(min(seconds, 1 << 30)) * Clock.second &+ UInt64(attoseconds / 1_000_000_000)
   }
 
   private func use<Value>(

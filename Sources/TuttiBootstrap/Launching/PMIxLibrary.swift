@@ -27,25 +27,18 @@ package protocol PMIxServer: Sendable {
 package struct PMIxLibrary: PMIxServer {
   /// Names another library than the system's.
   package static let variable = "TUTTI_PMIX_LIBRARY"
-  private static let standardName = "libpmix.so.2"
-  private static let loading = Lock(())
+  private static let library = SystemLibrary("libpmix.so.2", variable: variable, load: tutti_pmix_load)
 
   package func open(_ environment: [String: String]) throws(FailureReport) {
-    let given = environment[Self.variable].flatMap { $0.isEmpty ? nil : $0 }
-    let name = given ?? Self.standardName
-    let why: String? = Self.loading.withLock { _ in
-      var text = [CChar](repeating: 0, count: 256)
-      guard tutti_pmix_load(name, &text, text.count) != 0 else { return nil }
-      return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
-    guard let why else { return }
+    guard let failure = Self.library.open(environment) else { return }
     throw FailureReport(
-      .configuration, "ranks meet over the launcher's PMIx by the library \(name), which cannot be used: \(why)",
-      advice: given == nil
-        ? "Install it on every host (Debian and Ubuntu: apt-get install libpmix2; Fedora and RHEL: dnf install pmix), or name "
+      .configuration,
+      "ranks meet over the launcher's PMIx by the library \(failure.name), which cannot be used: \(failure.reason)",
+      advice: failure.isGiven
+        ? "Set \(Self.variable) to the file of libpmix.so.2, or unset it for the system's"
+        : "Install it on every host (Debian and Ubuntu: apt-get install libpmix2; Fedora and RHEL: dnf install pmix), or name "
           + "the file in \(Self.variable); without it, set TUTTI_RENDEZVOUS to host:port of rank 0, and TUTTI_SECRET, on "
-          + "every rank"
-        : "Set \(Self.variable) to the file of libpmix.so.2, or unset it for the system's")
+          + "every rank")
   }
 
   package func begin() throws(FailureReport) -> Int {

@@ -33,8 +33,7 @@ extension Rendezvous {
   public func wait(for key: String, timeout: Duration) throws -> [UInt8]? {
     // The store is the caller's, and so is the time it waits by.
     let clock = MonotonicClock.system
-    let (seconds, attoseconds) = max(timeout, .zero).components
-    let deadline = clock.now() &+ UInt64(min(seconds, 1 << 30)) * Clock.second &+ UInt64(attoseconds / 1_000_000_000)
+    let deadline = clock.deadline(after: timeout)
     while true {
       let now = clock.now()
       if now >= deadline { return nil }

@@ -159,7 +159,7 @@ package enum SocketAddress: Hashable, Sendable {
     case .abstractUnix(let name):
       return "unix:@\(name)"
     }
-    return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return String(untilNull: buffer)
   }
 }
 
