@@ -143,7 +143,7 @@ let package = Package(
       name: "TuttiBootstrapTests",
       dependencies: [
         "TuttiBootstrap", "TuttiLaunch", "TuttiTransport", "TuttiSystem", "TuttiTopology", "CTuttiLinux", "CTuttiFork",
-        "Patience",
+        "CTuttiAllocations", "Patience",
       ]),
     .testTarget(
       name: "TuttiEngineTests",

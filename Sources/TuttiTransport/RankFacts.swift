@@ -40,6 +40,11 @@ package struct RankFacts: Hashable, Sendable {
     return MemoryDomain(host: host, user: abilities.user, userNamespace: abilities.userNamespace)
   }
 
+  package func sharesMemory(with other: RankFacts) -> Bool {
+    guard let domain = memoryDomain else { return false }
+    return domain == other.memoryDomain
+  }
+
   /// Why two ranks cannot share memory, as a clause that names them; nil when they can.
   package func obstacleToSharing(with other: RankFacts) -> String? {
     for rank in [self, other] where !rank.abilities.memoryObstacle.isEmpty {

@@ -1,11 +1,14 @@
 #include "CTuttiAllocations.h"
 
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stddef.h>
 
 static _Atomic uint64_t allocations = 0;
 
 uint64_t tutti_allocation_count(void) { return atomic_load_explicit(&allocations, memory_order_relaxed); }
+
+uint64_t tutti_heap_bytes(void) { return mallinfo2().uordblks; }
 
 // Sanitizers bring an allocator of their own, which must stay.
 #if !defined(__has_feature) || !(__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))

@@ -24,7 +24,8 @@ import Testing
   static var rendezvousMessages: [RendezvousMessage] {
     [
       .request(JoinRequest(rankCount: 4, member: member, settings: ["a": "b", "c": ""], patienceMilliseconds: 99)),
-      .attached, .failed(report), .table(CommunicatorID(high: 1, low: 2), [member]), .refusal(report), .begin,
+      .attached, .failed(report), .parent(CommunicatorID(high: 1, low: 2), member),
+      .table([member]), .refusal(report), .begin,
     ]
   }
 

@@ -176,7 +176,7 @@ extension Communicator {
         return fitting.tuning
       }, place: .affinity(affinity))
     phases.end("placement and threads")
-    if identity.rank == 0 { log(phases, rankCount: identity.rankCount, logger) }
+    if identity.rank == 0 { log(phases, meeting, logger) }
     // All ranks know this; rank 0 alone logs it.
     let told = identity.rank == 0 ? [tuning.notice, tuningNotice].compactMap { $0 } : []
     let notices =
@@ -197,8 +197,11 @@ extension Communicator {
   }
 
   /// Says what a join has taken: at level info where somebody may wonder, and else at level debug.
-  private static func log(_ phases: JoinPhases, rankCount: Int, _ logger: Logger) {
-    logger.log(level: phases.seconds > 1 ? .info : .debug, "rank 0: \(phases.description(rankCount: rankCount)).")
+  private static func log(_ phases: JoinPhases, _ meeting: Meeting, _ logger: Logger) {
+    let text = phases.description(rankCount: meeting.members.count)
+    let (sent, received) = (meeting.traffic.bytesSent, meeting.traffic.bytesReceived)
+    logger.log(
+      level: phases.seconds > 1 ? .info : .debug, "rank 0: \(text); it sent \(sent) bytes and received \(received).")
   }
 
   /// The tuning for ranks of one process: the profile in their options, or else the built-in one for this machine.

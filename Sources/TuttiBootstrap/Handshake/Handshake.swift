@@ -15,7 +15,7 @@ import TuttiTransport
 // 12 bytes of hello and reply are the same in every version of the protocol.
 
 /// The protocol of bootstrap and control plane. Ranks join only with the same one.
-package let protocolVersion: UInt16 = 8
+package let protocolVersion: UInt16 = 9
 
 let handshakeMagic: [UInt8] = Array("TUTTI\r\n\0".utf8)
 

@@ -8,16 +8,25 @@ final class EdgeConnection: EdgeChannel {
   private let service: ServiceThread
   private let token: ServiceThread.Token
 
+  /// The connection of an edge to be. The table of ranks may travel over it, to the child.
+  static func framed(_ peer: Int, _ connection: consuming Connection, clock: MonotonicClock) -> FramedConnection {
+    FramedConnection(
+      peer: peer, connection, frameBytesMax: ControlMessage.bytesMax,
+      sentFrameBytesMax: RendezvousMessage.tableBytesMax, clock: clock)
+  }
+
   /// - Parameters:
+  ///   - connection: The edge's from here on.
   ///   - patience: How long the network may carry nothing.
   ///   - handler: Called whenever there is something to read, room to send, or an end.
   /// - Throws: `.resources`: no more can be watched. The connection is closed then.
   init(
-    to peer: Int, _ accepted: consuming Connection, _ service: ServiceThread, patience: LinkPatience,
-    clock: MonotonicClock, _ handler: @escaping ServiceThread.Handler
+    _ connection: FramedConnection, _ service: ServiceThread, patience: LinkPatience,
+    _ handler: @escaping ServiceThread.Handler
   ) throws(FailureReport) {
-    Sockets.limitSilence(accepted.raw, patience)
-    connection = FramedConnection(peer: peer, accepted, frameBytesMax: ControlMessage.bytesMax, clock: clock)
+    Sockets.limitSilence(connection.descriptor, patience)
+    connection.frameBytesMax = ControlMessage.bytesMax
+    self.connection = connection
     self.service = service
     token = try service.watch(connection.descriptor, POLLIN, handler)
   }
@@ -37,6 +46,8 @@ final class EdgeConnection: EdgeChannel {
     connection.isWatchedForRoom = isQueued
     service.rewatch(token, connection.descriptor, isQueued ? POLLIN | POLLOUT : POLLIN)
   }
+
+  var traffic: ControlTraffic { connection.traffic }
 
   var queuedBytes: Int { connection.queuedBytes }
 

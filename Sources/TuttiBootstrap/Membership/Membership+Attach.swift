@@ -52,6 +52,13 @@ extension Membership {
     state.withLock { attach(&$0, parent, connection.take()) }
   }
 
+  /// Makes the connection over which this rank's parent has told it the table of ranks their edge.
+  func attachToParent(over connection: FramedConnection) {
+    state.withLock { attach(&$0, connection) }
+    // What came behind the table has been taken from the socket already.
+    edgeIsReady(connection.peer)
+  }
+
   /// The neighbours in the control tree to which there is no edge, and was none.
   var missingNeighbours: [Int] { state.withLock { $0.machines.edges.missing } }
 
@@ -70,15 +77,8 @@ extension Membership {
   /// - Returns: Whether there is input on `descriptor`, or its end.
   func awaitNeighbour(orInputOn descriptor: Int32? = nil, until deadline: UInt64) -> Bool {
     let bell = state.withLock { $0.neighbourBell }
-    var hasInput = false
-    _ = clock.poll(until: deadline) { milliseconds in
-      var entries = [descriptor ?? -1, bell?.descriptor ?? -1].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-      let count = Glibc.poll(&entries, 2, milliseconds)
-      if count < 0 { return errno == EINTR ? 0 : count }
-      hasInput = entries[0].revents != 0
-      if let bell, entries[1].revents != 0 { bell.disarm() }
-      return count
-    }
-    return hasInput
+    let ready = Sockets.awaitInput(on: [descriptor, bell?.descriptor], until: deadline, clock: clock)
+    if let bell, ready[1] { bell.disarm() }
+    return ready[0]
   }
 }

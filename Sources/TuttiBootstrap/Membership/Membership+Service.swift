@@ -68,15 +68,25 @@ extension Membership {
 
   /// Makes an authenticated connection the tree edge to `peer`. One that is not wanted is closed.
   func attach(_ state: inout State, _ peer: Int, _ connection: consuming Connection) {
+    attach(&state, EdgeConnection.framed(peer, connection, clock: clock))
+  }
+
+  /// Makes the connection of a neighbour its edge, and tells a child the table of ranks, if it waits for that.
+  func attach(_ state: inout State, _ connection: FramedConnection) {
+    let peer = connection.peer
     guard let service,
       let edge = try? EdgeConnection(
-        to: peer, connection, service, patience: patience, clock: clock, { [weak self] in self?.edgeIsReady(peer) })
+        connection, service, patience: patience, { [weak self] in self?.edgeIsReady(peer) })
     else { return }
-    if !state.machines.attach(edge, to: peer) { edge.close() }
+    if !state.machines.attach(edge, to: peer) {
+      edge.close()
+    } else if peer > rank, !state.table.isEmpty {
+      edge.send(state.table)
+    }
     state.neighbourBell?.ring()
   }
 
-  private func edgeIsReady(_ peer: Int) {
+  func edgeIsReady(_ peer: Int) {
     change { machines, after in machines.edgeIsReady(peer, &after) }
   }
 
@@ -90,6 +100,7 @@ extension Membership {
     state.withLock { state in
       state.timer = timer
       state.origin = nil
+      state.table = []
       state.neighbourBell = nil
     }
     let (processes, now) = (processesToWatch, clock.now())

@@ -38,6 +38,9 @@ package final class Membership: ControlPlane {
     var board: DepartureBoard?
     /// Ranks that came for the board before this one had it.
     var boardSeekers: [PassedConnection] = []
+    /// The table of ranks as it travels, for each child in the control tree to get once it has dialed. Empty where the
+    /// members are known to all, and once all neighbours are there.
+    var table: [UInt8] = []
     /// Rings when an edge of the control tree comes to stand, for the thread that waits for them. Nil before, and once all
     /// stand.
     var neighbourBell: Doorbell?
@@ -58,7 +61,7 @@ package final class Membership: ControlPlane {
   }
 
   init(
-    rank: Int, members: [MemberRecord], communicator: CommunicatorID, secret: JobSecret,
+    rank: Int, members: [MemberRecord], table: [UInt8] = [], communicator: CommunicatorID, secret: JobSecret,
     service: ServiceThread?, listening: MemberListeners.Settings? = nil, origin: Membership? = nil,
     patience: LinkPatience = .standard, clock: MonotonicClock = .system
   ) {
@@ -75,7 +78,7 @@ package final class Membership: ControlPlane {
     self.patience = patience
     self.clock = clock
     let machines = ControlMachines(rank: rank, tree: tree) { members[$0].description }
-    state = Lock(State(machines: machines, origin: origin))
+    state = Lock(State(machines: machines, table: table, origin: origin))
   }
 
   deinit { leave() }
@@ -85,10 +88,7 @@ package final class Membership: ControlPlane {
 
   /// Whether this rank and `peer`, or this rank and others when `peer` is itself, can map memory that one passes to the
   /// other.
-  package func sharesMemory(with peer: Int) -> Bool {
-    guard let domain = members[rank].facts.memoryDomain else { return false }
-    return members[peer].facts.memoryDomain == domain
-  }
+  package func sharesMemory(with peer: Int) -> Bool { members[rank].facts.sharesMemory(with: members[peer].facts) }
 
   var isForked: Bool { generation != tutti_current_fork_generation() }
 
@@ -148,8 +148,16 @@ package final class Membership: ControlPlane {
       state.early = []
       state.board = nil
       state.boardSeekers = []
+      state.table = []
       state.neighbourBell = nil
       state.origin = nil
+    }
+  }
+
+  /// What this rank and its neighbours in the control tree have said to each other so far.
+  package var traffic: ControlTraffic {
+    state.withLock { state in
+      state.machines.edges.channels.values.reduce(ControlTraffic()) { $0 + $1.traffic }
     }
   }
 

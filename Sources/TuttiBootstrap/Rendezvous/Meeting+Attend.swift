@@ -1,7 +1,8 @@
 import TuttiSystem
 import TuttiTransport
 
-// How ranks meet: at rank 0, which collects who they are and tells everybody the table of ranks.
+// How ranks meet: at rank 0, which collects who they are. It tells each its parent in the control tree, and the table of
+// ranks comes down the tree.
 
 extension Meeting {
   /// Meets the other ranks of the job. Returns when every rank has come and this one knows them all.
@@ -138,13 +139,17 @@ struct MeetingWay {
       request.member.addresses = listeners.addresses
       request.member.listenerNumber = listeners.number
       guest.send(.request(request))
-      guard case .table(let communicator, let members) = try guest.receive(), members.count == identity.rankCount else {
-        throw FailureReport(.rendezvous, rank: identity.rank, peer: 0, "rank 0 sent something other than the table of ranks")
+      guard case .parent(let communicator, let parent) = try guest.receive() else {
+        throw FailureReport(.rendezvous, rank: identity.rank, peer: 0, "rank 0 sent something other than this rank's parent")
       }
+      let dialer = MemberDialer(
+        request.member.facts, rankCount: identity.rankCount, communicator: communicator, secret: guest.secret, clock: clock)
+      let edge = try guest.dial(parent, dialer)
+      let (table, members) = try guest.receiveTable(over: edge, from: parent)
       return Meeting(
-        rank: identity.rank, members: members, communicator: communicator, secret: guest.secret, role: .guest(guest),
-        service: service, listening: listening, listeners: listeners.handOver(), deadline: deadline,
-        patience: network.linkPatience, clock: clock)
+        rank: identity.rank, members: members, communicator: communicator, secret: guest.secret,
+        role: .guest(guest, parent: edge, table: table), service: service, listening: listening,
+        listeners: listeners.handOver(), deadline: deadline, patience: network.linkPatience, clock: clock)
     } catch {
       throw guest.refused(error)
     }

@@ -13,7 +13,8 @@ package final class Meeting {
     /// There are no others.
     case alone
     case leader(RendezvousLeader)
-    case guest(RendezvousGuest)
+    /// It has the table of ranks from its parent in the control tree, over the connection that will be their edge.
+    case guest(RendezvousGuest, parent: FramedConnection, table: [UInt8])
   }
 
   package let rank: Int
@@ -48,6 +49,15 @@ package final class Meeting {
     self.clock = clock
   }
 
+  /// What rank 0 and this rank have said to each other so far; on rank 0, to all.
+  package var traffic: ControlTraffic {
+    switch role {
+    case .alone: ControlTraffic()
+    case .leader(let leader): leader.traffic
+    case .guest(let guest, _, _): guest.connection.traffic
+    }
+  }
+
   deinit {
     if case .leader(let leader) = role { leader.close() }
   }
@@ -56,14 +66,13 @@ package final class Meeting {
   ///
   /// - Throws: What kept this rank or another one from it; all ranks get the same report where they can be reached.
   package func begin() throws(FailureReport) -> Membership {
-    let membership = Membership(
-      rank: rank, members: members, communicator: communicator, secret: secret, service: service, listening: listening,
-      patience: patience, clock: clock)
+    let membership: Membership
+    do throws(FailureReport) { membership = try makeMembership() } catch { throw refuse(error) }
     do throws(FailureReport) {
       switch role {
       case .alone: break
       case .leader(let leader): try begin(membership, leader)
-      case .guest(let guest): try begin(membership, guest)
+      case .guest(let guest, let parent, _): try begin(membership, guest, parent)
       }
       return membership
     } catch {
@@ -72,10 +81,22 @@ package final class Meeting {
     }
   }
 
+  private func makeMembership() throws(FailureReport) -> Membership {
+    let table: [UInt8]
+    switch role {
+    case .alone: table = []
+    case .leader(let leader): table = try leader.table(members)
+    case .guest(_, _, let received): table = received
+    }
+    return Membership(
+      rank: rank, members: members, table: table, communicator: communicator, secret: secret, service: service,
+      listening: listening, patience: patience, clock: clock)
+  }
+
   private func begin(_ membership: Membership, _ leader: RendezvousLeader) throws(FailureReport) {
     try membership.makeBoard()
     try membership.startListening(takeListeners())
-    try leader.announce(communicator, members)
+    leader.announce(communicator, members)
     while !leader.haveAllAttached(isOwnAttached: membership.isAttached) {
       _ = membership.awaitNeighbour(orInputOn: leader.descriptor, until: leader.deadline)
       try leader.takeAttached(members)
@@ -85,11 +106,13 @@ package final class Meeting {
     leader.close()
   }
 
-  private func begin(_ membership: Membership, _ guest: RendezvousGuest) throws(FailureReport) {
+  private func begin(
+    _ membership: Membership, _ guest: RendezvousGuest, _ parent: FramedConnection
+  ) throws(FailureReport) {
     try membership.makeBoard()
+    membership.attachToParent(over: parent)
     try membership.startListening(takeListeners())
     try membership.fetchBoard(deadline: deadline)
-    try membership.attachToParent(deadline: deadline)
     try awaitChildren(of: membership, guest)
     guest.send(.attached)
     guard case .begin = try guest.receive() else {
@@ -102,10 +125,7 @@ package final class Meeting {
   private func awaitChildren(of membership: Membership, _ guest: RendezvousGuest) throws(FailureReport) {
     while !membership.isAttached {
       let hasInput = membership.awaitNeighbour(orInputOn: guest.connection.descriptor, until: deadline)
-      if hasInput || clock.now() >= deadline {
-        _ = try guest.receive()
-        throw FailureReport(.rendezvous, rank: rank, peer: 0, "rank 0 sent something unexpected while ranks connected")
-      }
+      if hasInput || clock.now() >= deadline { try guest.receiveReason() }
     }
   }
 
@@ -123,7 +143,7 @@ package final class Meeting {
     switch role {
     case .alone: return reason
     case .leader(let leader): return leader.refused(reason)
-    case .guest(let guest): return guest.refused(reason)
+    case .guest(let guest, _, _): return guest.refused(reason)
     }
   }
 }

@@ -75,6 +75,57 @@ struct RendezvousGuest {
     }
   }
 
+  /// Dials this rank's parent in the control tree, which may be waiting for its own; not longer than rank 0 is silent.
+  func dial(_ parent: MemberRecord, _ dialer: MemberDialer) throws(FailureReport) -> FramedConnection {
+    do throws(FailureReport) {
+      let dialed = try dialer.dial(parent, .control, over: .any, deadline: deadline) {
+        Sockets.awaitInput(on: [connection.descriptor], until: clock.now(), clock: clock)[0]
+      }
+      let edge = EdgeConnection.framed(parent.rank, dialed, clock: clock)
+      edge.frameBytesMax = RendezvousMessage.tableBytesMax
+      return edge
+    } catch {
+      if error.code == .aborted || error.code == .timeout { try receiveReason() }
+      throw error
+    }
+  }
+
+  /// Waits for the table of ranks, and for a word of rank 0 that it will not come.
+  ///
+  /// - Returns: The table as it travels, and what it says.
+  func receiveTable(
+    over edge: FramedConnection, from parent: MemberRecord
+  ) throws(FailureReport) -> (bytes: [UInt8], members: [MemberRecord]) {
+    let bytes = try receiveFrame(over: edge, from: parent)
+    guard case .table(let members)? = try? RendezvousMessage(bytes), members.count == identity.rankCount else {
+      throw FailureReport(
+        .rendezvous, rank: identity.rank, peer: parent.rank,
+        "\(parent.description) sent something other than the table of ranks",
+        advice: "Check that all ranks run the same build of the library")
+    }
+    return (bytes, members)
+  }
+
+  private func receiveFrame(over edge: FramedConnection, from parent: MemberRecord) throws(FailureReport) -> [UInt8] {
+    while true {
+      if let frame = edge.nextFrame() { return frame }
+      if edge.fill() { continue }
+      guard edge.state == .open else {
+        throw FailureReport(
+          .peerLost, rank: identity.rank, peer: parent.rank, "\(parent.description) ended while the ranks were joining",
+          advice: "Look at that rank's own output")
+      }
+      let ready = Sockets.awaitInput(on: [edge.descriptor, connection.descriptor], until: deadline, clock: clock)
+      if ready[1] || clock.now() >= deadline { try receiveReason() }
+    }
+  }
+
+  /// Receives rank 0's reason why the ranks do not come together, and throws it.
+  func receiveReason() throws(FailureReport) -> Never {
+    _ = try receive()
+    throw problem("sent something unexpected while ranks connected", .rendezvous)
+  }
+
   /// Says to rank 0 that this rank cannot go on, and why; rank 0 tells the others. Where rank 0 has refused the join itself,
   /// it does not listen any more, and saying so does no harm.
   ///

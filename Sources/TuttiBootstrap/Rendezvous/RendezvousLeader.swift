@@ -31,6 +31,8 @@ final class RendezvousLeader {
   /// Why a rank of this job cannot take part.
   private var disagreement: FailureReport?
   private var isClosed = false
+  /// What was said over connections that are closed.
+  private var pastTraffic = ControlTraffic()
 
   private static let turnedAwayMax = 4
   private static let acceptorToken: UInt64 = 0
@@ -116,9 +118,9 @@ final class RendezvousLeader {
     return outside.isEmpty ? ordered : outside
   }
 
-  /// Sends every rank the table of all ranks, which it waits for.
-  func announce(_ communicator: CommunicatorID, _ members: [MemberRecord]) throws(FailureReport) {
-    let table = RendezvousMessage.table(communicator, members).bytes
+  /// The table of all ranks, as it travels down the control tree.
+  func table(_ members: [MemberRecord]) throws(FailureReport) -> [UInt8] {
+    let table = RendezvousMessage.table(members).bytes
     guard table.count <= RendezvousMessage.tableBytesMax else {
       try refuseAll(
         FailureReport(
@@ -126,7 +128,17 @@ final class RendezvousLeader {
           "the table of \(members.count) ranks has \(table.count) bytes, and at most "
             + "\(RendezvousMessage.tableBytesMax) can be told to all", advice: "Start fewer ranks"))
     }
-    for token in guests.keys { send(table, to: token) }
+    return table
+  }
+
+  /// Tells every rank its parent in the control tree, which it waits for.
+  func announce(_ communicator: CommunicatorID, _ members: [MemberRecord]) {
+    let tree = ControlTree(rankCount: members.count)
+    for (token, guest) in guests where requests[guest.connection.peer] != nil {
+      guard var parent = tree.parent(of: guest.connection.peer).map({ members[$0] }) else { continue }
+      parent.note = []
+      send(RendezvousMessage.parent(communicator, parent).bytes, to: token)
+    }
   }
 
   /// Readable when there is news of the others.
@@ -189,9 +201,13 @@ final class RendezvousLeader {
     do throws(FailureReport) { try refuseAll(report) } catch { return error }
   }
 
+  /// What has been said to all the others, and heard of them.
+  var traffic: ControlTraffic { guests.values.reduce(pastTraffic) { $0 + $1.connection.traffic } }
+
   func close() {
     guard !isClosed else { return }
     isClosed = true
+    pastTraffic = traffic
     for guest in guests.values { guest.connection.close() }
     guests = [:]
     acceptor.close()
@@ -293,7 +309,7 @@ final class RendezvousLeader {
     case .failed(let report):
       if report.code == .peerLost, report.peer != peer { try hearReason(of: report.peer) }
       try refuseAll(report)
-    case .table, .refusal, .begin:
+    case .parent, .table, .refusal, .begin:
       try refuseAll(garbled(peer))
     }
   }

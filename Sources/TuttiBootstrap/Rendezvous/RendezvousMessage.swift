@@ -50,8 +50,11 @@ enum RendezvousMessage {
   case attached
   /// To rank 0: I cannot go on; tell everyone.
   case failed(FailureReport)
-  /// From rank 0: everyone is here.
-  case table(CommunicatorID, [MemberRecord])
+  /// From rank 0: everyone is here, and this rank is your parent in the control tree, which tells you who the others are.
+  /// It comes without its note.
+  case parent(CommunicatorID, MemberRecord)
+  /// From the parent in the control tree: all ranks. It goes down the tree, so that no rank sends it more than twice.
+  case table([MemberRecord])
   /// From rank 0: this job does not come together.
   case refusal(FailureReport)
   /// From rank 0: all are attached.
@@ -59,7 +62,7 @@ enum RendezvousMessage {
 
   /// The largest frame rank 0 accepts: a request of which every part is as large as it may be fits.
   static let requestBytesMax = 256 << 10
-  /// The largest frame rank 0 sends: a table of 65,536 ranks, each with as many addresses and rails as it may have.
+  /// The largest frame that a parent sends: a table of 65,536 ranks, each with as many addresses and rails as it may have.
   static let tableBytesMax = 256 << 20
 
   var bytes: [UInt8] {
@@ -73,9 +76,12 @@ enum RendezvousMessage {
     case .failed(let report):
       encoder.put(UInt8(3))
       report.encode(into: &encoder)
-    case .table(let communicator, let members):
-      encoder.put(UInt8(4))
+    case .parent(let communicator, let member):
+      encoder.put(UInt8(7))
       communicator.encode(into: &encoder)
+      member.encode(into: &encoder)
+    case .table(let members):
+      encoder.put(UInt8(4))
       MemberTable.encode(members, into: &encoder)
     case .refusal(let report):
       encoder.put(UInt8(5))
@@ -96,12 +102,14 @@ enum RendezvousMessage {
     case 3:
       self = .failed(try FailureReport.decode(from: &decoder))
     case 4:
-      let communicator = try CommunicatorID(from: &decoder)
-      self = .table(communicator, try MemberTable.decode(from: &decoder))
+      self = .table(try MemberTable.decode(from: &decoder))
     case 5:
       self = .refusal(try FailureReport.decode(from: &decoder))
     case 6:
       self = .begin
+    case 7:
+      let communicator = try CommunicatorID(from: &decoder)
+      self = .parent(communicator, try MemberRecord(from: &decoder))
     default:
       throw MalformedMessage("kind")
     }

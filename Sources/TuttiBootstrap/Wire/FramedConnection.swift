@@ -1,6 +1,16 @@
 import Glibc
 import TuttiSystem
 
+/// How much a rank has said to others, and heard of them, but for proving the secret.
+package struct ControlTraffic: Sendable {
+  package var bytesSent = 0
+  package var bytesReceived = 0
+
+  static func + (one: ControlTraffic, other: ControlTraffic) -> ControlTraffic {
+    ControlTraffic(bytesSent: one.bytesSent + other.bytesSent, bytesReceived: one.bytesReceived + other.bytesReceived)
+  }
+}
+
 /// An authenticated, non-blocking connection that carries frames: a 32-bit length, then that many bytes.
 ///
 /// Owns its connection. Not thread-safe: its owner's lock or thread protects it.
@@ -21,7 +31,9 @@ final class FramedConnection {
   private(set) var state = State.open
   /// Whether its owner watches it for room to send, too.
   var isWatchedForRoom = false
-  private let frameBytesMax: Int
+  private(set) var traffic = ControlTraffic()
+  /// The largest frame that the other side may send from here on.
+  var frameBytesMax: Int
   private let sentFrameBytesMax: Int
   private var input: [UInt8] = []
   /// Frames and their lengths. A frame that goes to many connections is one array, however many it waits for.
@@ -72,6 +84,7 @@ final class FramedConnection {
       guard let sent = connection?.sendNow(piece) else { return }
       guard case .success(let count) = sent else { return output.removeAll() }
       if count == 0, !piece.isEmpty { return }
+      traffic.bytesSent += count
       output[0] = piece.dropFirst(count)
       if output[0].isEmpty { output.removeFirst() }
     }
@@ -91,6 +104,7 @@ final class FramedConnection {
     switch connection?.receiveNow(max: 65536) ?? .nothing {
     case .bytes(let bytes):
       input += bytes
+      traffic.bytesReceived += bytes.count
       return true
     case .nothing:
       return false
@@ -109,8 +123,11 @@ final class FramedConnection {
       return nil
     }
     guard input.count >= 4 + length else { return nil }
-    defer { input.removeFirst(4 + length) }
-    return Array(input[4..<4 + length])
+    let frame = Array(input[4..<4 + length])
+    input.removeFirst(4 + length)
+    // The room that a large frame took is not kept for small ones.
+    if input.isEmpty, length > 4096 { input = [] }
+    return frame
   }
 
   /// Waits for the next frame, the connection's end or the deadline.

@@ -17,6 +17,19 @@ package enum Sockets {
     return found != 0
   }
 
+  /// Waits until one of the descriptors has input, an error or an end, and returns which have. None at the deadline; may
+  /// return early. An entry of nil never has.
+  package static func awaitInput(
+    on descriptors: [Int32?], until deadline: UInt64, clock: MonotonicClock = .system
+  ) -> [Bool] {
+    var entries = descriptors.map { pollfd(fd: $0 ?? -1, events: Int16(POLLIN), revents: 0) }
+    _ = clock.poll(until: deadline) { milliseconds in
+      let count = Glibc.poll(&entries, nfds_t(entries.count), milliseconds)
+      return count < 0 && errno == EINTR ? 0 : count
+    }
+    return entries.map { $0.revents != 0 }
+  }
+
   /// How many files this process may open (`RLIMIT_NOFILE`).
   package static var openFilesMax: Int {
     var limit = rlimit()

@@ -107,8 +107,8 @@ import TuttiSystem
 
   @Test func refusesOtherVersionAfterTwelveBytes() {
     var machine = ListenerHandshake(policy: policy())
-    let event = feed(&machine, Array(hello(version: 9).bytes.prefix(12)))
-    guard case .refused(.wrongVersion, _, 9, let reply) = event else {
+    let event = feed(&machine, Array(hello(version: protocolVersion + 1).bytes.prefix(12)))
+    guard case .refused(.wrongVersion, _, protocolVersion + 1, let reply) = event else {
       Issue.record("\(event)")
       return
     }

@@ -61,7 +61,7 @@ extension OverSockets {
         case 1:
           Clock.pause(100 * Clock.millisecond)
           throw meeting.refuse(FailureReport(.resources, rank: 1, peer: 1, "no memory"))
-        case 3: throw meeting.refuse(FailureReport(.peerLost, rank: 3, peer: 1, "it is gone"))
+        case 2: throw meeting.refuse(FailureReport(.peerLost, rank: 2, peer: 1, "it is gone"))
         default: return try meeting.begin()
         }
       }

@@ -87,10 +87,10 @@ import TuttiTopology
       member.host = HostIdentity(name: record.host.name, identity: record.host.identity + "\(rank % 2)")
       return member
     }
-    let bytes = RendezvousMessage.table(CommunicatorID(high: 1, low: 2), members).bytes
+    let bytes = RendezvousMessage.table(members).bytes
     // What the ranks of a host have in common is there once for each host.
     #expect(bytes.count < rankCount * MemberTable.rowBytes + 2048, "\(bytes.count) bytes")
-    guard case .table(_, let found) = try RendezvousMessage(bytes) else { throw FailureReport.missing }
+    guard case .table(let found) = try RendezvousMessage(bytes) else { throw FailureReport.missing }
     #expect(found == members)
     // A row that has nothing in common with anybody: the first row follows the number of rows.
     var row = bytes
@@ -98,8 +98,8 @@ import TuttiTopology
     row.replaceSubrange(start..<start + 4, with: [2, 0, 0, 0])
     #expect(throws: MalformedMessage("common")) { _ = try RendezvousMessage(row) }
     // A count that the bytes have no room for is refused before anything is made for it.
-    var hostile = Array(bytes.prefix(17 + 4))
-    hostile.replaceSubrange(17..<21, with: [0xFF, 0xFF, 0xFF, 0x7F])
+    var hostile = Array(bytes.prefix(1 + 4))
+    hostile.replaceSubrange(1..<5, with: [0xFF, 0xFF, 0xFF, 0x7F])
     #expect(throws: MalformedMessage.self) { _ = try RendezvousMessage(hostile) }
   }
 

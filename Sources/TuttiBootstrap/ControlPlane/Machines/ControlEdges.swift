@@ -9,6 +9,8 @@ protocol EdgeChannel: AnyObject {
   func flush()
   /// Bytes that wait to be sent.
   var queuedBytes: Int { get }
+  /// What has been sent, and has come.
+  var traffic: ControlTraffic { get }
   /// Takes in a bounded amount. Returns whether more may be waiting.
   func fill() -> Bool
   /// The next frame that has come whole.

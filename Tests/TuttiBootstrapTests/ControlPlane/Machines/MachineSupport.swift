@@ -33,6 +33,7 @@ final class MemoryChannel: EdgeChannel {
   var state = FramedConnection.State.open
   /// What waits because nobody reads it.
   var queuedBytes = 0
+  let traffic = ControlTraffic()
   /// Whether there is always more to come.
   var isEndless = false
   private(set) var fills = 0
