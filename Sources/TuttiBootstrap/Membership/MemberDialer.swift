@@ -10,15 +10,20 @@ struct MemberDialer {
   let communicator: CommunicatorID
   let secret: JobSecret
   let clock: MonotonicClock
+  /// The number of the interface over which link-local addresses are tried first; 0 for none.
+  let scope: UInt32
   private let key: MessageKey
   private let tls: MessageKey?
 
-  init(_ own: RankFacts, rankCount: Int, communicator: CommunicatorID, secret: JobSecret, clock: MonotonicClock) {
+  init(
+    _ own: RankFacts, rankCount: Int, communicator: CommunicatorID, secret: JobSecret, scope: UInt32, clock: MonotonicClock
+  ) {
     self.own = own
     self.rankCount = rankCount
     self.communicator = communicator
     self.secret = secret
     self.clock = clock
+    self.scope = scope
     key = secret.handshakeKey(for: communicator)
     tls = secret.tlsKey(for: communicator)
   }
@@ -63,7 +68,7 @@ struct MemberDialer {
   private func addresses(of member: MemberRecord, over way: ConnectionWay) throws(FailureReport) -> [SocketAddress] {
     switch way {
     case .network:
-      return member.addresses
+      return member.addresses.flatMap { Interfaces.ways(to: $0, first: scope) }
     case .ownUser:
       guard own.sharesMemory(with: member.facts) else {
         throw FailureReport(
@@ -74,7 +79,8 @@ struct MemberDialer {
       }
       return [.abstractUnix(member.unixName)]
     case .any:
-      return own.host == member.host ? [.abstractUnix(member.unixName)] : member.addresses
+      return own.host == member.host
+        ? [.abstractUnix(member.unixName)] : try addresses(of: member, over: .network)
     }
   }
 

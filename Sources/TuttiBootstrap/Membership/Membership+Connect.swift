@@ -33,7 +33,8 @@ extension Membership {
     isLastWord: Bool = false
   ) throws(FailureReport) -> Connection {
     let dialer = MemberDialer(
-      members[rank].facts, rankCount: rankCount, communicator: communicator, secret: secret, clock: clock)
+      members[rank].facts, rankCount: rankCount, communicator: communicator, secret: secret,
+      scope: listening?.scope ?? 0, clock: clock)
     return try dialer.dial(members[peer], role, over: way, for: transport, deadline: deadline) { [self] in
       isLastWord ? isForked : isGivenUp
     }

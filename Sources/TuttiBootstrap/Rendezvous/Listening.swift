@@ -22,6 +22,14 @@ struct MemberListeners: ~Copyable {
     let portRange: ClosedRange<UInt16>?
     /// Addresses that lead here from elsewhere, which others try first.
     var advertised: [SocketAddress] = []
+
+    /// The number of the interface over which link-local addresses are reached; 0 where none is known.
+    var scope: UInt32 {
+      switch place {
+      case .only(let address): address.scope
+      case .everywhere: 0
+      }
+    }
   }
 
   /// - Parameter number: A number that this rank drew; its Unix listener is named after it.

@@ -143,7 +143,8 @@ struct MeetingWay {
         throw FailureReport(.rendezvous, rank: identity.rank, peer: 0, "rank 0 sent something other than this rank's parent")
       }
       let dialer = MemberDialer(
-        request.member.facts, rankCount: identity.rankCount, communicator: communicator, secret: guest.secret, clock: clock)
+        request.member.facts, rankCount: identity.rankCount, communicator: communicator, secret: guest.secret,
+        scope: listening.scope, clock: clock)
       let edge = try guest.dial(parent, dialer)
       let (table, members) = try guest.receiveTable(over: edge, from: parent)
       return Meeting(

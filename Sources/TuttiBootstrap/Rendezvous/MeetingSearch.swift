@@ -65,6 +65,7 @@ struct MeetingSearch {
       do throws(FailureReport) {
         addresses = try Self.resolve(address, deadline: deadline, clock: clock)
       } catch {
+        if error.code == .configuration { throw error }
         // A cluster's name service often learns of rank 0 a little later.
         lastProblem = error.message
         addresses = []
@@ -117,7 +118,7 @@ struct MeetingSearch {
     case .point(let point):
       try checkSecret(point, store)
       number = point.number
-      addresses = point.addresses + [.abstractUnix(point.unixName)]
+      addresses = point.addresses.flatMap { Interfaces.ways(to: $0) } + [.abstractUnix(point.unixName)]
       publishedSecret = point.secret
     }
   }

@@ -20,7 +20,7 @@ extension MeetingWay {
     if case .tcp(let host, _) = address, let numeric = SocketAddress(numeric: host, port: 0), !numeric.isUnspecified,
       !network.advertised.contains(numeric)
     {
-      return .only(numeric)
+      return .only(Interfaces.completed(numeric))
     }
     return .everywhere(seen + Interfaces.reachable().filter { !seen.contains($0) })
   }

@@ -8,13 +8,21 @@ enum NameResolution {
     let value = Lock<(done: Bool, addresses: [SocketAddress], problem: String)>((false, [], ""))
   }
 
-  /// - Returns: The name's addresses in the system's order, without link-local ones of IPv6, which mean nothing without an
-  ///   interface.
-  /// - Throws: `.rendezvous` when the name does not resolve by `deadline`.
+  /// - Returns: The name's addresses in the system's order; link-local ones of IPv6 over the interfaces that may lead to
+  ///   them.
+  /// - Throws: `.rendezvous` when the name does not resolve by `deadline`; `.configuration` for an interface that this host
+  ///   does not have.
   static func resolve(
     _ name: String, port: UInt16, deadline: UInt64, clock: MonotonicClock
   ) throws(FailureReport) -> [SocketAddress] {
-    if let numeric = SocketAddress(numeric: name, port: port) { return [numeric] }
+    if let numeric = SocketAddress(numeric: name, port: port) {
+      let ways = Interfaces.ways(to: numeric)
+      if !ways.isEmpty { return ways }
+      throw FailureReport(
+        .rendezvous, "\(name) is a link-local address, and no interface of this host that is up has one",
+        advice: "Name the host by another address")
+    }
+    try checkScope(of: name)
     let answer = Answer()
     try startDetachedThread("tutti-resolve") {
       let found = lookUp(name, port: port)
@@ -30,6 +38,16 @@ enum NameResolution {
     return addresses
   }
 
+  /// Refuses an address whose interface this host does not have: there is no such name to look up.
+  static func checkScope(of name: String) throws(FailureReport) {
+    guard name.contains("%"), SocketAddress(numeric: name, port: 0) == nil else { return }
+    let known = Set(Interfaces.list().filter { $0.address.scope != 0 }.map(\.name)).sorted().joined(separator: ", ")
+    throw FailureReport(
+      .configuration, "the rendezvous host \"\(name)\" is no link-local address over an interface of this host",
+      advice: "Write it as fe80::1%eth0, with the interface by which this host reaches it"
+        + (known.isEmpty ? "; none has a link-local address" : ", one of \(known)"))
+  }
+
   private static func lookUp(_ name: String, port: UInt16) -> (addresses: [SocketAddress], problem: String) {
     var hints = addrinfo()
     hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
@@ -42,10 +60,10 @@ enum NameResolution {
     while let current = next?.pointee {
       next = current.ai_next
       guard let pointer = current.ai_addr, let address = SocketAddress(UnsafePointer(pointer))?.withPort(port),
-        address.family == AF_INET || !address.isLinkLocal, !addresses.contains(address)
+        !address.lacksScope, !addresses.contains(address)
       else { continue }
       addresses.append(address)
     }
-    return (addresses, addresses.isEmpty ? "only link-local addresses" : "")
+    return (addresses, addresses.isEmpty ? "only link-local addresses, without an interface" : "")
   }
 }

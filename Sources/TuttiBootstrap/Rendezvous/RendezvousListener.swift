@@ -21,7 +21,10 @@ struct RendezvousListener {
     case .tcp("localhost", let port) where !localhostIsEverywhere:
       return try listen(.ipv4(0x7F00_0001, port: port))
     case .tcp(let host, let port):
-      if let numeric = SocketAddress(numeric: host, port: port), !advertised.contains(numeric.withPort(0)) {
+      try NameResolution.checkScope(of: host)
+      if let written = SocketAddress(numeric: host, port: port), !advertised.contains(written.withPort(0)) {
+        let numeric = Interfaces.completed(written)
+        if numeric.lacksScope { throw report(EADDRNOTAVAIL) }
         return try listen(numeric, dualStack: numeric.isUnspecified)
       }
       // A host's own name often resolves to a loopback address on that host alone, and a service name to no address of it;

@@ -12,14 +12,46 @@ package enum Interfaces {
     }
   }
 
-  /// Addresses of interfaces that are up, without those of IPv6 that are link-local: they mean nothing without an interface.
+  /// Addresses of interfaces that are up.
   package static func list() -> [Entry] {
     InterfaceAddress.list().compactMap { entry in
-      guard entry.isUp, let address = SocketAddress(bytes: entry.bytes, port: 0),
-        address.family == AF_INET || !address.isLinkLocal
-      else { return nil }
-      return Entry(name: entry.interface, address: address)
+      guard entry.isUp, let address = SocketAddress(bytes: entry.bytes, port: 0) else { return nil }
+      return Entry(
+        name: entry.interface, address: address.lacksScope ? address.withScope(if_nametoindex(entry.interface)) : address)
     }
+  }
+
+  /// The name of an interface, or its number as text when it has gone.
+  static func name(ofNumber number: UInt32) -> String {
+    var buffer = [CChar](repeating: 0, count: Int(IF_NAMESIZE))
+    return if_indextoname(number, &buffer) == nil ? "\(number)" : String(untilNull: buffer)
+  }
+
+  /// The ways to an address: itself, or a link-local address of IPv6 over each interface that may lead to it, bridges last.
+  ///
+  /// - Parameter first: The number of the interface that comes first; 0 for none.
+  package static func ways(
+    to address: SocketAddress, first: UInt32 = 0, among entries: [Entry] = list(), isBridge: (String) -> Bool = isBridge
+  ) -> [SocketAddress] {
+    guard address.lacksScope else { return [address] }
+    let candidates = entries.filter { $0.address.family == AF_INET6 && $0.address.scope != 0 }
+    let ordered =
+      candidates.filter { $0.address.scope == first }
+      + candidates.filter { $0.address.scope != first && !isBridge($0.name) }
+      + candidates.filter { $0.address.scope != first && isBridge($0.name) }
+    var ways: [SocketAddress] = []
+    for entry in ordered where !ways.contains(address.withScope(entry.address.scope)) {
+      ways.append(address.withScope(entry.address.scope))
+    }
+    return ways
+  }
+
+  /// An address of this host's own with its interface, where it takes one; as it is where it is not this host's.
+  package static func completed(_ address: SocketAddress, among entries: [Entry] = list()) -> SocketAddress {
+    guard address.lacksScope, let own = entries.first(where: { $0.address.withScope(0) == address.withPort(0) }) else {
+      return address
+    }
+    return address.withScope(own.address.scope)
   }
 
   /// The addresses that other hosts may reach, best first: interfaces to a network before bridges, which containers and
@@ -42,8 +74,8 @@ package enum Interfaces {
   /// part of a path.
   package static func isBridge(_ name: String) -> Bool { access("/sys/class/net/\(name)/bridge", F_OK) == 0 }
 
-  /// The address that `TUTTI_INTERFACE` means: the first of the named interface (IPv4 before IPv6), or the first in the
-  /// subnet.
+  /// The address that `TUTTI_INTERFACE` means: the first of the named interface (IPv4 before IPv6, and link-local ones of
+  /// that last), or the first in the subnet.
   package static func choose(_ text: String, among entries: [Entry] = list()) throws(FailureReport) -> SocketAddress {
     let matching: [Entry]
     if text.contains("/") {
@@ -56,7 +88,7 @@ package enum Interfaces {
       matching = entries.filter { $0.name == text }
     }
     if let four = matching.first(where: { $0.address.family == AF_INET }) { return four.address }
-    if let first = matching.first { return first.address }
+    if let first = matching.first(where: { !$0.address.isLinkLocal }) ?? matching.first { return first.address }
     let known = entries.map { "\($0.name) (\($0.address.hostText))" }.joined(separator: ", ")
     throw FailureReport(
       .configuration, "TUTTI_INTERFACE=\"\(text)\" matches no interface of this host that is up and has an address",
@@ -82,7 +114,7 @@ package struct Subnet {
     switch (base, address) {
     case (.ipv4(let base, _), .ipv4(let address, _)):
       return prefix == 0 || (base ^ address) >> UInt32(32 - prefix) == 0
-    case (.ipv6(let high, let low, _), .ipv6(let otherHigh, let otherLow, _)):
+    case (.ipv6(let high, let low, _, _), .ipv6(let otherHigh, let otherLow, _, _)):
       if prefix == 0 { return true }
       if prefix <= 64 { return (high ^ otherHigh) >> UInt64(64 - prefix) == 0 }
       return high == otherHigh && (low ^ otherLow) >> UInt64(128 - prefix) == 0

@@ -5,29 +5,40 @@ import Glibc
 package enum SocketAddress: Hashable, Sendable {
   /// The address in host byte order: 127.0.0.1 is 0x7F000001.
   case ipv4(UInt32, port: UInt16)
-  /// The address as two big-endian halves: ::1 is (0, 1). Link-local addresses are not supported: they need a scope.
-  case ipv6(UInt64, UInt64, port: UInt16)
+  /// The address as two big-endian halves: ::1 is (0, 1). A link-local one is reached over one interface of this host,
+  /// whose number is the scope; it means nothing to other hosts, so it does not travel. 0 where it is not known, and for
+  /// others.
+  case ipv6(UInt64, UInt64, port: UInt16, scope: UInt32 = 0)
   /// The name without the leading zero byte; 1-107 bytes.
   case abstractUnix(String)
 
-  /// Reads a numeric address; nil for anything else, names included.
+  /// Reads a numeric address, such as `10.0.0.1`, `fd00::1` or `fe80::1%eth0`; nil for anything else, names included, and
+  /// for an interface that this host does not have.
   package init?(numeric text: String, port: UInt16) {
+    let parts = text.split(separator: "%", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
     var four = in_addr()
     var six = in6_addr()
     if inet_pton(AF_INET, text, &four) == 1 {
       self = .ipv4(UInt32(bigEndian: four.s_addr), port: port)
-    } else if inet_pton(AF_INET6, text, &six) == 1 {
-      self = .init(six, port: port)
+    } else if inet_pton(AF_INET6, parts[0], &six) == 1 {
+      let address = Self(six, port: port, scope: 0)
+      guard parts.count == 2 else {
+        self = address
+        return
+      }
+      let scope = if_nametoindex(parts[1])
+      guard scope != 0, address.isLinkLocal else { return nil }
+      self = address.withScope(scope)
     } else {
       return nil
     }
   }
 
-  private init(_ address: in6_addr, port: UInt16) {
+  private init(_ address: in6_addr, port: UInt16, scope: UInt32) {
     let halves = withUnsafeBytes(of: address) {
       ($0.loadUnaligned(as: UInt64.self), $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
     }
-    self = .ipv6(UInt64(bigEndian: halves.0), UInt64(bigEndian: halves.1), port: port)
+    self = .ipv6(UInt64(bigEndian: halves.0), UInt64(bigEndian: halves.1), port: port, scope: scope)
   }
 
   /// The address of 4 or 16 bytes in network order, which is IPv4 also where it is mapped into IPv6; nil for another number
@@ -47,9 +58,9 @@ package enum SocketAddress: Hashable, Sendable {
       self = .ipv4(UInt32(bigEndian: four.sin_addr.s_addr), port: UInt16(bigEndian: four.sin_port))
     case AF_INET6:
       let six = UnsafeRawPointer(address).loadUnaligned(as: sockaddr_in6.self)
-      let mapped = Self(six.sin6_addr, port: UInt16(bigEndian: six.sin6_port))
+      let mapped = Self(six.sin6_addr, port: UInt16(bigEndian: six.sin6_port), scope: six.sin6_scope_id)
       // A dual-stack listener sees IPv4 peers as ::ffff:a.b.c.d; people and other ranks know them as IPv4.
-      if case .ipv6(0, let low, let port) = mapped, low >> 32 == 0xFFFF {
+      if case .ipv6(0, let low, let port, _) = mapped, low >> 32 == 0xFFFF {
         self = .ipv4(UInt32(truncatingIfNeeded: low), port: port)
       } else {
         self = mapped
@@ -70,9 +81,10 @@ package enum SocketAddress: Hashable, Sendable {
         sin_zero: (0, 0, 0, 0, 0, 0, 0, 0))
       length = MemoryLayout<sockaddr_in>.size
       withUnsafeMutableBytes(of: &storage) { $0.storeBytes(of: value, as: sockaddr_in.self) }
-    case .ipv6(let high, let low, let port):
+    case .ipv6(let high, let low, let port, let scope):
       var value = sockaddr_in6()
       value.sin6_family = sa_family_t(AF_INET6)
+      value.sin6_scope_id = scope
       value.sin6_port = port.bigEndian
       withUnsafeMutableBytes(of: &value.sin6_addr) {
         $0.storeBytes(of: high.bigEndian, as: UInt64.self)
@@ -104,7 +116,7 @@ package enum SocketAddress: Hashable, Sendable {
 
   package var port: UInt16 {
     switch self {
-    case .ipv4(_, let port), .ipv6(_, _, let port): port
+    case .ipv4(_, let port), .ipv6(_, _, let port, _): port
     case .abstractUnix: 0
     }
   }
@@ -112,15 +124,26 @@ package enum SocketAddress: Hashable, Sendable {
   package func withPort(_ port: UInt16) -> SocketAddress {
     switch self {
     case .ipv4(let address, _): .ipv4(address, port: port)
-    case .ipv6(let high, let low, _): .ipv6(high, low, port: port)
+    case .ipv6(let high, let low, _, let scope): .ipv6(high, low, port: port, scope: scope)
     case .abstractUnix: self
     }
   }
 
+  /// The address over the interface of that number, where it is one of IPv6.
+  package func withScope(_ scope: UInt32) -> SocketAddress {
+    if case .ipv6(let high, let low, let port, _) = self { .ipv6(high, low, port: port, scope: scope) } else { self }
+  }
+
+  /// The number of the interface over which a link-local address of IPv6 is reached; 0 for others, and where it is unknown.
+  package var scope: UInt32 { if case .ipv6(_, _, _, let scope) = self { scope } else { 0 } }
+
+  /// Whether it takes an interface to reach it, and none is known.
+  package var lacksScope: Bool { family == AF_INET6 && isLinkLocal && scope == 0 }
+
   package var isLoopback: Bool {
     switch self {
     case .ipv4(let address, _): address >> 24 == 127
-    case .ipv6(let high, let low, _): high == 0 && low == 1
+    case .ipv6(let high, let low, _, _): high == 0 && low == 1
     case .abstractUnix: true
     }
   }
@@ -129,7 +152,7 @@ package enum SocketAddress: Hashable, Sendable {
   package var isUnspecified: Bool {
     switch self {
     case .ipv4(let address, _): address == 0
-    case .ipv6(let high, let low, _): high == 0 && low == 0
+    case .ipv6(let high, let low, _, _): high == 0 && low == 0
     case .abstractUnix: false
     }
   }
@@ -137,19 +160,19 @@ package enum SocketAddress: Hashable, Sendable {
   package var isLinkLocal: Bool {
     switch self {
     case .ipv4(let address, _): address >> 16 == 0xA9FE
-    case .ipv6(let high, _, _): high >> 54 == 0xFE80 >> 6
+    case .ipv6(let high, _, _, _): high >> 54 == 0xFE80 >> 6
     case .abstractUnix: false
     }
   }
 
-  /// The address without its port: `10.0.0.1`, `fe80::1`.
+  /// The address without its port: `10.0.0.1`, `fd00::1`, `fe80::1%eth0`.
   package var hostText: String {
     var buffer = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
     switch self {
     case .ipv4(let address, _):
       var value = in_addr(s_addr: address.bigEndian)
       inet_ntop(AF_INET, &value, &buffer, socklen_t(buffer.count))
-    case .ipv6(let high, let low, _):
+    case .ipv6(let high, let low, _, _):
       var value = in6_addr()
       withUnsafeMutableBytes(of: &value) {
         $0.storeBytes(of: high.bigEndian, as: UInt64.self)
@@ -159,7 +182,7 @@ package enum SocketAddress: Hashable, Sendable {
     case .abstractUnix(let name):
       return "unix:@\(name)"
     }
-    return String(untilNull: buffer)
+    return String(untilNull: buffer) + (scope == 0 ? "" : "%\(Interfaces.name(ofNumber: scope))")
   }
 }
 
@@ -167,7 +190,7 @@ extension SocketAddress: CustomStringConvertible {
   package var description: String {
     switch self {
     case .ipv4(_, let port): "\(hostText):\(port)"
-    case .ipv6(_, _, let port): "[\(hostText)]:\(port)"
+    case .ipv6(_, _, let port, _): "[\(hostText)]:\(port)"
     case .abstractUnix: hostText
     }
   }
@@ -180,7 +203,7 @@ extension SocketAddress {
       encoder.put(UInt8(4))
       encoder.put(address)
       encoder.put(port)
-    case .ipv6(let high, let low, let port):
+    case .ipv6(let high, let low, let port, _):
       encoder.put(UInt8(6))
       encoder.put(high)
       encoder.put(low)

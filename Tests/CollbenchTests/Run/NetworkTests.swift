@@ -68,6 +68,25 @@ struct NetworkTests {
         variables: "export TUTTI_INTERFACE=eth0 TUTTI_RENDEZVOUS=169.254.7.1:29500"))
   }
 
+  /// Those of IPv6 take an interface, which is another one's number on each host: named, or found by whoever dials.
+  @Test(arguments: ["[fe80::7:1%eth0]:29500", "[fe80::7:1]:29500"], ["export TUTTI_INTERFACE=eth0", ":"])
+  func linkLocalAddressesOfIPv6Count(_ rendezvous: String, _ interface: String) async throws {
+    try expectSuccess(
+      try await run(
+        prepare: """
+          if [ $TUTTI_HOST_INDEX = 1 ]; then ip link add v0 up type veth peer name v1; ip link set v1 up; fi
+          ip address flush dev eth0; ip -6 address add fe80::7:$((TUTTI_HOST_INDEX + 1))/64 dev eth0 nodad
+          """,
+        variables: "\(interface); export TUTTI_RENDEZVOUS='\(rendezvous)'"))
+  }
+
+  @Test func anInterfaceThatAHostLacksIsNamed() async throws {
+    let outcome = try await run(
+      variables: "export TUTTI_RENDEZVOUS='[fe80::7:1%eth7]:29500' TUTTI_TIMEOUT=\(Int(2 * Tool.slowness))")
+    #expect(outcome.status == 1)
+    #expect(outcome.errors.contains("fe80::7:1%eth7\" is no link-local address over an interface"), "\(outcome.errors)")
+  }
+
   @Test func hostsWithoutIPv4Meet() async throws {
     try expectSuccess(
       try await run(

@@ -1,3 +1,4 @@
+import Glibc
 import TuttiSystem
 import Testing
 
@@ -131,5 +132,40 @@ import Testing
     #expect(found.map(\.hostText) == ["10.9.0.1", "fd00::1", "172.17.0.1", "fd01::1"])
     let only = Interfaces.reachable(among: [entries[0], entries[5]]) { _ in false }
     #expect(only.map(\.hostText) == ["169.254.7.1"])
+  }
+
+  /// Link-local addresses of IPv6 are reached over one of several interfaces, here by number.
+  @Test func linkLocalAddressesTakeAnInterface() throws {
+    func link(_ low: UInt64, _ scope: UInt32) -> SocketAddress { .ipv6(0xFE80 << 48, low, port: 0, scope: scope) }
+    let entries = [
+      Interfaces.Entry(name: "lo", address: .ipv6(0, 1, port: 0)), Interfaces.Entry(name: "br0", address: link(1, 7001)),
+      Interfaces.Entry(name: "eth0", address: link(2, 7002)), Interfaces.Entry(name: "eth0", address: link(3, 7002)),
+      Interfaces.Entry(name: "eth1", address: link(4, 7003)),
+    ]
+    let peer = link(9, 0).withPort(80)
+    func ways(first: UInt32) -> [UInt32] {
+      Interfaces.ways(to: peer, first: first, among: entries) { $0 == "br0" }.map(\.scope)
+    }
+    #expect(ways(first: 0) == [7002, 7003, 7001] && ways(first: 7003) == [7003, 7002, 7001])
+    for known in [link(9, 7001), .ipv6(0xFD00 << 48, 9, port: 80), .ipv4(0xA9FE_0701, port: 80)] {
+      #expect(Interfaces.ways(to: known, among: entries) == [known])
+    }
+    #expect(Interfaces.completed(link(4, 0).withPort(80), among: entries) == link(4, 7003).withPort(80))
+    #expect(Interfaces.completed(peer, among: entries) == peer)
+    #expect(try Interfaces.choose("eth1", among: entries) == link(4, 7003))
+    #expect(try Interfaces.choose("fe80::/16", among: entries) == link(1, 7001))
+    // The loopback interface is there everywhere.
+    let scope = if_nametoindex("lo")
+    let written = try #require(SocketAddress(numeric: "fe80::9%lo", port: 80))
+    #expect(written == peer.withScope(scope) && written.description == "[fe80::9%lo]:80")
+    #expect(link(9, 4_000_000_000).hostText == "fe80::9%4000000000")
+    for wrong in ["fe80::9%", "fe80::9%eth77", "fd00::9%lo", "10.0.0.1%lo", "%lo"] {
+      #expect(SocketAddress(numeric: wrong, port: 80) == nil, "\(wrong)")
+    }
+    // Other hosts have other numbers.
+    var encoder = WireEncoder()
+    written.encode(into: &encoder)
+    var decoder = WireDecoder(encoder.bytes)
+    #expect(try SocketAddress(from: &decoder) == peer)
   }
 }
