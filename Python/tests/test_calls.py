@@ -48,6 +48,25 @@ def messages(c):
     c.barrier()
 
 
+def registered(c):
+    data, nothing = np.full(1000, c.rank, "float32"), np.zeros(0)
+    with c.register(data) as registration, c.register(nothing):
+        c.all_reduce(data)
+        assert (data == sum(range(c.rank_count))).all()
+        registration.close()
+        registration.close()
+    for wrong in (data[::2], b"not to be written"):
+        try:
+            c.register(wrong)
+        except ValueError as error:
+            assert "array" in str(error), error
+        else:
+            raise AssertionError(wrong)
+    forgotten = c.register(data)
+    del forgotten
+    c.barrier()
+
+
 def mismatch(c):
     try:
         c.all_reduce(np.ones(10 + c.rank))
@@ -134,6 +153,9 @@ class CallTests(unittest.TestCase):
 
     def test_messages_and_parts(self):
         run(3, messages)
+
+    def test_registered_memory(self):
+        run(2, registered)
 
     def test_mismatch_is_found_on_all_ranks(self):
         for code, advice in run(2, mismatch).values():

@@ -13,6 +13,7 @@ from ._communicator import ANY_RANK, Communicator, Started
 from ._enums import Bits, Code, DataType, Operation, Transport
 from ._errors import TuttiError
 from ._library import VERSION
+from ._registration import Registration
 from ._store import Store
 from ._work import Work, combine
 
@@ -25,6 +26,7 @@ __all__ = [
     "Communicator",
     "DataType",
     "Operation",
+    "Registration",
     "Started",
     "Store",
     "Transport",

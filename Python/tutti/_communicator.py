@@ -17,6 +17,7 @@ from ._errors import TuttiError, check
 from ._library import Call, WorkHandle, library
 from ._memory import Memory, memory_of
 from ._options import join_options, publish_secret
+from ._registration import Registration
 from ._store import Store, StoreUse
 from ._work import Work
 
@@ -295,6 +296,15 @@ class Communicator(Collectives[None]):
         memory = type("Memory", (ctypes.c_ubyte * count,), {}).from_address(address.value)
         weakref.finalize(memory, library.tutti_memory_free, address).atexit = False
         return memory
+
+    def register(self, array: Any) -> Registration:
+        """Lets RDMA move an array of the program's own without a copy; other transports move it as before.
+
+        - array: memory that may be written; its pages are pinned until the registration is closed.
+
+        Worth its cost for arrays that many calls use: `with communicator.register(weights): ...`
+        """
+        return Registration(self, memory_of(array, "array", True))
 
     # MARK: The end
 

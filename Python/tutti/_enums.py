@@ -42,6 +42,11 @@ class DataType(enum.IntEnum):
     UINT16 = 11
     BOOL = 12
 
+    @property
+    def byte_count(self) -> int:
+        """How many bytes an element takes."""
+        return 1 if self is DataType.BOOL else int(self.name.lstrip("ABFILNOTU")) // 8
+
 
 class Operation(enum.IntEnum):
     """How elements are combined. Integers wrap; 16-bit floats are combined in float32.

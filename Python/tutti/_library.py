@@ -131,6 +131,8 @@ FUNCTIONS = {
     "tutti_receive_tagged": (c_void_p, c_void_p, c_size_t, c_int, c_int, c_int64, POINTER(c_int), *_CALL),
     "tutti_memory_allocate": (c_void_p, c_size_t, POINTER(c_void_p)),
     "tutti_memory_free": (c_void_p,),
+    "tutti_memory_register": (c_void_p, c_void_p, c_size_t),
+    "tutti_memory_unregister": (c_void_p, c_void_p, c_size_t),
 }
 
 

@@ -34,6 +34,11 @@ class Memory(NamedTuple):
     type: DataType
     keeper: object
 
+    @property
+    def byte_count(self) -> int:
+        """How many bytes the elements take."""
+        return self.count * self.type.byte_count
+
 
 _BY_NAME = {member.name.lower(): member for member in DataType}
 # By kind (bool, integer, unsigned, float, brain float) and bytes.
