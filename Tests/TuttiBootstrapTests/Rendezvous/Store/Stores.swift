@@ -118,7 +118,7 @@ struct HostileStore: Rendezvous {
   func wait(for key: String, timeout: Duration) throws -> [UInt8]? {
     let limit = monotonicNanoseconds() + UInt64(timeout / .nanoseconds(1))
     switch manner {
-    case .neverAnswers: Clock.pause(8 * Clock.second)
+    case .neverAnswers: Clock.pause(UInt64(Patience.seconds(8) * 1e9))
     case .answersLate: _ = Clock.wait(until: limit + Clock.second) { false }
     case .throwsOnWait: throw StoreError("connection reset by the store")
     case .throwsAtTheEnd:
