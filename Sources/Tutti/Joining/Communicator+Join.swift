@@ -35,7 +35,6 @@ extension Communicator {
     do throws(FailureReport) {
       let environment = environment ?? processEnvironment()
       let identity = try LaunchIdentity.read(environment)
-      defer { identity.leaveSpace() }
       return try join(
         identity, identity.readSecret(environment), CPUAffinity.read(environment), environment, options)
     } catch { throw TuttiError(error) }

@@ -11,7 +11,7 @@ package struct LaunchIdentity: Sendable {
   /// What the launcher calls the job; nil where it has no name. Part of the key that connections are proven with.
   package let job: String?
   /// The launcher's key-value space, when ``place`` is there, or when the launcher told there how many ranks there are.
-  private let space: LauncherSpace?
+  let space: LauncherSpace?
 
   package init(
     rank: Int, rankCount: Int, place: MeetingPlace, source: String, job: String? = nil, space: LauncherSpace? = nil
@@ -47,8 +47,4 @@ package struct LaunchIdentity: Sendable {
         advice: error.advice + ". With srun --mpi=pmi2 or --mpi=pmix, Slurm carries one to the ranks")
     }
   }
-
-  /// Says goodbye to the launcher's key-value space, which ranks need no more once they have met, or will not meet. Without
-  /// this, a launcher takes the process's end for a crash.
-  package func leaveSpace() { space?.finalize() }
 }

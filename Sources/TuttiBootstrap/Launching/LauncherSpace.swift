@@ -1,3 +1,5 @@
+import CTuttiLinux
+import Glibc
 import TuttiSystem
 
 /// Speaks with a launcher about the key-value space of its job. One thread's at a time.
@@ -17,6 +19,9 @@ protocol LauncherClient {
 ///
 /// Launchers have a barrier instead of a wait. So rank 0's `put` stores the value and enters the barrier, and the others'
 /// `wait` enters it and gets the value: each rank enters it once.
+///
+/// A space that was used takes leave of the launcher when the process exits. Not earlier, since MPI may use the same
+/// connection, before the join and after it.
 package final class LauncherSpace: Rendezvous {
   private enum State: Sendable {
     case untouched
@@ -88,6 +93,24 @@ package final class LauncherSpace: Rendezvous {
     try? box?.client.finalize(deadline: clock.now() + Self.goodbyePatience)
   }
 
+  /// Makes this process call ``finalize()`` when it exits; a forked child leaves that to its parent.
+  private func finalizeAtExit() {
+    guard Self.generation == tutti_current_fork_generation() else { return }
+    Self.leaving.withLock { $0.append(self) }
+  }
+
+  private static let leaving = Lock<[LauncherSpace]>([])
+  /// The process that has the exit handler.
+  private static let generation: UInt32 = {
+    atexit { LauncherSpace.finalizeAll() }
+    return tutti_current_fork_generation()
+  }()
+
+  private static func finalizeAll() {
+    guard generation == tutti_current_fork_generation() else { return }
+    for space in leaving.withLock({ $0 }) { space.finalize() }
+  }
+
   private func use<Value>(
     _ deadline: UInt64, _ body: (any LauncherClient) throws(FailureReport) -> Value
   ) throws(FailureReport) -> Value {
@@ -98,7 +121,9 @@ package final class LauncherSpace: Rendezvous {
     let client: any LauncherClient
     switch before {
     case .open(let box): client = box.client
-    case .untouched: client = try connect(deadline)
+    case .untouched:
+      client = try connect(deadline)
+      finalizeAtExit()
     case .inUse, .ended:
       throw FailureReport(
         .rendezvous, "the launcher's \(name) connection cannot be used again", advice: "Look at the first error")

@@ -6,7 +6,8 @@ import TuttiSystem
 /// answer at a time (Balaji et al., "PMI: A Scalable Parallel Process-Management Interface for Extreme-Scale Systems",
 /// EuroMPI 2010). MPICH's and Intel MPI's launchers and Slurm's plugin pmi2 answer.
 ///
-/// One thread's at a time. Every wait has a limit; after an error the connection is of no more use.
+/// One thread's at a time. Every wait has a limit; after an error the connection is of no more use. MPI of this process may
+/// speak over it too, before and after.
 final class PMIClient: LauncherClient {
   private let socket: OwnedDescriptor
   private let clock: MonotonicClock
@@ -17,21 +18,21 @@ final class PMIClient: LauncherClient {
   /// Longer than any answer: values have 4,096 bytes at most.
   static let lineBytesMax = 16_384
 
-  /// - Parameter descriptor: Owned from here on.
-  /// - Throws: `.rendezvous` when it is no socket.
+  /// - Parameter descriptor: Stays the process's: MPI may be about to use it, or has closed it when this client ends. The
+  ///   client has a copy.
+  /// - Throws: `.rendezvous` when it is no socket; `.resources` when no more can be opened.
   init(descriptor: Int32, clock: MonotonicClock) throws(FailureReport) {
     var kind: Int32 = 0
     var length = socklen_t(MemoryLayout<Int32>.size)
     guard getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &kind, &length) == 0 else {
-      // A number that is not the launcher's socket must not be closed: it may be something else of this process.
       throw FailureReport(
         .rendezvous, "PMI_FD=\(descriptor) is not a socket of the launcher",
         advice: "Start the program directly by the launcher, not by one that closes descriptors; or set TUTTI_RENDEZVOUS",
         systemError: errno)
     }
-    socket = OwnedDescriptor(descriptor)
-    tutti_register_descriptor(descriptor)
-    _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+    socket = OwnedDescriptor(
+      try systemCall("fcntl", advice: "Raise the limit of open files (ulimit -n)") { fcntl(descriptor, F_DUPFD_CLOEXEC, 3) })
+    tutti_register_descriptor(socket.raw)
     self.clock = clock
   }
 

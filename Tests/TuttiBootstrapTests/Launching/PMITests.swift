@@ -100,7 +100,7 @@ extension OverSockets {
         let identity = LaunchIdentity(
           rank: rank, rankCount: rankCount, place: .store(spaces[rank], key: "tutti-main"), source: "the test",
           space: spaces[rank])
-        defer { identity.leaveSpace() }
+        defer { spaces[rank].finalize() }
         // Rank 0 draws the secret.
         return try Membership.join(
           identity: identity, secret: nil, offers: testOffers, deadline: Patience.deadline(seconds: 10))
@@ -160,6 +160,33 @@ extension OverSockets {
       let error = #expect(throws: FailureReport.self) { try space.get("tutti-main", timeout: .seconds(5)) }
       #expect(error?.message.contains("PMI_FD=\(file)") == true)
       #expect(fcntl(file, F_GETFD) >= 0)
+    }
+
+    /// MPI may have begun before, and uses the connection after; it closes what the launcher gave the process.
+    @Test func mpiUsesTheConnectionToo() throws {
+      let launcher = PMILauncher(1)
+      let descriptor = try launcher.connect()
+      func mpi(_ line: String) -> String {
+        var buffer = [UInt8](repeating: 0, count: 256)
+        _ = (line + "\n").withCString { send(descriptor, $0, strlen($0), Int32(MSG_NOSIGNAL)) }
+        var text = ""
+        while !text.hasSuffix("\n") {
+          let count = recv(descriptor, &buffer, buffer.count, 0)
+          if count <= 0 { break }
+          text += String(decoding: buffer[..<count], as: UTF8.self)
+        }
+        return text
+      }
+      #expect(mpi("cmd=init pmi_version=1 pmi_subversion=1").hasPrefix("cmd=response_to_init"))
+      let space = PMIClient.space(descriptor: descriptor, claims: LauncherClaims())
+      try space.put([0x61], for: "tutti-main", timeout: .seconds(5))
+      #expect(launcher.finalized == 0)
+      #expect(mpi("cmd=barrier_in").hasPrefix("cmd=barrier_out"))
+      #expect(mpi("cmd=finalize").hasPrefix("cmd=finalize_ack") && shutdown(descriptor, Int32(SHUT_RDWR)) == 0)
+      close(descriptor)
+      // What is said at the exit finds that it is over.
+      space.finalize()
+      #expect(launcher.finalized == 1)
     }
 
     @Test func aProcessMeetsOverPMIOnce() throws {

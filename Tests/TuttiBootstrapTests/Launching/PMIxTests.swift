@@ -103,7 +103,7 @@ extension OverSockets {
       let results = try runRanks(0..<count) { rank throws(FailureReport) in
         let identity = try LaunchIdentity.read(
           environments[rank], pmix: FakePMIx(job: job, rank: rank), claims: LauncherClaims())
-        defer { identity.leaveSpace() }
+        defer { identity.space?.finalize() }
         guard identity.rank == rank, identity.rankCount == count, try identity.readSecret([:]) == nil else {
           throw FailureReport(.configuration, "\(identity)")
         }
@@ -145,7 +145,7 @@ extension OverSockets {
       #expect(identity.rankCount == 2 && identity.place.address?.description == "10.0.0.1:29500")
       let error = #expect(throws: FailureReport.self) { try identity.readSecret([:]) }
       #expect(error?.code == .authentication)
-      identity.leaveSpace()
+      identity.space?.finalize()
       #expect(job.finalized == 1)
     }
 
@@ -158,7 +158,7 @@ extension OverSockets {
       guard case .store(let space, let key) = identity.place else { throw FailureReport(.configuration, "no space") }
       let error = #expect(throws: FailureReport.self) { try space.put([0x61], for: key, timeout: .seconds(5)) }
       #expect(error?.message.contains(text) == true && error?.advice.isEmpty == false, "\(String(describing: error))")
-      identity.leaveSpace()
+      identity.space?.finalize()
       // A process that was introduced owes a goodbye, whatever came then.
       #expect(job.finalized == (call == "begin" ? 0 : 1))
     }
@@ -187,7 +187,7 @@ extension OverSockets {
       let read = { () throws(FailureReport) in
         try LaunchIdentity.read(Self.prrte(0), pmix: FakePMIx(job: job, rank: 0), claims: claims)
       }
-      try read().leaveSpace()
+      try read().space?.finalize()
       let error = #expect(throws: FailureReport.self) { try read() }
       #expect(error?.message.contains("joined over PMIx before") == true)
     }
