@@ -33,6 +33,8 @@ final class PMIClient: LauncherClient {
     socket = OwnedDescriptor(
       try systemCall("fcntl", advice: "Raise the limit of open files (ulimit -n)") { fcntl(descriptor, F_DUPFD_CLOEXEC, 3) })
     tutti_register_descriptor(socket.raw)
+    // Programs that this one starts are no ranks.
+    _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
     self.clock = clock
   }
 
